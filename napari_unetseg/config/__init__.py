@@ -1,0 +1,45 @@
+"""What a user chooses: frozen, validated, saved beside every result."""
+
+from .base import Config
+from .classes import (
+    BACKGROUND,
+    BACKGROUND_COLOR,
+    MAX_CLASSES,
+    PALETTE,
+    UNLABELLED,
+    LabelClass,
+    default_class,
+    default_color,
+)
+from .model_info import ModelInfo
+from .recipe import (
+    PRESETS,
+    AugmentationConfig,
+    NormalisationConfig,
+    Recipe,
+    TrainingConfig,
+    UNetConfig,
+    describe_validation_error,
+    load_recipe,
+)
+
+__all__ = [
+    "BACKGROUND",
+    "BACKGROUND_COLOR",
+    "MAX_CLASSES",
+    "PALETTE",
+    "PRESETS",
+    "UNLABELLED",
+    "AugmentationConfig",
+    "Config",
+    "LabelClass",
+    "ModelInfo",
+    "NormalisationConfig",
+    "Recipe",
+    "TrainingConfig",
+    "UNetConfig",
+    "default_class",
+    "default_color",
+    "describe_validation_error",
+    "load_recipe",
+]

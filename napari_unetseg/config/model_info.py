@@ -1,0 +1,52 @@
+"""What stands in a model's ``model.json``; readable without torch."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from .base import Config
+from .classes import LabelClass
+from .recipe import Recipe
+
+
+class ModelInfo(Config):
+    """Everything needed to use a model's weights, and where they came from.
+
+    Attributes
+    ----------
+    classes : tuple of LabelClass
+        Classes 1, 2, …; background, class 0, is implied. The network has ``len(classes) + 1``
+        output channels.
+    channels : tuple of str
+        Names of the image channels it was trained on, in order.
+    pixel_size_um : dict of str to float
+        By axis (``"Y"``, ``"X"``), of the training images; empty where unknown.
+    label_values : dict of str to int
+        Value in the labels file → class `k`, where they differ (masks with values such as 255).
+    scores : dict
+        On held-out annotations: ``{"mean_iou": …, "iou": {…}, "n_px": …}``; empty where nothing
+        was held out.
+    history : dict
+        Steps, seconds, device, labelled pixels, base model.
+    data : list of dict
+        Name, shape and fingerprint of each training image.
+    versions : dict of str to str
+        Of this package, torch, numpy and Python.
+    """
+
+    format: Literal["napari-unetseg model"] = "napari-unetseg model"
+    version: Literal[1] = 1
+    name: str
+    recipe: Recipe
+    classes: tuple[LabelClass, ...] = Field(min_length=1)
+    channels: tuple[str, ...] = Field(min_length=1)
+    axes: str = "YX"
+    pixel_size_um: dict[str, float] = Field(default_factory=dict)
+    label_values: dict[str, int] = Field(default_factory=dict)
+    scores: dict[str, Any] = Field(default_factory=dict)
+    history: dict[str, Any] = Field(default_factory=dict)
+    data: list[dict[str, Any]] = Field(default_factory=list)
+    versions: dict[str, str] = Field(default_factory=dict)
+    created: str = ""

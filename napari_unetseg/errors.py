@@ -1,0 +1,10 @@
+"""The one exception that is meant to be read by the person at the microscope."""
+
+
+class UserError(ValueError):
+    """What was received, what was expected and what to do, in one sentence.
+
+    Raised at the boundary (files, settings, labels, devices) by any layer of the package. The
+    command line prints the sentence on stderr and exits with status 2; the window shows it in its
+    status line. Anything else that escapes is a defect of ours.
+    """

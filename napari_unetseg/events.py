@@ -1,0 +1,201 @@
+"""What a job reports while it runs: small frozen messages of builtins, sent as JSON lines."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+
+class FinishReason(StrEnum):
+    """Why a job ended."""
+
+    COMPLETED = "completed"
+    STOPPED_EARLY = "stopped early"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Preparing:
+    """Something that takes seconds before work can begin: loading torch, reading images."""
+
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Work counted in items: slices of a stack, files of a folder.
+
+    Attributes
+    ----------
+    stage : str
+        What is being done, as a person would say it: ``"Segmenting"``.
+    done, total : int
+        Items finished and items in all.
+    seconds_left : float or None
+        Estimated time to the end; None while it is unknown.
+    """
+
+    stage: str
+    done: int
+    total: int
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingStarted:
+    """The first event of a training run.
+
+    Attributes
+    ----------
+    device : str
+        ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    precision : str
+        ``"float32"`` or ``"bfloat16"``.
+    n_labelled_px, n_held_out_px : int
+        Annotated pixels that train, and annotated pixels kept to score with.
+    """
+
+    device: str
+    precision: str
+    n_labelled_px: int
+    n_held_out_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingStep:
+    """One optimiser step (not every step is reported).
+
+    Attributes
+    ----------
+    fraction : float
+        How much of the budget, in steps or in seconds, is used up, in [0, 1].
+    """
+
+    step: int
+    loss: float
+    learning_rate: float
+    elapsed_s: float
+    fraction: float
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutScored:
+    """Scores on the annotated pixels that never enter a loss.
+
+    Attributes
+    ----------
+    mean_iou : float
+        Mean intersection over union over the classes present, in [0, 1].
+    iou : dict of str to float
+        By class name, ``"background"`` included.
+    """
+
+    step: int
+    elapsed_s: float
+    mean_iou: float
+    iou: dict[str, float]
+    n_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanePredicted:
+    """A slice of the shared segmentation has been written and may be shown.
+
+    Attributes
+    ----------
+    image : str
+        The id of the image within the job.
+    plane : int
+        Index along the flattened T · Z axis.
+    step : int
+        Training step of the network that wrote it; −1 for a finished model.
+    """
+
+    image: str
+    plane: int
+    step: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something the person should know and need not act on."""
+
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSaved:
+    """A model is complete on disk."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The last event of every job.
+
+    Attributes
+    ----------
+    sentence : str
+        What happened, for a person; for a failure also what to do.
+    details : str
+        For a report: a traceback where there is one.
+    """
+
+    reason: FinishReason
+    sentence: str
+    details: str = ""
+    results: dict[str, Any] = field(default_factory=dict)
+
+
+Event: TypeAlias = (
+    Preparing
+    | Progress
+    | TrainingStarted
+    | TrainingStep
+    | HeldOutScored
+    | PlanePredicted
+    | Warned
+    | ModelSaved
+    | Finished
+)
+
+_KINDS: dict[str, type[Event]] = {
+    cls.__name__: cls
+    for cls in (
+        Preparing,
+        Progress,
+        TrainingStarted,
+        TrainingStep,
+        HeldOutScored,
+        PlanePredicted,
+        Warned,
+        ModelSaved,
+        Finished,
+    )
+}
+
+
+def event_to_json(event: Event) -> str:
+    """Write an event as one line of JSON, without the newline."""
+    return json.dumps({"event": type(event).__name__, **dataclasses.asdict(event)})
+
+
+def event_from_json(line: str) -> Event:
+    """Read an event back from its line.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        If the line is not an event.
+    """
+    fields = json.loads(line)
+    kind = fields.pop("event")
+    if kind == "Finished":
+        fields["reason"] = FinishReason(fields["reason"])
+    return _KINDS[kind](**fields)

@@ -1,0 +1,5 @@
+"""Stacks: axes, calibration, readers, writers, normalisation, tiling."""
+
+from .stack import Stack
+
+__all__ = ["Stack"]

@@ -1,0 +1,113 @@
+"""An image with named axes and calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+#: The order in which a stack's axes always stand.
+AXES = "TCZYX"
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """An image, in memory or not, whose axes have names and lengths have units.
+
+    Attributes
+    ----------
+    data : array-like
+        Anything with ``shape``, ``dtype`` and indexing: an ndarray, a memory map, a Zarr or dask
+        array. Axes as in `axes`.
+    axes : str
+        Some of ``"TCZYX"`` in that order, ``"Y"`` and ``"X"`` among them.
+    pixel_size_um : dict of str to float
+        Size of a pixel in µm along ``"Z"``, ``"Y"``, ``"X"``; axes of unknown size are left out.
+    name : str
+        What a person calls it: the file's stem.
+    path : Path or None
+        Where it was read from.
+    channels : tuple of str
+        Names of the channels, one per index of ``"C"``; a single one where there is no ``"C"``.
+    metadata : dict
+        What else the file said: ``"classes"`` and ``"kind"`` of labels written by this package,
+        and whatever a reader wants to pass on.
+    """
+
+    data: Any
+    axes: str
+    pixel_size_um: dict[str, float] = field(default_factory=dict)
+    name: str = "image"
+    path: Path | None = None
+    channels: tuple[str, ...] = ("",)
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check that the axes describe the data."""
+        ordered = "".join(axis for axis in AXES if axis in self.axes)
+        if ordered != self.axes or not self.axes.endswith("YX"):
+            raise ValueError(f"axes must be some of {AXES} in that order, not {self.axes!r}")
+        if len(self.axes) != len(self.data.shape):
+            raise ValueError(f"axes {self.axes!r} do not fit shape {tuple(self.data.shape)}")
+        if len(self.channels) != self.n_channels:
+            raise ValueError(f"{len(self.channels)} channel names for {self.n_channels} channels")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis of `axes`."""
+        return tuple(int(n) for n in self.data.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of a pixel."""
+        return np.dtype(self.data.dtype)
+
+    def size(self, axis: str) -> int:
+        """Return the length along `axis`; 1 where the stack has no such axis."""
+        return self.shape[self.axes.index(axis)] if axis in self.axes else 1
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels, at least 1."""
+        return self.size("C")
+
+    @property
+    def n_planes(self) -> int:
+        """Number of slices: T · Z."""
+        return self.size("T") * self.size("Z")
+
+    @property
+    def plane_shape(self) -> tuple[int, int]:
+        """Height and width in px."""
+        return self.size("Y"), self.size("X")
+
+    @property
+    def labels_shape(self) -> tuple[int, ...]:
+        """Shape of labels of this stack: its own without the channels."""
+        return tuple(n for axis, n in zip(self.axes, self.shape, strict=True) if axis != "C")
+
+    def plane(self, index: int) -> npt.NDArray[Any]:
+        """Read one slice with all its channels.
+
+        Parameters
+        ----------
+        index : int
+            Along the flattened T · Z axis, T outermost.
+
+        Returns
+        -------
+        ndarray, shape (C, Y, X)
+            In the stack's own dtype.
+        """
+        t, z = divmod(index, self.size("Z"))
+        where = {"T": t, "Z": z}
+        plane = np.asarray(self.data[tuple(where.get(axis, slice(None)) for axis in self.axes)])
+        return plane if "C" in self.axes else plane[np.newaxis]
+
+    def planes(self) -> Iterator[npt.NDArray[Any]]:
+        """Read slice after slice, each of shape (C, Y, X)."""
+        return (self.plane(index) for index in range(self.n_planes))
