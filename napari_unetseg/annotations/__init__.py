@@ -1,0 +1,35 @@
+"""Sparse labels: classes, edits that can be undone, and which blocks are held out."""
+
+from .classes import (
+    Classes,
+    add_class,
+    code_of,
+    delete_class,
+    merge_classes,
+    recolor_class,
+    rename_class,
+    reorder_classes,
+)
+from .edits import Edit, EditLog, Step, edit_between, fill_unlabelled
+from .held_out import BLOCK_PX, MIN_LABELLED_PX, assign_blocks, held_out_mask, new_blocks
+
+__all__ = [
+    "BLOCK_PX",
+    "MIN_LABELLED_PX",
+    "Classes",
+    "Edit",
+    "EditLog",
+    "Step",
+    "add_class",
+    "assign_blocks",
+    "code_of",
+    "delete_class",
+    "edit_between",
+    "fill_unlabelled",
+    "held_out_mask",
+    "merge_classes",
+    "new_blocks",
+    "recolor_class",
+    "rename_class",
+    "reorder_classes",
+]

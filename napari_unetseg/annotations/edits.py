@@ -1,0 +1,139 @@
+"""What a person did to the annotations, as differences that can be taken back."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_unetseg.config import UNLABELLED, LabelClass
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Pixels of one image that changed.
+
+    Attributes
+    ----------
+    image : str
+        Id of the image in the workspace.
+    indices : ndarray of int64, shape (n,)
+        Into the flattened (planes, Y, X) annotations, each at most once.
+    before, after : ndarray of uint8, shape (n,)
+        Codes.
+    """
+
+    image: str
+    indices: npt.NDArray[np.int64]
+    before: npt.NDArray[np.uint8]
+    after: npt.NDArray[np.uint8]
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory the edit holds."""
+        return self.indices.nbytes + self.before.nbytes + self.after.nbytes
+
+    def planes(self, shape: tuple[int, int, int]) -> list[int]:
+        """Return the slices it touches, ascending."""
+        return [int(p) for p in np.unique(self.indices // (shape[1] * shape[2]))]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one undo takes back: edits of any number of images, and a change of the classes."""
+
+    label: str
+    edits: tuple[Edit, ...] = ()
+    classes_before: tuple[LabelClass, ...] | None = None
+    classes_after: tuple[LabelClass, ...] | None = None
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory the step holds."""
+        return sum(edit.n_bytes for edit in self.edits)
+
+
+class EditLog:
+    """A linear history of steps; the oldest are forgotten when it outgrows its memory.
+
+    Parameters
+    ----------
+    max_bytes : int
+        Memory for the differences of all steps that can be undone.
+    """
+
+    def __init__(self, max_bytes: int = 256 * 2**20) -> None:
+        self._max_bytes = max_bytes
+        self._done: deque[Step] = deque()
+        self._undone: list[Step] = []
+        self._n_bytes = 0
+
+    @property
+    def undo_label(self) -> str | None:
+        """What the next undo takes back; None when there is nothing."""
+        return self._done[-1].label if self._done else None
+
+    @property
+    def redo_label(self) -> str | None:
+        """What the next redo does again; None when there is nothing."""
+        return self._undone[-1].label if self._undone else None
+
+    def record(self, step: Step) -> None:
+        """Append what has just been done; what had been undone is forgotten."""
+        self._undone.clear()
+        self._done.append(step)
+        self._n_bytes += step.n_bytes
+        while self._n_bytes > self._max_bytes and len(self._done) > 1:
+            self._n_bytes -= self._done.popleft().n_bytes
+
+    def undo(self) -> Step | None:
+        """Return the step to take back and move it to the undone; None when there is none."""
+        if not self._done:
+            return None
+        step = self._done.pop()
+        self._n_bytes -= step.n_bytes
+        self._undone.append(step)
+        return step
+
+    def redo(self) -> Step | None:
+        """Return the step to do again; None when there is none."""
+        if not self._undone:
+            return None
+        step = self._undone.pop()
+        self._n_bytes += step.n_bytes
+        self._done.append(step)
+        return step
+
+
+def edit_between(
+    image: str,
+    before: npt.NDArray[np.uint8],
+    after: npt.NDArray[np.uint8],
+    offset: int = 0,
+) -> Edit | None:
+    """Return the difference of two arrays; None where they are equal.
+
+    Parameters
+    ----------
+    before, after : ndarray of uint8, same shape
+        Codes: a slice, or a whole stack.
+    offset : int
+        Flat index in the stack of their first pixel.
+    """
+    changed = np.flatnonzero(before != after)
+    if not len(changed):
+        return None
+    return Edit(image, changed + offset, before.reshape(-1)[changed], after.reshape(-1)[changed])
+
+
+def fill_unlabelled(
+    codes: npt.NDArray[np.uint8], source: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.uint8]:
+    """Return `codes` with every unlabelled pixel taken from `source`; what is painted stays.
+
+    >>> fill_unlabelled(np.array([0, 1, 2], np.uint8), np.array([3, 3, 0], np.uint8))
+    array([3, 1, 2], dtype=uint8)
+    """
+    return np.where(codes == UNLABELLED, source, codes)
