@@ -42,12 +42,22 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one undo takes back: edits of any number of images, and a change of the classes."""
+    """What one undo takes back: edits of any number of images, and a change of the classes.
+
+    Attributes
+    ----------
+    classes_before, classes_after : tuple of LabelClass or None
+        None where the classes stay.
+    shown_before, shown_after : ndarray of uint8, shape (256,), or None
+        How predictions are shown: see `workspace.ImageEntry.shown_as`.
+    """
 
     label: str
     edits: tuple[Edit, ...] = ()
     classes_before: tuple[LabelClass, ...] | None = None
     classes_after: tuple[LabelClass, ...] | None = None
+    shown_before: npt.NDArray[np.uint8] | None = None
+    shown_after: npt.NDArray[np.uint8] | None = None
 
     @property
     def n_bytes(self) -> int:

@@ -1,0 +1,70 @@
+"""What the steps of the dock have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from superqt import QCollapsible
+
+from .context import Context
+
+
+class StepPanel(QWidget):  # type: ignore[misc]
+    """One step: a primary action, the few choices that matter, the rest under *Advanced*.
+
+    Parameters
+    ----------
+    context : Context
+        What the steps share.
+    """
+
+    #: On the step's button.
+    TITLE: ClassVar[str]
+    #: The status sentence while nothing else is to be said.
+    HINT: ClassVar[str]
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self.context = context
+        self.column = QVBoxLayout(self)
+        self.column.setContentsMargins(4, 4, 4, 4)
+        self.column.setSpacing(6)
+        self.column.setAlignment(Qt.AlignmentFlag.AlignTop)
+
+    def entered(self) -> None:
+        """Bring what is shown up to date; called each time the step comes into view."""
+
+    def primary(self, text: str, tooltip: str, slot: Callable[[], object]) -> QPushButton:
+        """Add the one big button of the step."""
+        button = self.button(text, tooltip, slot)
+        font = button.font()
+        font.setBold(True)
+        button.setFont(font)
+        button.setMinimumHeight(32)
+        button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.column.addWidget(button)
+        return button
+
+    def button(self, text: str, tooltip: str, slot: Callable[[], object]) -> QPushButton:
+        """Make a button, without adding it to the layout."""
+        button = QPushButton(text)
+        button.setToolTip(tooltip)
+        button.setProperty("tooltip_when_enabled", tooltip)
+        button.clicked.connect(lambda: slot())
+        return button
+
+    def advanced(self, content: QWidget, title: str = "Advanced") -> QCollapsible:
+        """Add a folded section."""
+        section = QCollapsible(title)
+        section.addWidget(content)
+        section.collapse(animate=False)
+        self.column.addWidget(section)
+        return section
+
+    def enable(self, button: QPushButton, why_not: str | None) -> None:
+        """Enable a button, or disable it and say why in its tooltip."""
+        button.setEnabled(why_not is None)
+        button.setToolTip(why_not or button.property("tooltip_when_enabled"))

@@ -1,0 +1,103 @@
+"""One image of the data set, with all that belongs to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_unetseg.annotations import new_blocks
+from napari_unetseg.config import UNLABELLED
+from napari_unetseg.images import Stack
+from napari_unetseg.project import Session
+
+Codes = npt.NDArray[np.uint8]
+
+#: Codes of the region layer.
+INSIDE, EXCLUDED = 1, 2
+
+
+@dataclass(eq=False)
+class ImageEntry:
+    """An image, its annotations, its prediction and where both may be.
+
+    All arrays are file-backed, of shape (planes, Y, X), uint8.
+
+    Attributes
+    ----------
+    id : str
+        Stays the same when the image is renamed.
+    codes : ndarray
+        Annotations; the truth of which layers hold copies.
+    blocks : ndarray, shape (planes, blocks_y, blocks_x)
+        Which parts train and which are held out: see `annotations.held_out`.
+    prediction : ndarray
+        What a network answered, in *slots*: 0 where it has not been asked.
+    shown_as : ndarray of uint8, shape (256,)
+        The code that each slot is shown as. Classes may be renamed, merged, deleted and brought
+        back without touching the prediction: only this table changes.
+    region : ndarray or None
+        1 inside the region of interest, 2 excluded; None while nobody asked for one.
+    has_inside : bool
+        Whether any pixel is inside: then all others are outside.
+    """
+
+    id: str
+    stack: Stack
+    codes: Codes
+    blocks: Codes
+    prediction: Codes
+    shown_as: Codes
+    region: Codes | None = None
+    has_inside: bool = False
+
+    @classmethod
+    def create(cls, image_id: str, stack: Stack, session: Session, shown_as: Codes) -> ImageEntry:
+        """Make the arrays of an image in a session's folder."""
+        shape = (stack.n_planes, *stack.plane_shape)
+        return cls(
+            image_id,
+            stack,
+            codes=session.array(image_id, "annotations", shape),
+            blocks=session.array(image_id, "blocks", new_blocks(shape).shape),
+            prediction=session.array(image_id, "prediction", shape),
+            shown_as=shown_as,
+        )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Planes, height and width in px."""
+        n_planes, height, width = self.codes.shape
+        return n_planes, height, width
+
+    def segmentation(self, plane: int) -> Codes:
+        """Return what is shown of a slice: annotations first, the prediction under them."""
+        codes = self.codes[plane]
+        predicted = self.shown_as[self.prediction[plane]]
+        predicted = np.where(self.allowed(plane), predicted, np.uint8(UNLABELLED))
+        return np.where(codes == UNLABELLED, predicted, codes)
+
+    def allowed(self, plane: int) -> npt.NDArray[np.bool_]:
+        """Return where a slice may be learned from and segmented."""
+        if self.region is None:
+            return np.ones(self.shape[1:], bool)
+        allowed: npt.NDArray[np.bool_]
+        if self.has_inside:
+            allowed = self.region[plane] == INSIDE
+        else:
+            allowed = self.region[plane] != EXCLUDED
+        return allowed
+
+    def training_codes(self, plane: int) -> Codes:
+        """Return the annotations of a slice without those outside the region."""
+        return np.where(self.allowed(plane), self.codes[plane], np.uint8(UNLABELLED))
+
+    def annotated_planes(self) -> list[int]:
+        """Return the slices on which anything is annotated."""
+        decided = np.flatnonzero(self.blocks.any(axis=(1, 2)))
+        return [int(p) for p in decided if self.codes[p].any()]
+
+    def update_region(self) -> None:
+        """Take note that the region was painted on."""
+        self.has_inside = self.region is not None and any((p == INSIDE).any() for p in self.region)

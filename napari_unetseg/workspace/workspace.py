@@ -1,0 +1,351 @@
+"""What is open in one window: images, classes, annotations, and the history of all edits.
+
+The workspace is the truth; layers show copies of it and hand it what was painted. It knows nothing
+of Qt or napari.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from psygnal import Signal
+
+from napari_unetseg.annotations import (
+    Classes,
+    Edit,
+    EditLog,
+    Step,
+    assign_blocks,
+    edit_between,
+    fill_unlabelled,
+)
+from napari_unetseg.config import BACKGROUND, UNLABELLED, LabelClass, default_class
+from napari_unetseg.errors import UserError
+from napari_unetseg.images import Stack, fingerprint
+from napari_unetseg.project import EarlierWork, Session
+
+from .image_entry import Codes, ImageEntry
+
+ClassChange = Callable[..., tuple[Classes, npt.NDArray[np.uint8]]]
+
+
+class Workspace:
+    """The evented model of a window.
+
+    Attributes
+    ----------
+    images_changed : Signal()
+        An image was added or removed.
+    classes_changed : Signal()
+        Names, colours, number or order of the classes.
+    codes_changed : Signal(str, list)
+        Annotations of an image changed on these slices.
+    segmentation_changed : Signal(str, list)
+        What is shown as segmentation changed on these slices.
+    history_changed : Signal()
+        There is something else to undo or redo.
+    """
+
+    images_changed = Signal()
+    classes_changed = Signal()
+    codes_changed = Signal(str, list)
+    segmentation_changed = Signal(str, list)
+    history_changed = Signal()
+
+    def __init__(self, session: Session | None = None) -> None:
+        self.session = session or Session()
+        self.images: dict[str, ImageEntry] = {}
+        self.classes: Classes = (default_class(1),)
+        self.log = EditLog()
+        self._fingerprints: dict[str, str] = {}
+        self._n_added = 0
+        self._shown_as = np.arange(256, dtype=np.uint8)
+
+    # ---------------------------------------------------------------- images
+
+    def add_image(self, stack: Stack) -> ImageEntry:
+        """Take an image into the data set, with empty annotations."""
+        channels = {entry.stack.n_channels for entry in self.images.values()}
+        if channels and stack.n_channels not in channels:
+            raise UserError(
+                f"{stack.name} has {stack.n_channels} channel(s) and the images chosen before it "
+                f"have {channels.pop()}; choose images with the same channels."
+            )
+        self._n_added += 1
+        entry = ImageEntry.create(f"image-{self._n_added}", stack, self.session, self._shown_as)
+        self.images[entry.id] = entry
+        self._fingerprints[entry.id] = fingerprint(stack)
+        self._describe()
+        self.images_changed.emit()
+        return entry
+
+    def remove_image(self, image_id: str) -> None:
+        """Leave an image out of the data set; its annotations stay in the session's folder."""
+        del self.images[image_id]
+        self.images_changed.emit()
+
+    def earlier_work(self, image_id: str) -> EarlierWork | None:
+        """Find annotations that an earlier session left for the same image."""
+        return self.session.earlier_work(self._fingerprints[image_id])
+
+    def restore(self, image_id: str, work: EarlierWork) -> None:
+        """Bring back annotations of an earlier session where nothing is painted yet.
+
+        Raises
+        ------
+        UserError
+            If their classes are others than the present ones and these are in use.
+        """
+        entry = self.images[image_id]
+        same = [c.name for c in work.classes] == [c.name for c in self.classes]
+        if not same and any(e.annotated_planes() for e in self.images.values()):
+            raise UserError(
+                f"The earlier annotations of {entry.stack.name} have the classes "
+                f"{', '.join(c.name for c in work.classes)}; name yours alike to bring them back."
+            )
+        earlier: Codes = np.load(work.annotations, mmap_mode="r", allow_pickle=False)
+        blocks: Codes = np.load(work.blocks, mmap_mode="r", allow_pickle=False)
+        if not entry.blocks.any():
+            entry.blocks[...] = blocks
+        edits = (
+            self._edit_plane(entry, p, fill_unlabelled(entry.codes[p], earlier[p]))
+            for p in range(len(earlier))
+            if earlier[p].any()
+        )
+        self._do(
+            Step(
+                "bringing back earlier annotations",
+                tuple(edit for edit in edits if edit is not None),
+                self.classes,
+                self.classes if same else work.classes,
+            )
+        )
+
+    # --------------------------------------------------------------- painting
+
+    def commit_annotations(
+        self, image_id: str, painted: Codes, planes: Iterable[int], label: str = "stroke"
+    ) -> None:
+        """Take over what was painted on the annotations layer.
+
+        Parameters
+        ----------
+        painted : ndarray, shape (planes, Y, X), uint8
+            The layer's pixels.
+        planes : iterable of int
+            Slices on which something may have been painted.
+        """
+        entry = self.images[image_id]
+        edits = (self._edit_plane(entry, p, painted[p]) for p in planes)
+        self._do(Step(label, tuple(edit for edit in edits if edit is not None)))
+
+    def commit_segmentation(
+        self, image_id: str, painted: Codes, planes: Iterable[int], label: str = "correction"
+    ) -> None:
+        """Turn what was painted on the segmentation layer into annotations; erased: background."""
+        entry = self.images[image_id]
+        edits = []
+        for p in planes:
+            changed = painted[p] != entry.segmentation(p)
+            meant = np.maximum(painted[p], BACKGROUND)
+            edits.append(self._edit_plane(entry, p, np.where(changed, meant, entry.codes[p])))
+        self._do(Step(label, tuple(edit for edit in edits if edit is not None)))
+
+    def accept(self, image_id: str, planes: Sequence[int]) -> int:
+        """Fill the unlabelled pixels of slices with the segmentation shown; return how many."""
+        entry = self.images[image_id]
+        return self._fill(entry, planes, entry.segmentation, "accepting")
+
+    def use_as_annotations(self, image_id: str, labels: Codes, planes: Sequence[int]) -> int:
+        """Fill the unlabelled pixels of slices from a labels array; return how many.
+
+        Parameters
+        ----------
+        labels : ndarray, shape (planes, Y, X), uint8
+            Codes.
+        """
+        entry = self.images[image_id]
+        top = max((int(labels[p].max(initial=0)) for p in planes), default=0)
+        classes = self.classes
+        while len(classes) < top - 1:
+            classes = (*classes, default_class(len(classes) + 1))
+
+        def source(plane: int) -> Codes:
+            return np.where(entry.allowed(plane), labels[plane], np.uint8(UNLABELLED))
+
+        return self._fill(entry, planes, source, "using labels as annotations", classes)
+
+    def _fill(
+        self,
+        entry: ImageEntry,
+        planes: Sequence[int],
+        source: Callable[[int], Codes],
+        label: str,
+        classes: Classes | None = None,
+    ) -> int:
+        filled = (
+            self._edit_plane(entry, p, fill_unlabelled(entry.codes[p], source(p))) for p in planes
+        )
+        edits = tuple(edit for edit in filled if edit is not None)
+        self._do(Step(label, edits, self.classes, classes or self.classes))
+        return sum(len(edit.indices) for edit in edits)
+
+    def prediction_slots(self) -> Codes:
+        """Return the slot in which each present code is stored, for `set_prediction`.
+
+        A job takes the table when it starts; what it answers then stays right when the classes
+        are changed meanwhile.
+
+        Returns
+        -------
+        ndarray of uint8, shape (256,)
+        """
+        slots = np.zeros(256, np.uint8)
+        slots[self._shown_as[::-1]] = np.arange(256, dtype=np.uint8)[::-1]
+        return slots
+
+    def set_prediction(self, image_id: str, plane: int, slots: Codes) -> None:
+        """Show what a network answered for a slice; annotated pixels stay as they are.
+
+        Parameters
+        ----------
+        slots : ndarray, shape (Y, X), uint8
+            Codes looked up in `prediction_slots`.
+        """
+        self.images[image_id].prediction[plane] = slots
+        self.segmentation_changed.emit(image_id, [plane])
+
+    def update_region(self, image_id: str) -> None:
+        """Take note that the region of interest was painted on."""
+        entry = self.images[image_id]
+        entry.update_region()
+        self.segmentation_changed.emit(image_id, list(range(entry.shape[0])))
+
+    # ---------------------------------------------------------------- classes
+
+    def change_classes(self, change: ClassChange, *arguments: object, label: str) -> None:
+        """Add, rename, recolour, merge, delete or reorder classes, pixels included.
+
+        Parameters
+        ----------
+        change : function
+            One of `annotations.add_class` and its companions.
+        *arguments
+            What it takes after the classes.
+        """
+        classes, table = change(self.classes, *arguments)
+        edits = [
+            self._edit_plane(entry, p, table[entry.codes[p]])
+            for entry in self.images.values()
+            for p in entry.annotated_planes()
+        ]
+        self._do(
+            Step(
+                label,
+                tuple(edit for edit in edits if edit is not None),
+                self.classes,
+                classes,
+                self._shown_as,
+                table[self._shown_as],
+            )
+        )
+
+    def set_classes(self, classes: Sequence[LabelClass]) -> None:
+        """Replace the classes where nothing has been painted with them yet."""
+        if any(entry.annotated_planes() for entry in self.images.values()):
+            raise UserError("The classes are in use; add, rename or delete them one by one.")
+        self._do(Step("choosing classes", (), self.classes, tuple(classes)))
+
+    # ---------------------------------------------------------------- history
+
+    def undo(self) -> str | None:
+        """Take the last step back; return what it was."""
+        step = self.log.undo()
+        if step is None:
+            return None
+        for edit in reversed(step.edits):
+            self._apply(edit.image, edit.indices, edit.before)
+        self._finish(step, step.classes_before, step.shown_before)
+        return step.label
+
+    def redo(self) -> str | None:
+        """Do the last undone step again; return what it is."""
+        step = self.log.redo()
+        if step is None:
+            return None
+        self._run(step)
+        return step.label
+
+    def _do(self, step: Step) -> None:
+        if step.edits or step.classes_before != step.classes_after:
+            self.log.record(step)
+            self._run(step)
+
+    def _run(self, step: Step) -> None:
+        for edit in step.edits:
+            self._apply(edit.image, edit.indices, edit.after)
+        self._finish(step, step.classes_after, step.shown_after)
+
+    def _apply(
+        self, image_id: str, indices: npt.NDArray[np.int64], codes: npt.NDArray[np.uint8]
+    ) -> None:
+        if image_id in self.images:
+            self.images[image_id].codes.reshape(-1)[indices] = codes
+
+    def _finish(self, step: Step, classes: Classes | None, shown_as: Codes | None) -> None:
+        """Tell everyone what a step changed, after deciding what of it is held out."""
+        moved = shown_as is not None and not np.array_equal(shown_as, self._shown_as)
+        if moved and shown_as is not None:
+            self._shown_as = shown_as
+            for entry in self.images.values():
+                entry.shown_as = shown_as
+        if classes is not None and classes != self.classes:
+            self.classes = classes
+            self._describe()
+            self.classes_changed.emit()
+        for image_id, planes in self._touched(step).items():
+            entry = self.images[image_id]
+            assign_blocks(entry.codes, entry.blocks, planes)
+            self.codes_changed.emit(image_id, planes)
+            self.segmentation_changed.emit(image_id, planes)
+        if moved:
+            self._show_all_segmentations()
+        self.history_changed.emit()
+
+    def _touched(self, step: Step) -> dict[str, list[int]]:
+        touched: dict[str, set[int]] = {}
+        for edit in step.edits:
+            if edit.image in self.images:
+                shape = self.images[edit.image].shape
+                touched.setdefault(edit.image, set()).update(edit.planes(shape))
+        return {image_id: sorted(planes) for image_id, planes in touched.items()}
+
+    def _edit_plane(self, entry: ImageEntry, plane: int, after: Codes) -> Edit | None:
+        offset = plane * entry.shape[1] * entry.shape[2]
+        return edit_between(entry.id, entry.codes[plane], np.asarray(after), offset)
+
+    def _show_all_segmentations(self) -> None:
+        for entry in self.images.values():
+            self.segmentation_changed.emit(entry.id, list(range(entry.shape[0])))
+
+    def _describe(self) -> None:
+        self.session.describe(
+            self.classes,
+            {
+                entry.id: {
+                    "fingerprint": self._fingerprints[entry.id],
+                    "name": entry.stack.name,
+                    "path": str(entry.stack.path or ""),
+                    "axes": entry.stack.axes,
+                    "time": time.time(),
+                }
+                for entry in self.images.values()
+            },
+        )
+
+    def close(self) -> None:
+        """Write everything out and let go of the files."""
+        self.session.close()
