@@ -1,0 +1,106 @@
+"""Which NVIDIA driver this machine has, found without torch, and the torch that fits it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+
+_TIMEOUT_S = 15
+
+
+@dataclass(frozen=True, slots=True)
+class NvidiaDriver:
+    """An installed NVIDIA driver as ``nvidia-smi`` describes it.
+
+    Attributes
+    ----------
+    gpus : tuple of str
+        Names of the graphics cards.
+    version : str
+        Of the driver, ``"550.54.14"``.
+    cuda : tuple of (int, int)
+        The newest CUDA this driver runs, ``(12, 4)``; ``(0, 0)`` where it did not say.
+    capability : tuple of (int, int)
+        The lowest among the cards, ``(8, 6)``; ``(0, 0)`` where the driver is too old to say.
+    """
+
+    gpus: tuple[str, ...]
+    version: str
+    cuda: tuple[int, int]
+    capability: tuple[int, int] = (0, 0)
+
+    def __str__(self) -> str:
+        cuda = f", CUDA up to {self.cuda[0]}.{self.cuda[1]}" if self.cuda != (0, 0) else ""
+        return f"{', '.join(self.gpus)} (driver {self.version}{cuda})"
+
+
+@cache
+def nvidia_driver() -> NvidiaDriver | None:
+    """Ask ``nvidia-smi``; None where there is none or it finds no card it can talk to."""
+    report = _nvidia_smi()
+    cards = _nvidia_smi("--query-gpu=name,driver_version", "--format=csv,noheader")
+    rows = [line.rsplit(",", 1) for line in (cards or "").splitlines() if "," in line]
+    if not report or not rows:
+        return None
+    return NvidiaDriver(
+        gpus=tuple(name.strip() for name, _ in rows),
+        version=rows[0][1].strip(),
+        cuda=_number_pair(re.search(r"CUDA (?:UMD )?Version\s*:\s*(\d+)\.(\d+)", report)),
+        capability=_lowest_capability(),
+    )
+
+
+def _lowest_capability() -> tuple[int, int]:
+    answer = _nvidia_smi("--query-gpu=compute_cap", "--format=csv,noheader") or ""
+    found = [_number_pair(m) for m in re.finditer(r"^\s*(\d+)\.(\d+)\s*$", answer, re.MULTILINE)]
+    return min(found, default=(0, 0))
+
+
+def _number_pair(match: re.Match[str] | None) -> tuple[int, int]:
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def _nvidia_smi(*arguments: str) -> str | None:
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return None
+    try:
+        done = subprocess.run(
+            [program, *arguments], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def torch_install_line(driver: NvidiaDriver | None) -> str | None:
+    """Return the line that installs a torch this driver can run; None where no torch can.
+
+    Without an NVIDIA card that is the CPU build, a tenth of the size of the default one. pip leaves
+    an installed torch of the same version alone, whatever it was built for, unless it is forced.
+    """
+    tag = "cpu" if driver is None else _wheel_tag(driver)
+    if tag is None:
+        return None
+    return f"pip install torch --index-url https://download.pytorch.org/whl/{tag} --force-reinstall"
+
+
+def _wheel_tag(driver: NvidiaDriver) -> str | None:
+    """Choose among PyTorch's CUDA builds.
+
+    A driver runs the builds for its own major CUDA version and older ones. The build for CUDA 12.6
+    is the last with kernels for cards before Turing (compute capability 7.5); Blackwell cards
+    (10.0 and up) came with CUDA 12.8. See PyTorch's RELEASE.md, "CUDA Support Matrix".
+    """
+    if driver.cuda < (11, 8):
+        return None
+    if driver.cuda < (12, 0):
+        return "cu118"
+    if (0, 0) < driver.capability < (7, 5):
+        return "cu126"
+    if driver.cuda >= (13, 0):
+        return "cu130"
+    return "cu128" if driver.capability >= (10, 0) else "cu126"
