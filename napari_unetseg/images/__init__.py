@@ -1,5 +1,69 @@
 """Stacks: axes, calibration, readers, writers, normalisation, tiling."""
 
+from .atomic import atomic_file, atomic_folder, check_output
+from .checks import (
+    check_channels,
+    check_pixels,
+    check_same_slices,
+    check_training_inputs,
+    check_training_set,
+)
+from .formats import SUFFIXES
+from .inputs import find_inputs, pair_inputs, parse_slices
+from .labels import (
+    Labels,
+    LabelsKind,
+    classes_present,
+    codes_to_masks,
+    read_label_files,
+    read_labels,
+    saved_kind,
+)
+from .names import natural_key, stem_of, suffix_of
+from .normalise import Normalisation, fit_normalisation
+from .pixel_size import format_length, pixel_size_note, pixel_size_ratio
+from .reading import open_stack
+from .sampling import fingerprint, sample_pixels
 from .stack import Stack
+from .tiling import Tile, mirrored, plan_tiles
+from .writing import write_image, write_labels, write_probabilities
 
-__all__ = ["Stack"]
+__all__ = [
+    "SUFFIXES",
+    "Labels",
+    "LabelsKind",
+    "Normalisation",
+    "Stack",
+    "Tile",
+    "atomic_file",
+    "atomic_folder",
+    "check_channels",
+    "check_output",
+    "check_pixels",
+    "check_same_slices",
+    "check_training_inputs",
+    "check_training_set",
+    "classes_present",
+    "codes_to_masks",
+    "find_inputs",
+    "fingerprint",
+    "fit_normalisation",
+    "format_length",
+    "mirrored",
+    "natural_key",
+    "open_stack",
+    "pair_inputs",
+    "parse_slices",
+    "pixel_size_note",
+    "pixel_size_ratio",
+    "plan_tiles",
+    "read_label_files",
+    "read_labels",
+    "sample_pixels",
+    "saved_kind",
+    "stem_of",
+    "suffix_of",
+    "write_image",
+    "write_labels",
+    "write_probabilities",
+]

@@ -63,8 +63,9 @@ class Stack:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Type of a pixel."""
-        return np.dtype(self.data.dtype)
+        """Type of a pixel, in this machine's byte order."""
+        dtype: np.dtype[Any] = np.dtype(self.data.dtype).newbyteorder("=")
+        return dtype
 
     def size(self, axis: str) -> int:
         """Return the length along `axis`; 1 where the stack has no such axis."""
@@ -101,11 +102,13 @@ class Stack:
         Returns
         -------
         ndarray, shape (C, Y, X)
-            In the stack's own dtype.
+            In the stack's own dtype, in this machine's byte order; a view where possible.
         """
         t, z = divmod(index, self.size("Z"))
         where = {"T": t, "Z": z}
         plane = np.asarray(self.data[tuple(where.get(axis, slice(None)) for axis in self.axes)])
+        if not plane.dtype.isnative:
+            plane = plane.astype(self.dtype)
         return plane if "C" in self.axes else plane[np.newaxis]
 
     def planes(self) -> Iterator[npt.NDArray[Any]]:

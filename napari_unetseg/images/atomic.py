@@ -1,0 +1,129 @@
+"""Files that are either complete or not there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from napari_unetseg.errors import UserError
+
+
+def check_output(path: str | Path, overwrite: bool) -> None:
+    """Raise UserError where a result could not be written, before any work is done.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where a file or folder is going to be; folders above it may be missing.
+    overwrite : bool
+        Whether what exists there may be replaced.
+    """
+    path = Path(path)
+    try:
+        if not overwrite and (path.exists() or path.is_symlink()):
+            raise UserError(f"{path} exists; choose another name, or replace it with --overwrite.")
+        parent = path.absolute().parent
+        while not parent.exists():
+            parent = parent.parent
+        # Permission bits do not tell: root may write anywhere, but not into /proc.
+        with tempfile.NamedTemporaryFile(dir=parent, prefix=".napari-unetseg-"):
+            pass
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+@contextmanager
+def atomic_file(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Write a file under a temporary name beside `path`, sync it and rename it.
+
+    Yields
+    ------
+    Path
+        Where to write. It is removed, and `path` left as it was, if the block raises.
+
+    Raises
+    ------
+    UserError
+        If `path` exists and may not be overwritten, or cannot be written.
+    """
+    path = Path(path)
+    check_output(path, overwrite)
+    partial = _partial(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        _sync(partial)
+        partial.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | Path, *, overwrite: bool = False, marker: str) -> Iterator[Path]:
+    """Write a folder under a temporary name beside `path`, sync it and rename it.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where the folder will be.
+    overwrite : bool
+        Whether one that exists may be replaced.
+    marker : str
+        A file that any folder to be replaced must hold: nobody's pictures are deleted because
+        of a mistyped name.
+
+    Yields
+    ------
+    Path
+        The new, empty folder to fill.
+    """
+    path = Path(path)
+    check_output(path, overwrite)
+    if path.exists() and not (path / marker).exists():
+        raise UserError(
+            f"{path} is something else than what would replace it (it holds no {marker}); choose "
+            "another name."
+        )
+    partial, old = _partial(path), _partial(path).with_suffix(".old")
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        for found in [*partial.rglob("*"), partial]:
+            _sync(found)
+        if path.exists():
+            path.rename(old)
+        partial.rename(path)
+        _sync(path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        if old.exists() and not path.exists():
+            old.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.partial")
+
+
+def _sync(path: Path) -> None:
+    if path.is_dir() and os.name != "posix":
+        return  # Windows cannot open a folder to sync it
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() or os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    reason = (error.strerror or str(error)).lower()
+    return UserError(f"{path} cannot be written ({reason}); choose another place for the result.")

@@ -1,0 +1,136 @@
+"""What is checked before any work begins, each with the sentence a person reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_unetseg.config import ModelInfo
+from napari_unetseg.errors import UserError
+
+from .stack import Stack
+
+
+def check_pixels(stack: Stack, planes: Iterable[int] | None = None) -> None:
+    """Raise where there is nothing to see or a value that is not a number.
+
+    Parameters
+    ----------
+    stack : Stack
+        The image.
+    planes : iterable of int, optional
+        The slices to look at; all where left out.
+
+    Raises
+    ------
+    UserError
+        If a pixel is NaN or infinite, or all of them are the same.
+    """
+    low, high = np.inf, -np.inf
+    for index in range(stack.n_planes) if planes is None else planes:
+        plane = stack.plane(index)
+        if plane.dtype.kind not in "iubf":
+            raise UserError(
+                f"{_name(stack)} holds {plane.dtype} values; an image needs integers or floats."
+            )
+        if plane.dtype.kind == "f" and not np.isfinite(plane).all():
+            what = "NaN" if np.isnan(plane).any() else "infinite values"
+            raise UserError(
+                f"{_name(stack)} contains {what} in slice {index}; replace them by numbers, for "
+                "instance with numpy.nan_to_num, and save it again."
+            )
+        low, high = min(low, plane.min()), max(high, plane.max())
+    if low == high:
+        raise UserError(
+            f"{_name(stack)} has the same value {low:g} everywhere; there is nothing to segment, "
+            "so check that it was exported with its pixels."
+        )
+
+
+def check_same_slices(labels: npt.NDArray[Any], image: Stack, name: str) -> None:
+    """Raise UserError where labels, shape (N, Y, X), do not cover the image."""
+    wanted = (image.n_planes, *image.plane_shape)
+    if labels.shape != wanted:
+        raise UserError(
+            f"{name} has {_slices(labels.shape)} and {_name(image)} has {_slices(wanted)}; labels "
+            "need the slices, height and width of their image."
+        )
+
+
+def check_training_inputs(stack: Stack, codes: npt.NDArray[np.uint8]) -> None:
+    """Raise UserError where one annotated image is not enough to learn from."""
+    check_training_set([stack], [codes])
+
+
+def check_training_set(stacks: Sequence[Stack], codes: Sequence[npt.NDArray[np.uint8]]) -> None:
+    """Check that a network can learn from these images and their annotations.
+
+    Parameters
+    ----------
+    stacks : sequence of Stack
+        The images.
+    codes : sequence of ndarray, shape (N, Y, X), uint8
+        Their annotations.
+
+    Raises
+    ------
+    UserError
+        If shapes or channels do not agree, nothing is labelled, all labels are of one class, or
+        an annotated slice holds no image.
+    """
+    if not stacks:
+        raise UserError("There is no image to learn from; give at least one.")
+    present: set[int] = set()
+    for stack, labels in zip(stacks, codes, strict=True):
+        check_same_slices(labels, stack, f"The labels of {_name(stack)}")
+        if stack.n_channels != stacks[0].n_channels:
+            raise UserError(
+                f"{_name(stack)} has {stack.n_channels} channel(s) and {_name(stacks[0])} has "
+                f"{stacks[0].n_channels}; images that are learned from together need the same."
+            )
+        present.update(np.flatnonzero(np.bincount(labels.ravel(), minlength=256)).tolist())
+    _check_two_classes(present - {0}, [_name(stack) for stack in stacks])
+    for stack, labels in zip(stacks, codes, strict=True):
+        labelled = [index for index, plane in enumerate(labels) if plane.any()]
+        if labelled:
+            check_pixels(stack, labelled)
+
+
+def check_channels(info: ModelInfo, stack: Stack) -> None:
+    """Raise UserError where an image has other channels than a model was made for."""
+    if stack.n_channels != len(info.channels):
+        named = ", ".join(name for name in info.channels if name)
+        raise UserError(
+            f"{_name(stack)} has {stack.n_channels} channel(s) and the model {info.name!r} was "
+            f"made for {len(info.channels)}{f' ({named})' if named else ''}; give it an image "
+            "with the same channels, or train a model on this one."
+        )
+
+
+def _check_two_classes(present: set[int], names: Sequence[str]) -> None:
+    where = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+    if not present:
+        raise UserError(
+            f"The labels of {where} hold no label; paint some background and some of each class "
+            "first, or check --slices and the kind of labels."
+        )
+    if len(present) == 1:
+        (code,) = present
+        painted = "background" if code == 1 else f"class {code - 1}"
+        missing = "some of a class" if code == 1 else "some background or another class"
+        raise UserError(
+            f"The labels of {where} hold only {painted}; paint {missing} too, a network learns "
+            "to tell them apart."
+        )
+
+
+def _name(stack: Stack) -> str:
+    return str(stack.path or stack.name)
+
+
+def _slices(shape: tuple[int, ...]) -> str:
+    planes, height, width = shape
+    return f"{planes} slice{'s' if planes != 1 else ''} of {height} × {width} px"

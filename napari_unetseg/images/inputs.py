@@ -1,0 +1,109 @@
+"""Which files a person means."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+
+from napari_unetseg.errors import UserError
+
+from .formats import SUFFIXES
+from .names import natural_key, stem_of, suffix_of
+from .reading import is_zarr
+from .sequence import images_in
+
+
+def find_inputs(specs: Sequence[str | Path]) -> list[Path]:
+    """Turn files, folders and quoted globs into a list of images.
+
+    Parameters
+    ----------
+    specs : sequence of str or Path
+        A folder stands for the images directly in it, in natural order; a Zarr is an image.
+
+    Raises
+    ------
+    UserError
+        If one of them names nothing.
+    """
+    found: list[Path] = []
+    for spec in specs:
+        found += _find(spec)
+    return list(dict.fromkeys(found))
+
+
+def _find(spec: str | Path) -> list[Path]:
+    path = Path(spec)
+    if path.is_dir() and not is_zarr(path) and suffix_of(path) not in SUFFIXES:
+        if (path / "model.json").is_file():
+            raise UserError(f"{path} is a model, not an image; give it with -m.")
+        images = images_in(path)
+        if not images:
+            raise UserError(f"The folder {path} holds no images; it needs TIFF, PNG or JPEG files.")
+        return images
+    if path.exists():
+        return [path]
+    if glob.has_magic(str(spec)):
+        images = [Path(match) for match in glob.glob(str(spec), recursive=True)]  # noqa: PTH207
+        images = sorted((p for p in images if suffix_of(p) in SUFFIXES), key=natural_key)
+        if images:
+            return images
+        raise UserError(f"No image matches {spec}; check the pattern.")
+    raise UserError(f"There is no file or folder {path}; check the path.")
+
+
+def pair_inputs(images: Sequence[Path], labels: Sequence[Path]) -> list[tuple[Path, Path]]:
+    """Find the labels of each image: by stem if all have one, else in natural order.
+
+    Raises
+    ------
+    UserError
+        If stems do not match and the counts differ.
+    """
+    by_stem = {stem_of(path): path for path in labels}
+    stems = [stem_of(path) for path in images]
+    unique = len(by_stem) == len(labels) and len(set(stems)) == len(stems)
+    if unique and all(stem in by_stem for stem in stems):
+        return [(image, by_stem[stem]) for image, stem in zip(images, stems, strict=True)]
+    if len(images) != len(labels):
+        missing = next((path for path in images if stem_of(path) not in by_stem), images[0])
+        raise UserError(
+            f"There are {len(images)} images and {len(labels)} labels files, and {missing.name} "
+            "has no labels of the same name; give as many of each, or name them alike."
+        )
+    ordered = (sorted(images, key=natural_key), sorted(labels, key=natural_key))
+    pairs = dict(zip(*ordered, strict=True))
+    return [(image, pairs[image]) for image in images]
+
+
+def parse_slices(text: str | None, n_planes: int) -> list[int]:
+    """Read ``"0,7,14"`` or ``"0-4"``, counted from 0; all slices where `text` is None.
+
+    Raises
+    ------
+    UserError
+        If it is something else, or a slice is not there.
+
+    Examples
+    --------
+    >>> parse_slices("0,4-6", 20)
+    [0, 4, 5, 6]
+    """
+    if text is None:
+        return list(range(n_planes))
+    chosen: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise UserError(
+                f"{text!r} does not say which slices; write numbers from 0 and ranges, as in 0,7 "
+                "or 0-4."
+            )
+        chosen.update(range(int(first), int(last or first) + 1))
+    if not chosen or max(chosen) >= n_planes:
+        raise UserError(
+            f"There is no slice {max(chosen, default=text)}; the image has {n_planes}, counted "
+            f"from 0 to {n_planes - 1}."
+        )
+    return sorted(chosen)

@@ -1,0 +1,64 @@
+"""OME-Zarr 0.5 with one level."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .stack import Stack
+from .tiff_metadata import NAMESPACE
+
+_TYPES = {"T": "time", "C": "channel"}
+_CHUNK_PX = 512
+
+
+def write_ome_zarr(folder: Path, stack: Stack) -> None:
+    """Fill an empty folder with a stack, chunks of one slice."""
+    import zarr
+
+    group = zarr.open_group(folder, mode="a", zarr_format=3)
+    chunks = tuple(
+        min(length, _CHUNK_PX) if axis in "YX" else 1
+        for axis, length in zip(stack.axes, stack.shape, strict=True)
+    )
+    array = group.create_array("0", shape=stack.shape, dtype=stack.dtype, chunks=chunks)
+    array[...] = np.asarray(stack.data, stack.dtype)
+    ome: dict[str, Any] = {"version": "0.5", "multiscales": [_multiscale(stack)]}
+    if any(stack.channels):
+        ome["omero"] = {"channels": [{"label": name} for name in stack.channels]}
+    if "classes" in stack.metadata:
+        ome["image-label"] = _image_label(stack.metadata)
+    group.attrs.update({"ome": ome} | ({NAMESPACE: stack.metadata} if stack.metadata else {}))
+
+
+def _multiscale(stack: Stack) -> dict[str, Any]:
+    axes: list[dict[str, str]] = []
+    for axis in stack.axes:
+        described = {"name": axis.lower(), "type": _TYPES.get(axis, "space")}
+        if axis in stack.pixel_size_um:
+            described["unit"] = "micrometer"
+        axes.append(described)
+    scale = [float(stack.pixel_size_um.get(axis, 1.0)) for axis in stack.axes]
+    transformations = [{"type": "scale", "scale": scale}]
+    return {
+        "name": stack.name,
+        "axes": axes,
+        "datasets": [{"path": "0", "coordinateTransformations": transformations}],
+    }
+
+
+def _image_label(about: dict[str, Any]) -> dict[str, Any]:
+    """Describe classes as OME-Zarr does, by the value that stands in the array."""
+    if about["kind"] == "objects":
+        return {}  # values are ids there, not classes
+    first = 2 if about["kind"] == "annotations" else 1
+    classes = list(enumerate(about["classes"], start=first))
+    return {
+        "colors": [
+            {"label-value": value, "rgba": [*bytes.fromhex(c["color"][1:]), 255]}
+            for value, c in classes
+        ],
+        "properties": [{"label-value": value, "name": c["name"]} for value, c in classes],
+    }

@@ -1,0 +1,55 @@
+"""Whether an image is at the scale a model knows."""
+
+from __future__ import annotations
+
+import math
+
+from napari_unetseg.config import ModelInfo
+
+from .stack import Stack
+
+#: Sizes that differ by more than this factor are worth a word.
+_TOLERANCE = 1.2
+
+
+def pixel_size_ratio(model_info: ModelInfo, stack: Stack) -> float | None:
+    """Say by what factor to enlarge an image in Y and X to have the model's pixel size.
+
+    Returns
+    -------
+    float or None
+        Pixel size of the image ÷ that of the model, the geometric mean over Y and X; None where
+        one of them is unknown.
+    """
+    ratios = [
+        stack.pixel_size_um[axis] / model_info.pixel_size_um[axis]
+        for axis in "YX"
+        if axis in stack.pixel_size_um and axis in model_info.pixel_size_um
+    ]
+    return math.prod(ratios) ** (1 / len(ratios)) if ratios else None
+
+
+def pixel_size_note(model_info: ModelInfo, stack: Stack) -> str | None:
+    """Say in a sentence that pixel sizes differ by more than 20 %; None where they do not."""
+    ratio = pixel_size_ratio(model_info, stack)
+    if ratio is None or 1 / _TOLERANCE <= ratio <= _TOLERANCE:
+        return None
+    axis = "X" if "X" in stack.pixel_size_um and "X" in model_info.pixel_size_um else "Y"
+    ours, models = stack.pixel_size_um[axis], model_info.pixel_size_um[axis]
+    return (
+        f"{stack.name} has pixels of {format_length(ours)} and the model {model_info.name!r} "
+        f"learned at {format_length(models)}, so it may see everything "
+        f"{f'{ratio:.2g} times too small' if ratio > 1 else f'{1 / ratio:.2g} times too large'}; "
+        "resample the image to the model's pixel size."
+    )
+
+
+def format_length(um: float) -> str:
+    """Write a length in nm, µm or mm, whichever reads best.
+
+    >>> format_length(0.0046)
+    '4.6 nm'
+    """
+    if um < 0.1:
+        return f"{um * 1000:.4g} nm"
+    return f"{um:.4g} µm" if um < 1000 else f"{um / 1000:.4g} mm"

@@ -1,0 +1,122 @@
+"""What a TIFF says about its pixels: sizes, channels, classes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+from xml.etree import ElementTree
+
+import tifffile
+
+from .calibration import length_um, resolution_um
+
+#: Of the OME-XML MapAnnotation in which classes travel.
+NAMESPACE = "napari-unetseg"
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What could be learned from a file's metadata.
+
+    Attributes
+    ----------
+    pixel_size_um : dict of str to float
+        By axis, ``"Z"``, ``"Y"``, ``"X"``; what is unknown is left out.
+    channels : tuple of str
+        Names, empty where there are none.
+    metadata : dict
+        What this package wrote: ``"kind"``, ``"classes"``.
+    """
+
+    pixel_size_um: dict[str, float] = field(default_factory=dict)
+    channels: tuple[str, ...] = ()
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+def read_facts(tif: tifffile.TiffFile) -> FileFacts:
+    """Collect a TIFF's calibration, channel names and classes."""
+    if tif.is_ome and tif.ome_metadata:
+        return ome_facts(tif.ome_metadata)
+    if tif.is_imagej and tif.imagej_metadata:
+        return FileFacts(_imagej_sizes(tif.pages.first, tif.imagej_metadata))
+    return FileFacts(_tag_sizes(tif.pages.first))
+
+
+def ome_facts(xml: str) -> FileFacts:
+    """Read the first image of an OME-XML document."""
+    try:
+        root = ElementTree.fromstring(xml)
+    except ElementTree.ParseError:
+        return FileFacts()
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]  # the schema's year is in the namespace
+    pixels = root.find("./Image/Pixels")
+    if pixels is None:
+        return FileFacts()
+    sizes = {
+        axis: length_um(
+            pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm")
+        )
+        for axis in "ZYX"
+    }
+    names = tuple(channel.get("Name", "") for channel in pixels.findall("Channel"))
+    return FileFacts(
+        {axis: size for axis, size in sizes.items() if size is not None},
+        names if all(names) else (),
+        _our_annotation(root),
+    )
+
+
+def _our_annotation(root: ElementTree.Element) -> dict[str, Any]:
+    for annotation in root.iter("MapAnnotation"):
+        if annotation.get("Namespace") != NAMESPACE:
+            continue
+        for entry in annotation.iter("M"):
+            if entry.get("K") == "labels":
+                return _json_object(entry.text or "")
+    return {}
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _imagej_sizes(page: tifffile.TiffPage, metadata: dict[str, Any]) -> dict[str, float]:
+    unit = str(metadata.get("unit", ""))
+    x, y = _pixels_per_unit(page, "XResolution"), _pixels_per_unit(page, "YResolution")
+    if unit in ("inch", "in", "cm"):
+        name = "cm" if unit == "cm" else "inch"
+        sizes = {"Y": resolution_um(y, name), "X": resolution_um(x, name)}
+    else:
+        sizes = {"Y": _inverse_um(y, unit), "X": _inverse_um(x, unit)}
+        sizes["Z"] = length_um(metadata.get("spacing"), unit)
+    return {axis: size for axis, size in sizes.items() if size is not None}
+
+
+def _tag_sizes(page: tifffile.TiffPage) -> dict[str, float]:
+    tag = page.tags.get("ResolutionUnit")
+    unit = {2: "inch", 3: "cm"}.get(int(tag.value) if tag is not None else 2)
+    if unit is None:
+        return {}
+    sizes = {
+        "Y": resolution_um(_pixels_per_unit(page, "YResolution"), unit),
+        "X": resolution_um(_pixels_per_unit(page, "XResolution"), unit),
+    }
+    return {axis: size for axis, size in sizes.items() if size is not None}
+
+
+def _pixels_per_unit(page: tifffile.TiffPage, name: str) -> float:
+    tag = page.tags.get(name)
+    if tag is None:
+        return 0.0
+    numerator, denominator = tag.value
+    return float(numerator / denominator) if denominator else 0.0
+
+
+def _inverse_um(pixels_per_unit: float, unit: str) -> float | None:
+    return length_um(1 / pixels_per_unit, unit) if pixels_per_unit > 0 else None

@@ -1,0 +1,147 @@
+"""Write labels, probabilities and images, with calibration, classes and colours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_unetseg import __version__
+from napari_unetseg.config import LabelClass
+from napari_unetseg.errors import UserError
+
+from .atomic import atomic_file, atomic_folder
+from .formats import TIFF_SUFFIXES, ZARR_SUFFIXES
+from .labels import LabelsKind, codes_to_masks
+from .names import suffix_of
+from .ome_tiff_writer import write_ome_tiff
+from .ome_zarr_writer import write_ome_zarr
+from .stack import Stack
+
+
+def write_labels(
+    path: str | Path,
+    codes: npt.NDArray[Any],
+    *,
+    like: Stack,
+    kind: LabelsKind,
+    classes: Sequence[LabelClass],
+    overwrite: bool = False,
+) -> None:
+    """Write labels as OME-TIFF or OME-Zarr, complete or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+        Ending in ``.tif``, ``.tiff`` or ``.zarr``.
+    codes : ndarray, shape (N, Y, X)
+        Codes, uint8; of kind ``"objects"`` ids, up to 2³² − 1.
+    like : Stack
+        The image; the labels get its axes (without channels), name and pixel size.
+    kind : {"annotations", "masks", "objects"}
+        What to write: codes as they are, classes (code − 1, unlabelled as 0), ids as they are.
+    classes : sequence of LabelClass
+        Classes 1, 2, …; names and colours travel in the file.
+    overwrite : bool
+        Replace what exists.
+
+    Raises
+    ------
+    UserError
+        If the file exists, cannot be written, or its name has another ending.
+    """
+    values = codes
+    if kind == "masks":
+        values = codes_to_masks(codes)
+    elif kind == "objects":
+        values = codes.astype(np.uint32, copy=False)
+    about = {
+        "version": 1,
+        "software": f"napari-unetseg {__version__}",
+        "kind": kind,
+        "classes": [label_class.model_dump() for label_class in classes],
+    }
+    axes = like.axes.replace("C", "")
+    stack = Stack(
+        values.reshape(like.labels_shape), axes, like.pixel_size_um, like.name, None, ("",), about
+    )
+    _write(Path(path), stack, compress=True, overwrite=overwrite)
+
+
+def write_probabilities(
+    path: str | Path,
+    probs: npt.NDArray[Any],
+    *,
+    like: Stack,
+    classes: Sequence[LabelClass],
+    overwrite: bool = False,
+) -> None:
+    """Write probabilities as a stack with one channel per class, background first.
+
+    Parameters
+    ----------
+    path : str or Path
+        Ending in ``.tif``, ``.tiff`` or ``.zarr``.
+    probs : ndarray, shape (N, K, Y, X), float32 in [0, 1]
+        ``K = len(classes) + 1``.
+    like, classes, overwrite
+        As for `write_labels`.
+    """
+    axes = like.axes.replace("C", "")
+    leading = like.labels_shape[:-2]
+    n_classes = probs.shape[1]
+    data = probs.reshape(*leading, n_classes, *like.plane_shape)
+    at = axes.index("Z") if "Z" in axes else axes.index("Y")
+    if "Z" in axes:
+        data = np.moveaxis(data, len(leading), at)
+    channels = ("background", *(label_class.name for label_class in classes))
+    stack = Stack(data, f"{axes[:at]}C{axes[at:]}", like.pixel_size_um, like.name, None, channels)
+    _write(Path(path), stack, compress=True, overwrite=overwrite)
+
+
+def write_image(
+    path: str | Path,
+    image: Stack | npt.NDArray[Any],
+    *,
+    like: Stack | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write an image as OME-TIFF (uncompressed, so that it can be mapped) or OME-Zarr.
+
+    Parameters
+    ----------
+    path : str or Path
+        Ending in ``.tif``, ``.tiff`` or ``.zarr``.
+    image : Stack or ndarray
+        An array needs `like`, whose shape it has.
+    like : Stack, optional
+        Where axes, pixel size and channels come from; a stack's own where left out.
+    overwrite : bool
+        Replace what exists.
+    """
+    if isinstance(image, Stack):
+        stack = (
+            image
+            if like is None
+            else Stack(image.data, image.axes, like.pixel_size_um, image.name, None, image.channels)
+        )
+    elif like is None:
+        raise ValueError("an array has no axes: give the stack it is like")
+    else:
+        stack = Stack(image, like.axes, like.pixel_size_um, like.name, None, like.channels)
+    _write(Path(path), stack, compress=False, overwrite=overwrite)
+
+
+def _write(path: Path, stack: Stack, *, compress: bool, overwrite: bool) -> None:
+    suffix = suffix_of(path)
+    if suffix in ZARR_SUFFIXES:
+        with atomic_folder(path, overwrite=overwrite, marker="zarr.json") as folder:
+            write_ome_zarr(folder, stack)
+    elif suffix in TIFF_SUFFIXES:
+        with atomic_file(path, overwrite=overwrite) as partial:
+            write_ome_tiff(partial, stack, compress=compress)
+    else:
+        raise UserError(f"{path} would be no image; give a name that ends in .tif or .zarr.")
