@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from napari_unetseg.errors import UserError
+
 from .base import Config
 
 
@@ -52,6 +53,7 @@ class TrainingConfig(Config):
     patch_px: int = Field(256, ge=32)
     batch: int = Field(4, ge=1)
     learning_rate: float = Field(2e-3, gt=0)
+    warmup_steps: int = Field(10, ge=0, description="over which the learning rate rises")
     weight_decay: float = Field(1e-2, ge=0)
     ema_decay: float = Field(0.99, ge=0, lt=1, description="averaging of the weights")
     dice_weight: float = Field(1.0, ge=0, description="of the Dice loss beside cross entropy")

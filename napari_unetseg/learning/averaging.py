@@ -1,0 +1,65 @@
+"""The average of the weights along a training run, which predicts better than the last ones."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from napari_unetseg.networks import Network
+
+
+class WeightAverage:
+    """An exponential moving average of a network's weights and batch-norm statistics.
+
+    Attributes
+    ----------
+    network : Network
+        Holds the average; in evaluation mode.
+    """
+
+    def __init__(self, network: Network, decay: float) -> None:
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self._decay = decay
+        self._updates = 0
+
+    @torch.no_grad()
+    def update(self, network: Network) -> None:
+        """Move the average towards `network`; quickly at first, when little was learned yet."""
+        self._updates += 1
+        decay = min(self._decay, (1 + self._updates) / (10 + self._updates))
+        average, current = _floats(self.network), _floats(network)
+        torch._foreach_lerp_(average, current, 1 - decay)
+
+
+def _floats(network: nn.Module) -> list[Tensor]:
+    """Return weights and running statistics, without the counters."""
+    return [t.data for t in network.state_dict().values() if t.is_floating_point()]
+
+
+@torch.no_grad()
+def measure_batch_statistics(network: Network, batches: Iterable[Tensor]) -> None:
+    """Replace the running statistics of batch normalisation by those of `batches`.
+
+    The statistics of averaged weights are not the average of the statistics.
+
+    References
+    ----------
+    P. Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization",
+    UAI 2018.
+    """
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+        norm.train()
+    for batch in batches:
+        network(batch)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        norm.eval()

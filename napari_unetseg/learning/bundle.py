@@ -1,0 +1,144 @@
+"""A model: weights with everything needed to use them, as a folder on disk."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from napari_unetseg.config import ModelInfo, describe_validation_error
+from napari_unetseg.errors import UserError
+from napari_unetseg.images import atomic_folder, check_output
+from napari_unetseg.networks import Network, build_network
+
+INFO, WEIGHTS, HISTORY, PREVIEW = "model.json", "weights.safetensors", "history.csv", "preview.png"
+
+#: Columns of ``history.csv``.
+HISTORY_COLUMNS = ("step", "elapsed_s", "loss", "learning_rate", "held_out_mean_iou")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A trained network and what is known about it.
+
+    Attributes
+    ----------
+    info : ModelInfo
+    network : Network
+        On the CPU, in evaluation mode.
+    history : tuple of dict
+        Rows of ``history.csv``: some of `HISTORY_COLUMNS`.
+    preview : ndarray or None, shape (Y, X, 3), uint8
+        A training slice with its segmentation.
+    """
+
+    info: ModelInfo
+    network: Network
+    history: tuple[Mapping[str, float], ...] = ()
+    preview: npt.NDArray[np.uint8] | None = field(default=None, repr=False)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names by output channel, ``"background"`` first."""
+        return ("background", *(c.name for c in self.info.classes))
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the model folder: complete or not at all.
+
+        Parameters
+        ----------
+        path : str or Path
+            The folder, by custom ``NAME.unet``.
+        overwrite : bool
+            Replace what is there; only another model is ever replaced.
+
+        Raises
+        ------
+        UserError
+            If something is there already, or the folder cannot be written.
+        """
+        target = Path(path)
+        check_model_output(target, overwrite=overwrite)
+        with atomic_folder(target, overwrite=overwrite, marker=INFO) as folder:
+            self._write_files(folder)
+        return target
+
+    def _write_files(self, folder: Path) -> None:
+        weights = {name: t.contiguous() for name, t in self.network.state_dict().items()}
+        save_file(weights, folder / WEIGHTS)
+        (folder / INFO).write_text(self.info.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        with (folder / HISTORY).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, HISTORY_COLUMNS, restval="")
+            writer.writeheader()
+            writer.writerows(self.history)
+        if self.preview is not None:
+            Image.fromarray(self.preview).save(folder / PREVIEW)
+
+
+def check_model_output(path: str | Path, *, overwrite: bool = False) -> None:
+    """Raise `UserError` where a model could not be saved, before minutes are spent on it."""
+    check_output(path, overwrite)
+    if Path(path).exists() and not (Path(path) / INFO).is_file():
+        raise UserError(f"{path} is no model, so it is not replaced; choose another name.")
+
+
+def load_model(path: str | Path) -> Model:
+    """Read a model folder.
+
+    Raises
+    ------
+    UserError
+        If there is no such folder, or it is no model, or one of another version, or damaged.
+    """
+    folder = Path(path)
+    if not folder.exists() and folder.with_name(folder.name + ".unet").is_dir():
+        folder = folder.with_name(folder.name + ".unet")
+    if not folder.exists():
+        raise UserError(f"There is no model {folder}; a model is a folder NAME.unet.")
+    if not (folder / INFO).is_file() or not (folder / WEIGHTS).is_file():
+        raise UserError(f"{folder} is no model: a model is a folder with {INFO} and {WEIGHTS}.")
+    info = _read_info(folder / INFO)
+    network = build_network(info.recipe.network, len(info.channels), len(info.classes) + 1)
+    try:
+        network.load_state_dict(load_file(folder / WEIGHTS))
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise UserError(
+            f"The weights in {folder} are damaged or of another network; copy the model again."
+        ) from error
+    network.eval().requires_grad_(False)
+    return Model(info, network, _read_history(folder / HISTORY), _read_preview(folder / PREVIEW))
+
+
+def _read_info(path: Path) -> ModelInfo:
+    try:
+        return ModelInfo.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not a JSON file ({error}); copy the model again.") from error
+    except ValidationError as error:
+        raise UserError(f"{path}: {describe_validation_error(error)}") from error
+
+
+def _read_history(path: Path) -> tuple[Mapping[str, float], ...]:
+    if not path.is_file():
+        return ()
+    with path.open(newline="", encoding="utf-8") as file:
+        return tuple(
+            {column: float(value) for column, value in row.items() if value}
+            for row in csv.DictReader(file)
+        )
+
+
+def _read_preview(path: Path) -> npt.NDArray[np.uint8] | None:
+    if not path.is_file():
+        return None
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))

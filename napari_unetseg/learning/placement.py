@@ -1,0 +1,41 @@
+"""Putting networks and pixels where a `Device` wants them."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from napari_unetseg.networks import Network
+
+from .device import Device, choose_device
+
+N = TypeVar("N", bound=Network)
+
+__all__ = ["AT_REST", "Device", "autocast", "choose_device", "place_image", "place_network"]
+
+#: Where the network of a `Model` is kept.
+AT_REST = Device("cpu", "float32", channels_last=False, reason="")
+
+
+def place_network(network: N, device: Device) -> N:
+    """Move a network to the device, in its memory layout."""
+    layout = torch.channels_last if device.channels_last else torch.contiguous_format
+    network.to(device.name)
+    # torch's annotations know no memory format for modules.
+    network.to(memory_format=layout)  # type: ignore[call-overload]
+    return network
+
+
+def place_image(image: Tensor, device: Device) -> Tensor:
+    """Move a batch (B, C, Y, X) to the device, in its memory layout."""
+    layout = torch.channels_last if device.channels_last else torch.contiguous_format
+    return image.to(device.name).contiguous(memory_format=layout)
+
+
+def autocast(device: Device) -> AbstractContextManager[Any]:
+    """Compute in the device's precision within this context."""
+    dtype = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(device.precision)
+    return torch.autocast(device.kind, dtype or torch.bfloat16, enabled=dtype is not None)

@@ -1,0 +1,108 @@
+"""One optimiser step after the other, on whatever device, without ever keeping a bad one."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from napari_unetseg.config import TrainingConfig
+from napari_unetseg.networks import Network
+
+from .averaging import WeightAverage
+from .losses import segmentation_loss
+from .placement import Device, autocast
+
+#: Longer gradients are shortened to this.
+MAX_GRADIENT_NORM = 10.0
+
+#: Steps between copies of a state that can be returned to.
+KEEP_EVERY = 25
+
+
+class Stepper:
+    """Moves a network's weights, keeps their average, and returns from failures.
+
+    Parameters
+    ----------
+    network : Network
+        On its device, in training mode.
+    config : TrainingConfig
+    device : Device
+    """
+
+    def __init__(self, network: Network, config: TrainingConfig, device: Device) -> None:
+        self.network = network
+        self.average = WeightAverage(network, config.ema_decay)
+        self.failures = 0
+        self._config = config
+        self._device = device
+        self._steps = 0
+        self._optimiser = self._new_optimiser()
+        self._scaler = torch.amp.GradScaler(device.kind, enabled=device.precision == "float16")
+        self._kept = self._state()
+
+    def step(self, pixels: Tensor, codes: Tensor, rate: float) -> float:
+        """Learn from one batch of patches.
+
+        Parameters
+        ----------
+        pixels : Tensor, shape (B, C, Y, X), float32
+        codes : Tensor, shape (B, Y, X), uint8
+        rate : float
+            Learning rate; halved after every failure.
+
+        Returns
+        -------
+        float
+            The loss; not finite where the step failed, nothing was learned from it, and the
+            weights are those of some steps before.
+        """
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate * 0.5**self.failures
+        with autocast(self._device):
+            logits = self.network(pixels)
+        loss = segmentation_loss(logits, codes, self._config.dice_weight)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            self._return_to_kept()
+            return value
+        self._optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(self._scaler.scale(loss))
+        self._scaler.unscale_(self._optimiser)
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRADIENT_NORM)
+        if not self._scaler.is_enabled() and not math.isfinite(float(norm)):
+            self._return_to_kept()
+            return math.nan
+        self._scaler.step(self._optimiser)
+        self._scaler.update()
+        self.average.update(self.network)
+        self._steps += 1
+        if self._steps % KEEP_EVERY == 0:
+            self._kept = self._state()
+        return value
+
+    def _new_optimiser(self) -> torch.optim.Optimizer:
+        weights = [p for p in self.network.parameters() if p.ndim > 1]
+        others = [p for p in self.network.parameters() if p.ndim <= 1]
+        return torch.optim.AdamW(
+            [
+                {"params": weights, "weight_decay": self._config.weight_decay},
+                {"params": others, "weight_decay": 0.0},
+            ],
+            lr=self._config.learning_rate,
+        )
+
+    def _state(self) -> dict[str, Any]:
+        return copy.deepcopy(
+            {"network": self.network.state_dict(), "average": self.average.network.state_dict()}
+        )
+
+    def _return_to_kept(self) -> None:
+        self.failures += 1
+        self.network.load_state_dict(self._kept["network"])
+        self.average.network.load_state_dict(self._kept["average"])
+        self._optimiser = self._new_optimiser()
