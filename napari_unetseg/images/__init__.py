@@ -10,6 +10,7 @@ from .checks import (
 )
 from .formats import SUFFIXES
 from .inputs import find_inputs, pair_inputs, parse_slices
+from .label_values import values_in
 from .labels import (
     Labels,
     LabelsKind,
@@ -63,6 +64,7 @@ __all__ = [
     "saved_kind",
     "stem_of",
     "suffix_of",
+    "values_in",
     "write_image",
     "write_labels",
     "write_probabilities",

@@ -1,0 +1,140 @@
+"""The program `napari-unetseg`: its verbs, and what becomes of errors.
+
+Nothing heavy is imported here. A verb is a function of its own name in a file of its own name; the
+file imports what it needs inside that function, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from napari_unetseg import __version__
+from napari_unetseg.errors import UserError
+
+PROGRAM = "napari-unetseg"
+
+#: In the order of ``--help``.
+VERBS = tuple(
+    verb
+    for verb in ("demo", "doctor", "info", "baseline", "train", "predict", "evaluate")
+    if Path(__file__).with_name(f"{verb}.py").is_file()
+)
+
+#: What typer raises at a wrong option or argument; its home has moved between versions.
+_CommandLineError: Any = (typer.BadParameter.__mro__[2], typer.Abort)
+
+_QT_BINDINGS = ("PyQt6", "PySide6", "PyQt5", "PySide2")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        What follows the program's name; `sys.argv` where left out.
+
+    Returns
+    -------
+    int
+        The exit status: 0; 2 after bad input, said in one sentence on stderr; 130 after Ctrl+C.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if not arguments or _is_path(arguments[0]):
+            return _open_window([Path(argument) for argument in arguments])
+        return _run(arguments)
+    except UserError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+
+
+def load_verb(name: str) -> Callable[..., None]:
+    """Import the function that does what a verb says."""
+    function: Callable[..., None] = getattr(importlib.import_module(f".{name}", __package__), name)
+    return function
+
+
+def _run(arguments: list[str]) -> int:
+    wanted = [arguments[0]] if arguments[0] in VERBS else VERBS
+    program = typer.main.get_command(_program(wanted))
+    try:
+        result = program.main(arguments, prog_name=PROGRAM, standalone_mode=False)
+    except _CommandLineError as error:
+        if isinstance(error, typer.Abort):
+            raise KeyboardInterrupt from error
+        verb = f" {arguments[0]}" if arguments[0] in VERBS else ""
+        message: str = error.format_message().rstrip(".")
+        return _fail(f"{message}; see {PROGRAM}{verb} --help.")
+    return result if isinstance(result, int) else 0
+
+
+def _program(verbs: Sequence[str]) -> typer.Typer:
+    program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    program.callback(invoke_without_command=True)(_about)
+    for verb in verbs:
+        program.command(verb)(load_verb(verb))
+    return program
+
+
+def _about(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Segment microscopy stacks: classical baselines, and a U-Net that learns from your strokes.
+
+    Without a command, or with images instead of one, napari opens with the plugin docked.
+    """
+    if version:
+        print(f"{PROGRAM} {__version__}")
+
+
+def _is_path(argument: str) -> bool:
+    if argument in VERBS or argument.startswith("-"):
+        return False
+    looks_like_one = Path(argument).suffix or os.sep in argument
+    return bool(looks_like_one) or Path(argument).exists()
+
+
+def _open_window(paths: list[Path]) -> int:
+    for path in paths:
+        if not path.exists():
+            raise UserError(f"There is no file or folder {path}; check the path.")
+    if not _has_display():
+        raise UserError(
+            "There is no display to open a window on; connect with one, or use a command instead "
+            f"({PROGRAM} --help lists them)."
+        )
+    if not any(importlib.util.find_spec(binding) for binding in _QT_BINDINGS):
+        raise UserError(
+            "There is no Qt to open a window with; install it with pip install "
+            '"napari-unetseg[all]".'
+        )
+    from napari_unetseg.widgets.app import open_window
+
+    open_window(paths)
+    return 0
+
+
+def _has_display() -> bool:
+    if sys.platform in ("win32", "darwin"):
+        return True
+    # Qt draws off screen where it is told to: in tests, or on a VNC server of its own.
+    own = os.environ.get("QT_QPA_PLATFORM", "").partition(":")[0]
+    if own and own not in ("xcb", "wayland"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _fail(sentence: str) -> int:
+    print("error:", " ".join(sentence.split()), file=sys.stderr)
+    return 2

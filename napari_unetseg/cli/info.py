@@ -1,0 +1,121 @@
+"""``napari-unetseg info``: a file as the program understands it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from napari_unetseg.config import ModelInfo
+    from napari_unetseg.images import Stack
+
+#: Labels of more pixels than this are not read through to list the classes in them.
+_READ_LABELS_UP_TO_PX = 1 << 28
+
+
+def info(
+    path: Annotated[Path, typer.Argument(help="An image, labels, a folder of slices, or a model.")],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+) -> None:
+    """Show axes, shape, type, pixel size, channels and classes as they are understood."""
+    from napari_unetseg.config import read_model_info
+    from napari_unetseg.images import open_stack
+
+    if (path / "model.json").is_file():
+        facts = _describe_model(path, read_model_info(path))
+    else:
+        facts = _describe_stack(open_stack(path))
+    if as_json:
+        print(json.dumps(facts, indent=2, ensure_ascii=False))
+    else:
+        _print_table(facts)
+
+
+def _describe_stack(stack: Stack) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "path": str(stack.path),
+        "axes": stack.axes,
+        "shape": list(stack.shape),
+        "dtype": stack.dtype.name,
+        "pixel_size_um": stack.pixel_size_um,
+        "channels": [name for name in stack.channels if name],
+        "slices": stack.n_planes,
+    }
+    kind = stack.metadata.get("kind")
+    if kind is not None:
+        facts["kind"] = kind
+        facts["classes"] = stack.metadata.get("classes", [])
+        facts["values"] = _values(stack)
+    return facts
+
+
+def _values(stack: Stack) -> list[int] | None:
+    """List the values of labels; None where that would take long or there are too many."""
+    from napari_unetseg.images import values_in
+
+    if stack.n_planes * stack.size("Y") * stack.size("X") > _READ_LABELS_UP_TO_PX:
+        return None
+    found: set[int] = set()
+    for plane in stack.planes():
+        found |= values_in(plane)
+    return sorted(found) if len(found) <= 256 else None
+
+
+def _describe_model(path: Path, model: ModelInfo) -> dict[str, Any]:
+    return {
+        "path": str(path),
+        "model": model.name,
+        "created": model.created,
+        "network": model.recipe.network.model_dump(),
+        "classes": [label_class.model_dump() for label_class in model.classes],
+        "channels": list(model.channels),
+        "axes": model.axes,
+        "pixel_size_um": model.pixel_size_um,
+        "label_values": model.label_values,
+        "scores": model.scores,
+        "history": model.history,
+        "data": model.data,
+        "versions": model.versions,
+    }
+
+
+def _print_table(facts: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for key, value in facts.items():
+        text = _as_text(key, value, facts)
+        if text:
+            table.add_row(key.removesuffix("_um").replace("_", " "), text)
+    Console(highlight=False, markup=False).print(table)
+
+
+def _as_text(key: str, value: Any, facts: dict[str, Any]) -> str:
+    from napari_unetseg.images import format_length
+
+    if key == "pixel_size_um":
+        sizes = ", ".join(f"{axis} {format_length(um)}" for axis, um in value.items())
+        return sizes or "unknown"
+    if key == "shape":
+        return " × ".join(f"{axis} {n}" for axis, n in zip(facts["axes"], value, strict=True))
+    if key == "classes":
+        return ", ".join(f"{k} {c['name']} ({c['color']})" for k, c in enumerate(value, start=1))
+    if key == "data":
+        return ", ".join(str(image.get("name", "?")) for image in value)
+    return _plain(value)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_plain(part)}" for key, part in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(part) for part in value)
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "" if value is None else str(value)
