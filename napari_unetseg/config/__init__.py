@@ -11,7 +11,7 @@ from .classes import (
     default_class,
     default_color,
 )
-from .model_info import ModelInfo
+from .model_info import MODEL_JSON, ModelInfo, read_model_info
 from .recipe import (
     PRESETS,
     AugmentationConfig,
@@ -27,6 +27,7 @@ __all__ = [
     "BACKGROUND",
     "BACKGROUND_COLOR",
     "MAX_CLASSES",
+    "MODEL_JSON",
     "PALETTE",
     "PRESETS",
     "UNLABELLED",
@@ -42,4 +43,5 @@ __all__ = [
     "default_color",
     "describe_validation_error",
     "load_recipe",
+    "read_model_info",
 ]

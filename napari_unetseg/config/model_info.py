@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
+
+from napari_unetseg.errors import UserError
 
 from .base import Config
 from .classes import LabelClass
-from .recipe import Recipe
+from .recipe import Recipe, describe_validation_error
+
+#: The file in a model's folder that this module reads.
+MODEL_JSON = "model.json"
 
 
 class ModelInfo(Config):
@@ -50,3 +57,22 @@ class ModelInfo(Config):
     data: list[dict[str, Any]] = Field(default_factory=list)
     versions: dict[str, str] = Field(default_factory=dict)
     created: str = ""
+
+
+def read_model_info(folder: str | Path) -> ModelInfo:
+    """Read what is known of a model, without its weights.
+
+    Raises
+    ------
+    UserError
+        If the folder is no model, or its description cannot be understood.
+    """
+    path = Path(folder) / MODEL_JSON
+    if not path.is_file():
+        raise UserError(f"{folder} is no model: a model is a folder NAME.unet with {MODEL_JSON}.")
+    try:
+        return ModelInfo.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not a JSON file ({error}); copy the model again.") from error
+    except ValidationError as error:
+        raise UserError(f"{path}: {describe_validation_error(error)}") from error

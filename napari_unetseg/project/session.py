@@ -59,7 +59,7 @@ class Session:
         self.root = root or default_root()
         self.folder = self.root / f"{time.strftime('%Y-%m-%dT%H%M%S')}-{uuid.uuid4().hex[:6]}"
         self.folder.mkdir(parents=True)
-        self._arrays: list[np.memmap[Any, Any]] = []
+        self._arrays: dict[Path, np.memmap[Any, Any]] = {}
         self._description: dict[str, Any] = {"version": 1, "classes": [], "images": {}}
         self._write_description(process=_this_process())
 
@@ -70,12 +70,15 @@ class Session:
         return folder / f"{role}.npy"
 
     def array(self, image: str, role: str, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-        """Make a zeroed, file-backed array of uint8; where the system can, it takes no space."""
-        array: np.memmap[Any, Any] = np.lib.format.open_memmap(
-            self.path(image, role), mode="w+", dtype=np.uint8, shape=shape
-        )
-        self._arrays.append(array)
-        return array
+        """Return a zeroed, file-backed array of uint8; where the system can, it takes no space."""
+        path = self.path(image, role)
+        if path in self._arrays and self._arrays[path].shape == shape:
+            self._arrays[path][...] = 0  # the file is mapped: opening it anew would pull it away
+        else:
+            self._arrays[path] = np.lib.format.open_memmap(
+                path, mode="w+", dtype=np.uint8, shape=shape
+            )
+        return self._arrays[path]
 
     def describe(self, classes: Iterable[LabelClass], images: dict[str, dict[str, Any]]) -> None:
         """Write ``session.json``: whose arrays these are, and what their codes mean.
@@ -100,7 +103,7 @@ class Session:
 
     def flush(self) -> None:
         """Ask the system to write what is mapped; may take a while, call it off the window."""
-        for array in self._arrays:
+        for array in list(self._arrays.values()):
             array.flush()
 
     def close(self) -> None:

@@ -61,30 +61,35 @@ class Workspace:
         self.classes: Classes = (default_class(1),)
         self.log = EditLog()
         self._fingerprints: dict[str, str] = {}
+        self._left_out: dict[str, ImageEntry] = {}
         self._n_added = 0
         self._shown_as = np.arange(256, dtype=np.uint8)
 
     # ---------------------------------------------------------------- images
 
     def add_image(self, stack: Stack) -> ImageEntry:
-        """Take an image into the data set, with empty annotations."""
+        """Take an image into the data set: with its annotations where it had been left out."""
         channels = {entry.stack.n_channels for entry in self.images.values()}
         if channels and stack.n_channels not in channels:
             raise UserError(
                 f"{stack.name} has {stack.n_channels} channel(s) and the images chosen before it "
                 f"have {channels.pop()}; choose images with the same channels."
             )
-        self._n_added += 1
-        entry = ImageEntry.create(f"image-{self._n_added}", stack, self.session, self._shown_as)
+        seen = fingerprint(stack)
+        entry = self._left_out.pop(seen, None)
+        if entry is None:
+            self._n_added += 1
+            entry = ImageEntry.create(f"image-{self._n_added}", stack, self.session, self._shown_as)
+        entry.stack, entry.shown_as = stack, self._shown_as
         self.images[entry.id] = entry
-        self._fingerprints[entry.id] = fingerprint(stack)
+        self._fingerprints[entry.id] = seen
         self._describe()
         self.images_changed.emit()
         return entry
 
     def remove_image(self, image_id: str) -> None:
-        """Leave an image out of the data set; its annotations stay in the session's folder."""
-        del self.images[image_id]
+        """Leave an image out of the data set; its annotations stay."""
+        self._left_out[self._fingerprints[image_id]] = self.images.pop(image_id)
         self.images_changed.emit()
 
     def earlier_work(self, image_id: str) -> EarlierWork | None:
@@ -239,7 +244,7 @@ class Workspace:
         classes, table = change(self.classes, *arguments)
         edits = [
             self._edit_plane(entry, p, table[entry.codes[p]])
-            for entry in self.images.values()
+            for entry in self._all_entries()
             for p in entry.annotated_planes()
         ]
         self._do(
@@ -292,25 +297,34 @@ class Workspace:
     def _apply(
         self, image_id: str, indices: npt.NDArray[np.int64], codes: npt.NDArray[np.uint8]
     ) -> None:
+        self._entry(image_id).codes.reshape(-1)[indices] = codes
+
+    def _entry(self, image_id: str) -> ImageEntry:
+        """Return an image, in the data set or left out of it."""
         if image_id in self.images:
-            self.images[image_id].codes.reshape(-1)[indices] = codes
+            return self.images[image_id]
+        return next(entry for entry in self._left_out.values() if entry.id == image_id)
+
+    def _all_entries(self) -> list[ImageEntry]:
+        return [*self.images.values(), *self._left_out.values()]
 
     def _finish(self, step: Step, classes: Classes | None, shown_as: Codes | None) -> None:
         """Tell everyone what a step changed, after deciding what of it is held out."""
         moved = shown_as is not None and not np.array_equal(shown_as, self._shown_as)
         if moved and shown_as is not None:
             self._shown_as = shown_as
-            for entry in self.images.values():
+            for entry in self._all_entries():
                 entry.shown_as = shown_as
         if classes is not None and classes != self.classes:
             self.classes = classes
             self._describe()
             self.classes_changed.emit()
         for image_id, planes in self._touched(step).items():
-            entry = self.images[image_id]
+            entry = self._entry(image_id)
             assign_blocks(entry.codes, entry.blocks, planes)
-            self.codes_changed.emit(image_id, planes)
-            self.segmentation_changed.emit(image_id, planes)
+            if image_id in self.images:
+                self.codes_changed.emit(image_id, planes)
+                self.segmentation_changed.emit(image_id, planes)
         if moved:
             self._show_all_segmentations()
         self.history_changed.emit()
@@ -318,9 +332,8 @@ class Workspace:
     def _touched(self, step: Step) -> dict[str, list[int]]:
         touched: dict[str, set[int]] = {}
         for edit in step.edits:
-            if edit.image in self.images:
-                shape = self.images[edit.image].shape
-                touched.setdefault(edit.image, set()).update(edit.planes(shape))
+            shape = self._entry(edit.image).shape
+            touched.setdefault(edit.image, set()).update(edit.planes(shape))
         return {image_id: sorted(planes) for image_id, planes in touched.items()}
 
     def _edit_plane(self, entry: ImageEntry, plane: int, after: Codes) -> Edit | None:
@@ -342,7 +355,7 @@ class Workspace:
                     "axes": entry.stack.axes,
                     "time": time.time(),
                 }
-                for entry in self.images.values()
+                for entry in self._all_entries()
             },
         )
 

@@ -1,0 +1,473 @@
+"""Runs training, prediction and baselines for a workspace, in the child process.
+
+Nothing here waits: pixels are written for the child on a thread, and `poll`, called from a timer,
+hands the child's events on.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from psygnal import Signal
+
+from napari_unetseg.config import BACKGROUND, ModelInfo, Recipe, read_model_info
+from napari_unetseg.errors import UserError
+from napari_unetseg.events import (
+    Event,
+    Finished,
+    FinishReason,
+    HeldOutScored,
+    ModelSaved,
+    PlanePredicted,
+    Preparing,
+    Progress,
+    TrainingStarted,
+    TrainingStep,
+    Warned,
+)
+from napari_unetseg.jobs import JobState, Worker
+from napari_unetseg.jobs.commands import (
+    BaselineCommand,
+    Command,
+    PredictCommand,
+    PredictFilesCommand,
+    TrainCommand,
+)
+
+from .image_entry import Codes
+from .job_files import JobFiles
+from .workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class OpenModel:
+    """The model at hand."""
+
+    path: Path
+    info: ModelInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One training, for the table of rounds.
+
+    Attributes
+    ----------
+    before, after : float or None
+        Mean IoU on the held-out annotations; None where nothing is held out, and for `before`
+        where training began from scratch.
+    """
+
+    number: int
+    before: float | None
+    after: float | None
+    n_labelled_px: int
+    n_held_out_px: int
+    steps: int
+    seconds: float
+    sentence: str
+
+
+class JobController:
+    """What runs for a window.
+
+    Attributes
+    ----------
+    status : Signal(str)
+        One sentence on what is going on.
+    progressed : Signal(object, object)
+        Fraction in [0, 1] or None, seconds left or None.
+    state_changed : Signal(JobState)
+    started : Signal(TrainingStarted)
+    stepped : Signal(TrainingStep)
+    scored : Signal(HeldOutScored)
+    model_changed : Signal()
+        Another model is at hand.
+    rounds_changed : Signal()
+    baseline_ready : Signal(str, str, object)
+        Image id, title, and codes, ndarray (planes, Y, X) of uint8.
+    finished : Signal(Finished)
+    """
+
+    status = Signal(str)
+    progressed = Signal(object, object)
+    state_changed = Signal(JobState)
+    started = Signal(TrainingStarted)
+    stepped = Signal(TrainingStep)
+    scored = Signal(HeldOutScored)
+    model_changed = Signal()
+    rounds_changed = Signal()
+    baseline_ready = Signal(str, str, object)
+    finished = Signal(Finished)
+
+    def __init__(self, workspace: Workspace, worker: Worker) -> None:
+        self.workspace = workspace
+        self.model: OpenModel | None = None
+        self.rounds: list[Round] = []
+        self._worker = worker
+        self._files = JobFiles(workspace.session)
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="pixels")
+        self._pending: Future[Command] | None = None
+        self._state = JobState.IDLE
+        self._job: _Job | None = None
+        self._looked_at: tuple[str, int] | None = None
+        self._n_models = 0
+        self._n_results = 0
+        workspace.images_changed.connect(self._warm_up)
+
+    @property
+    def state(self) -> JobState:
+        """What the child is doing; preparing also while pixels are written for it."""
+        return self._state
+
+    # ----------------------------------------------------------- what to run
+
+    def why_not_train(self) -> str | None:
+        """Return the sentence that explains why training cannot start; None when it can."""
+        if self._state is not JobState.IDLE:
+            return "Wait for what is running, or cancel it."
+        if not self.workspace.images:
+            return "Choose an image in the Data step first."
+        painted = self._codes_painted()
+        if not painted:
+            return "Paint a few strokes on the annotations first: some of each class."
+        if len(painted) < 2:
+            name = "background" if BACKGROUND in painted else self._class_name(min(painted))
+            return f"Only {name} is painted; paint some of another class or of background too."
+        return None
+
+    def why_not_predict(self) -> str | None:
+        """Return the sentence that explains why a model cannot be applied; None when it can."""
+        if self._state is not JobState.IDLE:
+            return "Wait for what is running, or cancel it."
+        if self.model is None:
+            return "Train a model or open one first."
+        n_channels = len(self.model.info.channels)
+        for entry in self.workspace.images.values():
+            if entry.stack.n_channels != n_channels:
+                return (
+                    f"The model takes {n_channels} channel(s) and {entry.stack.name} has "
+                    f"{entry.stack.n_channels}."
+                )
+        return None
+
+    def train(self, recipe: Recipe, *, base: Path | None = None, device: str = "auto") -> None:
+        """Train on what is annotated, then predict every image."""
+        why_not = self.why_not_train()
+        if why_not is not None:
+            self.status.emit(why_not)
+            return
+        self._n_models += 1
+        name = next(iter(self.workspace.images.values())).stack.name
+        model_path = self._files.folder("models") / f"{name}-{self._n_models}.unet"
+        classes = [c.model_dump() for c in self.workspace.classes]
+        entries = list(self.workspace.images.values())
+
+        def command() -> Command:
+            return TrainCommand(
+                images=[self._files.training_image(entry) for entry in entries],
+                recipe=recipe.model_dump(mode="json"),
+                classes=classes,
+                base=None if base is None else str(base),
+                device=device,
+                model_path=str(model_path),
+                predict_after=True,
+            )
+
+        self._begin(_Job(self.workspace.prediction_slots(), is_training=True), command)
+
+    def predict(self, *, device: str = "auto", resample: bool = False) -> None:
+        """Apply the model at hand to every image."""
+        why_not = self.why_not_predict()
+        if why_not is not None or self.model is None:
+            self.status.emit(why_not or "")
+            return
+        slots = self._slots_for(self.model.info)
+        entries = list(self.workspace.images.values())
+        model = str(self.model.path)
+
+        def command() -> Command:
+            images = [self._files.image_to_predict(entry) for entry in entries]
+            return PredictCommand(images=images, model=model, device=device, resample=resample)
+
+        self._begin(_Job(slots), command)
+
+    def predict_files(
+        self,
+        paths: Sequence[str | Path],
+        out_dir: str | Path,
+        *,
+        device: str = "auto",
+        resample: bool = False,
+    ) -> None:
+        """Apply the model at hand to files; one mask file per image, nothing overwritten."""
+        if self._state is not JobState.IDLE or self.model is None:
+            self.status.emit(self.why_not_predict() or "")
+            return
+        command = PredictFilesCommand(
+            paths=[str(path) for path in paths],
+            model=str(self.model.path),
+            out_dir=str(out_dir),
+            device=device,
+            resample=resample,
+            overwrite=False,
+        )
+        self._begin(_Job(self.workspace.prediction_slots()), lambda: command)
+
+    def baseline(self, method: str, params: dict[str, Any]) -> None:
+        """Apply a classical method to every image; each result arrives as `baseline_ready`."""
+        if self._state is not JobState.IDLE or not self.workspace.images:
+            self.status.emit("Choose an image in the Data step first.")
+            return
+        self._n_results += 1
+        entries = list(self.workspace.images.values())
+        role = f"baseline-{self._n_results}"
+        job = _Job(self.workspace.prediction_slots(), baseline=(method, role))
+
+        def command() -> Command:
+            images = [self._files.image_for_baseline(entry, role) for entry in entries]
+            return BaselineCommand(images=images, method=method, params=params)
+
+        self._begin(job, command)
+
+    def look_at(self, image_id: str, plane: int) -> None:
+        """Say which slice is in view: it is predicted first, and again while training."""
+        self._looked_at = (image_id, plane)
+        if self._state is JobState.RUNNING:
+            self._worker.look_at(image_id, plane)
+
+    def stop(self) -> None:
+        """End training now and keep what it has learned."""
+        self._worker.stop()
+        self.status.emit("Finishing the model …")
+
+    def cancel(self) -> None:
+        """End what is running and keep nothing of it; annotations and the last model stay."""
+        if self._pending is not None:
+            self._pending.cancel()
+            self._pending = None
+            self._end(Finished(FinishReason.CANCELLED, "Cancelled before it began."))
+        elif self._state is not JobState.IDLE:
+            self._worker.cancel()
+            self._set_state(JobState.CANCELLING)
+            self.status.emit("Cancelling …")
+
+    # ---------------------------------------------------------------- models
+
+    def open_model(self, path: str | Path) -> None:
+        """Take a model from disk as the one at hand.
+
+        Raises
+        ------
+        UserError
+            If the folder is no model.
+        """
+        self.model = OpenModel(Path(path), read_model_info(path))
+        if not any(e.annotated_planes() for e in self.workspace.images.values()):
+            self.workspace.set_classes(self.model.info.classes)
+        self.model_changed.emit()
+
+    def save_model(self, path: str | Path) -> None:
+        """Copy the model at hand to a folder that does not exist yet.
+
+        Raises
+        ------
+        UserError
+            If there is no model, or something is there already.
+        """
+        if self.model is None:
+            raise UserError("There is no model yet; train one or open one first.")
+        target = Path(path)
+        if target.exists():
+            raise UserError(f"{target} exists already; choose another name.")
+        partial = target.with_name(f".{target.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(self.model.path, partial)
+        partial.rename(target)
+
+    # ---------------------------------------------------------------- events
+
+    def poll(self) -> None:
+        """Hand on what has happened since the last call; never waits."""
+        if self._pending is not None and self._pending.done():
+            self._submit(self._pending)
+        for event in self._worker.poll():
+            self._on_event(event)
+
+    def close(self) -> None:
+        """End the child and give its files back."""
+        self.workspace.images_changed.disconnect(self._warm_up)
+        self._writer.shutdown(wait=True, cancel_futures=True)
+        self._worker.close()
+
+    def _warm_up(self) -> None:
+        """Start the child with the first image: by the first click it has loaded torch."""
+        if self.workspace.images:
+            self._worker.start()
+
+    def _begin(self, job: _Job, command: Callable[[], Command]) -> None:
+        self._job = job
+        self._set_state(JobState.PREPARING)
+        self.progressed.emit(None, None)
+        self.status.emit("Preparing the images …")
+        self._pending = self._writer.submit(command)
+
+    def _submit(self, pending: Future[Command]) -> None:
+        self._pending = None
+        error = pending.exception()
+        if error is not None:
+            self._end(Finished(FinishReason.FAILED, _why_not_written(error), repr(error)))
+            return
+        self._worker.submit(pending.result())
+        if self._looked_at is not None:
+            self._worker.look_at(*self._looked_at)
+
+    def _on_event(self, event: Event) -> None:
+        if self._job is None:
+            return
+        if self._state is JobState.PREPARING and not isinstance(event, Preparing | Finished):
+            self._set_state(JobState.RUNNING)
+            if self._looked_at is not None:
+                self._worker.look_at(*self._looked_at)
+        match event:
+            case Preparing(sentence) | Warned(sentence):
+                self.status.emit(sentence)
+            case Progress(stage, done, total, left):
+                self.status.emit(f"{stage} {done} of {total}")
+                self.progressed.emit(done / max(1, total), left)
+            case PlanePredicted(image, plane):
+                self._show(image, plane)
+            case ModelSaved(path):
+                self.model = OpenModel(Path(path), read_model_info(path))
+                self.model_changed.emit()
+            case Finished():
+                self._end(event)
+            case _:
+                self._on_training_event(self._job, event)
+
+    def _on_training_event(self, job: _Job, event: Event) -> None:
+        match event:
+            case TrainingStarted():
+                job.started = event
+                self.started.emit(event)
+                self.status.emit("Training. Painting can go on meanwhile.")
+            case TrainingStep():
+                job.last_step = event
+                self.stepped.emit(event)
+                self.progressed.emit(event.fraction, event.seconds_left)
+            case HeldOutScored():
+                if event.step == 0:
+                    job.before = event.mean_iou
+                job.after = event.mean_iou
+                self.scored.emit(event)
+
+    def _show(self, image_id: str, plane: int) -> None:
+        if self._job is None or self._job.baseline or image_id not in self.workspace.images:
+            return
+        codes: Codes = self._files.predicted(image_id)[plane]
+        self.workspace.set_prediction(image_id, plane, self._job.slots[codes])
+
+    def _end(self, finished: Finished) -> None:
+        job, self._job = self._job, None
+        self._set_state(JobState.IDLE)
+        kept = finished.reason in (FinishReason.COMPLETED, FinishReason.STOPPED_EARLY)
+        if job is not None and kept:
+            if job.is_training:
+                self._record_round(job)
+            if job.baseline:
+                self._deliver(*job.baseline)
+        self.status.emit(finished.sentence)
+        self.finished.emit(finished)
+
+    def _record_round(self, job: _Job) -> None:
+        number = len(self.rounds) + 1
+        steps, seconds = (
+            (job.last_step.step, job.last_step.elapsed_s) if job.last_step is not None else (0, 0.0)
+        )
+        trains, held = (
+            (job.started.n_labelled_px, job.started.n_held_out_px) if job.started else (0, 0)
+        )
+        sentence = _round_sentence(job.before, job.after, held)
+        self.rounds.append(
+            Round(number, job.before, job.after, trains, held, steps, seconds, sentence)
+        )
+        self.rounds_changed.emit()
+
+    def _deliver(self, method: str, role: str) -> None:
+        for image_id in self.workspace.images:
+            path = self.workspace.session.path(image_id, role)
+            if path.is_file():
+                self.baseline_ready.emit(image_id, method, np.load(path, mmap_mode="r+"))
+
+    def _set_state(self, state: JobState) -> None:
+        if state is not self._state:
+            self._state = state
+            self.state_changed.emit(state)
+
+    # --------------------------------------------------------------- classes
+
+    def _codes_painted(self) -> set[int]:
+        painted: set[int] = set()
+        for entry in self.workspace.images.values():
+            for plane in entry.annotated_planes():
+                painted.update(int(c) for c in np.unique(entry.training_codes(plane)))
+        return painted - {0}
+
+    def _class_name(self, code: int) -> str:
+        return self.workspace.classes[code - 2].name
+
+    def _slots_for(self, info: ModelInfo) -> Codes:
+        """Return where to store the codes of a model whose classes may be others than ours."""
+        names = [c.name for c in self.workspace.classes]
+        missing = tuple(c for c in info.classes if c.name not in names)
+        if missing:
+            self.workspace.change_classes(_append, missing, label="adding the model's classes")
+            names = [c.name for c in self.workspace.classes]
+        ours = self.workspace.prediction_slots()
+        slots = np.zeros(256, np.uint8)
+        slots[BACKGROUND] = ours[BACKGROUND]
+        for k, cls in enumerate(info.classes, 1):
+            slots[k + 1] = ours[names.index(cls.name) + 2]
+        return slots
+
+
+@dataclass(eq=False)
+class _Job:
+    """What the controller remembers of the job in progress."""
+
+    slots: Codes
+    is_training: bool = False
+    baseline: tuple[str, str] | None = None
+    started: TrainingStarted | None = None
+    last_step: TrainingStep | None = None
+    before: float | None = None
+    after: float | None = None
+
+
+def _append(classes: tuple[Any, ...], more: tuple[Any, ...]) -> tuple[tuple[Any, ...], Codes]:
+    return classes + more, np.arange(256, dtype=np.uint8)
+
+
+def _why_not_written(error: BaseException) -> str:
+    if isinstance(error, OSError):
+        return f"The images could not be written for the job ({error}); is the disk full?"
+    return f"The images could not be read ({error}); open them again."
+
+
+def _round_sentence(before: float | None, after: float | None, n_held_out_px: int) -> str:
+    if after is None or not n_held_out_px:
+        return "Too little is annotated to hold anything out, so there is no score yet."
+    if before is None:
+        return f"Mean IoU {after:.3f} on held-out annotations."
+    change = after - before
+    if change >= 0:
+        return (
+            f"Better by {change:.3f}: mean IoU {before:.3f} → {after:.3f} on held-out annotations."
+        )
+    return f"Worse: mean IoU {before:.3f} → {after:.3f} on held-out annotations."

@@ -1,0 +1,87 @@
+"""The files through which the child sees the images and answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_unetseg.jobs.commands import ImageRef, ImageToPredict, TrainingImageRef
+from napari_unetseg.jobs.pixels import save_planes
+from napari_unetseg.project import Session
+
+from .image_entry import Codes, ImageEntry
+
+
+class JobFiles:
+    """Writes pixels and annotations into the session's folder, and reads answers from it.
+
+    Everything but `predicted` may take a while and is called on a thread.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._written: dict[str, ImageRef] = {}
+        self._predictions: dict[str, Codes] = {}
+
+    def folder(self, name: str) -> Path:
+        """Return a folder of the session, made where it is missing."""
+        folder = self._session.folder / name
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def image(self, entry: ImageEntry) -> ImageRef:
+        """Write the pixels of an image, once."""
+        known = self._written.get(entry.id)
+        if known is None:
+            stack = entry.stack
+            path = self._session.path(entry.id, "pixels")
+            save_planes(stack, path)
+            known = ImageRef(
+                id=entry.id,
+                path=str(path),
+                axes=stack.axes,
+                pixel_size_um=dict(stack.pixel_size_um),
+                name=stack.name,
+                channels=list(stack.channels),
+            )
+            self._written[entry.id] = known
+        return known
+
+    def training_image(self, entry: ImageEntry) -> TrainingImageRef:
+        """Write what is annotated at this moment, and what of it is held out."""
+        codes: Any = self._new(entry, "annotations-to-train")
+        for plane in entry.annotated_planes():
+            codes[plane] = entry.training_codes(plane)
+        codes.flush()
+        blocks = self._session.path(entry.id, "blocks-to-train")
+        np.save(blocks, entry.blocks)
+        return TrainingImageRef(
+            image=self.image(entry),
+            annotations=str(self._session.path(entry.id, "annotations-to-train")),
+            blocks=str(blocks),
+            prediction=self._new_prediction(entry),
+        )
+
+    def image_to_predict(self, entry: ImageEntry) -> ImageToPredict:
+        """Make the file into which a model's answer is written."""
+        return ImageToPredict(image=self.image(entry), output=self._new_prediction(entry))
+
+    def image_for_baseline(self, entry: ImageEntry, role: str) -> ImageToPredict:
+        """Make the file into which a baseline's answer is written."""
+        self._new(entry, role)
+        return ImageToPredict(
+            image=self.image(entry), output=str(self._session.path(entry.id, role))
+        )
+
+    def predicted(self, image_id: str) -> Codes:
+        """Return what the child has answered so far, shape (planes, Y, X)."""
+        return self._predictions[image_id]
+
+    def _new(self, entry: ImageEntry, role: str) -> Codes:
+        return self._session.array(entry.id, role, entry.shape)
+
+    def _new_prediction(self, entry: ImageEntry) -> str:
+        self._predictions[entry.id] = self._new(entry, "answers")
+        return str(self._session.path(entry.id, "answers"))

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_unetseg.annotations import add_class, delete_class, merge_classes, rename_class
+from napari_unetseg.errors import UserError
+from napari_unetseg.images import Stack
+from napari_unetseg.project import Session
+from napari_unetseg.workspace import Workspace
+
+SHAPE = (3, 40, 50)
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    workspace = Workspace(Session(tmp_path))
+    yield workspace
+    workspace.close()
+
+
+@pytest.fixture
+def entry(workspace):
+    pixels = np.random.default_rng(0).integers(0, 255, SHAPE, dtype=np.uint8)
+    return workspace.add_image(Stack(pixels, "ZYX", name="cells"))
+
+
+def paint(workspace, entry, plane, where, code, role="annotations"):
+    """Paint as a layer does: on a copy of what is shown."""
+    shown = np.stack([_shown(entry, p, role) for p in range(SHAPE[0])])
+    shown[plane][where] = code
+    getattr(workspace, f"commit_{role}")(entry.id, shown, [plane])
+
+
+def _shown(entry, plane, role):
+    return entry.codes[plane] if role == "annotations" else entry.segmentation(plane)
+
+
+def test_a_stroke_is_taken_back_and_done_again(workspace, entry):
+    paint(workspace, entry, 1, np.s_[5:9, 5:9], 2)
+    paint(workspace, entry, 1, np.s_[7:12, 7:12], 1)
+    after = entry.codes.copy()
+    assert workspace.undo() == "stroke"
+    assert set(np.unique(entry.codes)) == {0, 2}
+    workspace.undo()
+    assert not entry.codes.any()
+    workspace.redo()
+    workspace.redo()
+    assert (entry.codes == after).all()
+
+
+def test_a_prediction_never_shows_over_annotated_pixels(workspace, entry):
+    paint(workspace, entry, 0, np.s_[:10], 1)
+    workspace.set_prediction(entry.id, 0, np.full(SHAPE[1:], 2, np.uint8))
+    assert (entry.segmentation(0)[:10] == 1).all()
+    assert (entry.segmentation(0)[10:] == 2).all()
+
+
+def test_painting_on_the_segmentation_writes_the_same_pixels_into_the_annotations(workspace, entry):
+    workspace.set_prediction(entry.id, 2, np.full(SHAPE[1:], 1, np.uint8))
+    paint(workspace, entry, 2, np.s_[3:6, 3:6], 2, role="segmentation")
+    expected = np.zeros(SHAPE, np.uint8)
+    expected[2, 3:6, 3:6] = 2
+    assert (entry.codes == expected).all()
+
+
+def test_erasing_on_the_segmentation_means_background_and_in_annotations_unlabelled(
+    workspace, entry
+):
+    workspace.set_prediction(entry.id, 0, np.full(SHAPE[1:], 2, np.uint8))
+    paint(workspace, entry, 0, np.s_[:4], 0, role="segmentation")
+    assert (entry.codes[0][:4] == 1).all()
+    paint(workspace, entry, 0, np.s_[:4], 0)
+    assert not entry.codes.any()
+    assert (entry.segmentation(0) == 2).all()
+
+
+def test_undoing_a_correction_shows_the_newest_prediction_again(workspace, entry):
+    workspace.set_prediction(entry.id, 0, np.full(SHAPE[1:], 1, np.uint8))
+    paint(workspace, entry, 0, np.s_[:4], 2, role="segmentation")
+    workspace.set_prediction(entry.id, 0, np.full(SHAPE[1:], 3, np.uint8))
+    workspace.undo()
+    assert (entry.segmentation(0) == 3).all()
+
+
+def test_accepting_fills_only_what_is_unlabelled_and_can_be_undone(workspace, entry):
+    paint(workspace, entry, 1, np.s_[:10], 1)
+    before = entry.codes.copy()
+    workspace.set_prediction(entry.id, 1, np.full(SHAPE[1:], 2, np.uint8))
+    assert workspace.accept(entry.id, [1]) == 30 * 50
+    assert (entry.codes[1][:10] == 1).all()
+    assert (entry.codes[1][10:] == 2).all()
+    workspace.undo()
+    assert (entry.codes == before).all()
+
+
+def test_deleting_a_class_and_undoing_restores_pixels_names_and_the_prediction(workspace, entry):
+    workspace.change_classes(add_class, "mitochondrion", label="adding")
+    paint(workspace, entry, 0, np.s_[:5], 2)
+    paint(workspace, entry, 0, np.s_[5:9], 3)
+    prediction = np.full(SHAPE[1:], 2, np.uint8)
+    prediction[:, 25:] = 3
+    workspace.set_prediction(entry.id, 1, prediction)
+    classes = workspace.classes
+    workspace.change_classes(delete_class, 1, label="deleting")
+    assert [c.name for c in workspace.classes] == ["mitochondrion"]
+    assert not entry.codes[0][:5].any()
+    assert (entry.codes[0][5:9] == 2).all()
+    assert (entry.segmentation(1)[:, :25] == 0).all()
+    assert (entry.segmentation(1)[:, 25:] == 2).all()
+    workspace.undo()
+    assert workspace.classes == classes
+    assert (entry.codes[0][:5] == 2).all()
+    assert (entry.segmentation(1) == prediction).all()
+
+
+def test_an_answer_given_in_the_old_classes_is_right_after_they_were_merged(workspace, entry):
+    workspace.change_classes(add_class, "b", label="adding")
+    workspace.change_classes(add_class, "c", label="adding")
+    slots = workspace.prediction_slots()
+    workspace.change_classes(merge_classes, 1, 3, label="merging")
+    answer = np.zeros(SHAPE[1:], np.uint8)
+    answer[0], answer[1], answer[2] = 2, 3, 4
+    workspace.set_prediction(entry.id, 0, slots[answer])
+    assert [int(entry.segmentation(0)[i, 0]) for i in range(3)] == [3, 2, 3]
+    assert [c.name for c in workspace.classes] == ["b", "c"]
+
+
+def test_outside_the_region_nothing_is_learned_or_segmented(workspace, entry):
+    entry.region = workspace.session.array(entry.id, "region", SHAPE)
+    entry.region[0, :20] = 1
+    workspace.update_region(entry.id)
+    paint(workspace, entry, 0, np.s_[:, :10], 2)
+    workspace.set_prediction(entry.id, 0, np.full(SHAPE[1:], 1, np.uint8))
+    assert not entry.training_codes(0)[20:].any()
+    assert (entry.training_codes(0)[:20, :10] == 2).all()
+    assert not entry.segmentation(0)[20:, 10:].any()
+    entry.region[0, :20] = 2
+    workspace.update_region(entry.id)
+    assert not entry.training_codes(0)[:20].any()
+    assert (entry.segmentation(0)[20:, 10:] == 1).all()
+
+
+def test_images_of_one_data_set_have_the_same_channels(workspace, entry):
+    with pytest.raises(UserError, match="channels"):
+        workspace.add_image(Stack(np.zeros((2, 8, 8), np.uint8), "CYX", channels=("a", "b")))
+
+
+def test_an_image_left_out_and_taken_in_again_has_its_annotations(workspace, entry):
+    paint(workspace, entry, 0, np.s_[:5], 2)
+    workspace.remove_image(entry.id)
+    again = workspace.add_image(entry.stack)
+    assert (again.codes[0][:5] == 2).all()
+    assert again.id == entry.id
+
+
+def test_what_was_painted_is_found_after_the_session_and_brought_back(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, SHAPE, dtype=np.uint8)
+    first = Workspace(Session(tmp_path))
+    entry = first.add_image(Stack(pixels, "ZYX"))
+    first.change_classes(rename_class, 1, "membrane", label="renaming")
+    paint(first, entry, 1, np.s_[:20], 2)
+    painted = entry.codes.copy()
+    assert first.earlier_work(entry.id) is None
+    first.close()
+    second = Workspace(Session(tmp_path))
+    entry = second.add_image(Stack(pixels, "ZYX"))
+    work = second.earlier_work(entry.id)
+    assert work is not None
+    assert work.n_labelled_px == 20 * 50
+    second.restore(entry.id, work)
+    assert (entry.codes == painted).all()
+    assert second.classes[0].name == "membrane"
+    other = second.add_image(Stack(255 - pixels, "ZYX"))
+    assert second.earlier_work(other.id) is None
+    second.close()
+
+
+def test_a_session_in_which_nothing_was_painted_leaves_nothing_behind(tmp_path):
+    workspace = Workspace(Session(tmp_path))
+    workspace.add_image(Stack(np.eye(9, dtype=np.uint8), "YX"))
+    workspace.close()
+    assert not list(tmp_path.iterdir())
