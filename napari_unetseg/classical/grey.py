@@ -1,0 +1,85 @@
+"""Grey values, smoothing and gradients of a plane of any dtype."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+#: Pixels that a percentile is taken from; 1024 × 1024 fits with every sixteenth pixel.
+_SAMPLE_PX = 65536
+
+
+def intensity(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return one grey value per pixel: the mean of the channels.
+
+    Parameters
+    ----------
+    plane : ndarray, shape (C, Y, X), any dtype
+
+    Returns
+    -------
+    ndarray, shape (Y, X)
+        float32 for up to 16 bits per pixel, else float64, so that no grey value is rounded away.
+    """
+    working = working_dtype(plane.dtype)
+    if plane.shape[0] == 1:
+        return np.asarray(plane[0], working)
+    return np.asarray(plane.mean(axis=0, dtype=working))
+
+
+def working_dtype(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
+    """Return the float type that holds every value of `dtype` up to 64 bits' last few."""
+    fits = dtype.itemsize <= 2 or dtype == np.float32
+    return np.float32 if fits else np.float64
+
+
+def smoothed(image: npt.NDArray[Any], sigma_px: float) -> npt.NDArray[Any]:
+    """Return `image`, shape (Y, X), after a Gaussian; mirrored beyond its borders."""
+    if sigma_px == 0:
+        return image
+    return np.asarray(ndimage.gaussian_filter(image, sigma_px, mode="reflect"))
+
+
+def gradient_magnitude(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the norm of the Sobel gradient.
+
+    Same weights as `scipy.ndimage.sobel` (unnormalised, mirrored borders), by slices: four times
+    as fast on 1024 × 1024 float32.
+
+    Parameters
+    ----------
+    image : ndarray, shape (Y, X), float
+
+    Returns
+    -------
+    ndarray, shape (Y, X)
+    """
+    padded = np.pad(image, 1, mode="symmetric")
+    along_x = padded[:, 2:] - padded[:, :-2]
+    along_x = along_x[:-2] + 2 * along_x[1:-1] + along_x[2:]
+    along_y = padded[2:] - padded[:-2]
+    along_y = along_y[:, :-2] + 2 * along_y[:, 1:-1] + along_y[:, 2:]
+    along_x *= along_x
+    along_y *= along_y
+    along_x += along_y
+    return np.asarray(np.sqrt(along_x, out=along_x))
+
+
+def sample(images: Sequence[npt.NDArray[Any]], n: int = _SAMPLE_PX) -> npt.NDArray[Any]:
+    """Return about `n` values of `images`, evenly spread, always the same ones.
+
+    The stride is odd, so that it walks through the columns of images whose width is even.
+    """
+    total = sum(image.size for image in images)
+    stride = max(1, total // n) | 1
+    return np.concatenate([image.ravel()[::stride] for image in images])
+
+
+def thinned(features: npt.NDArray[Any], n: int = 4 * _SAMPLE_PX) -> npt.NDArray[Any]:
+    """Return about `n` pixels of `features`, shape (F, Y, X), evenly spread, as (F, n)."""
+    pixels = features.reshape(features.shape[0], -1)
+    return pixels[:, :: max(1, pixels.shape[1] // n) | 1].copy()

@@ -1,0 +1,63 @@
+"""From edges to areas: what the edges of a plane close off or keep apart."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from .method import is_beyond
+
+EdgeOutput: TypeAlias = Literal["regions", "enclosed", "edges"]
+Mask: TypeAlias = npt.NDArray[np.bool_]
+
+
+def widen(edges: Mask, radius_px: int) -> Mask:
+    """Return `edges` grown by `radius_px` in every direction, squarely."""
+    if radius_px == 0:
+        return edges
+    return np.asarray(ndimage.maximum_filter(edges, size=2 * radius_px + 1))
+
+
+def close_gaps(edges: Mask, radius_px: int) -> Mask:
+    """Return `edges` with gaps up to ``2 · radius_px`` px bridged (a morphological closing)."""
+    if radius_px == 0:
+        return edges
+    grown = np.pad(edges, radius_px)
+    grown = ndimage.maximum_filter(grown, size=2 * radius_px + 1)
+    shrunk = ndimage.minimum_filter(grown, size=2 * radius_px + 1)
+    return np.asarray(shrunk[radius_px:-radius_px, radius_px:-radius_px])
+
+
+def fill_regions(
+    edges: Mask, grey: npt.NDArray[Any], level: float, foreground: str, *, enclosed: bool
+) -> Mask:
+    """Return the areas between edges whose mean grey value is on the foreground's side.
+
+    Parameters
+    ----------
+    edges : ndarray of bool, shape (Y, X)
+        Barriers between areas (areas are 4-connected, so a diagonal line is closed).
+    grey : ndarray, shape (Y, X)
+    level : float
+        Grey value halfway up the edges.
+    enclosed : bool
+        Only areas closed off on all sides, not those that the plane's border cuts.
+
+    Returns
+    -------
+    ndarray of bool, shape (Y, X)
+        Edge pixels beside a chosen area belong to it if their own grey value is on its side.
+    """
+    areas, n = ndimage.label(~edges)
+    sizes = np.bincount(areas.ravel(), minlength=n + 1)
+    sums = np.bincount(areas.ravel(), weights=grey.ravel(), minlength=n + 1)
+    chosen = is_beyond(sums / np.maximum(sizes, 1), level, foreground)
+    if enclosed:
+        border = np.concatenate([areas[0], areas[-1], areas[:, 0], areas[:, -1]])
+        chosen[border] = False
+    chosen[0] = False  # the edges themselves
+    filled = chosen[areas]
+    return np.asarray(filled | (edges & widen(filled, 1) & is_beyond(grey, level, foreground)))
