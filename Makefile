@@ -19,7 +19,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test soak check core-test screenshot bench format clean python-check window-libraries
+.PHONY: help demo test soak check core-test screenshot bench format constraints clean python-check window-libraries
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -55,6 +55,11 @@ bench: $(VENV)/test.stamp window-libraries ## every benchmark, one after the oth
 format: $(VENV)/test.stamp ## put the code in its usual form
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+
+constraints: $(VENV)/test.stamp ## write constraints.txt again, from what is installed in .venv
+	{ head -n 1 constraints.txt; \
+	  $(VENV)/bin/python -m pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//'; } > constraints.new
+	mv constraints.new constraints.txt
 
 clean: ## remove environments, caches and results
 	rm -rf $(VENV) $(CORE) demo build dist .coverage .hypothesis .mypy_cache .pytest_cache \

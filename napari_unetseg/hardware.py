@@ -1,4 +1,4 @@
-"""Which NVIDIA driver this machine has, found without torch, and the torch that fits it."""
+"""Which NVIDIA card and driver this machine has, found without torch, and the torch that fits."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 _TIMEOUT_S = 15
+_PCI_DEVICES = Path("/sys/bus/pci/devices")
+
+#: Where drivers are found for every card and system.
+DRIVER_PAGE = "https://www.nvidia.com/drivers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,21 @@ def _nvidia_smi(*arguments: str) -> str | None:
     return done.stdout if done.returncode == 0 else None
 
 
+def has_nvidia_card() -> bool:
+    """Tell whether Linux sees a graphics card by NVIDIA, with a driver or without."""
+    return any(
+        _read(device / "vendor") == "0x10de" and _read(device / "class").startswith("0x03")
+        for device in _PCI_DEVICES.glob("*")
+    )
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
 def torch_install_line(driver: NvidiaDriver | None) -> str | None:
     """Return the line that installs a torch this driver can run; None where no torch can.
 
@@ -83,8 +103,15 @@ def torch_install_line(driver: NvidiaDriver | None) -> str | None:
     an installed torch of the same version alone, whatever it was built for, unless it is forced.
     """
     tag = "cpu" if driver is None else _wheel_tag(driver)
-    if tag is None:
-        return None
+    return None if tag is None else _install_line(tag)
+
+
+def newest_torch_install_line() -> str:
+    """Return the line that installs torch for a card whose driver is up to date."""
+    return _install_line("cu130")
+
+
+def _install_line(tag: str) -> str:
     return f"pip install torch --index-url https://download.pytorch.org/whl/{tag} --force-reinstall"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,7 +13,14 @@ from typing import Literal, TypeAlias
 import torch
 
 from napari_unetseg.errors import UserError
-from napari_unetseg.hardware import NvidiaDriver, nvidia_driver, torch_install_line
+from napari_unetseg.hardware import (
+    DRIVER_PAGE,
+    NvidiaDriver,
+    has_nvidia_card,
+    newest_torch_install_line,
+    nvidia_driver,
+    torch_install_line,
+)
 
 Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
 
@@ -63,18 +71,21 @@ class DeviceReport:
         What the installed torch was built for: ``"CPU"``, ``"CUDA 13.0"``, ``"ROCm 6.4"``.
     driver : NvidiaDriver or None
         As ``nvidia-smi`` describes it.
+    seconds : float or None
+        What a small convolution took on `device`, the second time; None where it failed.
     problem : str or None
-        Why a graphics card that is there is not used.
-    remedy : str or None
-        The line to run, or the thing to do, against `problem`.
+        What is wrong: a graphics card that is there and not used, a device that does not compute.
+    remedy : str
+        The line to run, or the thing to do, against `problem`, or else to use another device.
     """
 
     device: Device
     found: tuple[str, ...]
     torch_build: str
     driver: NvidiaDriver | None
-    problem: str | None = None
-    remedy: str | None = None
+    seconds: float | None
+    problem: str | None
+    remedy: str
 
 
 def choose_device(request: str = "auto") -> Device:
@@ -115,11 +126,49 @@ def available_devices() -> tuple[str, ...]:
 
 
 def diagnose() -> DeviceReport:
-    """Say which device is used, which are there, and what stands in the way of a faster one."""
-    found = available_devices()
-    driver = nvidia_driver()
+    """Say which device is used, try it, and say what stands in the way of a better one."""
+    device, found, driver = _best(), available_devices(), nvidia_driver()
+    seconds, failure = _try(device)
     problem, remedy = _obstacle(driver) if found == ("cpu",) else (None, None)
-    return DeviceReport(_best(), found, _torch_build(), driver, problem, remedy)
+    if failure is not None:
+        problem = f"Computing on {device.name} failed: {failure}"
+        remedy = torch_install_line(driver) if device.kind != "mps" else "pip install -U torch"
+    return DeviceReport(
+        device,
+        found,
+        _torch_build(),
+        driver,
+        seconds,
+        problem,
+        remedy or _another_device(found),
+    )
+
+
+def _try(device: Device) -> tuple[float | None, str | None]:
+    """Convolve a small image twice; return the seconds the second time took, or what failed."""
+    try:
+        layer = torch.nn.Conv2d(1, 16, 3, padding=1).to(device.name)
+        image = torch.rand(1, 1, 256, 256, device=device.name)
+        for _ in range(2):
+            started = time.perf_counter()
+            with torch.inference_mode():
+                float(layer(image).sum())  # a number on the CPU: waits for the device
+        return time.perf_counter() - started, None
+    except RuntimeError as error:
+        return None, str(error).partition("\n")[0]
+
+
+def _another_device(found: tuple[str, ...]) -> str:
+    """Say how to use another device than the one chosen, where nothing is wrong."""
+    if len(found) > 1:
+        others = " or ".join(f"--device {name}" for name in ("cpu", *found[2:]))
+        return f"to use another, add {others} to train or predict"
+    if platform.system() == "Darwin":
+        return "for a graphics processor, a Mac with Apple silicon is needed"
+    return (
+        f"if this machine has an NVIDIA card, install its driver ({DRIVER_PAGE}), then run "
+        f"{newest_torch_install_line()}"
+    )
 
 
 def _best() -> Device:
@@ -128,7 +177,8 @@ def _best() -> Device:
         return _describe("cuda")
     if "mps" in found:
         return _describe("mps")
-    device, driver = _describe("cpu"), nvidia_driver()
+    device = _cpu("torch finds no graphics processor, so the CPU computes,")
+    driver = nvidia_driver()
     if driver is None:
         return device
     unused = f"{driver} is not used: napari-unetseg doctor says why."
@@ -137,7 +187,7 @@ def _best() -> Device:
 
 def _describe(name: str) -> Device:
     if name == "cpu":
-        return _cpu()
+        return _cpu("The CPU was asked for; it computes")
     if name == "mps":
         return Device(
             "mps", "float32", False, "Apple's graphics processor is there, used in float32."
@@ -145,13 +195,11 @@ def _describe(name: str) -> Device:
     return _cuda(name)
 
 
-def _cpu() -> Device:
+def _cpu(why: str) -> Device:
     # Without bf16 units bfloat16 is emulated, slower than float32; channels_last pays either way.
     if _cpu_has_bfloat16():
-        how = "which computes in bfloat16"
-        return Device("cpu", "bfloat16", True, f"The CPU, {how}, is what there is to compute on.")
-    how = "which has no bfloat16 units, so in float32"
-    return Device("cpu", "float32", True, f"The CPU, {how}, is what there is to compute on.")
+        return Device("cpu", "bfloat16", True, f"{why} in bfloat16, for which it has units.")
+    return Device("cpu", "float32", True, f"{why} in float32, as it has no bfloat16 units.")
 
 
 def _cuda(name: str) -> Device:
@@ -204,17 +252,23 @@ def _missing(name: str, found: tuple[str, ...]) -> str:
     if "cuda:0" in found:
         return f"{sentence}: ask for one of those."
     problem, remedy = _obstacle(nvidia_driver())
-    return f"{sentence}: {problem or 'no NVIDIA card was found'}; {remedy or 'use --device auto'}."
+    if problem is None:
+        return f"{sentence}: no NVIDIA card was found, so use --device auto."
+    return f"{sentence}: {problem}; {remedy}."
 
 
 def _obstacle(driver: NvidiaDriver | None) -> tuple[str | None, str | None]:
     """Return why CUDA is not available, and what to do; (None, None) where there is no card."""
     if driver is None:
-        return None, None
+        if not has_nvidia_card():
+            return None, None
+        return "an NVIDIA card is there, but no driver that works", (
+            f"install its driver ({DRIVER_PAGE}), restart, and run napari-unetseg doctor"
+        )
     line = torch_install_line(driver)
     if line is None:
         problem = f"the driver of {driver} is too old for any torch this package runs on"
-        return problem, "update the NVIDIA driver from https://www.nvidia.com/drivers"
+        return problem, f"update it ({DRIVER_PAGE}), restart, and run napari-unetseg doctor"
     return f"{driver} is there, but {_mismatch(driver)}", f"run {line}"
 
 
