@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
+from napari.viewer import Viewer
 from psygnal import Signal
+from qtpy.QtCore import QTimer
 
 from napari_unetseg.workspace import JobController, Workspace
 
-if TYPE_CHECKING:
-    from napari.viewer import Viewer
+from .layers import LayerBinder
 
-    from .layers import LayerBinder
+_POLL_MS = 40
 
 
-@dataclass(eq=False)
 class Context:
     """The viewer, what is open in it, what runs for it, and the layers that show it.
+
+    It lives as long as the viewer, however often the dock is closed and opened again.
 
     Attributes
     ----------
@@ -25,13 +24,22 @@ class Context:
         The sentence for the status line.
     """
 
-    viewer: Viewer
-    workspace: Workspace
-    controller: JobController
-    layers: LayerBinder
-
     said = Signal(str)
+
+    def __init__(self, viewer: Viewer, workspace: Workspace, controller: JobController) -> None:
+        self.viewer = viewer
+        self.workspace = workspace
+        self.controller = controller
+        self.layers = LayerBinder(viewer, workspace)
+        self.timer = QTimer()
+        self.timer.setInterval(_POLL_MS)
+        self.timer.timeout.connect(self._on_tick)
+        self.timer.start()
 
     def say(self, sentence: str) -> None:
         """Show one sentence in the status line."""
         self.said.emit(sentence)
+
+    def _on_tick(self) -> None:
+        self.controller.poll()
+        self.layers.flush()

@@ -1,0 +1,30 @@
+"""Opening napari with the plugin docked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+PLUGIN = "napari-unetseg"
+DOCK_TITLE = "U-Net segmentation"
+
+
+def open_window(paths: Sequence[str | Path] = (), *, sample: str | None = None) -> None:
+    """Open napari with the dock, show the images at `paths`, and return when it is closed.
+
+    Parameters
+    ----------
+    paths : sequence of path-like
+        Images to open.
+    sample : str, optional
+        Key of a sample of this plugin to open.
+    """
+    import napari
+
+    viewer = napari.Viewer(title="napari-unetseg")
+    viewer.window.add_plugin_dock_widget(PLUGIN, DOCK_TITLE)
+    if paths:
+        viewer.open([str(path) for path in paths], plugin=PLUGIN)
+    if sample is not None:
+        viewer.open_sample(PLUGIN, sample)
+    napari.run()

@@ -1,0 +1,135 @@
+"""The dock *U-Net segmentation*: a row of steps, the step at hand, and the status line."""
+
+from __future__ import annotations
+
+import weakref
+
+from napari.viewer import Viewer
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtWidgets import (
+    QButtonGroup,
+    QHBoxLayout,
+    QSizePolicy,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_unetseg.jobs import Worker
+from napari_unetseg.workspace import JobController, Workspace
+
+from .baselines_step import BaselinesStep
+from .context import Context
+from .correct_step import CorrectStep
+from .data_step import DataStep
+from .export_step import ExportStep
+from .status_line import StatusLine
+from .step import StepPanel
+from .train_step import TrainStep
+
+_WIDTH_PX = 380
+
+#: One workspace per viewer, however often the dock is closed and opened.
+_CONTEXTS: weakref.WeakKeyDictionary[Viewer, Context] = weakref.WeakKeyDictionary()
+
+
+class SegmentationDock(QWidget):  # type: ignore[misc]
+    """The plugin's one dock widget.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Given by napari. Closing the dock keeps everything; closing the viewer ends the job and
+        writes the session out.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self.context = _context_of(viewer)
+        self.setMaximumWidth(_WIDTH_PX)
+        self.panels: list[StepPanel] = [
+            step(self.context)
+            for step in (DataStep, BaselinesStep, TrainStep, CorrectStep, ExportStep)
+        ]
+        self.status = StatusLine(self.context)
+        self._stack = QStackedWidget()
+        self._buttons = QButtonGroup(self)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(4, 4, 4, 4)
+        column.addLayout(self._step_row())
+        column.addWidget(self._stack, 1)
+        column.addWidget(self.status)
+        self.show_step(0)
+
+    def show_step(self, index: int) -> None:
+        """Bring a step into view."""
+        self._buttons.button(index).setChecked(True)
+        self._stack.setCurrentIndex(index)
+        panel = self.panels[index]
+        panel.entered()
+        self.status.set_hint(panel.HINT)
+
+    def _step_row(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(2)
+        for index, panel in enumerate(self.panels):
+            self._stack.addWidget(panel)
+            button = QToolButton()
+            button.setText(panel.TITLE)
+            button.setToolTip(panel.HINT)
+            button.setCheckable(True)
+            button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
+            self._buttons.addButton(button, index)
+            row.addWidget(button)
+        self._buttons.idClicked.connect(self.show_step)
+        return row
+
+
+def _context_of(viewer: Viewer) -> Context:
+    """Return what the dock works with, made when the viewer first needs it."""
+    context = _CONTEXTS.get(viewer)
+    if context is None:
+        workspace = Workspace()
+        controller = JobController(workspace, Worker())
+        context = Context(viewer, workspace, controller)
+        _CONTEXTS[viewer] = context
+        _Closing(context)
+    return context
+
+
+class _Closing(QObject):  # type: ignore[misc]
+    """Ends the job and writes the session out when the viewer's window closes.
+
+    napari removes and unparents a dock that is closed, so this hangs on the window: a close that
+    is accepted is followed at once by hiding, one that the person takes back is not.
+    """
+
+    def __init__(self, context: Context) -> None:
+        window = context.viewer.window._qt_window  # noqa: SLF001 - napari names no close event
+        super().__init__(window)
+        self._context: Context | None = context
+        self._close_asked = False
+        window.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """See the window's events go by."""
+        if event.type() == QEvent.Type.Close:
+            self._close_asked = True
+            QTimer.singleShot(0, self._forget)
+        elif event.type() == QEvent.Type.Hide and self._close_asked:
+            self._close()
+        return False
+
+    def _forget(self) -> None:
+        self._close_asked = False
+
+    def _close(self) -> None:
+        context, self._context = self._context, None
+        if context is not None:
+            _CONTEXTS.pop(context.viewer, None)
+            context.timer.stop()
+            context.layers.close()
+            context.controller.close()
+            context.workspace.close()

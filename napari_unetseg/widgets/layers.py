@@ -1,0 +1,320 @@
+"""The layers of an image: shown from the workspace, and read when a person has painted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from app_model.types import KeyCode, KeyMod
+from napari.layers import Image, Labels, Layer
+from napari.utils.colormaps import DirectLabelColormap
+from napari.viewer import Viewer
+
+from napari_unetseg.annotations import code_of
+from napari_unetseg.config import BACKGROUND, BACKGROUND_COLOR
+from napari_unetseg.workspace import ImageEntry, Workspace
+
+from .stack_from_layers import METADATA, guess_axes, labels_placement, stack_from_layers
+from .strokes import DragWatch, touched_planes
+
+Role: TypeAlias = Literal["annotations", "segmentation", "region"]
+Codes: TypeAlias = npt.NDArray[np.uint8]
+
+#: Inside and excluded, in the region layer.
+_REGION_COLORS: dict[int | None, str] = {1: "#009e73", 2: "#d55e00"}
+_OPACITY = {"annotations": 0.7, "segmentation": 0.45, "region": 0.3}
+
+
+@dataclass(eq=False)
+class _Shown:
+    """A layer of ours, the pixels it shows as (planes, Y, X), and who is painting on it."""
+
+    layer: Labels
+    buffer: Codes
+    drag: DragWatch
+
+
+class LayerBinder:
+    """Keeps the layers of every image in step with the workspace.
+
+    Layers hold copies; a stroke is compared with the workspace when it ends and becomes an edit
+    there. What arrives from a job while a person is painting waits until the stroke has ended.
+    Layers are found by their metadata, so they may be renamed, hidden or closed; a closed layer is
+    made again when it is needed, with everything that was painted.
+    """
+
+    def __init__(self, viewer: Viewer, workspace: Workspace) -> None:
+        self.viewer = viewer
+        self.workspace = workspace
+        self._images: dict[str, tuple[tuple[Image, ...], str]] = {}
+        self._shown: dict[tuple[str, str], _Shown] = {}
+        self._waiting: dict[str, set[int]] = {}
+        workspace.codes_changed.connect(self._on_codes_changed)
+        workspace.segmentation_changed.connect(self._on_segmentation_changed)
+        workspace.classes_changed.connect(self._on_classes_changed)
+        viewer.layers.events.removed.connect(self._on_layer_removed)
+
+    # ---------------------------------------------------------------- images
+
+    def add_image(self, layers: Sequence[Image], axes: str | None = None) -> ImageEntry:
+        """Take layers that are one image into the data set, and make its annotations layer."""
+        axes = axes or guess_axes(layers[0])
+        entry = self.workspace.add_image(stack_from_layers(layers, axes))
+        self._images[entry.id] = (tuple(layers), axes)
+        self.annotations_layer(entry.id)
+        return entry
+
+    def image_layers_of(self, image_id: str) -> tuple[Image, ...]:
+        """Return the layers that show the pixels of an image."""
+        return self._images[image_id][0]
+
+    def image_of(self, layer: Layer) -> str | None:
+        """Return the id of the image that a layer belongs to, as its pixels or as its labels."""
+        for image_id, (layers, _) in self._images.items():
+            if layer in layers and image_id in self.workspace.images:
+                return image_id
+        image_id = layer.metadata.get(METADATA, {}).get("image")
+        return image_id if image_id in self.workspace.images else None
+
+    def current_image(self) -> ImageEntry | None:
+        """Return the image of the active layer, else of the topmost visible one, else the first."""
+        active = self.viewer.layers.selection.active
+        candidates = [active, *(la for la in reversed(self.viewer.layers) if la.visible)]
+        for layer in candidates:
+            image_id = self.image_of(layer) if layer is not None else None
+            if image_id is not None:
+                return self.workspace.images[image_id]
+        return next(iter(self.workspace.images.values()), None)
+
+    def current_plane(self, entry: ImageEntry) -> int:
+        """Return the slice in view, along the flattened leading axes."""
+        leading = entry.stack.labels_shape[:-2]
+        if not leading:
+            return 0
+        layer = self.annotations_layer(entry.id)
+        point = layer.world_to_data(self.viewer.dims.point[-layer.ndim :])[: len(leading)]
+        index = [int(np.clip(round(p), 0, n - 1)) for p, n in zip(point, leading, strict=True)]
+        return int(np.ravel_multi_index(index, leading))
+
+    def show_plane(self, entry: ImageEntry, plane: int) -> None:
+        """Move the slider to a slice."""
+        leading = entry.stack.labels_shape[:-2]
+        if leading:
+            layer = self.annotations_layer(entry.id)
+            index = np.unravel_index(plane, leading)
+            world = layer.data_to_world((*index, 0, 0))
+            for axis in range(len(leading)):
+                self.viewer.dims.set_point(self.viewer.dims.ndim - layer.ndim + axis, world[axis])
+
+    # ---------------------------------------------------------------- layers
+
+    def annotations_layer(self, image_id: str) -> Labels:
+        """Return the layer to paint on; made again where it was closed."""
+        return self._layer(image_id, "annotations").layer
+
+    def segmentation_layer(self, image_id: str) -> Labels:
+        """Return the layer that shows what the network answered, under what was painted."""
+        return self._layer(image_id, "segmentation").layer
+
+    def region_layer(self, image_id: str) -> Labels:
+        """Return the layer of the region of interest: 1 inside, 2 excluded."""
+        return self._layer(image_id, "region").layer
+
+    def set_tool(self, role: Role, image_id: str, mode: str, k: int) -> None:
+        """Take up a tool.
+
+        Parameters
+        ----------
+        mode : {'paint', 'erase', 'fill', 'pick', 'polygon', 'pan_zoom'}
+        k : int
+            Class to paint with, 0 for background; in the region layer 1 inside, 2 excluded.
+        """
+        layer = self._layer(image_id, role).layer
+        layer.visible = True
+        layer.selected_label = k if role == "region" else code_of(k)
+        self.viewer.layers.selection.active = layer
+        layer.mode = mode
+
+    def add_result(self, image_id: str, title: str, codes: Codes) -> Labels:
+        """Show what a baseline answered, as a layer of its own that can be edited.
+
+        Parameters
+        ----------
+        codes : ndarray, shape (planes, Y, X), uint8
+        """
+        entry = self.workspace.images[image_id]
+        return self._add(entry, "baseline", codes, f"{entry.stack.name} · {title}")
+
+    def result_layers(self, image_id: str) -> list[Labels]:
+        """Return the layers of baselines of an image."""
+        return [
+            la
+            for la in self.labels_layers()
+            if la.metadata.get(METADATA, {}) == {"image": image_id, "role": "baseline"}
+        ]
+
+    def labels_layers(self) -> list[Labels]:
+        """Return every Labels layer of the viewer, bottom first."""
+        return [layer for layer in self.viewer.layers if isinstance(layer, Labels)]
+
+    def colormap(self) -> DirectLabelColormap:
+        """Return the colours of the codes: 0 clear, 1 background, then the classes."""
+        colors: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
+        colors[BACKGROUND] = BACKGROUND_COLOR
+        for k, cls in enumerate(self.workspace.classes, 1):
+            colors[code_of(k)] = cls.color
+        return DirectLabelColormap(color_dict=colors)
+
+    def _layer(self, image_id: str, role: Role) -> _Shown:
+        shown = self._shown.get((image_id, role))
+        return shown or self._make(self.workspace.images[image_id], role)
+
+    def _make(self, entry: ImageEntry, role: Role) -> _Shown:
+        if role == "region":
+            if entry.region is None:
+                entry.region = self.workspace.session.array(entry.id, "region", entry.shape)
+            buffer = entry.region
+        else:
+            buffer = self.workspace.session.array(entry.id, f"{role}-shown", entry.shape)
+            for plane in range(entry.shape[0]):
+                pixels = self._pixels(entry, role, plane)
+                if pixels.any():
+                    buffer[plane] = pixels
+        layer = self._add(entry, role, buffer, f"{entry.stack.name} · {role}")
+        shown = _Shown(layer, buffer, DragWatch(layer))
+        self._shown[entry.id, role] = shown
+        if role == "region":
+            layer.events.paint.connect(lambda: self.workspace.update_region(entry.id))
+            return shown
+        layer.events.paint.connect(lambda event: self._on_painted(entry.id, role, event.value))
+        layer.bind_key(KeyMod.CtrlCmd | KeyCode.KeyZ, self._on_undo, overwrite=True)
+        layer.bind_key(KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ, self._on_redo, overwrite=True)
+        return shown
+
+    def _add(self, entry: ImageEntry, role: str, codes: Codes, name: str) -> Labels:
+        """Put a Labels layer on an image without taking the selection from the person."""
+        layers, axes = self._images[entry.id]
+        region = role == "region"
+        layer = Labels(
+            codes.reshape(entry.stack.labels_shape),
+            name=name,
+            opacity=_OPACITY.get(role, 0.6),
+            colormap=_region_colormap() if region else self.colormap(),
+            features=self._features(region),
+            metadata={METADATA: {"image": entry.id, "role": role}},
+            **labels_placement(layers[0], axes),
+        )
+        layer.selected_label = 1 if region else code_of(1)
+        active = self.viewer.layers.selection.active
+        self.viewer.add_layer(layer)
+        annotations = self._shown.get((entry.id, "annotations"))
+        if annotations is not None and role != "region":
+            self.viewer.layers.move(
+                self.viewer.layers.index(layer), self.viewer.layers.index(annotations.layer)
+            )
+        if active is not None and active in self.viewer.layers:
+            self.viewer.layers.selection.active = active
+        return layer
+
+    def _features(self, region: bool) -> dict[str, list[Any]]:
+        """Name the codes, for napari's status bar."""
+        if region:
+            return {"index": [0, 1, 2], "class": ["", "region of interest", "excluded"]}
+        names = ["unlabelled", "background", *(c.name for c in self.workspace.classes)]
+        return {"index": list(range(len(names))), "class": names}
+
+    # -------------------------------------------------------------- painting
+
+    def _on_painted(self, image_id: str, role: Role, atoms: Any) -> None:
+        shown = self._shown[image_id, role]
+        planes = touched_planes(shown.layer, atoms)
+        if role == "annotations":
+            self.workspace.commit_annotations(image_id, shown.buffer, planes)
+        else:
+            self.workspace.commit_segmentation(image_id, shown.buffer, planes)
+
+    def _on_undo(self, layer: Labels) -> None:
+        if not self._any_busy():
+            self.workspace.undo()
+
+    def _on_redo(self, layer: Labels) -> None:
+        if not self._any_busy():
+            self.workspace.redo()
+
+    # --------------------------------------------------------------- showing
+
+    def flush(self) -> None:
+        """Show what arrived while a person was painting; called regularly by the window."""
+        for image_id in [i for i in self._waiting if not self._busy(i, "segmentation")]:
+            planes = self._waiting.pop(image_id)
+            if image_id in self.workspace.images:
+                self._show_segmentation(image_id, planes)
+
+    def _on_codes_changed(self, image_id: str, planes: list[int]) -> None:
+        if (image_id, "annotations") in self._shown:
+            self._show(image_id, "annotations", planes)
+
+    def _on_segmentation_changed(self, image_id: str, planes: list[int]) -> None:
+        self._waiting.setdefault(image_id, set()).update(planes)
+        self.flush()
+
+    def _show_segmentation(self, image_id: str, planes: set[int]) -> None:
+        entry = self.workspace.images[image_id]
+        if (image_id, "segmentation") in self._shown:
+            self._show(image_id, "segmentation", sorted(planes))
+        elif any(entry.prediction[p].any() for p in planes):
+            self.segmentation_layer(image_id)
+
+    def _show(self, image_id: str, role: Role, planes: Sequence[int]) -> None:
+        entry = self.workspace.images[image_id]
+        shown = self._shown[image_id, role]
+        changed = []
+        for plane in planes:
+            pixels = self._pixels(entry, role, plane)
+            if not np.array_equal(shown.buffer[plane], pixels):
+                shown.buffer[plane] = pixels
+                changed.append(plane)
+        in_view = len(self.viewer.dims.displayed) == 3 or self.current_plane(entry) in changed
+        if changed and in_view:
+            shown.layer.refresh(thumbnail=False, highlight=False, extent=False)
+
+    def _pixels(self, entry: ImageEntry, role: Role, plane: int) -> Codes:
+        return entry.codes[plane] if role == "annotations" else entry.segmentation(plane)
+
+    def _on_classes_changed(self) -> None:
+        colormap, features = self.colormap(), self._features(region=False)
+        for layer in self._class_layers():
+            layer.colormap = colormap
+            layer.features = features
+
+    def _class_layers(self) -> Iterator[Labels]:
+        for layer in self.labels_layers():
+            role = layer.metadata.get(METADATA, {}).get("role")
+            if role in ("annotations", "segmentation", "baseline"):
+                yield layer
+
+    def _busy(self, image_id: str, role: str) -> bool:
+        shown = self._shown.get((image_id, role))
+        return shown is not None and shown.drag.busy
+
+    def _any_busy(self) -> bool:
+        return any(shown.drag.busy for shown in self._shown.values())
+
+    def _on_layer_removed(self, event: Any) -> None:
+        for key, shown in list(self._shown.items()):
+            if shown.layer is event.value:
+                del self._shown[key]
+
+    def close(self) -> None:
+        """Let go of the viewer."""
+        self.workspace.codes_changed.disconnect(self._on_codes_changed)
+        self.workspace.segmentation_changed.disconnect(self._on_segmentation_changed)
+        self.workspace.classes_changed.disconnect(self._on_classes_changed)
+        self.viewer.layers.events.removed.disconnect(self._on_layer_removed)
+
+
+def _region_colormap() -> DirectLabelColormap:
+    return DirectLabelColormap(color_dict={None: "transparent", 0: "transparent", **_REGION_COLORS})

@@ -1,0 +1,79 @@
+"""What is going on, how far it is, and the way out of it: always at the bottom of the dock."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from napari_unetseg.jobs import JobState
+
+from .context import Context
+
+
+class StatusLine(QWidget):  # type: ignore[misc]
+    """One sentence, a progress bar with the time left, and *Cancel*."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self._context = context
+        self.sentence = QLabel()
+        self.sentence.setWordWrap(True)
+        self.sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.sentence.setAlignment(Qt.AlignmentFlag.AlignTop)
+        # Three lines always have room, so that nothing jumps when a sentence is long.
+        self.sentence.setMinimumHeight(3 * self.sentence.fontMetrics().lineSpacing())
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 1000)
+        self.cancel = QPushButton("Cancel")
+        self.cancel.clicked.connect(context.controller.cancel)
+        row = QHBoxLayout()
+        row.addWidget(self.bar, 1)
+        row.addWidget(self.cancel)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.sentence)
+        column.addLayout(row)
+        context.said.connect(self.say)
+        context.controller.status.connect(self.say)
+        context.controller.progressed.connect(self.show_progress)
+        context.controller.state_changed.connect(self.show_state)
+        self.show_state(context.controller.state)
+
+    def say(self, sentence: str) -> None:
+        """Show a sentence."""
+        self.sentence.setText(sentence)
+
+    def set_hint(self, sentence: str) -> None:
+        """Show what to do next, unless something is running and has the word."""
+        if self._context.controller.state is JobState.IDLE:
+            self.say(sentence)
+
+    def show_progress(self, fraction: float | None, seconds_left: float | None) -> None:
+        """Move the bar; without a fraction it shows that something is going on."""
+        self.bar.setRange(0, 0 if fraction is None else 1000)
+        if fraction is not None:
+            self.bar.setValue(round(1000 * fraction))
+        self.bar.setFormat(_time_left(seconds_left) if seconds_left is not None else "%p %")
+
+    def show_state(self, state: JobState) -> None:
+        """Enable *Cancel* while there is something to cancel."""
+        running = state in (JobState.PREPARING, JobState.RUNNING)
+        self.cancel.setEnabled(running)
+        self.cancel.setToolTip(
+            "End what is running; annotations stay, and so does the model from before."
+            if running
+            else "Nothing is running."
+        )
+        if state is JobState.IDLE:
+            self.show_progress(0.0, None)
+            self.bar.setFormat("")
+
+
+def _time_left(seconds: float) -> str:
+    """Write a duration as a person would say it.
+
+    >>> _time_left(75), _time_left(8)
+    ('1 min 15 s left', '8 s left')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s left" if minutes else f"{rest} s left"
