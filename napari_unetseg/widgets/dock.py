@@ -34,7 +34,7 @@ _WIDTH_PX = 380
 _CONTEXTS: weakref.WeakKeyDictionary[Viewer, Context] = weakref.WeakKeyDictionary()
 
 
-class SegmentationDock(QWidget):  # type: ignore[misc]
+class SegmentationDock(QWidget):
     """The plugin's one dock widget.
 
     Parameters
@@ -99,7 +99,7 @@ def _context_of(viewer: Viewer) -> Context:
     return context
 
 
-class _Closing(QObject):  # type: ignore[misc]
+class _Closing(QObject):
     """Ends the job and writes the session out when the viewer's window closes.
 
     napari removes and unparents a dock that is closed, so this hangs on the window: a close that

@@ -47,7 +47,7 @@ def stack_from_layers(layers: Sequence[Image], axes: str) -> Stack:
     first = layers[0]
     data = [_level_zero(layer) for layer in layers]
     pixels: Any = data[0]
-    channels = (first.name,)
+    channels: tuple[str, ...] = (first.name,)
     facts = first.metadata.get(METADATA, {})
     if first.rgb:
         # A stack's channels stand before Z; the fourth colour is opacity.

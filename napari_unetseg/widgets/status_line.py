@@ -10,7 +10,7 @@ from napari_unetseg.jobs import JobState
 from .context import Context
 
 
-class StatusLine(QWidget):  # type: ignore[misc]
+class StatusLine(QWidget):
     """One sentence, a progress bar with the time left, and *Cancel*."""
 
     def __init__(self, context: Context) -> None:

@@ -12,7 +12,7 @@ from superqt import QCollapsible
 from .context import Context
 
 
-class StepPanel(QWidget):  # type: ignore[misc]
+class StepPanel(QWidget):
     """One step: a primary action, the few choices that matter, the rest under *Advanced*.
 
     Parameters

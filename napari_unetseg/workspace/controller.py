@@ -166,12 +166,12 @@ class JobController:
         self._n_models += 1
         name = next(iter(self.workspace.images.values())).stack.name
         model_path = self._files.folder("models") / f"{name}-{self._n_models}.unet"
-        classes = tuple(c.model_dump() for c in self.workspace.classes)
+        classes = [c.model_dump() for c in self.workspace.classes]
         entries = list(self.workspace.images.values())
 
         def command() -> Command:
             return TrainCommand(
-                images=tuple(self._files.training_image(entry) for entry in entries),
+                images=[self._files.training_image(entry) for entry in entries],
                 recipe=recipe.model_dump(mode="json"),
                 classes=classes,
                 base=None if base is None else str(base),
@@ -193,7 +193,7 @@ class JobController:
         model = str(self.model.path)
 
         def command() -> Command:
-            images = tuple(self._files.image_to_predict(entry) for entry in entries)
+            images = [self._files.image_to_predict(entry) for entry in entries]
             return PredictCommand(images=images, model=model, device=device, resample=resample)
 
         self._begin(_Job(slots), command)
@@ -211,7 +211,7 @@ class JobController:
             self.status.emit(self.why_not_predict() or "")
             return
         command = PredictFilesCommand(
-            paths=tuple(str(path) for path in paths),
+            paths=[str(path) for path in paths],
             model=str(self.model.path),
             out_dir=str(out_dir),
             device=device,
@@ -231,7 +231,7 @@ class JobController:
         job = _Job(self.workspace.prediction_slots(), baseline=(method, role))
 
         def command() -> Command:
-            images = tuple(self._files.image_for_baseline(entry, role) for entry in entries)
+            images = [self._files.image_for_baseline(entry, role) for entry in entries]
             return BaselineCommand(images=images, method=method, params=params)
 
         self._begin(job, command)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_unetseg.jobs.commands import ImageRef, Target, TrainingInput
+from napari_unetseg.jobs.commands import ImageRef, ImageToPredict, TrainingImageRef
 from napari_unetseg.jobs.pixels import save_planes
 from napari_unetseg.project import Session
 
@@ -44,12 +44,12 @@ class JobFiles:
                 axes=stack.axes,
                 pixel_size_um=dict(stack.pixel_size_um),
                 name=stack.name,
-                channels=stack.channels,
+                channels=list(stack.channels),
             )
             self._written[entry.id] = known
         return known
 
-    def training_image(self, entry: ImageEntry) -> TrainingInput:
+    def training_image(self, entry: ImageEntry) -> TrainingImageRef:
         """Write what is annotated at this moment, and what of it is held out."""
         codes: Any = self._new(entry, "annotations-to-train")
         for plane in entry.annotated_planes():
@@ -57,21 +57,21 @@ class JobFiles:
         codes.flush()
         blocks = self._session.path(entry.id, "blocks-to-train")
         np.save(blocks, entry.blocks)
-        return TrainingInput(
+        return TrainingImageRef(
             image=self.image(entry),
             annotations=str(self._session.path(entry.id, "annotations-to-train")),
             blocks=str(blocks),
             prediction=self._new_prediction(entry),
         )
 
-    def image_to_predict(self, entry: ImageEntry) -> Target:
+    def image_to_predict(self, entry: ImageEntry) -> ImageToPredict:
         """Make the file into which a model's answer is written."""
-        return Target(image=self.image(entry), output=self._new_prediction(entry))
+        return ImageToPredict(image=self.image(entry), output=self._new_prediction(entry))
 
-    def image_for_baseline(self, entry: ImageEntry, role: str) -> Target:
+    def image_for_baseline(self, entry: ImageEntry, role: str) -> ImageToPredict:
         """Make the file into which a baseline's answer is written."""
         self._new(entry, role)
-        return Target(
+        return ImageToPredict(
             image=self.image(entry), output=str(self._session.path(entry.id, role))
         )
 

@@ -36,7 +36,11 @@ class TruthScore:
 
 
 def score_segmentation(
-    entry: ImageEntry, truth: Any, kind: TruthKind, class_names: tuple[str, ...], name: str = "truth"
+    entry: ImageEntry,
+    truth: Any,
+    kind: TruthKind,
+    class_names: tuple[str, ...],
+    name: str = "truth",
 ) -> TruthScore:
     """Score what is shown as the segmentation of an image, slice by slice.
 
@@ -80,8 +84,7 @@ def score_segmentation(
             n_slices, n_px = n_slices + 1, n_px + known
     if not n_px:
         raise UserError(
-            f"{name} says nothing about what is segmented so far; "
-            "train a model or apply one first."
+            f"{name} says nothing about what is segmented so far; train a model or apply one first."
         )
     mean_iou = scores(matrix, ("background", *class_names)).mean_iou
     return TruthScore(float(mean_iou), n_slices, n_px)
