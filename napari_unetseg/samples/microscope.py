@@ -65,7 +65,8 @@ class ElectronMicroscope:
         y, x = np.mgrid[0:height, 0:width].astype(float)
         along = (x - at[1]) * np.cos(angle) + (y - at[0]) * np.sin(angle)
         away = (y - at[0]) * np.cos(angle) - (x - at[1]) * np.sin(angle)
-        away += 14 * np.sin(along / rng.uniform(60, 120) + rng.uniform(0, 6))
+        for swing, wave_px in ((22.0, rng.uniform(60, 110)), (5.0, rng.uniform(14, 30))):
+            away += swing * np.sin(along / wave_px + rng.uniform(0, 2 * np.pi))
         ends = smoothstep(np.abs(along), rng.uniform(150, 320), 60)
         return 0.75 * ends * smoothstep(np.abs(away) / (4.5 * ends + 0.1), 1.5, 0.6)
 
