@@ -2,18 +2,30 @@
 
 from .bundle import HISTORY_COLUMNS, Model, check_model_output, load_model
 from .data import TrainingImage
+from .dataset import TrainingSet, open_inputs, read_training_set
+from .device import Device, choose_device
+from .objects import connected_objects
 from .predictor import Predictor, codes_from_probabilities, iter_predict, predict_plane
 from .trainer import Trainer
+from .verbs import predict, train
 
 __all__ = [
     "HISTORY_COLUMNS",
+    "Device",
     "Model",
     "Predictor",
     "Trainer",
     "TrainingImage",
+    "TrainingSet",
     "check_model_output",
+    "choose_device",
     "codes_from_probabilities",
+    "connected_objects",
     "iter_predict",
     "load_model",
+    "open_inputs",
+    "predict",
     "predict_plane",
+    "read_training_set",
+    "train",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,16 +10,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from napari_unetseg.config import ModelInfo, describe_validation_error
+from napari_unetseg.config import MODEL_JSON, ModelInfo, read_model_info
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import atomic_folder, check_output
 from napari_unetseg.networks import Network, build_network
 
-INFO, WEIGHTS, HISTORY, PREVIEW = "model.json", "weights.safetensors", "history.csv", "preview.png"
+WEIGHTS, HISTORY, PREVIEW = "weights.safetensors", "history.csv", "preview.png"
 
 #: Columns of ``history.csv``.
 HISTORY_COLUMNS = ("step", "elapsed_s", "loss", "learning_rate", "held_out_mean_iou")
@@ -68,14 +66,16 @@ class Model:
         """
         target = Path(path)
         check_model_output(target, overwrite=overwrite)
-        with atomic_folder(target, overwrite=overwrite, marker=INFO) as folder:
+        with atomic_folder(target, overwrite=overwrite, marker=MODEL_JSON) as folder:
             self._write_files(folder)
         return target
 
     def _write_files(self, folder: Path) -> None:
         weights = {name: t.contiguous() for name, t in self.network.state_dict().items()}
         save_file(weights, folder / WEIGHTS)
-        (folder / INFO).write_text(self.info.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (folder / MODEL_JSON).write_text(
+            self.info.model_dump_json(indent=2) + "\n", encoding="utf-8"
+        )
         with (folder / HISTORY).open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, HISTORY_COLUMNS, restval="")
             writer.writeheader()
@@ -87,7 +87,7 @@ class Model:
 def check_model_output(path: str | Path, *, overwrite: bool = False) -> None:
     """Raise `UserError` where a model could not be saved, before minutes are spent on it."""
     check_output(path, overwrite)
-    if Path(path).exists() and not (Path(path) / INFO).is_file():
+    if Path(path).exists() and not (Path(path) / MODEL_JSON).is_file():
         raise UserError(f"{path} is no model, so it is not replaced; choose another name.")
 
 
@@ -104,9 +104,9 @@ def load_model(path: str | Path) -> Model:
         folder = folder.with_name(folder.name + ".unet")
     if not folder.exists():
         raise UserError(f"There is no model {folder}; a model is a folder NAME.unet.")
-    if not (folder / INFO).is_file() or not (folder / WEIGHTS).is_file():
-        raise UserError(f"{folder} is no model: a model is a folder with {INFO} and {WEIGHTS}.")
-    info = _read_info(folder / INFO)
+    info = read_model_info(folder)
+    if not (folder / WEIGHTS).is_file():
+        raise UserError(f"{folder} has no {WEIGHTS}; copy the whole model folder again.")
     network = build_network(info.recipe.network, len(info.channels), len(info.classes) + 1)
     try:
         network.load_state_dict(load_file(folder / WEIGHTS))
@@ -116,15 +116,6 @@ def load_model(path: str | Path) -> Model:
         ) from error
     network.eval().requires_grad_(False)
     return Model(info, network, _read_history(folder / HISTORY), _read_preview(folder / PREVIEW))
-
-
-def _read_info(path: Path) -> ModelInfo:
-    try:
-        return ModelInfo.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not a JSON file ({error}); copy the model again.") from error
-    except ValidationError as error:
-        raise UserError(f"{path}: {describe_validation_error(error)}") from error
 
 
 def _read_history(path: Path) -> tuple[Mapping[str, float], ...]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from napari_unetseg.annotations import BLOCK_PX, held_out_mask
 from napari_unetseg.config import LabelClass, NormalisationConfig
 from napari_unetseg.errors import UserError
-from napari_unetseg.images import Stack, fit_normalisation
+from napari_unetseg.images import Stack, check_same_slices, fit_normalisation
 from napari_unetseg.networks.padding import mirrored
 
 #: Positions kept of each class, from which patches are centred; more would change nothing.
@@ -39,12 +39,7 @@ class TrainingImage:
 
     def __post_init__(self) -> None:
         """Check that the annotations fit the stack."""
-        expected = (self.stack.n_planes, *self.stack.plane_shape)
-        if self.codes.shape != expected:
-            raise UserError(
-                f"The labels of {self.stack.name} have shape {self.codes.shape}, but its slices "
-                f"have {expected}; choose the labels that belong to this image."
-            )
+        check_same_slices(self.codes, self.stack, f"The labels of {self.stack.name}")
 
     def annotated_planes(self) -> list[int]:
         """Return the slices in which anything is labelled."""
@@ -102,7 +97,7 @@ def check_annotations(
     classes: Sequence[LabelClass],
     known: frozenset[str] = frozenset(),
 ) -> None:
-    """Raise `UserError` unless there is something to tell apart in what may enter a loss.
+    """Raise `UserError` unless every class has pixels that may enter a loss.
 
     Parameters
     ----------
@@ -120,15 +115,7 @@ def check_annotations(
                     "are named; name every class."
                 )
             counts += found
-    names = ["background", *(c.name for c in classes)]
-    painted = [k for k in range(len(names)) if trains[k + 1] + held[k + 1]]
-    if not painted:
-        raise UserError("There is no label in the labels; paint some pixels of each class first.")
-    if len(painted) == 1:
-        raise UserError(
-            f"Only {names[painted[0]]} is painted; paint some pixels of another class too."
-        )
-    for k, name in enumerate(names[1:], start=1):
+    for k, name in enumerate((c.name for c in classes), start=1):
         if name in known or trains[k + 1]:
             continue
         if held[k + 1]:

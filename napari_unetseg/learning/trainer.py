@@ -21,6 +21,7 @@ from napari_unetseg.events import (
     TrainingStep,
     Warned,
 )
+from napari_unetseg.images import check_training_set
 from napari_unetseg.networks import Network, build_network
 
 from .augmentation import augment, crop_px
@@ -102,7 +103,9 @@ class Trainer:
         label_values: Mapping[str, int] | None = None,
     ) -> None:
         self._clock_start = time.time() if started_at is None else started_at
-        _check_images(images, classes)
+        check_training_set([i.stack for i in images], [i.codes for i in images])
+        if not classes:
+            raise UserError("There is no class to learn; name at least one beside background.")
         self._n_channels = images[0].stack.n_channels
         if base is not None:
             check_base(base, self._n_channels)
@@ -325,19 +328,6 @@ class _Run:
 
 #: Batches from which the statistics of the averaged network are measured.
 STATISTICS_BATCHES = 4
-
-
-def _check_images(images: Sequence[TrainingImage], classes: tuple[LabelClass, ...]) -> None:
-    if not images:
-        raise UserError("There is no image to train on; give at least one.")
-    if not classes:
-        raise UserError("There is no class to learn; name at least one beside background.")
-    channels = {image.stack.n_channels for image in images}
-    if len(channels) > 1:
-        raise UserError(
-            f"The images have {' and '.join(map(str, sorted(channels)))} channels; "
-            "train on images with the same channels."
-        )
 
 
 def _patch_px(wanted: int, planes: Sequence[LabelledPlane], multiple: int) -> int:

@@ -1,0 +1,117 @@
+"""Where results of a command go: a file, or a folder with one file per image."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from napari_unetseg.errors import UserError
+
+#: Endings of a single result; any other name is that of a folder.
+FILE_SUFFIXES = (".tif", ".tiff", ".zarr")
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """The files of one image.
+
+    Attributes
+    ----------
+    labels : Path
+    probabilities : Path or None
+        Where these go, if they are wanted.
+    """
+
+    labels: Path
+    probabilities: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPlan:
+    """Everything a command is going to write.
+
+    Attributes
+    ----------
+    files : list of Outputs
+        One per image.
+    record : Path
+        Beside the result: how it was made, as JSON.
+    folders : tuple of Path
+        What is made to hold `files`.
+    """
+
+    files: list[Outputs]
+    record: Path
+    folders: tuple[Path, ...] = ()
+
+
+def plan_outputs(
+    images: Sequence[Path], output: Path, *, probabilities: bool = False
+) -> OutputPlan:
+    """Decide the name of every file.
+
+    Raises
+    ------
+    UserError
+        If several images are to go into one file, or two would get the same name.
+    """
+    aside = output.with_name(f"{output.stem}_probabilities{output.suffix}")
+    record = output.with_suffix(".json")
+    if output.suffix.lower() in FILE_SUFFIXES:
+        if len(images) > 1:
+            raise UserError(
+                f"{len(images)} images do not fit into the one file {output}; "
+                "name a folder, without an ending, or use --stack for slices of one stack."
+            )
+        return OutputPlan([Outputs(output, aside if probabilities else None)], record)
+    if output.suffix.lower() in (".png", ".jpg", ".jpeg", ".npy", ".h5"):
+        raise UserError(f"{output} would be no stack; write a .tif, a .zarr or a folder.")
+    aside = output.with_name(f"{output.name}_probabilities")
+    names = [f"{_stem(image)}.tif" for image in images]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise UserError(f"Several images would be written as {twice[0]}; rename one of them.")
+    files = [Outputs(output / n, aside / n if probabilities else None) for n in names]
+    folders = (output, aside) if probabilities else (output,)
+    return OutputPlan(files, output.with_name(f"{output.name}.json"), folders)
+
+
+def check_outputs(plan: OutputPlan, *, overwrite: bool) -> None:
+    """Raise `UserError` before any work is done, if something may not be written.
+
+    A folder that is there already must hold nothing but what is going to be replaced.
+    """
+    from napari_unetseg.images import check_output
+
+    check_output(plan.record, overwrite)
+    written = {path for files in plan.files for path in (files.labels, files.probabilities)}
+    for path in written:
+        if path is not None:
+            check_output(path, overwrite)
+    for folder in plan.folders:
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"{folder} is a file, not a folder; choose another name.")
+        others = [p for p in folder.glob("*") if p not in written] if folder.is_dir() else []
+        if others:
+            raise UserError(
+                f"{folder} holds other files already, such as {others[0].name}; "
+                "choose a new or empty folder."
+            )
+
+
+def write_record(path: Path, facts: dict[str, Any], *, overwrite: bool) -> None:
+    """Write how a result was made."""
+    from napari_unetseg.images import atomic_file
+
+    with atomic_file(path, overwrite=overwrite) as partial:
+        partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+def _stem(image: Path) -> str:
+    from napari_unetseg.images import stem_of
+
+    return stem_of(image)

@@ -1,0 +1,164 @@
+"""``napari-unetseg train``: a network from annotated images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari_unetseg.config import Recipe
+    from napari_unetseg.events import Event
+    from napari_unetseg.learning import Model
+
+Kind = Literal["annotations", "masks", "objects"]
+
+
+def train(
+    images: Annotated[
+        list[str], typer.Argument(metavar="IMAGE…", help="Files, folders or quoted globs.")
+    ],
+    labels: Annotated[
+        list[str],
+        typer.Option("--labels", "-l", help="Labels of the images; may be given several times."),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The model, a folder: by custom NAME.unet.")
+    ],
+    labels_kind: Annotated[
+        Kind,
+        typer.Option(
+            help="annotations: 0 unlabelled, 1 background, 2… classes; masks: 0 background, "
+            "1… classes; objects: 0 background, ids.",
+        ),
+    ] = "annotations",
+    slices: Annotated[
+        str | None, typer.Option(help="Slices whose labels count: 0,7,14 or 0-4.")
+    ] = None,
+    stack: Annotated[bool, typer.Option("--stack", help="Read a folder as one Z stack.")] = False,
+    config: Annotated[
+        str | None, typer.Option(help="A recipe as a JSON file, or the name of a preset.")
+    ] = None,
+    base: Annotated[Path | None, typer.Option(help="A model to start from.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps.")] = None,
+    max_time: Annotated[
+        str | None,
+        typer.Option(
+            help="Wall clock from the start of the program to the model on disk: 60s, 2m or 1h."
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of everything random.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the model.")] = False,
+) -> None:
+    """Train a U-Net on annotated images."""
+    recipe = _recipe(config, steps, max_time, seed)
+
+    from napari_unetseg.learning import Trainer, check_model_output, load_model, read_training_set
+
+    from .progress import process_started_at
+
+    check_model_output(output, overwrite=overwrite)
+    base_model = None if base is None else load_model(base)
+    data = read_training_set(images, labels, labels_kind, slices=slices, as_stack=stack)
+    trainer = Trainer(
+        data.images,
+        recipe,
+        data.classes,
+        name=output.name.removesuffix(".unet"),
+        base=base_model,
+        device=device,
+        started_at=process_started_at(),
+        label_values=data.label_values,
+    )
+    _show(trainer.run(), n_images=len(data.images))
+    model = trainer.current_model()
+    model.save(output, overwrite=overwrite)
+    _report(model, output)
+
+
+def _recipe(
+    config: str | None, steps: int | None, max_time: str | None, seed: int | None
+) -> Recipe:
+    """Apply the command line to a config; a budget given here replaces that of the config."""
+    from napari_unetseg.config import Recipe, load_recipe
+
+    recipe = Recipe() if config is None else load_recipe(config)
+    changes: dict[str, Any] = {}
+    if steps is not None or max_time is not None:
+        seconds = None if max_time is None else parse_duration(max_time)
+        changes.update(steps=steps, max_time_s=seconds)
+    if seed is not None:
+        changes["seed"] = seed
+    if not changes:
+        return recipe
+    return recipe.replace(training=recipe.training.replace(**changes).model_dump())
+
+
+def parse_duration(text: str) -> float:
+    """Read ``60``, ``60s``, ``2m``, ``1.5h`` as seconds."""
+    from napari_unetseg.errors import UserError
+
+    number, unit = text.strip().lower(), 1.0
+    for suffix, seconds in (("s", 1.0), ("m", 60.0), ("h", 3600.0)):
+        if number.endswith(suffix):
+            number, unit = number.removesuffix(suffix), seconds
+            break
+    try:
+        value = float(number) * unit
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise UserError(f"{text!r} is no length of time; write it as 60s, 2m or 1h.")
+    return value
+
+
+def _show(events: Iterator[Event], n_images: int) -> None:
+    """Draw a progress bar from the events of a training run."""
+    from napari_unetseg.events import (
+        HeldOutScored,
+        Preparing,
+        TrainingStarted,
+        TrainingStep,
+        Warned,
+    )
+
+    from .progress import bar
+
+    score = ""
+    with bar() as progress:
+        task = progress.add_task("Starting", total=1.0)
+        for event in events:
+            if isinstance(event, Preparing):
+                progress.update(task, description=event.sentence)
+            elif isinstance(event, TrainingStarted):
+                progress.console.print(
+                    f"Training on {event.device} in {event.precision}: {n_images} image(s), "
+                    f"{event.n_labelled_px:,} labelled px; {_held_out(event.n_held_out_px)}."
+                )
+            elif isinstance(event, HeldOutScored):
+                score = f", held-out mean IoU {event.mean_iou:.3f}"
+            elif isinstance(event, TrainingStep):
+                text = f"Step {event.step}, loss {event.loss:.3f}{score}"
+                progress.update(task, description=text, completed=event.fraction)
+            elif isinstance(event, Warned):
+                progress.console.print(event.sentence)
+        progress.update(task, completed=1.0)
+
+
+def _held_out(n_px: int) -> str:
+    if n_px:
+        return f"{n_px:,} more are held out to score with"
+    return "nothing is held out, because too little is labelled"
+
+
+def _report(model: Model, output: Path) -> None:
+    history, scores = model.info.history, model.info.scores
+    print(f"Trained for {history['steps']} steps, {history['seconds']:.0f} s.")
+    if scores:
+        classes = ", ".join(f"{name} {iou:.3f}" for name, iou in scores["iou"].items())
+        print(f"Held-out mean IoU {scores['mean_iou']:.3f} over {scores['n_px']:,} px ({classes}).")
+    print(f"Model: {output}")

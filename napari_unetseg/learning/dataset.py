@@ -1,0 +1,102 @@
+"""From files to something a network can be trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_unetseg.annotations import assign_blocks, new_blocks
+from napari_unetseg.config import LabelClass
+from napari_unetseg.images import (
+    LabelsKind,
+    Stack,
+    find_inputs,
+    open_stack,
+    pair_inputs,
+    parse_slices,
+    read_label_files,
+)
+
+from .data import TrainingImage
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSet:
+    """Images with their annotations, and what the annotations mean.
+
+    Attributes
+    ----------
+    images : list of TrainingImage
+    classes : tuple of LabelClass
+    label_values : dict of str to int
+        Value in the labels file → class, where they differ.
+    """
+
+    images: list[TrainingImage]
+    classes: tuple[LabelClass, ...]
+    label_values: Mapping[str, int]
+
+
+def open_inputs(specs: Sequence[str | Path], *, as_stack: bool = False) -> list[Path]:
+    """Find what a person named; with `as_stack` a folder stays one, to be read as a Z stack."""
+    if not as_stack:
+        return find_inputs(specs)
+    found: list[Path] = []
+    for spec in specs:
+        found += [Path(spec)] if Path(spec).is_dir() else find_inputs([spec])
+    return found
+
+
+def read_training_set(
+    images: Sequence[str | Path],
+    labels: Sequence[str | Path],
+    kind: LabelsKind,
+    *,
+    slices: str | None = None,
+    as_stack: bool = False,
+) -> TrainingSet:
+    """Read images and their labels, and decide which blocks are held out.
+
+    Parameters
+    ----------
+    images, labels : sequence of str or Path
+        Files, folders and globs; paired by stem or by natural order.
+    kind : {"annotations", "masks", "objects"}
+    slices : str, optional
+        Those whose labels count, as ``"0,7,14"``; all by default.
+    as_stack : bool
+        Read each folder as one Z stack.
+
+    Raises
+    ------
+    UserError
+        If a file is missing, unreadable or does not fit.
+    """
+    pairs = pair_inputs(
+        open_inputs(images, as_stack=as_stack), open_inputs(labels, as_stack=as_stack)
+    )
+    stacks = [open_stack(image) for image, _ in pairs]
+    read = read_label_files([path for _, path in pairs], kind, likes=stacks)
+    return TrainingSet(
+        [training_image(stack, one.codes, slices) for stack, one in zip(stacks, read, strict=True)],
+        read[0].classes,
+        read[0].values,
+    )
+
+
+def training_image(
+    stack: Stack, codes: npt.NDArray[np.uint8], slices: str | None = None
+) -> TrainingImage:
+    """Keep the labels of the chosen slices, and hold some of their blocks out."""
+    chosen = parse_slices(slices, stack.n_planes)
+    if len(chosen) < stack.n_planes:
+        kept = np.zeros_like(codes)
+        kept[chosen] = codes[chosen]
+        codes = kept
+    blocks = new_blocks(codes.shape)
+    assign_blocks(codes, blocks)
+    return TrainingImage(stack, codes, blocks)
