@@ -14,7 +14,14 @@ import typer
 
 from napari_unetseg import __version__
 
-from .findings import Finding, check_device, check_packages, check_window, installed_version
+from .findings import (
+    QT_BINDINGS,
+    Finding,
+    check_device,
+    check_packages,
+    check_window,
+    installed_version,
+)
 
 _MARKS = {"fine": "ok", "note": "note", "problem": "PROBLEM"}
 _GIB = 1024**3
@@ -67,8 +74,6 @@ def _system() -> dict[str, Any]:
 
 
 def _qt_versions() -> dict[str, str | None]:
-    from .findings import QT_BINDINGS
-
     found = {name: installed_version(name) for name in QT_BINDINGS}
     return {name: version for name, version in found.items() if version}
 
