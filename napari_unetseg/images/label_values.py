@@ -36,6 +36,8 @@ class ValueMap:
 
     def apply(self, values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         """Translate an array of values, all of which the map knows, into codes."""
+        if values.dtype == bool:
+            values = values.view(np.uint8)
         known = np.array(sorted(self.codes), np.int64)
         codes = np.array([self.codes[int(value)] for value in known], np.uint8)
         if known[-1] < _TABLE_SIZE:

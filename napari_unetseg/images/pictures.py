@@ -37,7 +37,7 @@ def read_picture(path: Path, axes: str | None = None) -> Stack:
 
 
 def _pixels(path: Path) -> npt.NDArray[Any]:
-    with Image.open(path) as picture:
+    with Image.open(path, formats=("PNG", "JPEG", "BMP")) as picture:
         if picture.format == "PNG" and _deep_colour(path):
             import imagecodecs  # Pillow reduces 16-bit colour to 8 bits
 
@@ -49,5 +49,6 @@ def _pixels(path: Path) -> npt.NDArray[Any]:
 
 
 def _deep_colour(path: Path) -> bool:
-    header = path.open("rb").read(26)
+    with path.open("rb") as file:
+        header = file.read(26)
     return header[24] == 16 and header[25] in (2, 4, 6)

@@ -36,7 +36,7 @@ def read_tiff(path: Path, axes: str | None = None) -> Stack:
     """
     with _complaints() as complaints, tifffile.TiffFile(path) as tif:
         if not tif.series:
-            raise UserError(f"{path} holds no image.")
+            raise UserError(f"{path} is damaged or incomplete: no image can be found in it.")
         series = tif.series[0]
         facts = read_facts(tif)
         _check_complete(path, tif, series, complaints)
@@ -81,14 +81,13 @@ def _pixels(path: Path, series: tifffile.TiffPageSeries) -> Any:
     if series.dataoffset is not None:
         dtype = np.dtype(series.keyframe.parent.byteorder + series.dtype.char)
         return np.memmap(path, dtype, "r", series.dataoffset, series.shape)
-    if series.nbytes <= READ_AT_ONCE_BYTES:
+    here = path.absolute()
+    elsewhere = any(page and Path(page.parent.filehandle.path) != here for page in series.pages)
+    if series.nbytes <= READ_AT_ONCE_BYTES or elsewhere:
         return series.asarray()
-    import dask.array
-    import zarr
+    from .lazy_pages import lazy_pages
 
-    store = tifffile.TiffFile(path).series[0].aszarr(level=0)
-    array = zarr.open_array(store, mode="r")
-    return dask.array.from_zarr(array)  # type: ignore[no-untyped-call]
+    return lazy_pages(path, series)
 
 
 @contextmanager
