@@ -141,11 +141,13 @@ class Canny(_EdgeDetector[CannyParams]):
     def edges(self, features: Plane, levels: Levels) -> Mask:
         """Return edges one pixel wide."""
         _, low, high = levels
-        # Smoothed already; a mode other than "constant" spares skimage a second Gaussian.
+        # Smoothed already; a mode other than "constant" spares skimage a second Gaussian. It finds
+        # no edge in the outermost pixels, and areas would run into each other there.
+        grey = np.pad(features[0], 1, mode="symmetric")
         found = canny(  # type: ignore[no-untyped-call]
-            features[0], 0, low_threshold=low, high_threshold=high, mode="reflect"
+            grey, 0, low_threshold=low, high_threshold=high, mode="reflect"
         )
-        return np.asarray(found)
+        return np.asarray(found[1:-1, 1:-1])
 
     def grid(self, planes: Sequence[Plane]) -> Iterator[CannyParams]:
         """Try smoothings, steepnesses, lines of several widths and areas of both polarities."""

@@ -49,7 +49,8 @@ def fill_regions(
     Returns
     -------
     ndarray of bool, shape (Y, X)
-        Edge pixels beside a chosen area belong to it if their own grey value is on its side.
+        Edge pixels connected to a chosen area belong to it if their own grey value is on its
+        side: of a wide edge, the inner half.
     """
     areas, n = ndimage.label(~edges)
     sizes = np.bincount(areas.ravel(), minlength=n + 1)
@@ -60,4 +61,8 @@ def fill_regions(
         chosen[border] = False
     chosen[0] = False  # the edges themselves
     filled = chosen[areas]
-    return np.asarray(filled | (edges & widen(filled, 1) & is_beyond(grey, level, foreground)))
+    candidates, n = ndimage.label(filled | (edges & is_beyond(grey, level, foreground)))
+    belongs = np.zeros(n + 1, bool)
+    belongs[candidates[filled]] = True
+    belongs[0] = False
+    return np.asarray(belongs[candidates])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -86,10 +86,26 @@ def segment(method: str, plane: Plane, params: Config | None = None) -> Codes:
     return found.label(features, checked, found.measure([features], checked))
 
 
-def shared_levels(method: str, planes: Iterable[Plane], params: Config | None = None) -> Levels:
-    """Measure the levels that `planes`, each (C, Y, X), have in common."""
+def shared_levels(
+    method: str,
+    stack: Stack,
+    params: Config | None = None,
+    *,
+    planes: Sequence[int] | None = None,
+) -> Levels:
+    """Measure the levels that slices have in common, on up to 16 of them.
+
+    Parameters
+    ----------
+    planes : sequence of int, optional
+        The slices; all of `stack` if None.
+    """
     found, checked = _with_params(method, params)
-    return found.measure([thinned(found.features(plane, checked)) for plane in planes], checked)
+    chosen = range(stack.n_planes) if planes is None else planes
+    spread = np.linspace(0, len(chosen) - 1, min(len(chosen), _LEVEL_PLANES)).round()
+    return found.measure(
+        [thinned(found.features(stack.plane(chosen[int(i)]), checked)) for i in spread], checked
+    )
 
 
 def segment_stack(
@@ -120,10 +136,7 @@ def segment_stack(
     """
     found, checked = _with_params(method, params)
     chosen = range(stack.n_planes) if planes is None else planes
-    levels = None
-    if not checked.per_slice:
-        spread = np.linspace(0, len(chosen) - 1, min(len(chosen), _LEVEL_PLANES)).round()
-        levels = shared_levels(method, (stack.plane(chosen[int(i)]) for i in spread), checked)
+    levels = None if checked.per_slice else shared_levels(method, stack, checked, planes=chosen)
     started = time.perf_counter()
     for done, index in enumerate(chosen, start=1):
         features = found.features(stack.plane(index), checked)
