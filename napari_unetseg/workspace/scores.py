@@ -93,7 +93,7 @@ def score_segmentation(
 def _codes(truth: npt.NDArray[Any], kind: TruthKind, n_classes: int, name: str) -> Codes:
     """Return a slice of the truth as codes."""
     if kind == "masks" and n_classes == 1:
-        return (truth != 0).astype(np.uint8) + np.uint8(BACKGROUND)
+        return np.asarray(truth != 0, np.uint8) + np.uint8(BACKGROUND)
     top = n_classes + (1 if kind == "annotations" else 0)
     low, high = int(truth.min()), int(truth.max())
     if low < 0 or high > top:

@@ -1,0 +1,251 @@
+"""Correct: paint what is wrong, accept what is right, retrain."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtGui import QHideEvent
+from qtpy.QtWidgets import QHBoxLayout, QLabel
+
+from napari_unetseg.events import Finished, TrainingStarted
+from napari_unetseg.jobs import JobState
+from napari_unetseg.workspace import ImageEntry
+
+from .choices import DeviceBox, SecondsBox
+from .context import Context
+from .paint_tools import PaintTools
+from .rounds_table import RoundsTable
+from .step import StepPanel
+from .truth_box import TruthBox
+
+#: Strokes come in bursts; the score against a truth is computed when they pause.
+_PAUSE_MS = 800
+
+_NO_IMAGE = "Choose an image in the Data step first."
+
+
+class CorrectStep(StepPanel):
+    """Turn a segmentation into a better one."""
+
+    TITLE: ClassVar[str] = "Correct"
+    HINT: ClassVar[str] = (
+        "Paint over what is wrong, accept slices that are right, and retrain on that."
+    )
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._entered = False
+        self._truth_before: float | None = None
+        self._truth_of: dict[int, tuple[float | None, float | None]] = {}
+        self._unscored_round: int | None = None
+        self._pause = QTimer(self)
+        self._pause.setSingleShot(True)
+        self._pause.setInterval(_PAUSE_MS)
+        self._build()
+        self._connect()
+        self._show_rounds()
+
+    # ---------------------------------------------------------------- layout
+
+    def _build(self) -> None:
+        self.tools = PaintTools(self.context)
+        self.column.addWidget(self.tools)
+        self.accept_slice = self.button(
+            "Accept slice",
+            "The segmentation of this slice is right: annotate its unlabelled pixels with it.",
+            lambda: self._on_accept(all_slices=False),
+        )
+        self.accept_all = self.button(
+            "Accept all slices",
+            "The segmentation is right everywhere: annotate all unlabelled pixels with it.",
+            lambda: self._on_accept(all_slices=True),
+        )
+        self.undo = self.button("Undo", "Take back the last stroke or action.", self._on_undo)
+        self.redo = self.button("Redo", "Do again what was taken back.", self._on_redo)
+        for pair in ((self.accept_slice, self.accept_all), (self.undo, self.redo)):
+            row = QHBoxLayout()
+            for button in pair:
+                row.addWidget(button, 1)
+            self.column.addLayout(row)
+        self.retrain = self.primary(
+            "Retrain on corrections",
+            "The model at hand learns from everything annotated by now, then segments again.",
+            self._on_retrain,
+        )
+        self._build_retraining()
+        self.table = RoundsTable()
+        self.sentence = QLabel()
+        self.sentence.setWordWrap(True)
+        self.truth = TruthBox(self.context)
+        for widget in (self.table, self.sentence, self.truth):
+            self.column.addWidget(widget)
+
+    def _build_retraining(self) -> None:
+        self.seconds = SecondsBox(30)
+        self.device = DeviceBox()
+        row = QHBoxLayout()
+        row.addWidget(QLabel("for"))
+        row.addWidget(self.seconds)
+        row.addWidget(QLabel("on"))
+        row.addWidget(self.device, 1)
+        self.column.addLayout(row)
+
+    def _connect(self) -> None:
+        context, controller = self.context, self.context.controller
+        self._pause.timeout.connect(self.truth.compare)
+        self.truth.scored.connect(self._on_truth_scored)
+        controller.state_changed.connect(self._update)
+        controller.model_changed.connect(self._update)
+        controller.started.connect(self._on_started)
+        controller.rounds_changed.connect(self._on_rounds_changed)
+        controller.finished.connect(self._on_finished)
+        context.workspace.history_changed.connect(self._on_history_changed)
+        context.workspace.images_changed.connect(self._update)
+        context.workspace.segmentation_changed.connect(self._on_segmentation_changed)
+        context.viewer.dims.events.current_step.connect(self._update_accept)
+        context.viewer.layers.selection.events.active.connect(self._update_accept)
+        for event in ("inserted", "removed", "renamed"):
+            getattr(context.viewer.layers.events, event).connect(self._on_layers_changed)
+
+    # ----------------------------------------------------------------- state
+
+    def entered(self) -> None:
+        """Bring buttons, layers and scores up to date."""
+        self._entered = True
+        self.truth.list_layers()
+        self._update()
+        self._show_rounds()
+        self._pause.start()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Let buttons and scores rest while another step is shown."""
+        super().hideEvent(event)
+        self._entered = self._entered and event.spontaneous()
+
+    def _update(self, *_: object) -> None:
+        if not self._entered:
+            return
+        self.tools.set_why_not(None if self.context.workspace.images else _NO_IMAGE)
+        self.enable(self.retrain, self._why_not_retrain())
+        self._update_accept()
+        self._update_history()
+
+    def _why_not_retrain(self) -> str | None:
+        controller = self.context.controller
+        if controller.model is None:
+            return "There is no model yet; train one in the Train step."
+        why_not: str | None = controller.why_not_train()
+        return why_not
+
+    def _update_accept(self, *_: object) -> None:
+        if not self._entered:
+            return
+        entry = self.context.layers.current_image()
+        no_image = None if entry else _NO_IMAGE
+        self.enable(self.accept_slice, no_image or self._why_not_accept(entry, False))
+        self.enable(self.accept_all, no_image or self._why_not_accept(entry, True))
+
+    def _why_not_accept(self, entry: ImageEntry | None, all_slices: bool) -> str | None:
+        if entry is None or entry.prediction[self.context.layers.current_plane(entry)].any():
+            return None
+        if all_slices and any(plane.any() for plane in entry.prediction):
+            return None
+        return "Nothing is segmented here yet; train a model or apply one."
+
+    def _update_history(self) -> None:
+        log = self.context.workspace.log
+        for button, verb, label in (
+            (self.undo, "Undo", log.undo_label),
+            (self.redo, "Redo", log.redo_label),
+        ):
+            text = f"{verb} {label}" if label else verb
+            room = button.fontMetrics().averageCharWidth() * 24
+            button.setText(button.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, room))
+            past = "undone" if verb == "Redo" else "done"
+            self.enable(button, None if label else f"Nothing was {past} yet.")
+
+    def _on_history_changed(self) -> None:
+        if not self._entered:
+            return
+        self._update_history()
+        # Looking for the classes painted reads every annotated slice: only while it matters.
+        if not self.retrain.isEnabled():
+            self.enable(self.retrain, self._why_not_retrain())
+        self._pause.start()
+
+    def _on_segmentation_changed(self, image_id: str, planes: list[int]) -> None:
+        if self._entered and not self.accept_all.isEnabled():
+            self._update_accept()
+
+    def _on_layers_changed(self, *_: object) -> None:
+        if self._entered:
+            self.truth.list_layers()
+
+    # --------------------------------------------------------------- actions
+
+    def _on_accept(self, *, all_slices: bool) -> None:
+        entry = self.context.layers.current_image()
+        if entry is None:
+            return
+        here = self.context.layers.current_plane(entry)
+        planes = list(range(entry.shape[0])) if all_slices else [here]
+        n_px = self.context.workspace.accept(entry.id, planes)
+        where = "All slices" if all_slices else "The slice"
+        self.context.say(
+            f"{where} accepted: {n_px:,} px became annotations; Undo takes that back."
+            if n_px
+            else f"{where} had no unlabelled pixel left to fill."
+        )
+
+    def _on_undo(self) -> None:
+        label = self.context.workspace.undo()
+        self.context.say(f"Took back: {label}." if label else "There is nothing to undo.")
+
+    def _on_redo(self) -> None:
+        label = self.context.workspace.redo()
+        self.context.say(f"Done again: {label}." if label else "There is nothing to redo.")
+
+    def _on_retrain(self) -> None:
+        controller = self.context.controller
+        if controller.model is None:
+            return
+        recipe = controller.model.info.recipe
+        training = recipe.training.replace(
+            max_time_s=float(self.seconds.value()),
+            steps=None,
+            # Other random patches than those of the rounds before.
+            seed=recipe.training.seed + 1,
+        )
+        controller.train(
+            recipe.replace(training=training),
+            base=controller.model.path,
+            device=self.device.device,
+        )
+
+    # ---------------------------------------------------------------- scores
+
+    def _on_started(self, event: TrainingStarted) -> None:
+        self._truth_before = self.truth.score
+
+    def _on_rounds_changed(self) -> None:
+        self._unscored_round = len(self.context.controller.rounds)
+        self._show_rounds()
+
+    def _on_finished(self, event: Finished) -> None:
+        if self.context.controller.state is JobState.IDLE:
+            self.truth.compare()
+
+    def _on_truth_scored(self, mean_iou: float) -> None:
+        if self._unscored_round is not None:
+            self._truth_of[self._unscored_round] = (self._truth_before, mean_iou)
+            self._unscored_round = None
+            self._show_rounds()
+
+    def _show_rounds(self) -> None:
+        rounds = self.context.controller.rounds
+        self.table.setVisible(bool(rounds))
+        self.sentence.setVisible(bool(rounds))
+        if rounds:
+            self.table.show_rounds(rounds, self._truth_of)
+            self.sentence.setText(rounds[-1].sentence)

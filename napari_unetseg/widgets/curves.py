@@ -1,0 +1,133 @@
+"""Loss and held-out score of a training run, drawn while it goes on."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+from napari.utils.theme import get_theme
+from napari.viewer import Viewer
+from qtpy.QtCore import QRectF
+from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_unetseg.events import HeldOutScored, TrainingStep
+
+#: Says how to get the library that draws, where it is missing.
+MISSING = 'Install pyqtgraph for curves of loss and score: pip install "napari-unetseg[all]"'
+
+_HEIGHT_PX = 150
+
+#: Steps arrive many times a second; curves with more points than this are thinned.
+_MAX_POINTS = 2000
+
+
+class Curves(QWidget):
+    """Loss (left axis, line) and mean IoU (right axis, line with dots) against seconds.
+
+    Without pyqtgraph it is a line of text that says how to get it.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self.losses: list[tuple[float, float]] = []
+        self.scores: list[tuple[float, float]] = []
+        self.setFixedHeight(_HEIGHT_PX)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        self._plot: _Plot | None = None
+        if importlib.util.find_spec("pyqtgraph") is None:
+            self.setFixedHeight(40)
+            label = QLabel(MISSING)
+            label.setWordWrap(True)
+            column.addWidget(label)
+            return
+        self._plot = _Plot()
+        column.addWidget(self._plot.widget)
+        viewer.events.theme.connect(self._on_theme_changed)
+        self._on_theme_changed()
+
+    def clear(self) -> None:
+        """Begin a new run."""
+        self.losses.clear()
+        self.scores.clear()
+        self._draw()
+
+    def add_step(self, step: TrainingStep) -> None:
+        """Append a loss."""
+        self.losses.append((step.elapsed_s, step.loss))
+        if len(self.losses) > _MAX_POINTS:
+            self.losses = self.losses[::2]
+        self._draw()
+
+    def add_score(self, score: HeldOutScored) -> None:
+        """Append a score on the held-out annotations."""
+        self.scores.append((score.elapsed_s, score.mean_iou))
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._plot is not None:
+            self._plot.draw(self.losses, self.scores)
+
+    def _on_theme_changed(self, *_: object) -> None:
+        if self._plot is not None:
+            self._plot.paint_in(get_theme(self._viewer.theme))
+
+
+class _Plot:
+    """Two curves that share seconds and have an axis each, in pyqtgraph."""
+
+    def __init__(self) -> None:
+        # Imported when the first plot is made: it takes a third of a second.
+        import pyqtgraph as pg
+
+        self._pg = pg
+        self.widget = pg.PlotWidget()
+        self.widget.setMenuEnabled(False)
+        self.widget.setMouseEnabled(x=False, y=False)
+        self.widget.hideButtons()
+        self.widget.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self._item = self.widget.getPlotItem()
+        self._item.setLabel("bottom", "time (s)")
+        self._item.setLabel("left", "loss")
+        self._item.setLabel("right", "mean IoU")
+        self._loss = self._item.plot()
+        self._right = pg.ViewBox(enableMenu=False)
+        self._right.setMouseEnabled(x=False, y=False)
+        self._item.scene().addItem(self._right)
+        self._item.getAxis("right").linkToView(self._right)
+        self._right.setXLink(self._item)
+        self._right.setYRange(0, 1, padding=0.02)
+        self._score = pg.PlotDataItem(symbolSize=5)
+        self._right.addItem(self._score)
+        self._item.vb.sigResized.connect(self._on_resized)
+        self.draw([], [])
+
+    def draw(self, losses: list[tuple[float, float]], scores: list[tuple[float, float]]) -> None:
+        """Show points (seconds, value)."""
+        self._loss.setData(*_columns(losses))
+        self._score.setData(*_columns(scores))
+        until = max([10.0, *(x for x, _ in losses[-1:]), *(x for x, _ in scores[-1:])])
+        self._item.setXRange(0, until, padding=0)
+        self._item.setYRange(0, max([1.0, *(y for _, y in losses)]), padding=0.02)
+
+    def paint_in(self, theme: Any) -> None:
+        """Take the colours of napari's theme."""
+        text, accent = theme.text.as_hex(), theme.warning.as_hex()
+        self.widget.setBackground(theme.background.as_hex())
+        self._loss.setPen(self._pg.mkPen(text, width=1.5))
+        self._score.setPen(self._pg.mkPen(accent, width=2))
+        self._score.setSymbol("o")
+        self._score.setSymbolBrush(accent)
+        self._score.setSymbolPen(accent)
+        for name, color in (("left", text), ("bottom", text), ("right", accent)):
+            axis = self._item.getAxis(name)
+            axis.setPen(color)
+            axis.setTextPen(color)
+
+    def _on_resized(self) -> None:
+        self._right.setGeometry(QRectF(self._item.vb.sceneBoundingRect()))
+
+
+def _columns(points: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]

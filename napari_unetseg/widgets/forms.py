@@ -1,0 +1,213 @@
+"""Forms made from the fields of a config: a slider, a box or a choice for each."""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, Literal, TypeVar, Union, get_args, get_origin
+
+from magicgui.widgets import (
+    CheckBox,
+    ComboBox,
+    Container,
+    FloatSlider,
+    FloatSpinBox,
+    Slider,
+    SpinBox,
+)
+from magicgui.widgets.bases import ValueWidget
+from psygnal import Signal
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from napari_unetseg.config import Config
+from napari_unetseg.errors import UserError
+
+C = TypeVar("C", bound=Config)
+
+#: Endings of a field's name that are its unit.
+_UNITS = {"px": "px", "percent": "%", "s": "s", "deg": "°", "um": "µm", "nm": "nm"}
+
+#: Ranges wider than this get a box to type in instead of a slider.
+_WIDEST_SLIDER = 1000
+
+#: What a box takes where the field has no bound; Qt's boxes hold 32 bits.
+_UNBOUNDED = 1e9
+
+
+class OptionalNumber(Container[Any]):
+    """A number that may be left out: a box to tick and a box to type in."""
+
+    def __init__(self, value: float | None, tooltip: str, **kwargs: Any) -> None:
+        self._used = CheckBox(value=value is not None, text="", tooltip=tooltip)
+        self._number = FloatSpinBox(
+            value=value or 0.0, min=-_UNBOUNDED, max=_UNBOUNDED, tooltip=tooltip
+        )
+        super().__init__(
+            widgets=[self._used, self._number], layout="horizontal", labels=False, **kwargs
+        )
+        self.margins = (0, 0, 0, 0)
+        self._used.changed.connect(self._show_use)
+        self._show_use(self._used.value)
+
+    def _show_use(self, used: bool) -> None:
+        self._number.enabled = used
+
+    @property
+    def value(self) -> float | None:
+        """The number; None where it is left out."""
+        return float(self._number.value) if self._used.value else None
+
+    @value.setter
+    def value(self, value: float | None) -> None:
+        self._used.value = value is not None
+        if value is not None:
+            self._number.value = value
+
+
+class ConfigForm(Generic[C]):
+    """A form for a config.
+
+    Parameters
+    ----------
+    config : type of Config
+        Its fields' types, bounds and descriptions decide the controls, ranges and tooltips.
+    labels : mapping of str to str
+        What people call a field, where its name will not do.
+    only : sequence of str, optional
+        Fields to show; all by default. The others keep the values of the config last set.
+    sliders : bool
+        Sliders where a range is narrow enough; else boxes, which need less room.
+
+    Attributes
+    ----------
+    changed : Signal()
+        A person, or `set_value`, changed something.
+    container : magicgui Container
+        ``container.native`` is the Qt widget.
+    """
+
+    changed = Signal()
+
+    def __init__(
+        self,
+        config: type[C],
+        labels: Mapping[str, str] | None = None,
+        *,
+        only: Sequence[str] | None = None,
+        sliders: bool = True,
+    ) -> None:
+        self._config = config
+        self._others: dict[str, Any] = {}
+        self._fields = {
+            name: _control(name, config.model_fields[name], (labels or {}).get(name, ""), sliders)
+            for name in (only or config.model_fields)
+        }
+        self.container: Container[Any] = Container(widgets=list(self._fields.values()))
+        self.container.margins = (0, 0, 0, 0)
+        self.container.changed.connect(self._on_changed)
+        self._quiet = False
+
+    def control(self, name: str) -> Any:
+        """Return the control of a field."""
+        return self._fields[name]
+
+    def value(self) -> C:
+        """Return what is chosen.
+
+        Raises
+        ------
+        UserError
+            If two choices do not go together.
+        """
+        chosen = {name: control.value for name, control in self._fields.items()}
+        chosen = self._others | chosen
+        try:
+            return self._config.model_validate(chosen)
+        except ValidationError as error:
+            said = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+            for name, control in self._fields.items():
+                said = said.replace(name, f"“{control.label}”")
+            raise UserError(f"These settings do not go together: {said}.") from error
+
+    def set_value(self, value: C) -> None:
+        """Show a config; `changed` is emitted once."""
+        self._quiet = True
+        for name, control in self._fields.items():
+            control.value = getattr(value, name)
+        self._quiet = False
+        self._others = {
+            name: getattr(value, name)
+            for name in self._config.model_fields
+            if name not in self._fields
+        }
+        self.changed.emit()
+
+    def _on_changed(self) -> None:
+        if not self._quiet:
+            self.changed.emit()
+
+
+def label_of(name: str) -> str:
+    """Write a field's name as a label, with its unit.
+
+    >>> label_of("sigma_px"), label_of("per_slice"), label_of("percent")
+    ('Sigma (px)', 'Per slice', 'Percent')
+    """
+    stem, _, ending = name.rpartition("_")
+    unit = f" ({_UNITS[ending]})" if stem and ending in _UNITS else ""
+    words = (stem if unit else name).replace("_", " ")
+    return words[:1].upper() + words[1:] + unit
+
+
+def _control(name: str, field: FieldInfo, label: str, sliders: bool) -> Any:
+    tooltip = field.description or label_of(name)
+    given: dict[str, Any] = {
+        "name": name,
+        "label": label or label_of(name),
+        "tooltip": tooltip[:1].upper() + tooltip[1:] + ".",
+    }
+    kind = field.annotation
+    if get_origin(kind) is Literal:
+        return ComboBox(choices=list(get_args(kind)), value=field.default, **given)
+    if kind is bool:
+        return CheckBox(value=field.default, text="", **given)
+    if get_origin(kind) in (Union, types.UnionType) and type(None) in get_args(kind):
+        return OptionalNumber(field.default, **given)
+    if kind in (int, float):
+        return _number(kind is int, field, given, sliders)
+    raise TypeError(f"no control for a field of type {kind}")
+
+
+def _number(
+    whole: bool, field: FieldInfo, given: dict[str, Any], sliders: bool
+) -> ValueWidget[Any]:
+    low, high = _bounds(field)
+    slider = sliders and high - low <= _WIDEST_SLIDER
+    given |= {"value": field.default}
+    if whole:
+        widget = Slider if slider else SpinBox
+        return widget(min=int(low), max=int(min(high, _UNBOUNDED)), **given)
+    if slider:
+        return FloatSlider(min=low, max=high, step=_step(high - low), **given)
+    return FloatSpinBox(min=low, max=high, step=_step(4 * (field.default or 1.0)), **given)
+
+
+def _step(span: float) -> float:
+    """Return a round number near a hundredth of a span: 1, 2 or 5 times a power of ten.
+
+    >>> _step(100.0), _step(50.0), _step(0.008)
+    (1.0, 0.5, 5e-05)
+    """
+    power: float = 10.0 ** math.floor(math.log10(span / 100))
+    times = next(times for times in (5, 2, 1) if times * power <= span / 100 * 1.001)
+    return float(f"{times * power:.3g}")
+
+
+def _bounds(field: FieldInfo) -> tuple[float, float]:
+    low, high = -_UNBOUNDED, _UNBOUNDED
+    for limit in field.metadata:
+        low = getattr(limit, "ge", getattr(limit, "gt", low))
+        high = getattr(limit, "le", getattr(limit, "lt", high))
+    return float(low), float(high)

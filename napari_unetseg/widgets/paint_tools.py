@@ -1,0 +1,171 @@
+"""What to paint on, with which class, which tool and how large a brush."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari.layers import Labels
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtWidgets import (
+    QButtonGroup,
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QToolButton,
+    QWidget,
+)
+from superqt import QLabeledSlider
+
+from napari_unetseg.config import BACKGROUND_COLOR
+
+from .context import Context
+from .stack_from_layers import METADATA
+
+#: Mode, napari's icon, tooltip.
+_TOOLS = (
+    ("paint", "paint", "Paint with the brush."),
+    ("polygon", "polygon_lasso", "Paint an area: click its corners, double-click to close it."),
+    ("fill", "fill", "Fill the connected area under the pointer."),
+    ("erase", "erase", "Erase: unlabelled on the annotations, background on the segmentation."),
+    ("pick", "picker", "Take up the class under the pointer."),
+    ("pan_zoom", "pan_arrows", "Put the tools down: move and zoom."),
+)
+
+_MAX_BRUSH_PX = 100
+
+_SWATCH_PX = 12
+
+
+class PaintTools(QWidget):
+    """Hands a tool to the layer that a person wants to paint on, and shows what it has in hand."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self._context = context
+        self._followed: Labels | None = None
+        self._build()
+        self._show_icons()
+        self._list_classes()
+        context.workspace.classes_changed.connect(self._list_classes)
+        context.viewer.events.theme.connect(self._show_icons)
+        context.viewer.layers.selection.events.active.connect(self._follow_active)
+
+    def _build(self) -> None:
+        self.role = QComboBox()
+        self.role.addItem("the segmentation", "segmentation")
+        self.role.addItem("the annotations", "annotations")
+        self.role.setToolTip("Either way what you paint becomes an annotation that trains.")
+        self.role.activated.connect(self._take_up)
+        self.label = QComboBox()
+        self.label.setToolTip("The class to paint with.")
+        self.label.activated.connect(self._take_up)
+        self.brush = QLabeledSlider(Qt.Orientation.Horizontal)
+        self.brush.setRange(1, _MAX_BRUSH_PX)
+        self.brush.setValue(10)
+        self.brush.setToolTip("Width of the brush, in px.")
+        self.brush.valueChanged.connect(self._on_brush_changed)
+        self.tools = QButtonGroup(self)
+        row = QHBoxLayout()
+        for index, (_, _, tooltip) in enumerate(_TOOLS):
+            button = QToolButton()
+            button.setCheckable(True)
+            button.setToolTip(tooltip)
+            button.setIconSize(QSize(18, 18))
+            self.tools.addButton(button, index)
+            row.addWidget(button)
+        row.addStretch(1)
+        self.tools.idClicked.connect(self._take_up)
+        form = QFormLayout(self)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("Paint on", self.role)
+        form.addRow("Class", self.label)
+        form.addRow("Tool", row)
+        form.addRow("Brush (px)", self.brush)
+
+    @property
+    def mode(self) -> str:
+        """The tool in hand."""
+        return _TOOLS[max(0, self.tools.checkedId())][0]
+
+    def use(self, mode: str) -> None:
+        """Take up a tool, as if its button were pressed."""
+        self.tools.button([m for m, _, _ in _TOOLS].index(mode)).setChecked(True)
+        self._take_up()
+
+    def set_why_not(self, why_not: str | None) -> None:
+        """Disable everything and say why, or enable it."""
+        self.setEnabled(why_not is None)
+        self.setToolTip(why_not or "")
+
+    # ------------------------------------------------------------ to a layer
+
+    def _take_up(self, *_: object) -> None:
+        entry = self._context.layers.current_image()
+        if entry is None:
+            return
+        role = self.role.currentData()
+        k = max(0, self.label.currentIndex())
+        self._context.layers.set_tool(role, entry.id, self.mode, k)
+        self._follow_active()
+        self._on_brush_changed(self.brush.value())
+
+    def _on_brush_changed(self, size_px: int) -> None:
+        if self._followed is not None:
+            self._followed.brush_size = size_px
+
+    # ---------------------------------------------------------- from a layer
+
+    def _follow_active(self, *_: object) -> None:
+        """Show what the active layer has in hand, when it is one to paint on."""
+        if self._followed is not None:
+            for event in (self._followed.events.mode, self._followed.events.selected_label):
+                event.disconnect(self._show_layer)
+            self._followed = None
+        active = self._context.viewer.layers.selection.active
+        role = active.metadata.get(METADATA, {}).get("role") if active is not None else None
+        if role not in ("annotations", "segmentation") or not isinstance(active, Labels):
+            self._check(None)
+            return
+        self._followed = active
+        for event in (active.events.mode, active.events.selected_label):
+            event.connect(self._show_layer)
+        self.role.setCurrentIndex(self.role.findData(role))
+        self._show_layer()
+
+    def _show_layer(self, *_: Any) -> None:
+        layer = self._followed
+        if layer is None:
+            return
+        self._check(str(layer.mode))
+        if 1 <= layer.selected_label <= self.label.count():
+            self.label.setCurrentIndex(int(layer.selected_label) - 1)
+
+    def _check(self, mode: str | None) -> None:
+        """Press the button of a mode down; none where no button stands for it."""
+        modes = [m for m, _, _ in _TOOLS]
+        self.tools.setExclusive(False)
+        for index, button in enumerate(self.tools.buttons()):
+            button.setChecked(modes[index] == mode)
+        self.tools.setExclusive(True)
+
+    # ------------------------------------------------------------ appearance
+
+    def _list_classes(self) -> None:
+        chosen = self.label.currentIndex()
+        self.label.clear()
+        self.label.addItem(_swatch(BACKGROUND_COLOR), "background")
+        for cls in self._context.workspace.classes:
+            self.label.addItem(_swatch(cls.color), cls.name)
+        self.label.setCurrentIndex(chosen if 0 <= chosen < self.label.count() else 1)
+
+    def _show_icons(self, *_: object) -> None:
+        theme = self._context.viewer.theme
+        for button, (_, icon, _tooltip) in zip(self.tools.buttons(), _TOOLS, strict=True):
+            button.setIcon(QIcon(f"theme_{theme}:/{icon}.svg"))
+
+
+def _swatch(color: str) -> QIcon:
+    pixmap = QPixmap(_SWATCH_PX, _SWATCH_PX)
+    pixmap.fill(QColor(color))
+    return QIcon(pixmap)

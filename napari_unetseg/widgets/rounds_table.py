@@ -1,0 +1,77 @@
+"""Did it get better? One row for each round of training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
+
+from napari_unetseg.workspace import Round
+
+_COLUMNS = (
+    ("Round", "Trainings of this session, in order."),
+    ("Held out", "Mean IoU on held-out annotations, before → after the round."),
+    ("Annotated", "Annotated pixels that trained."),
+    ("Truth", "Mean IoU against the truth layer, before → after the round."),
+)
+
+_HEIGHT_PX = 104
+
+
+class RoundsTable(QTableWidget):
+    """Rounds with their scores before and after; newest at the bottom and in view."""
+
+    def __init__(self) -> None:
+        super().__init__(0, len(_COLUMNS))
+        for column, (title, tooltip) in enumerate(_COLUMNS):
+            item = QTableWidgetItem(title)
+            item.setToolTip(tooltip)
+            self.setHorizontalHeaderItem(column, item)
+        self.verticalHeader().hide()
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setFixedHeight(_HEIGHT_PX)
+        header = self.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
+
+    def show_rounds(
+        self,
+        rounds: Sequence[Round],
+        truth: Mapping[int, tuple[float | None, float | None]],
+    ) -> None:
+        """Fill the table.
+
+        Parameters
+        ----------
+        truth : mapping of int to (float or None, float or None)
+            By number of the round: mean IoU against a truth before and after.
+        """
+        self.setRowCount(len(rounds))
+        for row, done in enumerate(rounds):
+            texts = (
+                str(done.number),
+                change_of(done.before, done.after),
+                f"{done.n_labelled_px:,} px",
+                change_of(*truth.get(done.number, (None, None))),
+            )
+            for column, text in enumerate(texts):
+                item = QTableWidgetItem(text)
+                item.setToolTip(done.sentence)
+                item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
+                self.setItem(row, column, item)
+        self.resizeRowsToContents()
+        self.scrollToBottom()
+
+
+def change_of(before: float | None, after: float | None) -> str:
+    """Write two scores.
+
+    >>> change_of(0.7, 0.75), change_of(None, 0.75), change_of(None, None)
+    ('0.700 → 0.750', '0.750', '–')
+    """
+    if after is None:
+        return "–" if before is None else f"{before:.3f} → –"
+    return f"{after:.3f}" if before is None else f"{before:.3f} → {after:.3f}"

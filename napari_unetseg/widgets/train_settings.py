@@ -1,0 +1,176 @@
+"""The settings of a training that are folded away: most people never need them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from psygnal import Signal
+from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QSpinBox, QWidget
+
+from napari_unetseg.config import (
+    AugmentationConfig,
+    Recipe,
+    TrainingConfig,
+    UNetConfig,
+    load_recipe,
+)
+from napari_unetseg.errors import UserError
+
+from .dialogs import ask_paths
+from .forms import ConfigForm
+
+#: Fields of `AugmentationConfig` that a strength scales, and how far each may go.
+_SCALED = {
+    "rotation_deg": 180.0,
+    "scale": 0.9,
+    "elastic_px": 64.0,
+    "brightness": 1.0,
+    "contrast": 0.9,
+    "gamma": 0.9,
+    "noise": 0.5,
+    "blur_px": 10.0,
+}
+
+_NETWORK = {"filters": "Filters", "depth": "Depth"}
+_TRAINING = {
+    "patch_px": "Patch (px)",
+    "batch": "Batch",
+    "learning_rate": "Learning rate",
+    "seed": "Seed",
+}
+_TOOLTIPS = {
+    "filters": "Channels at the top level of the network: more learn more and take longer.",
+    "depth": "Times the network halves the image: each doubles how far it sees.",
+    "patch_px": "Side of the pieces of image it learns from, in px.",
+    "batch": "Pieces of image per step; more are steadier and need more memory.",
+    "learning_rate": "How far each step goes; too high and the loss jumps about.",
+    "seed": "Start of the random numbers: the same seed and steps give the same model.",
+}
+
+
+class TrainSettings(QWidget):
+    """A form for a recipe, without the time it may take.
+
+    Attributes
+    ----------
+    steps_changed : Signal(int)
+        Training ends after so many steps; 0: by time.
+    failed : Signal(str)
+        A settings file could not be read; the sentence says why.
+    """
+
+    steps_changed = Signal(int)
+    failed = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._recipe = Recipe()
+        self._network_base: UNetConfig | None = None
+        self.network: ConfigForm[UNetConfig] = ConfigForm(
+            UNetConfig, _NETWORK, only=list(_NETWORK), sliders=False
+        )
+        self.training: ConfigForm[TrainingConfig] = ConfigForm(
+            TrainingConfig, _TRAINING, only=list(_TRAINING), sliders=False
+        )
+        self._build()
+        self.set_value(Recipe())
+
+    def _build(self) -> None:
+        self.augmentation = _spin_box(0, 200, 100, " %")
+        self.augmentation.setToolTip(
+            "How much patches are turned, bent and changed in grey value; 0 % for not at all."
+        )
+        self.steps = _spin_box(0, 1_000_000, 0, "")
+        self.steps.setSpecialValueText("by time")
+        self.steps.setToolTip("End after this many steps instead of after a time.")
+        self.steps.valueChanged.connect(self.steps_changed.emit)
+        self.open = QPushButton("Settings from a file…")
+        self.open.setToolTip("Read a recipe (JSON), such as the one inside a model's model.json.")
+        self.open.clicked.connect(self._on_open)
+        rows: list[tuple[str, QWidget]] = [
+            *((label, self._native(name)) for name, label in (_NETWORK | _TRAINING).items()),
+            ("Augmentation", self.augmentation),
+            ("Steps", self.steps),
+        ]
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(4)
+        for i, (label, widget) in enumerate(rows):
+            row, column = divmod(i, 2)
+            grid.addWidget(QLabel(label), row, 2 * column)
+            grid.addWidget(widget, row, 2 * column + 1)
+        last = QHBoxLayout()
+        last.addWidget(self.open)
+        grid.addLayout(last, len(rows), 0, 1, 4)
+
+    def _native(self, name: str) -> QWidget:
+        control: Any = (self.network if name in _NETWORK else self.training).control(name)
+        control.tooltip = _TOOLTIPS[name]
+        native: QWidget = control.native
+        native.setMinimumWidth(60)
+        return native
+
+    def set_network_of(self, base: UNetConfig | None) -> None:
+        """Show the network of a model that training continues with, which cannot be changed."""
+        self._network_base = base
+        if base is not None:
+            self.network.set_value(base)
+        for name in _NETWORK:
+            control = self.network.control(name)
+            control.enabled = base is None
+            control.tooltip = (
+                _TOOLTIPS[name] if base is None else "The network is that of the model at hand."
+            )
+
+    def value(self, max_time_s: float) -> Recipe:
+        """Return the recipe.
+
+        Parameters
+        ----------
+        max_time_s : float
+            Used where no number of steps is chosen.
+        """
+        steps = self.steps.value() or None
+        training = self.training.value().replace(
+            max_time_s=None if steps else max_time_s,
+            steps=steps,
+            augmentation=self._augmentation(),
+        )
+        return self._recipe.replace(network=self.network.value(), training=training)
+
+    def set_value(self, recipe: Recipe) -> None:
+        """Show a recipe; what has no control here is kept as it is."""
+        self._recipe = recipe
+        if self._network_base is None:
+            self.network.set_value(recipe.network)
+        self.training.set_value(recipe.training)
+        self.augmentation.setValue(100)
+        self.steps.setValue(recipe.training.steps or 0)
+
+    def _augmentation(self) -> AugmentationConfig:
+        strength = self.augmentation.value() / 100
+        chosen = self._recipe.training.augmentation
+        if strength == 0:
+            return AugmentationConfig(flip=False, **dict.fromkeys(_SCALED, 0.0))
+        return chosen.replace(
+            **{
+                name: min(max(most, getattr(chosen, name)), strength * getattr(chosen, name))
+                for name, most in _SCALED.items()
+            }
+        )
+
+    def _on_open(self) -> None:
+        for path in ask_paths(self, "file", "Settings", "Recipes (*.json)"):
+            try:
+                self.set_value(load_recipe(str(path)))
+            except UserError as error:
+                self.failed.emit(str(error))
+
+
+def _spin_box(low: int, high: int, value: int, suffix: str) -> QSpinBox:
+    box = QSpinBox()
+    box.setRange(low, high)
+    box.setValue(value)
+    box.setSuffix(suffix)
+    box.setMinimumWidth(60)
+    return box

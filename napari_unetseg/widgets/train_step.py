@@ -1,0 +1,335 @@
+"""Train: the network learns from what is painted, and is applied."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from qtpy.QtCore import QTimer
+from qtpy.QtGui import QHideEvent
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+)
+
+from napari_unetseg.annotations import MIN_LABELLED_PX
+from napari_unetseg.errors import UserError
+from napari_unetseg.events import Finished, HeldOutScored, TrainingStarted, TrainingStep
+from napari_unetseg.images import find_inputs, pixel_size_note
+from napari_unetseg.jobs import JobState
+
+from .choices import DeviceBox, SecondsBox
+from .context import Context
+from .curves import Curves
+from .dialogs import ask_paths
+from .step import StepPanel
+from .train_settings import TrainSettings
+
+#: The slice in view is named to the job when the slider has rested for so long.
+_REST_MS = 60
+
+_SCRATCH, _CONTINUE, _OPEN = "scratch", "continue", "open"
+
+_TRAIN_TOOLTIP = "Learn from what is painted, then segment every slice; painting can go on."
+_STOP_TOOLTIP = "End now, keep what was learned, and segment every slice with it."
+
+
+class TrainStep(StepPanel):
+    """Start, watch and stop training; apply the model."""
+
+    TITLE: ClassVar[str] = "Train"
+    HINT: ClassVar[str] = (
+        "Paint a few strokes of each class and of background, then train; a minute is often enough."
+    )
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._entered = False
+        self._started: TrainingStarted | None = None
+        self._last_step: TrainingStep | None = None
+        self._last_score: HeldOutScored | None = None
+        self._is_training = False
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(_REST_MS)
+        self._rest.timeout.connect(self._look)
+        self._build_choices()
+        self.train = self.primary("Train", _TRAIN_TOOLTIP, self._on_train)
+        self._build_progress()
+        self.settings = TrainSettings()
+        self.section = self.advanced(self.settings)
+        self._build_apply()
+        self._connect()
+        self._list_bases()
+
+    # ---------------------------------------------------------------- layout
+
+    def _build_choices(self) -> None:
+        self.base = QComboBox()
+        self.base.setToolTip("Begin anew, or let a model that exists learn more.")
+        self.seconds = SecondsBox(60)
+        self.device = DeviceBox()
+        form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("Start", self.base)
+        form.addRow("Train for", self.seconds)
+        form.addRow("Compute on", self.device)
+        self.column.addLayout(form)
+
+    def _build_progress(self) -> None:
+        self.curves = Curves(self.context.viewer)
+        self.facts = QLabel()
+        self.facts.setWordWrap(True)
+        self.facts.setToolTip("Device · number format · optimiser steps · loss · held-out score.")
+        self.facts.hide()
+        self.column.addWidget(self.curves)
+        self.column.addWidget(self.facts)
+
+    def _build_apply(self) -> None:
+        self.apply = self.button(
+            "Apply to these images",
+            "Segment every slice of the images of this data set with the model at hand.",
+            self._on_apply,
+        )
+        self.apply_files = self.button(
+            "Apply to files…",
+            "Segment images on disk with the model at hand; one mask file per image.",
+            lambda: None,
+        )
+        menu = QMenu(self.apply_files)
+        menu.addAction("Files…", lambda: self._on_apply_files("files"))
+        menu.addAction("A folder…", lambda: self._on_apply_files("folder"))
+        self.apply_files.setMenu(menu)
+        self.note = QLabel()
+        self.note.setWordWrap(True)
+        self.resample = QCheckBox("Resample to the model's pixel size")
+        self.resample.setChecked(True)
+        self.resample.setToolTip("Scale each image so that things look as large as in training.")
+        row = QHBoxLayout()
+        row.addWidget(self.apply)
+        row.addWidget(self.apply_files)
+        self.column.addLayout(row)
+        self.column.addWidget(self.note)
+        self.column.addWidget(self.resample)
+
+    def _connect(self) -> None:
+        context, controller = self.context, self.context.controller
+        self.base.activated.connect(self._on_base_chosen)
+        self.settings.steps_changed.connect(self._on_steps_changed)
+        self.settings.failed.connect(context.say)
+        controller.state_changed.connect(self._update)
+        controller.started.connect(self._on_started)
+        controller.stepped.connect(self._on_step)
+        controller.scored.connect(self._on_score)
+        controller.model_changed.connect(self._on_model_changed)
+        controller.finished.connect(self._on_finished)
+        context.workspace.images_changed.connect(self._update)
+        context.workspace.codes_changed.connect(self._on_codes_changed)
+        context.viewer.dims.events.current_step.connect(self._on_view_changed)
+        context.viewer.layers.selection.events.active.connect(self._on_view_changed)
+
+    # ----------------------------------------------------------------- state
+
+    def entered(self) -> None:
+        """Bring buttons and notes up to date."""
+        self._entered = True
+        self._list_bases()
+        self._update()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Let the buttons rest while another step is shown."""
+        super().hideEvent(event)
+        self._entered = self._entered and event.spontaneous()
+
+    def _update(self, *_: object) -> None:
+        controller = self.context.controller
+        if self._is_training:
+            self.train.setText("Stop and keep")
+            self.train.setProperty("tooltip_when_enabled", _STOP_TOOLTIP)
+            running = controller.state is JobState.RUNNING
+            self.enable(self.train, None if running else "It is ending already.")
+        else:
+            self.train.setText("Train")
+            self.train.setProperty("tooltip_when_enabled", _TRAIN_TOOLTIP)
+            if self._entered:
+                self.enable(self.train, controller.why_not_train())
+        why_not = controller.why_not_predict()
+        no_images = None if self.context.workspace.images else "Choose an image in the Data step."
+        self.enable(self.apply, why_not or no_images)
+        self.enable(self.apply_files, self._why_not_apply_files())
+        self._note_pixel_sizes()
+
+    def _why_not_apply_files(self) -> str | None:
+        controller = self.context.controller
+        if controller.model is None:
+            return "Train a model or open one first."
+        idle = controller.state is JobState.IDLE
+        return None if idle else "Wait for what is running, or cancel it."
+
+    def _note_pixel_sizes(self) -> None:
+        model = self.context.controller.model
+        entries = self.context.workspace.images.values()
+        notes = [] if model is None else [pixel_size_note(model.info, e.stack) for e in entries]
+        said = [note for note in notes if note]
+        self.note.setText(said[0] if said else "")
+        self.note.setVisible(bool(said))
+        self.resample.setVisible(bool(said))
+
+    @property
+    def _resampled(self) -> bool:
+        return not self.resample.isHidden() and self.resample.isChecked()
+
+    def _on_codes_changed(self, *_: object) -> None:
+        # What can be trained is asked only while it cannot be: looking for the classes painted
+        # reads every annotated slice, and this happens after every stroke.
+        if self._entered and not self.train.isEnabled():
+            self._update()
+
+    # ------------------------------------------------------------ base model
+
+    def _list_bases(self) -> None:
+        model = self.context.controller.model
+        chosen = self.base.currentData()
+        self.base.clear()
+        self.base.addItem("From scratch", _SCRATCH)
+        if model is not None:
+            self.base.addItem(f"Continue with {model.info.name}", _CONTINUE)
+        self.base.addItem("A model on disk…", _OPEN)
+        self.base.setCurrentIndex(max(0, self.base.findData(chosen)))
+        self._on_base_shown()
+
+    def _on_base_chosen(self) -> None:
+        if self.base.currentData() == _OPEN:
+            self._open_model()
+        self._on_base_shown()
+
+    def _open_model(self) -> None:
+        """Ask for a model; the choice falls back where none is opened."""
+        self.base.setCurrentIndex(0)
+        for path in ask_paths(self, "folder", "A model: a folder NAME.unet"):
+            try:
+                self.context.controller.open_model(path)
+            except UserError as error:
+                self.context.say(str(error))
+                return
+            self.base.setCurrentIndex(max(0, self.base.findData(_CONTINUE)))
+            self.context.say(f"Opened {path.name}; train it further, or apply it.")
+
+    def _on_base_shown(self) -> None:
+        model = self.context.controller.model
+        goes_on = self.base.currentData() == _CONTINUE and model is not None
+        self.settings.set_network_of(
+            model.info.recipe.network if goes_on and model is not None else None
+        )
+
+    def _on_model_changed(self) -> None:
+        self._list_bases()
+        self._is_training = False
+        self._update()
+
+    # -------------------------------------------------------------- training
+
+    def _on_steps_changed(self, steps: int) -> None:
+        self.seconds.setEnabled(steps == 0)
+        self.seconds.setToolTip(
+            "Training ends after this time; stop it earlier, or go on later."
+            if steps == 0
+            else "Steps are chosen under Advanced; set them to 0 to train by time."
+        )
+
+    def _on_train(self) -> None:
+        controller = self.context.controller
+        if self._is_training:
+            controller.stop()
+            self.enable(self.train, "Finishing the model …")
+            return
+        try:
+            recipe = self.settings.value(self.seconds.value())
+        except UserError as error:
+            self.context.say(str(error))
+            return
+        base: Path | None = None
+        if self.base.currentData() == _CONTINUE and controller.model is not None:
+            base = controller.model.path
+        self._look()
+        controller.train(recipe, base=base, device=self.device.device)
+
+    def _on_started(self, event: TrainingStarted) -> None:
+        self._started, self._last_step, self._last_score = event, None, None
+        self._is_training = True
+        self.curves.clear()
+        self._say_facts()
+        self._look()
+        self._update()
+
+    def _on_step(self, event: TrainingStep) -> None:
+        if not self._is_training:
+            # The dock was opened again in the middle of a training.
+            self._is_training = True
+            self._update()
+        self._last_step = event
+        self.curves.add_step(event)
+        self._say_facts()
+
+    def _on_score(self, event: HeldOutScored) -> None:
+        self._last_score = event
+        self.curves.add_score(event)
+        self._say_facts()
+
+    def _on_finished(self, event: Finished) -> None:
+        self._is_training = False
+        self._update()
+
+    def _say_facts(self) -> None:
+        facts = []
+        if self._started is not None:
+            facts += [self._started.device.upper(), self._started.precision]
+        if self._last_step is not None:
+            facts += [f"step {self._last_step.step:,}", f"loss {self._last_step.loss:.3f}"]
+        if self._last_score is not None:
+            facts.append(f"mean IoU {self._last_score.mean_iou:.3f}")
+        text = " · ".join(facts)
+        if self._started is not None and not self._started.n_held_out_px:
+            text += (
+                "\nToo little is annotated to hold anything out: "
+                f"scores start at {MIN_LABELLED_PX:,} px."
+            )
+        self.facts.setText(text)
+        self.facts.setVisible(bool(text))
+
+    # --------------------------------------------------------- slice in view
+
+    def _on_view_changed(self, *_: object) -> None:
+        self._rest.start()
+
+    def _look(self) -> None:
+        entry = self.context.layers.current_image()
+        if entry is not None:
+            plane = self.context.layers.current_plane(entry)
+            self.context.controller.look_at(entry.id, plane)
+
+    # ----------------------------------------------------------------- apply
+
+    def _on_apply(self) -> None:
+        self._look()
+        self.context.controller.predict(device=self.device.device, resample=self._resampled)
+
+    def _on_apply_files(self, what: str) -> None:
+        paths = ask_paths(self, "folder" if what == "folder" else "files", "Images to segment")
+        if not paths:
+            return
+        out = ask_paths(self, "folder", "Folder for the masks", start=str(paths[0].parent))
+        if not out:
+            return
+        try:
+            images = find_inputs(paths)
+        except UserError as error:
+            self.context.say(str(error))
+            return
+        self.context.controller.predict_files(
+            images, out[0], device=self.device.device, resample=self._resampled
+        )
