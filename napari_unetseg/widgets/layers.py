@@ -30,10 +30,19 @@ _OPACITY = {"annotations": 0.7, "segmentation": 0.45, "region": 0.3}
 
 @dataclass(eq=False)
 class _Shown:
-    """A layer of ours, the pixels it shows as (planes, Y, X), and who is painting on it."""
+    """A layer of ours, and whether somebody is painting on it.
+
+    Attributes
+    ----------
+    buffer : ndarray, shape (planes, Y, X), uint8
+        The layer's pixels.
+    drawn : ndarray, shape (planes, Y, X), uint8
+        What was last written to it by us: the difference is what a person painted.
+    """
 
     layer: Labels
     buffer: Codes
+    drawn: Codes
     drag: DragWatch
 
 
@@ -59,13 +68,34 @@ class LayerBinder:
 
     # ---------------------------------------------------------------- images
 
-    def add_image(self, layers: Sequence[Image], axes: str | None = None) -> ImageEntry:
-        """Take layers that are one image into the data set, and make its annotations layer."""
+    def add_image(
+        self,
+        layers: Sequence[Image],
+        axes: str | None = None,
+        channels: Sequence[int] | None = None,
+    ) -> ImageEntry:
+        """Take layers that are one image into the data set, and make its annotations layer.
+
+        Parameters
+        ----------
+        axes : str, optional
+            Of each layer.
+        channels : sequence of int, optional
+            Which of its channels to use; all by default.
+        """
         axes = axes or guess_axes(layers[0])
-        entry = self.workspace.add_image(stack_from_layers(layers, axes))
+        entry = self.workspace.add_image(stack_from_layers(layers, axes, channels))
         self._images[entry.id] = (tuple(layers), axes)
         self.annotations_layer(entry.id)
         return entry
+
+    def remove_image(self, image_id: str) -> None:
+        """Leave an image out of the data set; what is painted is kept, its layers are closed."""
+        ours = [s.layer for (owner, _), s in self._shown.items() if owner == image_id]
+        for layer in ours:
+            if layer in self.viewer.layers:
+                self.viewer.layers.remove(layer)
+        self.workspace.remove_image(image_id)
 
     def image_layers_of(self, image_id: str) -> tuple[Image, ...]:
         """Return the layers that show the pixels of an image."""
@@ -173,18 +203,22 @@ class LayerBinder:
         return shown or self._make(self.workspace.images[image_id], role)
 
     def _make(self, entry: ImageEntry, role: Role) -> _Shown:
+        new_array = self.workspace.session.array
         if role == "region":
             if entry.region is None:
-                entry.region = self.workspace.session.array(entry.id, "region", entry.shape)
-            buffer = entry.region
+                entry.region = new_array(entry.id, "region", entry.shape)
+            buffer = drawn = entry.region
         else:
-            buffer = self.workspace.session.array(entry.id, f"{role}-shown", entry.shape)
+            buffer = new_array(entry.id, f"{role}-shown", entry.shape)
+            drawn = entry.codes
+            if role == "segmentation":
+                drawn = new_array(entry.id, f"{role}-drawn", entry.shape)
             for plane in range(entry.shape[0]):
                 pixels = self._pixels(entry, role, plane)
                 if pixels.any():
-                    buffer[plane] = pixels
+                    buffer[plane] = drawn[plane] = pixels
         layer = self._add(entry, role, buffer, f"{entry.stack.name} · {role}")
-        shown = _Shown(layer, buffer, DragWatch(layer))
+        shown = _Shown(layer, buffer, drawn, DragWatch(layer))
         self._shown[entry.id, role] = shown
         if role == "region":
             layer.events.paint.connect(lambda: self.workspace.update_region(entry.id))
@@ -234,7 +268,7 @@ class LayerBinder:
         if role == "annotations":
             self.workspace.commit_annotations(image_id, shown.buffer, planes)
         else:
-            self.workspace.commit_segmentation(image_id, shown.buffer, planes)
+            self.workspace.commit_segmentation(image_id, shown.buffer, shown.drawn, planes)
 
     def _on_undo(self, layer: Labels) -> None:
         if not self._any_busy():
@@ -277,6 +311,8 @@ class LayerBinder:
             if not np.array_equal(shown.buffer[plane], pixels):
                 shown.buffer[plane] = pixels
                 changed.append(plane)
+            if role == "segmentation":
+                shown.drawn[plane] = pixels
         in_view = len(self.viewer.dims.displayed) == 3 or self.current_plane(entry) in changed
         if changed and in_view:
             shown.layer.refresh(thumbnail=False, highlight=False, extent=False)

@@ -34,7 +34,9 @@ def guess_axes(layer: Image) -> str:
     return next((axes for axes in (known, labels) if axes in choices), _GUESSES[layer.ndim])
 
 
-def stack_from_layers(layers: Sequence[Image], axes: str) -> Stack:
+def stack_from_layers(
+    layers: Sequence[Image], axes: str, channels: Sequence[int] | None = None
+) -> Stack:
     """Describe layers that are one image.
 
     Parameters
@@ -43,23 +45,27 @@ def stack_from_layers(layers: Sequence[Image], axes: str) -> Stack:
         One, or the channels of one image.
     axes : str
         Of each layer, without the colours of an RGB layer.
+    channels : sequence of int, optional
+        Which channels to use, ascending; all by default.
     """
     first = layers[0]
-    data = [_level_zero(layer) for layer in layers]
-    pixels: Any = data[0]
-    channels: tuple[str, ...] = (first.name,)
-    facts = first.metadata.get(METADATA, {})
+    names = channel_names(layers, axes)
+    pixels: Any = _level_zero(first)
+    at = 1 if axes.startswith("T") else 0  # a stack's channels stand before Z
     if first.rgb:
-        # A stack's channels stand before Z; the fourth colour is opacity.
-        at = 1 if axes.startswith("T") else 0
+        # The fourth colour is opacity.
         pixels = np.moveaxis(pixels[..., :3], -1, at)
-        axes, channels = axes[:at] + "C" + axes[at:], ("red", "green", "blue")
     elif len(layers) > 1:
-        at = 1 if axes.startswith("T") else 0
-        pixels = da.stack([da.asarray(d) for d in data], axis=at)
-        axes, channels = axes[:at] + "C" + axes[at:], tuple(layer.name for layer in layers)
-    elif "C" in axes:
-        channels = tuple(f"channel {i + 1}" for i in range(pixels.shape[axes.index("C")]))
+        chosen = layers if channels is None else [layers[i] for i in channels]
+        lazy = [_lazy(_level_zero(layer)) for layer in chosen]
+        pixels = da.stack(lazy, axis=at)  # type: ignore[no-untyped-call]
+    if "C" not in axes and len(names) > 1:
+        axes = axes[:at] + "C" + axes[at:]
+    if channels is not None and "C" in axes:
+        if len(layers) == 1:
+            pixels = _take(pixels, axes.index("C"), channels)
+        names = tuple(names[i] for i in channels)
+    facts = first.metadata.get(METADATA, {})
     path = facts.get("path")
     return Stack(
         pixels,
@@ -67,8 +73,29 @@ def stack_from_layers(layers: Sequence[Image], axes: str) -> Stack:
         pixel_size_um=pixel_size_um(first, axes),
         name=str(facts.get("name") or first.name),
         path=Path(path) if path else None,
-        channels=channels,
+        channels=names,
     )
+
+
+def channel_names(layers: Sequence[Image], axes: str) -> tuple[str, ...]:
+    """Name the channels of layers that are one image, each with these axes."""
+    first = layers[0]
+    if first.rgb:
+        return ("red", "green", "blue")
+    if len(layers) == 1 and "C" in axes:
+        n_channels = int(_level_zero(first).shape[axes.index("C")])
+        return tuple(f"channel {i + 1}" for i in range(n_channels))
+    return tuple(layer.name for layer in layers)
+
+
+def _take(pixels: Any, axis: int, indices: Sequence[int]) -> Any:
+    """Take some indices along an axis without reading what is not in memory."""
+    where: list[Any] = [slice(None)] * len(pixels.shape)
+    where[axis] = slice(indices[0], indices[-1] + 1)
+    if len(indices) == indices[-1] + 1 - indices[0]:
+        return pixels[tuple(where)]
+    where[axis] = list(indices)
+    return _lazy(pixels)[tuple(where)]
 
 
 def pixel_size_um(layer: Image, axes: str) -> dict[str, float]:
@@ -95,6 +122,10 @@ def labels_placement(layer: Image, axes: str) -> dict[str, Any]:
         "translate": layer.translate[keep],
         "units": [layer.units[i] for i in keep],
     }
+
+
+def _lazy(pixels: Any) -> Any:
+    return da.asarray(pixels)  # type: ignore[no-untyped-call]
 
 
 def _level_zero(layer: Image) -> Any:

@@ -22,7 +22,7 @@ class JobFiles:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._written: dict[str, ImageRef] = {}
+        self._written: set[str] = set()
         self._predictions: dict[str, Codes] = {}
 
     def folder(self, name: str) -> Path:
@@ -32,22 +32,20 @@ class JobFiles:
         return folder
 
     def image(self, entry: ImageEntry) -> ImageRef:
-        """Write the pixels of an image, once."""
-        known = self._written.get(entry.id)
-        if known is None:
-            stack = entry.stack
-            path = self._session.path(entry.id, "pixels")
+        """Write the pixels of an image, once; what is known of them may change meanwhile."""
+        stack = entry.stack
+        path = self._session.path(entry.id, "pixels")
+        if entry.id not in self._written:
             save_planes(stack, path)
-            known = ImageRef(
-                id=entry.id,
-                path=str(path),
-                axes=stack.axes,
-                pixel_size_um=dict(stack.pixel_size_um),
-                name=stack.name,
-                channels=list(stack.channels),
-            )
-            self._written[entry.id] = known
-        return known
+            self._written.add(entry.id)
+        return ImageRef(
+            id=entry.id,
+            path=str(path),
+            axes=stack.axes,
+            pixel_size_um=dict(stack.pixel_size_um),
+            name=stack.name,
+            channels=list(stack.channels),
+        )
 
     def training_image(self, entry: ImageEntry) -> TrainingImageRef:
         """Write what is annotated at this moment, and what of it is held out."""
