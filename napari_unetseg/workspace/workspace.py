@@ -148,13 +148,28 @@ class Workspace:
         self._do(Step(label, tuple(edit for edit in edits if edit is not None)))
 
     def commit_segmentation(
-        self, image_id: str, painted: Codes, planes: Iterable[int], label: str = "correction"
+        self,
+        image_id: str,
+        painted: Codes,
+        shown: Codes,
+        planes: Iterable[int],
+        label: str = "correction",
     ) -> None:
-        """Turn what was painted on the segmentation layer into annotations; erased: background."""
+        """Turn what was painted on the segmentation layer into annotations; erased: background.
+
+        Parameters
+        ----------
+        painted : ndarray, shape (planes, Y, X), uint8
+            The layer's pixels.
+        shown : ndarray, shape (planes, Y, X), uint8
+            What the layer showed before; a newer prediction may have come meanwhile.
+        planes : iterable of int
+            Slices on which something may have been painted.
+        """
         entry = self.images[image_id]
         edits = []
         for p in planes:
-            changed = painted[p] != entry.segmentation(p)
+            changed = painted[p] != shown[p]
             meant = np.maximum(painted[p], BACKGROUND)
             edits.append(self._edit_plane(entry, p, np.where(changed, meant, entry.codes[p])))
         self._do(Step(label, tuple(edit for edit in edits if edit is not None)))

@@ -28,8 +28,12 @@ def entry(workspace):
 def paint(workspace, entry, plane, where, code, role="annotations"):
     """Paint as a layer does: on a copy of what is shown."""
     shown = np.stack([_shown(entry, p, role) for p in range(SHAPE[0])])
-    shown[plane][where] = code
-    getattr(workspace, f"commit_{role}")(entry.id, shown, [plane])
+    painted = shown.copy()
+    painted[plane][where] = code
+    if role == "annotations":
+        workspace.commit_annotations(entry.id, painted, [plane])
+    else:
+        workspace.commit_segmentation(entry.id, painted, shown, [plane])
 
 
 def _shown(entry, plane, role):

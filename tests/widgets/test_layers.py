@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from person import Person
+
+from napari_unetseg.annotations import add_class, recolor_class
+from napari_unetseg.project import Session
+from napari_unetseg.widgets.layers import LayerBinder
+from napari_unetseg.workspace.workspace import Workspace
+
+pytestmark = pytest.mark.window
+SHAPE = (4, 120, 160)
+
+
+class Bench:
+    """A window with one image taken into the data set."""
+
+    def __init__(self, viewer, folder) -> None:
+        self.viewer = viewer
+        self.workspace = Workspace(Session(folder))
+        self.layers = LayerBinder(viewer, self.workspace)
+        pixels = np.random.default_rng(0).integers(0, 255, SHAPE, dtype=np.uint8)
+        self.image = viewer.add_image(pixels, name="cells", scale=(2, 1, 1))
+        self.entry = self.layers.add_image([self.image])
+        self.person = Person(viewer)
+        viewer.reset_view()
+        viewer.dims.set_current_step(0, 0)
+
+    def paint(self, role, points, k=1, mode="paint"):
+        self.layers.set_tool(role, self.entry.id, mode, k)
+        layer = self.viewer.layers.selection.active
+        layer.brush_size = 5
+        self.person.stroke(layer, points)
+        return layer
+
+
+@pytest.fixture
+def bench(make_napari_viewer, tmp_path):
+    bench = Bench(make_napari_viewer(show=True), tmp_path)
+    yield bench
+    bench.layers.close()
+    bench.workspace.close()
+
+
+def test_a_stroke_with_the_mouse_becomes_an_annotation_of_that_slice(bench):
+    bench.viewer.dims.set_current_step(0, 2)
+    layer = bench.paint("annotations", [(60, 30), (60, 90)])
+    codes = bench.entry.codes
+    assert (codes[2, 60, 40:80] == 2).all()
+    assert not codes[[0, 1, 3]].any()
+    assert (np.asarray(layer.data) == codes).all()
+    assert bench.workspace.log.undo_label == "stroke"
+
+
+def test_ctrl_z_takes_a_stroke_back_and_ctrl_shift_z_brings_it_again(bench):
+    bench.paint("annotations", [(60, 30), (60, 90)])
+    painted = bench.entry.codes.copy()
+    layer = bench.paint("annotations", [(20, 30), (80, 90)], k=0)
+    both = bench.entry.codes.copy()
+    bench.person.undo()
+    assert (bench.entry.codes == painted).all()
+    assert (np.asarray(layer.data) == painted).all()
+    bench.person.undo()
+    assert not bench.entry.codes.any()
+    bench.person.redo()
+    bench.person.redo()
+    assert (np.asarray(layer.data) == both).all()
+
+
+def test_a_stroke_on_the_segmentation_is_a_correction_and_is_undone_there(bench):
+    prediction = np.full(SHAPE[1:], 1, np.uint8)
+    bench.workspace.set_prediction(bench.entry.id, 0, prediction)
+    shown = bench.paint("segmentation", [(60, 30), (60, 90)])
+    assert shown.name == "cells · segmentation"
+    assert (bench.entry.codes[0, 60, 40:80] == 2).all()
+    annotations = bench.layers.annotations_layer(bench.entry.id)
+    assert (np.asarray(annotations.data) == bench.entry.codes).all()
+    bench.paint("segmentation", [(60, 30), (60, 90)], mode="erase")
+    assert (bench.entry.codes[0, 60, 40:80] == 1).all()
+    bench.person.undo()
+    bench.person.undo()
+    assert not bench.entry.codes.any()
+    assert (np.asarray(shown.data)[0] == prediction).all()
+
+
+def test_a_prediction_that_comes_during_a_stroke_waits_until_it_has_ended(bench):
+    bench.workspace.set_prediction(bench.entry.id, 0, np.full(SHAPE[1:], 1, np.uint8))
+    bench.layers.set_tool("segmentation", bench.entry.id, "paint", 1)
+    layer = bench.viewer.layers.selection.active
+    layer.brush_size = 5
+    bench.person.begin_stroke(layer, (60, 40))
+    bench.workspace.set_prediction(bench.entry.id, 0, np.full(SHAPE[1:], 3, np.uint8))
+    bench.layers.flush()
+    bench.person.go_on(layer, (60, 80))
+    assert int(layer.data[0, 5, 5]) == 1
+    bench.person.end_stroke(layer, (60, 80))
+    bench.layers.flush()
+    assert int(layer.data[0, 5, 5]) == 3
+    assert (bench.entry.codes[0, 60, 42:78] == 2).all()
+    assert set(np.unique(bench.entry.codes)) == {0, 2}
+
+
+def test_a_closed_layer_comes_back_with_everything_that_was_painted(bench):
+    layer = bench.paint("annotations", [(60, 30), (60, 90)])
+    bench.viewer.layers.remove(layer)
+    again = bench.layers.annotations_layer(bench.entry.id)
+    assert again is not layer
+    assert (np.asarray(again.data) == bench.entry.codes).all()
+    assert again.data.any()
+
+
+def test_layers_are_found_after_they_were_renamed(bench):
+    bench.layers.annotations_layer(bench.entry.id).name = "mine"
+    bench.paint("annotations", [(60, 30), (60, 90)])
+    assert bench.entry.codes.any()
+    assert sum(layer.name.startswith("cells ·") for layer in bench.viewer.layers) == 0
+
+
+def test_class_colours_are_the_same_in_every_layer(bench):
+    bench.workspace.set_prediction(bench.entry.id, 0, np.full(SHAPE[1:], 1, np.uint8))
+    bench.workspace.change_classes(add_class, "b", label="adding")
+    bench.workspace.change_classes(recolor_class, 2, "#123456", label="colouring")
+    for layer in bench.layers.labels_layers():
+        assert np.allclose(layer.colormap.color_dict[3][:3], np.array([0x12, 0x34, 0x56]) / 255)
+
+
+def test_a_new_layer_does_not_take_the_brush_out_of_the_hand(bench):
+    layer = bench.paint("annotations", [(60, 30), (60, 90)])
+    bench.workspace.set_prediction(bench.entry.id, 0, np.full(SHAPE[1:], 1, np.uint8))
+    assert bench.viewer.layers.selection.active is layer
+    assert str(layer.mode) == "paint"
+
+
+def test_the_labels_lie_on_the_image(bench):
+    layer = bench.layers.annotations_layer(bench.entry.id)
+    assert (layer.scale == bench.image.scale).all()
+    assert layer.data.shape == bench.image.data.shape
+
+
+@pytest.mark.parametrize(
+    ("shape", "rgb", "axes", "expected"),
+    [
+        ((30, 40), False, "YX", ("YX", 1)),
+        ((30, 40, 3), True, "YX", ("CYX", 3)),
+        ((2, 30, 40), False, "CYX", ("CYX", 2)),
+        ((3, 2, 30, 40), False, "TZYX", ("TZYX", 1)),
+        ((5, 30, 40, 3), True, "ZYX", ("CZYX", 3)),
+    ],
+)
+def test_images_of_every_kind_become_stacks(
+    make_napari_viewer, tmp_path, shape, rgb, axes, expected
+):
+    viewer = make_napari_viewer()
+    workspace = Workspace(Session(tmp_path))
+    layers = LayerBinder(viewer, workspace)
+    pixels = np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)
+    image = viewer.add_image(pixels, rgb=rgb)
+    entry = layers.add_image([image], axes)
+    assert (entry.stack.axes, entry.stack.n_channels) == expected
+    assert layers.annotations_layer(entry.id).data.shape == entry.stack.labels_shape
+    layers.close()
+    workspace.close()
