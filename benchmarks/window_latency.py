@@ -1,0 +1,134 @@
+"""Measure whether painting stays smooth while the network learns.
+
+A real window on a generated stack: changing the slice and painting a dab, timed from the event to
+the picture, without and with a training run in the child process, in turns.
+
+    xvfb-run -a python benchmarks/window_latency.py [--rounds 3] [--repeats 60] [--size 512]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import napari
+import numpy as np
+from qtpy.QtWidgets import QApplication
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "widgets"))
+
+from person import Person
+
+from napari_unetseg.config import Recipe
+from napari_unetseg.jobs import JobState
+from napari_unetseg.samples import em_stack
+from napari_unetseg.widgets.dock import SegmentationDock
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=60)
+    parser.add_argument("--size", type=int, default=512)
+    options = parser.parse_args()
+    bench = Bench(options.size)
+    idle, training = [], []
+    bench.measure(10)
+    for _ in range(options.rounds):
+        idle += bench.measure(options.repeats)
+        bench.train()
+        training += bench.measure(options.repeats)
+        bench.cancel()
+    bench.viewer.close()
+    report(np.array(idle), np.array(training))
+
+
+class Bench:
+    """A window with the sample stack, some annotations, and a person at the mouse."""
+
+    def __init__(self, size: int) -> None:
+        self.viewer = napari.Viewer()
+        self.dock = SegmentationDock(self.viewer)
+        self.viewer.window.add_dock_widget(self.dock, name="U-Net segmentation")
+        sample = em_stack(shape=(12, size, size))
+        image = self.viewer.add_image(np.asarray(sample.image.data), name="sample")
+        context = self.dock.context
+        self.entry = context.layers.add_image([image])
+        context.workspace.use_as_annotations(self.entry.id, sample.codes, [2, 8])
+        context.layers.set_tool("annotations", self.entry.id, "paint", 1)
+        self.layer = self.viewer.layers.selection.active
+        self.controller = context.controller
+        self.person = Person(self.viewer)
+        self.drawn = 0
+        canvas = self.viewer.window._qt_viewer.canvas._scene_canvas  # noqa: SLF001
+        canvas.events.draw.connect(self._on_draw)
+
+    def measure(self, repeats: int) -> list[float]:
+        """Return the time of each slice change with a dab, in ms."""
+        rng = np.random.default_rng(len(self.layer.data))
+        times = []
+        for i in range(repeats):
+            point = tuple(rng.uniform(0.2, 0.8, 2) * self.layer.data.shape[-2:])
+            times.append(self._dab(i % len(self.layer.data), point))
+            self._run_for(0.02)
+        return times
+
+    def train(self) -> None:
+        """Start training and wait for its first steps."""
+        steps: list[object] = []
+        self.controller.stepped.connect(steps.append)
+        recipe = Recipe()
+        self.controller.train(recipe.replace(training=recipe.training.replace(max_time_s=600.0)))
+        self.person.wait(lambda: len(steps) >= 2, 120)
+        self.controller.stepped.disconnect(steps.append)
+
+    def cancel(self) -> None:
+        """End the training and wait until the child rests."""
+        self.controller.cancel()
+        self.person.wait(lambda: self.controller.state is JobState.IDLE, 30)
+        self._run_for(2)
+
+    def _dab(self, plane: int, point: tuple[float, float]) -> float:
+        began = time.perf_counter()
+        self.viewer.dims.set_current_step(0, plane)
+        self._until_drawn()
+        self.person.begin_stroke(self.layer, point)
+        self.person.end_stroke(self.layer, point)
+        self._until_drawn()
+        return 1000 * (time.perf_counter() - began)
+
+    def _until_drawn(self) -> None:
+        seen, end = self.drawn, time.perf_counter() + 2
+        while self.drawn == seen and time.perf_counter() < end:
+            QApplication.processEvents()
+
+    def _run_for(self, seconds: float) -> None:
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            QApplication.processEvents()
+            time.sleep(0.002)
+
+    def _on_draw(self, event: object) -> None:
+        self.drawn += 1
+
+
+def report(idle: np.ndarray, training: np.ndarray) -> None:
+    """Print a table and the ratio that matters."""
+    print(f"{'':10} {'median':>8} {'p95':>8} {'max':>8}   ms, slice change + dab, n = {len(idle)}")
+    for name, times in (("idle", idle), ("training", training)):
+        median, p95 = np.percentile(times, [50, 95])
+        print(f"{name:10} {median:8.1f} {p95:8.1f} {times.max():8.1f}")
+    ratio = np.percentile(training, 95) / np.percentile(idle, 95)
+    print(f"p95 while training / p95 idle = {ratio:.2f}")
+
+
+if __name__ == "__main__":
+    import os
+
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["NAPARI_UNETSEG_HOME"] = folder
+        main()
