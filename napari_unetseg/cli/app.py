@@ -31,6 +31,9 @@ VERBS = tuple(
 #: What typer raises at a wrong option or argument; its home has moved between versions.
 _CommandLineError: Any = (typer.BadParameter.__mro__[2], typer.Abort)
 
+#: The exit status after Ctrl+C, as shells have it.
+_STOPPED = 130
+
 _QT_BINDINGS = ("PyQt6", "PySide6", "PyQt5", "PySide2")
 
 
@@ -56,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(error))
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
-        return 130
+        return _STOPPED
 
 
 def load_verb(name: str) -> Callable[..., None]:
@@ -76,6 +79,8 @@ def _run(arguments: list[str]) -> int:
         verb = f" {arguments[0]}" if arguments[0] in VERBS else ""
         message: str = error.format_message().rstrip(".")
         return _fail(f"{message}; see {PROGRAM}{verb} --help.")
+    if result == _STOPPED:  # typer's own answer to Ctrl+C, without a word
+        raise KeyboardInterrupt
     return result if isinstance(result, int) else 0
 
 

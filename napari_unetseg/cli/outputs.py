@@ -87,9 +87,8 @@ def check_outputs(plan: OutputPlan, *, overwrite: bool) -> None:
     """
     from napari_unetseg.images import check_output
 
-    check_output(plan.record, overwrite)
-    written = {path for files in plan.files for path in (files.labels, files.probabilities)}
-    for path in written:
+    written = [path for files in plan.files for path in (files.labels, files.probabilities)]
+    for path in [*written, plan.record]:
         if path is not None:
             check_output(path, overwrite)
     for folder in plan.folders:

@@ -63,12 +63,12 @@ def predict(
     loaded = load_model(model)
     chosen = choose_device(device)
     opened = _open(paths, loaded, resample=resample)
+    wanted = [parse_slices(slices, image.n_planes) for image in opened]
     answers = []
     with bar() as progress:
-        task = progress.add_task("Segmenting", total=sum(image.n_planes for image in opened))
-        for image, files in zip(opened, plan.files, strict=True):
+        task = progress.add_task("Segmenting", total=sum(map(len, wanted)))
+        for image, files, chosen_slices in zip(opened, plan.files, wanted, strict=True):
             progress.update(task, description=f"Segmenting {image.name}")
-            chosen_slices = parse_slices(slices, image.n_planes)
             answer = _segment(
                 iter_predict(loaded, image, chosen_slices, device=chosen, resample=resample),
                 image,

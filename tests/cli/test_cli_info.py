@@ -1,0 +1,95 @@
+"""`info` shows a file as every other part of the program understands it."""
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_unetseg.cli import main
+from napari_unetseg.config import LabelClass, ModelInfo, Recipe
+from napari_unetseg.images import Stack, write_image, write_labels
+
+CLASSES = (LabelClass(name="membrane", color="#e69f00"),)
+IMAGE = Stack(
+    np.zeros((2, 3, 20, 30), np.uint16),
+    "CZYX",
+    {"Z": 0.05, "Y": 0.0046, "X": 0.0046},
+    channels=("DAPI", "GFP"),
+)
+
+
+def info_json(path, capsys):
+    assert main(["info", str(path), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_an_image_is_described(tmp_path, capsys):
+    write_image(tmp_path / "cells.tif", IMAGE)
+    facts = info_json(tmp_path / "cells.tif", capsys)
+    assert (facts["axes"], facts["shape"], facts["dtype"]) == ("CZYX", [2, 3, 20, 30], "uint16")
+    assert facts["channels"] == ["DAPI", "GFP"]
+    assert facts["pixel_size_um"] == pytest.approx({"Z": 0.05, "Y": 0.0046, "X": 0.0046})
+    assert facts["slices"] == 3
+    assert "classes" not in facts
+
+
+def test_the_table_says_it_with_units(tmp_path, capsys):
+    write_image(tmp_path / "cells.tif", IMAGE)
+    assert main(["info", str(tmp_path / "cells.tif")]) == 0
+    said = capsys.readouterr().out
+    for words in ("CZYX", "C 2 × Z 3 × Y 20 × X 30", "uint16", "Z 50 nm", "X 4.6 nm", "DAPI, GFP"):
+        assert words in said
+
+
+def test_an_unknown_pixel_size_is_said(tmp_path, capsys):
+    tifffile.imwrite(tmp_path / "cells.tif", np.zeros((20, 30), np.uint8))
+    assert main(["info", str(tmp_path / "cells.tif")]) == 0
+    assert "unknown" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".zarr"])
+def test_labels_tell_their_kind_classes_and_values(tmp_path, capsys, suffix):
+    codes = np.ones((3, 20, 30), np.uint8)
+    codes[0, 0] = 2
+    path = tmp_path / f"labels{suffix}"
+    write_labels(path, codes, like=IMAGE, kind="masks", classes=CLASSES)
+    facts = info_json(path, capsys)
+    assert (facts["kind"], facts["values"]) == ("masks", [0, 1])
+    assert facts["classes"] == [{"name": "membrane", "color": "#e69f00"}]
+    assert main(["info", str(path)]) == 0
+    assert "1 membrane (#e69f00)" in capsys.readouterr().out
+
+
+def test_a_model_is_described_without_torch(tmp_path, capsys):
+    model = ModelInfo(
+        name="membranes",
+        recipe=Recipe(),
+        classes=CLASSES,
+        channels=("EM",),
+        pixel_size_um={"Y": 0.0046, "X": 0.0046},
+        scores={"mean_iou": 0.8123, "n_px": 1000},
+        data=[{"name": "raw", "shape": [20, 1024, 1024]}],
+    )
+    (tmp_path / "m.unet").mkdir()
+    (tmp_path / "m.unet" / "model.json").write_text(model.model_dump_json())
+    facts = info_json(tmp_path / "m.unet", capsys)
+    assert (facts["model"], facts["channels"]) == ("membranes", ["EM"])
+    assert facts["scores"]["mean_iou"] == 0.8123
+    assert main(["info", str(tmp_path / "m.unet")]) == 0
+    said = capsys.readouterr().out
+    for words in ("membranes", "1 membrane", "mean_iou 0.8123", "Y 4.6 nm", "raw"):
+        assert words in said
+
+
+def test_a_damaged_model_is_one_sentence(tmp_path, capsys):
+    (tmp_path / "model.json").write_text('{"name": "m", "surprise": 1}')
+    assert main(["info", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "model.json" in line
+
+
+def test_a_folder_of_slices_is_described_as_a_stack(tmp_path, capsys):
+    for index in range(4):
+        tifffile.imwrite(tmp_path / f"z{index}.tif", np.zeros((20, 30), np.uint8))
+    assert info_json(tmp_path, capsys)["shape"] == [4, 20, 30]
