@@ -14,22 +14,22 @@ from .sample import Sample
 LayerData: TypeAlias = tuple[Any, dict[str, Any], str]
 
 
-def neuropil_layers() -> list[LayerData]:
+def open_em_sample() -> list[LayerData]:
     """Return the EM sample."""
     return [_image_layer(em_stack())]
 
 
-def neuropil_truth_layers() -> list[LayerData]:
+def open_em_sample_with_truth() -> list[LayerData]:
     """Return the EM sample and, hidden, its true masks."""
     return _with_truth(em_stack())
 
 
-def nuclei_layers() -> list[LayerData]:
+def open_nuclei_sample() -> list[LayerData]:
     """Return the fluorescence sample."""
     return [_image_layer(nuclei_stack())]
 
 
-def nuclei_truth_layers() -> list[LayerData]:
+def open_nuclei_sample_with_truth() -> list[LayerData]:
     """Return the fluorescence sample and, hidden, its true masks."""
     return _with_truth(nuclei_stack())
 

@@ -12,9 +12,9 @@ import tifffile
 from napari_unetseg.images import open_stack, read_labels
 from napari_unetseg.samples import contributions, em_stack
 from napari_unetseg.samples.contributions import (
-    neuropil_layers,
-    nuclei_layers,
-    nuclei_truth_layers,
+    open_em_sample,
+    open_nuclei_sample,
+    open_nuclei_sample_with_truth,
 )
 from napari_unetseg.samples.files import small_samples, write_sample
 
@@ -69,7 +69,7 @@ def test_the_script_says_how_to_use_it_and_writes_where_it_is_told(tmp_path):
     assert len(list(tmp_path.glob("*.ome.tif"))) == len(done.stdout.splitlines()) == 6
 
 
-@pytest.mark.parametrize("layers", [neuropil_layers, nuclei_layers])
+@pytest.mark.parametrize("layers", [open_em_sample, open_nuclei_sample])
 def test_a_sample_for_napari_is_one_calibrated_image_layer(layers, monkeypatch):
     monkeypatch.setattr(contributions, "em_stack", partial(em_stack, shape=(2, 64, 64)))
     ((data, arguments, kind),) = layers()
@@ -79,7 +79,7 @@ def test_a_sample_for_napari_is_one_calibrated_image_layer(layers, monkeypatch):
 
 
 def test_the_truth_comes_as_hidden_masks_that_have_the_place_of_the_image():
-    (image, at, _), (masks, truth_at, kind) = nuclei_truth_layers()
+    (image, at, _), (masks, truth_at, kind) = open_nuclei_sample_with_truth()
     assert kind == "labels"
     assert masks.shape == image.shape
     assert set(np.unique(masks)) == {0, 1}

@@ -1,0 +1,183 @@
+"""A simulated annotator, who knows the truth and paints it in strokes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import binary_opening, distance_transform_edt, find_objects, label
+
+from .fields import Floats
+
+Codes = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+
+#: A stroke keeps this far inside what it follows, in px; membranes are no wider than the brush.
+_KEEP_INSIDE_PX = 1.5
+#: Deeper inside than this is as good as this.
+_DEEP_ENOUGH_PX = 7.0
+_STEP_PX = 2.0
+_TURNS = np.linspace(-1.3, 1.3, 11)
+
+
+@dataclass(frozen=True, slots=True)
+class Stroke:
+    """One movement of the brush.
+
+    Attributes
+    ----------
+    plane : int
+        The slice it is painted in.
+    code : int
+        What it paints: 1 background, ``k + 1`` class `k`.
+    path : ndarray, shape (n, 2)
+        Where the brush's centre goes, y and x in px.
+    """
+
+    plane: int
+    code: int
+    path: Floats
+
+
+class Annotator:
+    """Paints strokes along the classes of a truth, and later along what a segmentation got wrong.
+
+    Parameters
+    ----------
+    truth : ndarray, shape (N, Y, X), uint8
+        Codes of every pixel.
+    seed : int
+        Of everything random.
+    brush_px : float
+        Diameter of the brush.
+    """
+
+    def __init__(self, truth: Codes, seed: int = 0, brush_px: float = 5.0) -> None:
+        self._truth = truth
+        self._rng = np.random.default_rng([seed, 3])
+        self._brush_px = brush_px
+
+    def annotate(
+        self, annotations: Codes, plane: int, strokes: Sequence[int], length_px: float
+    ) -> list[Stroke]:
+        """Paint strokes of the given codes on a slice, each along what is not painted yet.
+
+        Parameters
+        ----------
+        annotations : ndarray, shape (N, Y, X), uint8
+            Changed in place.
+        strokes : sequence of int
+            The code of each stroke; one whose class is not in the slice is left out.
+        length_px : float
+            Of a stroke; shorter where what it follows ends.
+        """
+        done = []
+        for code in strokes:
+            free = (self._truth[plane] == code) & (annotations[plane] == 0)
+            depth = np.minimum(distance_transform_edt(free), _DEEP_ENOUGH_PX)
+            starts = np.argwhere(depth >= min(_DEEP_ENOUGH_PX, 0.7 * depth.max()))
+            if depth.max() < _KEEP_INSIDE_PX or not len(starts):
+                continue
+            path = self._path(depth, starts[self._rng.integers(len(starts))], length_px)
+            done.append(self._paint(annotations, Stroke(plane, code, path)))
+        return done
+
+    def correct(
+        self,
+        annotations: Codes,
+        segmentation: Codes,
+        planes: Sequence[int],
+        n_strokes: int,
+        length_px: float,
+    ) -> list[Stroke]:
+        """Paint the right class along the largest mistakes of a segmentation.
+
+        Rims of a pixel or two are no mistakes to a person; they are not looked at.
+
+        Parameters
+        ----------
+        annotations : ndarray, shape (N, Y, X), uint8
+            Changed in place.
+        segmentation : ndarray, shape (N, Y, X), uint8
+            Codes; looked at in `planes` only.
+        planes : sequence of int
+            Slices to correct.
+        n_strokes : int
+            Of the mistakes, so many of the largest.
+        length_px : float
+            Of a stroke; shorter where the class it follows ends.
+        """
+        mistakes = [m for plane in planes for m in self._mistakes(segmentation[plane], plane)]
+        mistakes.sort(key=lambda mistake: -mistake[0])
+        done = []
+        for _, plane, code, start in mistakes[:n_strokes]:
+            depth = np.minimum(distance_transform_edt(self._truth[plane] == code), _DEEP_ENOUGH_PX)
+            path = self._path(depth, start, length_px)
+            done.append(self._paint(annotations, Stroke(plane, code, path)))
+        return done
+
+    def _mistakes(
+        self, segmentation: Codes, plane: int
+    ) -> list[tuple[int, int, int, npt.NDArray[np.int64]]]:
+        """Return size in px, slice, true code and deepest point of each mistake."""
+        truth = self._truth[plane]
+        found = []
+        for code in np.unique(truth):
+            wrong = (truth == code) & (segmentation != code)
+            regions, _ = label(binary_opening(wrong))
+            for number, window in enumerate(find_objects(regions), 1):
+                region = regions[window] == number
+                depth = distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
+                deepest = np.array(np.unravel_index(depth.argmax(), depth.shape))
+                start = deepest + [s.start for s in window]
+                found.append((int(region.sum()), plane, int(code), start))
+        return found
+
+    def _path(self, depth: Floats, start: npt.NDArray[np.int64], length_px: float) -> Floats:
+        """Walk both ways from a point, where it is deep, without sharp turns."""
+        heading = self._first_heading(depth, start)
+        n_steps = int(length_px / 2 / _STEP_PX)
+        back = self._walk(depth, start.astype(float), heading + np.pi, n_steps)
+        forth = self._walk(depth, start.astype(float), heading, n_steps)
+        return np.concatenate([back[::-1], start[None].astype(float), forth])
+
+    def _first_heading(self, depth: Floats, start: npt.NDArray[np.int64]) -> float:
+        headings = self._rng.uniform(0, 2 * np.pi) + np.linspace(0, np.pi, 12, endpoint=False)
+        way = np.stack([np.sin(headings), np.cos(headings)], axis=1)
+        both = [_depth_at(depth, start + sign * 5.0 * way) for sign in (-1, 1)]
+        return float(headings[np.argmax(both[0] + both[1])])
+
+    def _walk(self, depth: Floats, at: Floats, heading: float, n_steps: int) -> Floats:
+        path = []
+        for _ in range(n_steps):
+            headings = heading + _TURNS
+            ahead = at + _STEP_PX * np.stack([np.sin(headings), np.cos(headings)], axis=1)
+            room = _depth_at(depth, ahead)
+            value = room - 0.5 * np.abs(_TURNS) + self._rng.normal(0, 0.15, len(_TURNS))
+            best = int(np.argmax(np.where(room >= _KEEP_INSIDE_PX, value, -np.inf)))
+            if room[best] < _KEEP_INSIDE_PX:
+                break
+            at, heading = ahead[best], float(headings[best])
+            path.append(at)
+        return np.array(path).reshape(-1, 2)
+
+    def _paint(self, annotations: Codes, stroke: Stroke) -> Stroke:
+        radius = self._brush_px / 2
+        plane = annotations[stroke.plane]
+        reach = np.arange(-int(radius) - 1, int(radius) + 2)
+        for centre in stroke.path:
+            y, x = np.meshgrid(*(np.round(c).astype(int) + reach for c in centre), indexing="ij")
+            inside = (y - centre[0]) ** 2 + (x - centre[1]) ** 2 <= radius**2
+            inside &= (y >= 0) & (y < plane.shape[0]) & (x >= 0) & (x < plane.shape[1])
+            plane[y[inside], x[inside]] = stroke.code
+        return stroke
+
+
+def _depth_at(depth: Floats, at: Floats) -> Floats:
+    """Return the depth at the nearest pixels, 0 outside."""
+    y, x = np.round(at).astype(int).T
+    inside = (y >= 0) & (y < depth.shape[0]) & (x >= 0) & (x < depth.shape[1])
+    found: Floats = np.where(inside, depth[y * inside, x * inside], 0.0)
+    return found
