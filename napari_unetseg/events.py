@@ -181,9 +181,29 @@ _KINDS: dict[str, type[Event]] = {
 }
 
 
+def event_to_fields(event: Event) -> dict[str, Any]:
+    """Turn an event into builtins that JSON knows."""
+    return {"event": type(event).__name__, **dataclasses.asdict(event)}
+
+
+def event_from_fields(fields: dict[str, Any]) -> Event:
+    """Turn builtins back into an event.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        If they are not an event.
+    """
+    rest = dict(fields)
+    kind = rest.pop("event")
+    if kind == "Finished":
+        rest["reason"] = FinishReason(rest["reason"])
+    return _KINDS[kind](**rest)
+
+
 def event_to_json(event: Event) -> str:
     """Write an event as one line of JSON, without the newline."""
-    return json.dumps({"event": type(event).__name__, **dataclasses.asdict(event)})
+    return json.dumps(event_to_fields(event))
 
 
 def event_from_json(line: str) -> Event:
@@ -194,8 +214,4 @@ def event_from_json(line: str) -> Event:
     KeyError, TypeError, ValueError
         If the line is not an event.
     """
-    fields = json.loads(line)
-    kind = fields.pop("event")
-    if kind == "Finished":
-        fields["reason"] = FinishReason(fields["reason"])
-    return _KINDS[kind](**fields)
+    return event_from_fields(json.loads(line))

@@ -1,0 +1,151 @@
+"""Segmenting stacks and files with a model; imports torch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from napari_unetseg.errors import UserError
+from napari_unetseg.events import Finished, FinishReason, PlanePredicted, Warned
+from napari_unetseg.images import (
+    Stack,
+    check_channels,
+    check_output,
+    find_inputs,
+    open_stack,
+    pixel_size_note,
+    stem_of,
+    write_labels,
+)
+from napari_unetseg.jobs.commands import PredictCommand, PredictFilesCommand
+from napari_unetseg.jobs.pixels import Codes, open_codes, open_image
+from napari_unetseg.learning import Model, Predictor, codes_from_probabilities, load_model
+from napari_unetseg.learning.device import Device, choose_device
+
+from .job import Countdown, Emit, Job
+
+
+class LastModel:
+    """Keeps the model used last, so that using it again need not read it."""
+
+    def __init__(self) -> None:
+        self._key = ("", 0)
+        self._model: Model | None = None
+
+    def load(self, path: str) -> Model:
+        """Return the model in a folder, read again where its files are others than before."""
+        if self._model is None or self._key != (path, _stamp(path)):
+            self._model = load_model(path)
+            self._key = path, _stamp(path)
+        return self._model
+
+    def keep(self, path: str, model: Model) -> None:
+        """Remember a model that has just been written."""
+        self._key, self._model = (path, _stamp(path)), model
+
+
+def run_predict(command: PredictCommand, job: Job, emit: Emit, models: LastModel) -> Finished:
+    """Segment every slice of every image of the window."""
+    model = models.load(command.model)
+    device = choose_device(command.device)
+    images = [
+        (item.image.id, stack, open_codes(item.output, stack, "r+"))
+        for item in command.images
+        for stack in [open_image(item.image)]
+    ]
+    for _, stack, _ in images:
+        _check(model, stack, command.resample, emit)
+    n_planes, seconds = predict_images(model, images, device, job, emit, command.resample)
+    sentence = f"Segmented {n_planes} slice{'s' if n_planes != 1 else ''} in {seconds:.0f} s."
+    return Finished(FinishReason.COMPLETED, sentence)
+
+
+def predict_images(
+    model: Model,
+    images: Sequence[tuple[str, Stack, Codes]],
+    device: Device,
+    job: Job,
+    emit: Emit,
+    resample: bool = False,
+) -> tuple[int, float]:
+    """Fill the codes of (id, stack, codes): what is in view first, then outward from it.
+
+    Returns
+    -------
+    n_planes : int
+    seconds : float
+    """
+    began = time.monotonic()
+    total = sum(stack.n_planes for _, stack, _ in images)
+    countdown = Countdown(emit, "Segmenting slice", total)
+    in_view = job.looked_at.image if job.looked_at is not None else ""
+    for image, stack, codes in sorted(images, key=lambda item: item[0] != in_view):
+        job.check()
+        predictor = Predictor(model, stack, device=device, resample=resample)
+        for plane in job.planes_by_interest(image, stack.n_planes):
+            codes[plane] = codes_from_probabilities(predictor.plane(plane))
+            emit(PlanePredicted(image, plane))
+            countdown.advance()
+            job.check()
+    return total, time.monotonic() - began
+
+
+def run_predict_files(
+    command: PredictFilesCommand, job: Job, emit: Emit, models: LastModel
+) -> Finished:
+    """Segment files into a folder: one OME-TIFF per input, of the same stem."""
+    model = models.load(command.model)
+    device = choose_device(command.device)
+    inputs = find_inputs(command.paths)
+    outputs = _outputs(inputs, Path(command.out_dir), command.overwrite)
+    countdown = Countdown(emit, "Segmenting file", len(inputs))
+    for path, output in zip(inputs, outputs, strict=True):
+        stack = open_stack(path)
+        _check(model, stack, command.resample, emit)
+        predictor = Predictor(model, stack, device=device, resample=command.resample)
+        codes = np.zeros((stack.n_planes, *stack.plane_shape), np.uint8)
+        for plane in range(stack.n_planes):
+            job.check()
+            codes[plane] = codes_from_probabilities(predictor.plane(plane))
+        write_labels(
+            output,
+            codes,
+            like=stack,
+            kind="masks",
+            classes=model.info.classes,
+            overwrite=command.overwrite,
+        )
+        countdown.advance()
+    n = len(inputs)
+    sentence = f"Segmented {n} file{'s' if n != 1 else ''} into {command.out_dir}."
+    return Finished(FinishReason.COMPLETED, sentence, results={"files": [str(p) for p in outputs]})
+
+
+def _outputs(inputs: Sequence[Path], folder: Path, overwrite: bool) -> list[Path]:
+    outputs: dict[str, Path] = {}
+    for path in inputs:
+        stem = stem_of(path)
+        if stem in outputs:
+            raise UserError(
+                f"Two of the files are called {stem}, so their masks would be too; segment them "
+                "into different folders."
+            )
+        outputs[stem] = folder / f"{stem}.tif"
+        check_output(outputs[stem], overwrite)
+    return list(outputs.values())
+
+
+def _check(model: Model, stack: Stack, resample: bool, emit: Emit) -> None:
+    check_channels(model.info, stack)
+    note = None if resample else pixel_size_note(model.info, stack)
+    if note is not None:
+        emit(Warned(note))
+
+
+def _stamp(path: str) -> int:
+    """Return when a model was written; 0 where there is none."""
+    info = Path(path) / "model.json"
+    return info.stat().st_mtime_ns if info.is_file() else 0

@@ -1,0 +1,243 @@
+"""What a window asks of its child process: small frozen messages of builtins, sent as JSON lines.
+
+Pixels travel by path: images as ``.npy`` files or anything `images.open_stack` reads, annotations
+and answers as ``.npy`` files of uint8 codes, shape (planes, Y, X).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeAlias
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from napari_unetseg.errors import UserError
+
+_STRICT = ConfigDict(extra="forbid", strict=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """An image that another process can open.
+
+    Attributes
+    ----------
+    id : str
+        By which events name it.
+    path : str
+        A ``.npy`` file with the stack's pixels, or any path that `images.open_stack` reads.
+    axes : str
+        Of the pixels: some of ``"TCZYX"`` in that order.
+    pixel_size_um : dict of str to float
+        As in `images.Stack`.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    id: str
+    path: str
+    axes: str
+    pixel_size_um: dict[str, float] = field(default_factory=dict)
+    name: str = "image"
+    channels: list[str] = field(default_factory=lambda: [""])
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingImageRef:
+    """An image with its annotations.
+
+    Attributes
+    ----------
+    annotations : str
+        ``.npy`` of uint8 codes, shape (planes, Y, X).
+    blocks : str or None
+        ``.npy`` of what is held out (see `annotations.held_out_mask`); None: nothing.
+    prediction : str or None
+        An existing ``.npy`` of uint8, shape (planes, Y, X), that is filled with codes; None: the
+        image is learned from and not segmented.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    image: ImageRef
+    annotations: str
+    blocks: str | None = None
+    prediction: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageToPredict:
+    """An image and the existing ``.npy`` of uint8, shape (planes, Y, X), to fill with codes."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    image: ImageRef
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainCommand:
+    """Learn from annotations, save the model, then segment the images with it.
+
+    Attributes
+    ----------
+    recipe : dict
+        A `config.Recipe` as builtins.
+    classes : list of dict
+        ``{"name": …, "color": "#rrggbb"}`` of classes 1, 2, …
+    model_path : str
+        Folder to write; a model that is there is replaced, anything else is not.
+    base : str or None
+        Model to continue from.
+    predict_after : bool
+        Whether to segment every slice once the model is saved.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    images: list[TrainingImageRef]
+    recipe: dict[str, Any]
+    classes: list[dict[str, str]]
+    model_path: str
+    base: str | None = None
+    device: str = "auto"
+    predict_after: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PredictCommand:
+    """Segment images with a model.
+
+    Attributes
+    ----------
+    resample : bool
+        Scale slices to the model's pixel size, and the answer back.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    images: list[ImageToPredict]
+    model: str
+    device: str = "auto"
+    resample: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PredictFilesCommand:
+    """Segment files with a model: one OME-TIFF of masks per input in `out_dir`, same stem.
+
+    Attributes
+    ----------
+    paths : list of str
+        Files, folders, globs, as the command line takes them.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    paths: list[str]
+    model: str
+    out_dir: str
+    device: str = "auto"
+    resample: bool = False
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineCommand:
+    """Segment images with a classical method.
+
+    Attributes
+    ----------
+    method : str
+        A name in `classical.METHODS`.
+    params : dict
+        Of that method; what is left out has its default.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    images: list[ImageToPredict]
+    method: str
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LookAt:
+    """The slice in view: segmented before the others, and again and again during training."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    image: str
+    plane: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End training now and keep the model; without effect on anything else."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """End the job now; a model that is not yet saved is lost."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """End the job and the process."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+
+#: What begins a job.
+Command: TypeAlias = TrainCommand | PredictCommand | PredictFilesCommand | BaselineCommand
+
+#: What changes a job that is running.
+Steering: TypeAlias = LookAt | Stop | Cancel | Shutdown
+
+_KINDS: dict[str, type[Command | Steering]] = {
+    cls.__name__: cls
+    for cls in (
+        TrainCommand,
+        PredictCommand,
+        PredictFilesCommand,
+        BaselineCommand,
+        LookAt,
+        Stop,
+        Cancel,
+        Shutdown,
+    )
+}
+
+
+def to_fields(message: Command | Steering) -> dict[str, Any]:
+    """Turn a message into builtins that JSON knows."""
+    return {"command": type(message).__name__, **dataclasses.asdict(message)}
+
+
+def from_fields(fields: dict[str, Any]) -> Command | Steering:
+    """Turn builtins back into a message.
+
+    Raises
+    ------
+    UserError
+        If it is no message of ours: an unknown kind or field, a missing one, one of another type.
+    """
+    name = fields.get("command")
+    kind = _KINDS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise UserError(f"There is no command {name!r}; the commands are {', '.join(_KINDS)}.")
+    rest = {key: value for key, value in fields.items() if key != "command"}
+    try:
+        # As JSON: from Python, a strict adapter takes nothing but instances.
+        message: Command | Steering = TypeAdapter(kind).validate_json(json.dumps(rest))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "its fields"
+        raise UserError(f"{name} is malformed at {where}: {first['msg'].lower()}.") from error
+    return message
