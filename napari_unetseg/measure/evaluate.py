@@ -35,7 +35,7 @@ def evaluate(
         What `kind` says. Files pair up by stem, else in natural order.
     kind : {"masks", "objects", "annotations"}
         What the truth is. Of annotations 0 is unlabelled, 1 background, k + 1 class k. Objects
-        are compared as foreground, and matched one by one at an IoU over 0.5; those of a
+        are compared as foreground, and matched one by one at an IoU of at least 0.5; those of a
         predicted mask are its connected areas.
     slices : str or sequence of int, optional
         Which slices to compare, counted from 0: ``"0,7-9"`` or ``[0, 7, 8, 9]``. A file that has

@@ -1,4 +1,4 @@
-"""Objects found, matched one to one where they overlap by more than half."""
+"""Objects found, matched one to one where their IoU is at least a half."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-#: Objects match when their IoU is greater; at more than a half no object can match twice.
-MATCH_IOU = 0.5
-
 
 @dataclass(frozen=True, slots=True)
 class ObjectScores:
     """How many objects were found, and how well; all but the counts in [0, 1].
+
+    A true and a predicted object match where their IoU is at least 0.5; each matches once.
 
     Attributes
     ----------
@@ -89,13 +88,17 @@ class ObjectMatcher:
             predicted_sizes = _sizes(predicted, overlap)
             n_true += len(true_sizes)
             n_predicted += len(predicted_sizes)
+            taken: set[int] = set()
             for i, j, n in zip(true.tolist(), predicted.tolist(), overlap.tolist(), strict=True):
-                if i and j:
-                    iou = n / (true_sizes[i] + predicted_sizes[j] - n)
-                    if iou > MATCH_IOU:
-                        matched.append(iou)
-                    if 2 * n > true_sizes[i]:
-                        seg.append(iou)
+                if not (i and j):
+                    continue
+                union = true_sizes[i] + predicted_sizes[j] - n
+                # Two candidates can only be two exact halves, so taking the first is optimal.
+                if 2 * n >= union and taken.isdisjoint((i, -j)):
+                    taken |= {i, -j}
+                    matched.append(n / union)
+                if 2 * n > true_sizes[i]:
+                    seg.append(n / union)
         return _object_scores(matched, seg, n_true, n_predicted)
 
 

@@ -1,0 +1,176 @@
+"""`baseline` and `evaluate` from the command line, on files of several kinds."""
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from sklearn.metrics import jaccard_score
+
+from napari_unetseg.classical import METHODS, parse_params, segment
+from napari_unetseg.cli import main
+from napari_unetseg.images import Stack, open_stack, read_labels, saved_kind, write_image
+
+
+def image(shape=(3, 48, 56), seed=0):
+    random = np.random.default_rng(seed)
+    planes = random.integers(10, 60, shape)
+    planes[:, 10:30, 10:30] += 120
+    return planes.astype(np.uint16)
+
+
+@pytest.fixture
+def cells(tmp_path):
+    path = tmp_path / "cells.ome.tif"
+    write_image(path, Stack(image(), "ZYX", {"Z": 0.3, "Y": 0.1, "X": 0.1}))
+    return path
+
+
+def run(*arguments):
+    return main([str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("ending", ["masks.tif", "masks.zarr"])
+def test_a_stack_becomes_masks_with_its_calibration_and_a_record(cells, tmp_path, method, ending):
+    out = tmp_path / ending
+    assert run("baseline", method, cells, "-o", out, "-p", "sigma_px=1.5") == 0
+    written = open_stack(out)
+    assert (written.axes, written.shape) == ("ZYX", (3, 48, 56))
+    assert written.pixel_size_um == pytest.approx({"Z": 0.3, "Y": 0.1, "X": 0.1})
+    assert saved_kind(written) == "masks"
+    params = parse_params(method, ["sigma_px=1.5"])
+    expected = [segment(method, plane, params) for plane in open_stack(cells).planes()]
+    np.testing.assert_array_equal(read_labels(out, "masks").codes, expected)
+    record = json.loads((tmp_path / "masks.json").read_text())
+    assert METHODS[method].params.model_validate(record["params"]) == params
+    assert record["method"] == method
+    assert record["images"][0]["image"] == str(cells)
+    names = [c["name"] for c in record["classes"]]
+    assert [c.name for c in read_labels(out, "masks").classes] == names
+
+
+def test_only_chosen_slices_are_segmented(cells, tmp_path):
+    assert run("baseline", "otsu", cells, "-o", tmp_path / "m.tif", "--slices", "0,2") == 0
+    masks = np.asarray(open_stack(tmp_path / "m.tif").data)
+    assert [plane.any() for plane in masks] == [True, False, True]
+
+
+def test_a_folder_of_pictures_gives_one_file_each_or_one_stack(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for index, plane in enumerate(image()):
+        colours = np.stack([plane, plane // 2, plane], axis=-1).astype(np.uint8)
+        Image.fromarray(colours).save(folder / f"z{index}.png")
+    assert run("baseline", "otsu", folder, "-o", tmp_path / "out") == 0
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["z0.tif", "z1.tif", "z2.tif"]
+    assert len(json.loads((tmp_path / "out.json").read_text())["images"]) == 3
+    assert run("baseline", "otsu", folder, "-o", tmp_path / "stack.tif", "--stack") == 0
+    whole = np.asarray(open_stack(tmp_path / "stack.tif").data)
+    apart = [np.asarray(open_stack(tmp_path / "out" / f"z{i}.tif").data) for i in range(3)]
+    np.testing.assert_array_equal(whole, apart)
+
+
+def test_what_exists_is_replaced_only_when_that_is_said(cells, tmp_path, capsys):
+    out = tmp_path / "m.tif"
+    assert run("baseline", "otsu", cells, "-o", out) == 0
+    before = out.read_bytes()
+    assert run("baseline", "kmeans", cells, "-o", out) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert out.read_bytes() == before
+    assert run("baseline", "kmeans", cells, "-o", out, "--overwrite") == 0
+    assert json.loads((tmp_path / "m.json").read_text())["method"] == "kmeans"
+
+
+def test_the_list_names_every_method_and_parameter(capsys):
+    assert run("baseline", "--list") == 0
+    said = capsys.readouterr().out
+    for name, method in METHODS.items():
+        assert name in said
+        assert all(f"{key}=" in said for key in method.params.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["baseline"], "--list"),
+        (["baseline", "otsu", "CELLS"], "an output"),
+        (["baseline", "watershed", "CELLS", "-o", "m.tif"], "otsu, threshold"),
+        (["baseline", "otsu", "CELLS", "-o", "m.tif", "-p", "radius=3"], "sigma_px"),
+        (["baseline", "otsu", "CELLS", "-o", "m.tif", "-p", "sigma_px=-3"], "sigma_px"),
+        (["baseline", "otsu", "CELLS", "-o", "m.tif", "--slices", "7"], "no slice 7"),
+        (["baseline", "otsu", "nothing.tif", "-o", "m.tif"], "nothing.tif"),
+        (["baseline", "otsu", "CELLS", "-o", "m.xyz/m.tif", "-p", "sigma_px"], "key=value"),
+        (["baseline", "otsu", "NAN", "-o", "m.tif"], "nan.tif"),
+        (["baseline", "otsu", "FLAT", "-o", "m.tif"], "flat.tif"),
+        (["baseline", "otsu", "CELLS", "FLAT", "-o", "m.tif"], "2 images"),
+        (["evaluate", "CELLS", "-t", "nothing.tif"], "nothing.tif"),
+        (["evaluate", "MASK", "-t", "CELLS", "--kind", "boxes"], "boxes"),
+        (["evaluate", "MASK", "-t", "MASK", "--slices", "0-9"], "no slice 9"),
+        (["evaluate", "MASK", "-t", "SMALL"], "SMALL"),
+        (["evaluate", "MASK", "-t", "EMPTY", "--kind", "annotations"], "EMPTY"),
+        (["evaluate", "MASK", "-t", "NAN"], "nan.tif"),
+    ],
+)
+def test_bad_input_gets_one_sentence_and_status_2(
+    cells, tmp_path, capsys, monkeypatch, arguments, says
+):
+    monkeypatch.chdir(tmp_path)
+    mask = (image()[:, :, :] > 90).astype(np.uint8)
+    files = {
+        "NAN": image().astype(np.float32),
+        "FLAT": np.full((3, 20, 20), 9, np.uint8),
+        "MASK": mask,
+        "SMALL": mask[:, :20],
+        "EMPTY": mask * 0,
+    }
+    files["NAN"][1, 2, 3] = np.nan
+    paths = {name: tmp_path / f"{name.lower()}.tif" for name in files}
+    for name, path in paths.items():
+        tifffile.imwrite(path, files[name], photometric="minisblack")
+    paths["CELLS"] = cells
+    before = sorted(tmp_path.iterdir())
+    assert run(*[paths.get(argument, argument) for argument in arguments]) == 2
+    captured = capsys.readouterr()
+    expected = str(paths[says]) if says in paths else says
+    assert expected in captured.err
+    assert captured.err.count("\n") == 1
+    assert "Traceback" not in captured.err
+    assert captured.out == ""
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_scores_are_a_table_or_json(cells, tmp_path, capsys):
+    truth = np.zeros((3, 48, 56), np.uint8)
+    truth[:, 12:30, 10:30] = 255
+    tifffile.imwrite(tmp_path / "truth.tif", truth, photometric="minisblack")
+    assert run("baseline", "otsu", cells, "-o", tmp_path / "m.tif") == 0
+    capsys.readouterr()
+    found = ["evaluate", tmp_path / "m.tif", "-t", tmp_path / "truth.tif"]
+    assert run(*found, "--json") == 0
+    scores = json.loads(capsys.readouterr().out)
+    masks = np.asarray(open_stack(tmp_path / "m.tif").data)
+    expected = jaccard_score((truth > 0).ravel(), masks.ravel() > 0, average=None)
+    assert list(scores["iou"].values()) == pytest.approx(expected.tolist())
+    assert scores["mean_iou"] == pytest.approx(expected.mean())
+    assert run(*found, "--slices", "0-1") == 0
+    shown = capsys.readouterr().out
+    for word in ("foreground", "background", "mean", "IoU", "Dice", "precision", "recall", "F1"):
+        assert word in shown
+    assert f"{2 * 48 * 56:,}" in shown
+
+
+def test_objects_are_scored_one_by_one(cells, tmp_path, capsys):
+    truth = np.zeros((3, 48, 56), np.uint16)
+    truth[:, 10:30, 10:30] = 7
+    truth[:, 36:44, 36:44] = 8
+    tifffile.imwrite(tmp_path / "truth.tif", truth, photometric="minisblack")
+    assert run("baseline", "otsu", cells, "-o", tmp_path / "m.tif") == 0
+    capsys.readouterr()
+    arguments = ["evaluate", tmp_path / "m.tif", "-t", tmp_path / "truth.tif", "--kind", "objects"]
+    assert run(*arguments, "--json") == 0
+    scored = json.loads(capsys.readouterr().out)["objects"]
+    assert (scored["n_true"], scored["n_matched"], scored["recall"]) == (2, 1, 0.5)
+    assert run(*arguments) == 0
+    assert "1 of 2 found" in capsys.readouterr().out

@@ -1,0 +1,210 @@
+import numpy as np
+import pytest
+import tifffile
+from scipy import ndimage
+from sklearn.metrics import jaccard_score
+
+import napari_unetseg
+from napari_unetseg.config import LabelClass
+from napari_unetseg.errors import UserError
+from napari_unetseg.images import Stack, write_labels
+from napari_unetseg.measure import evaluate
+
+CLASSES = (LabelClass(name="cell", color="#e69f00"), LabelClass(name="core", color="#56b4e9"))
+
+
+def two_stacks(shape=(4, 20, 24), n=3, seed=0):
+    random = np.random.default_rng(seed)
+    truth = random.integers(0, n, shape).astype(np.uint8)
+    predicted = np.where(random.random(shape) < 0.7, truth, random.integers(0, n, shape))
+    return truth, predicted.astype(np.uint8)
+
+
+def macro(truth, predicted):
+    return jaccard_score(truth.ravel(), predicted.ravel(), average="macro")
+
+
+def save(path, labels, kind="masks", classes=CLASSES, axes="ZYX"):
+    stack = Stack(np.zeros(labels.shape, np.uint8), axes)
+    codes = labels.reshape(-1, *labels.shape[-2:])
+    write_labels(path, codes + (kind == "masks"), like=stack, kind=kind, classes=classes)
+    return path
+
+
+def plain(path, labels):
+    tifffile.imwrite(path, labels, photometric="minisblack")
+    return path
+
+
+def test_arrays_and_files_score_the_same_as_scikit_learn(tmp_path):
+    truth, predicted = two_stacks()
+    from_arrays = evaluate(predicted, truth)
+    from_files = evaluate(
+        save(tmp_path / "p.tif", predicted), plain(tmp_path / "t.tif", truth), kind="masks"
+    )
+    assert from_arrays.mean_iou == from_files.mean_iou == pytest.approx(macro(truth, predicted))
+    assert list(from_arrays.iou) == ["background", "class 1", "class 2"]
+    assert list(from_files.iou) == ["background", "cell", "core"]
+    assert napari_unetseg.evaluate is evaluate
+
+
+def test_annotations_leave_out_what_is_unlabelled():
+    truth, predicted = two_stacks()
+    annotations = truth + 1
+    annotations[np.random.default_rng(1).random(truth.shape) < 0.8] = 0
+    found = evaluate(predicted, annotations, kind="annotations")
+    labelled = annotations > 0
+    assert found.n_px == labelled.sum()
+    assert found.mean_iou == pytest.approx(macro(truth[labelled], predicted[labelled]))
+
+
+def test_annotations_from_a_file_keep_their_meaning(tmp_path):
+    truth, predicted = two_stacks()
+    saved = save(tmp_path / "a.tif", truth + 1, kind="annotations")
+    found = evaluate(save(tmp_path / "p.tif", predicted), saved, kind="annotations")
+    assert found.mean_iou == pytest.approx(macro(truth, predicted))
+
+
+@pytest.mark.parametrize("slices", ["0,2-3", [0, 2, 3]])
+def test_only_chosen_slices_count(slices):
+    truth, predicted = two_stacks()
+    expected = macro(truth[[0, 2, 3]], predicted[[0, 2, 3]])
+    assert evaluate(predicted, truth, slices=slices).mean_iou == pytest.approx(expected)
+    # A file that holds the chosen slices alone means these.
+    alone = evaluate(predicted[[0, 2, 3]], truth, slices=slices)
+    assert alone.mean_iou == pytest.approx(expected)
+    assert evaluate(predicted, truth[[0, 2, 3]], slices=slices).mean_iou == alone.mean_iou
+
+
+def test_folders_pair_by_name_and_pool_pixels_of_images_of_many_sizes(tmp_path):
+    folders = tmp_path / "p", tmp_path / "t"
+    for folder in folders:
+        folder.mkdir()
+    pairs = {"b": two_stacks((20, 30), seed=1), "a": two_stacks((50, 10), seed=2)}
+    for name, (truth, predicted) in pairs.items():
+        plain(folders[0] / f"{name}.tif", predicted)
+        plain(folders[1] / f"{name}.tif", truth)
+    truth, predicted = (
+        np.concatenate([pair[side].ravel() for pair in pairs.values()]) for side in (0, 1)
+    )
+    found = evaluate(*folders)
+    assert found.mean_iou == pytest.approx(macro(truth, predicted))
+    several = evaluate([folders[0] / "b.tif", folders[0] / "a.tif"], str(folders[1] / "*.tif"))
+    assert several.as_dict() == found.as_dict()
+
+
+@pytest.mark.parametrize(
+    ("truth_values", "predicted_values"),
+    [([0, 255], [0, 1]), ([0, 1], [0, 255]), ([0, 255], [0, 255]), ([0, 1], [0, 1])],
+)
+def test_masks_of_0_and_255_mean_the_same_as_0_and_1(tmp_path, truth_values, predicted_values):
+    truth, predicted = two_stacks(n=2)
+    found = evaluate(
+        plain(tmp_path / "p.tif", np.array(predicted_values, np.uint8)[predicted]),
+        plain(tmp_path / "t.tif", np.array(truth_values, np.uint8)[truth]),
+    )
+    assert found.mean_iou == pytest.approx(macro(truth, predicted))
+
+
+def test_a_class_that_one_side_lacks_does_not_shift_the_others():
+    truth, _ = two_stacks()
+    without_1 = np.where(truth == 1, 0, truth)
+    expected = macro(truth, without_1)
+    assert evaluate(without_1, truth).mean_iou == pytest.approx(expected)
+    assert evaluate(truth, without_1).mean_iou == pytest.approx(expected)
+    found = evaluate(without_1, truth + 1, kind="annotations")
+    assert found.mean_iou == pytest.approx(expected)
+    assert found.iou["class 2"] == 1
+
+
+def objects(shape=(3, 40, 40)):
+    ids = np.zeros(shape, np.uint16)
+    for number, (y, x) in enumerate(((3, 3), (3, 23), (23, 3)), start=1):
+        ids[:, y : y + 12, x : x + 12] = number * 300
+    return ids
+
+
+def test_objects_are_matched_through_the_slices_of_a_stack(tmp_path):
+    truth = objects()
+    predicted = np.where(truth == 900, 0, truth)
+    found = evaluate(
+        save(tmp_path / "p.tif", predicted, kind="objects", classes=CLASSES[:1]),
+        plain(tmp_path / "t.tif", truth),
+        kind="objects",
+    )
+    assert (found.objects.n_true, found.objects.n_predicted, found.objects.n_matched) == (3, 2, 2)
+    assert found.objects.mean_matched_iou == 1
+    assert found.objects.seg == pytest.approx(2 / 3)
+    assert list(found.iou) == ["background", "object"]
+    assert found.iou["object"] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("value", [1, 255])
+def test_the_objects_of_a_predicted_mask_are_its_connected_areas(tmp_path, value):
+    truth = objects()
+    mask = ((truth > 0) * value).astype(np.uint8)
+    assert ndimage.label(mask)[1] == 3
+    true_path = plain(tmp_path / "t.tif", truth)
+    found = evaluate(plain(tmp_path / "p.tif", mask), true_path, kind="objects")
+    assert (found.objects.n_predicted, found.objects.f1) == (3, 1)
+    saved = save(tmp_path / "saved.tif", (truth > 0).astype(np.uint8), classes=CLASSES[:1])
+    assert evaluate(saved, true_path, kind="objects").objects.f1 == 1
+
+
+def test_frames_of_a_film_are_matched_one_by_one(tmp_path):
+    truth = objects()
+    predicted = truth.copy()
+    predicted[1] = np.roll(truth[1], 20, axis=1)
+    film = save(tmp_path / "t.tif", truth, kind="objects", axes="TYX", classes=CLASSES[:1])
+    other = save(tmp_path / "p.tif", predicted, kind="objects", axes="TYX", classes=CLASSES[:1])
+    found = evaluate(other, film, kind="objects").objects
+    assert (found.n_true, found.n_predicted) == (9, 9)
+    assert found.n_matched < 9
+
+
+def test_objects_against_a_mask_count_as_foreground(tmp_path):
+    truth = objects()
+    saved = save(tmp_path / "p.tif", truth, kind="objects", classes=CLASSES[:1])
+    found = evaluate(saved, plain(tmp_path / "t.tif", (truth > 0).astype(np.uint8)), kind="masks")
+    assert found.mean_iou == 1
+    assert found.objects is None
+
+
+def refused(tmp_path):
+    truth, predicted = two_stacks()
+    (tmp_path / "two").mkdir()
+    for name in "ab":
+        plain(tmp_path / "two" / f"{name}.tif", truth)
+    plain(tmp_path / "t.tif", truth)
+    plain(tmp_path / "float.tif", truth.astype(np.float32))
+    plain(tmp_path / "empty.tif", truth * 0)
+    save(tmp_path / "annotations.tif", truth, kind="annotations")
+    return truth, predicted, tmp_path
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda t, p, d: evaluate(p[:, :5], t), "shape"),
+        (lambda t, p, d: evaluate(p[:2], t), "2 slices of 20 × 24 px"),
+        (lambda t, p, d: evaluate(p[:2], t, slices="0,1,2"), "shape"),
+        (lambda t, p, d: evaluate(p, t, slices="9"), "no slice 9"),
+        (lambda t, p, d: evaluate(p, t * 0, kind="annotations"), "no labelled pixel"),
+        (lambda t, p, d: evaluate(p, t.astype(float)), "whole numbers"),
+        (lambda t, p, d: evaluate(p, t.astype(int) - 1), "negative"),
+        (lambda t, p, d: evaluate(p, t, kind="boxes"), "masks, objects or annotations"),
+        (lambda t, p, d: evaluate(p, d / "t.tif"), "both"),
+        (lambda t, p, d: evaluate(d / "missing.tif", d / "t.tif"), "no file"),
+        (lambda t, p, d: evaluate(d / "two", d / "t.tif"), "2 images and 1"),
+        (lambda t, p, d: evaluate(d / "t.tif", d / "float.tif"), "whole numbers"),
+        (lambda t, p, d: evaluate(d / "annotations.tif", d / "t.tif"), "masks or objects"),
+        (
+            lambda t, p, d: evaluate(d / "t.tif", d / "empty.tif", kind="annotations"),
+            "no labelled pixel",
+        ),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_in_one_sentence(tmp_path, call, says):
+    with pytest.raises(UserError, match=says) as caught:
+        call(*refused(tmp_path))
+    assert "\n" not in str(caught.value)
