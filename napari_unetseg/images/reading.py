@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 from napari_unetseg.errors import UserError
 
+from .damage import READ_ERRORS, unreadable
 from .formats import PICTURE_SUFFIXES, TIFF_SUFFIXES, ZARR_SUFFIXES
 from .names import suffix_of
 from .stack import Stack
-
-#: What tifffile, Pillow, zarr and the codecs raise at a file that is not what its name says.
-READ_ERRORS = (
-    OSError,
-    ValueError,
-    RuntimeError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-    MemoryError,
-    SyntaxError,  # Pillow's word for a broken PNG
-    struct.error,
-    zlib.error,
-)
 
 _CONVERT_IN = {
     ".czi": ("a Zeiss CZI file", "Fiji (File > Import > Bio-Formats) or ZEN"),
@@ -76,12 +60,7 @@ def open_stack(path: str | Path, *, axes: str | None = None) -> Stack:
     except UserError:
         raise
     except READ_ERRORS as error:
-        reason = " ".join(str(error).split())[:160]
-        kind = suffix_of(path).lstrip(".").upper() or "folder"
-        raise UserError(
-            f"{path} cannot be read as {kind} ({reason or type(error).__name__}); it may be damaged"
-            " or incomplete, or another kind of file under that name."
-        ) from error
+        raise unreadable(path, error) from error
 
 
 def _reader(path: Path) -> Callable[[Path, str | None], Stack]:

@@ -1,0 +1,37 @@
+"""What is raised at files that are not what they should be, and the sentence about it."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+from napari_unetseg.errors import UserError
+
+from .names import suffix_of
+
+#: What tifffile, Pillow, zarr and the codecs raise at a file that is not what its name says.
+READ_ERRORS = (
+    OSError,
+    ValueError,
+    RuntimeError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    MemoryError,
+    SyntaxError,  # Pillow's word for a broken PNG
+    struct.error,
+    zlib.error,
+)
+
+
+def unreadable(path: Path, error: BaseException) -> UserError:
+    """Return the sentence for a person about a file that raised `error`."""
+    reason = " ".join(str(error).split())[:160] or type(error).__name__
+    kind = suffix_of(path).lstrip(".").upper() or "folder"
+    return UserError(
+        f"{path} cannot be read as {kind} ({reason}); it may be damaged or incomplete, or another "
+        "kind of file under that name."
+    )
