@@ -1,0 +1,188 @@
+"""Labels that a person has already, turned into annotations."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from napari.layers import Labels
+from qtpy.QtWidgets import QComboBox, QFormLayout, QPushButton, QWidget
+
+from napari_unetseg.config import BACKGROUND, MAX_CLASSES, UNLABELLED, LabelClass
+from napari_unetseg.errors import UserError
+from napari_unetseg.images import values_in
+from napari_unetseg.images.label_values import map_annotations, map_masks
+from napari_unetseg.workspace import ImageEntry
+
+from .context import Context
+from .newest import NewestWins
+from .stack_from_layers import METADATA
+
+Codes: TypeAlias = npt.NDArray[np.uint8]
+Meaning: TypeAlias = Literal["masks", "annotations", "objects"]
+
+_MEANINGS: dict[str, str] = {
+    "masks": "0 background, 1, 2, … classes",
+    "annotations": "0 unlabelled, 1 background, 2, … classes",
+    "objects": "0 background, others objects",
+}
+
+#: Roles of layers that show the workspace itself.
+_OURS = ("annotations", "segmentation", "region")
+
+
+class LabelsSource(QWidget):
+    """Choose a labels layer, say what its values mean, use it as annotations."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self._context = context
+        self._thread = NewestWins()
+        self.layer = QComboBox()
+        self.layer.setToolTip("The labels layer to use as annotations of the image in view.")
+        self.meaning = QComboBox()
+        self.meaning.setToolTip("What the values in that layer mean.")
+        for meaning, title in _MEANINGS.items():
+            self.meaning.addItem(title, meaning)
+        self.use = QPushButton("Use as annotations")
+        self.use.clicked.connect(self._on_use)
+        form = QFormLayout(self)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("Layer", self.layer)
+        form.addRow("Values", self.meaning)
+        form.addRow("", self.use)
+        self.layer.currentIndexChanged.connect(self._on_layer_chosen)
+        self._thread.answered.connect(self._on_codes_ready)
+        self._thread.failed.connect(self._on_failed)
+
+    def refresh(self) -> None:
+        """List the labels layers anew, and say why none can be used."""
+        before = self.layer.currentData()
+        found = [layer for layer in self._context.layers.labels_layers() if _is_source(layer)]
+        self.layer.blockSignals(True)
+        self.layer.clear()
+        for layer in found:
+            self.layer.addItem(layer.name, layer)
+        if before in found:
+            self.layer.setCurrentIndex(found.index(before))
+        self.layer.blockSignals(False)
+        if before not in found:
+            self._on_layer_chosen()
+        self._update()
+
+    def _update(self) -> None:
+        why_not = None
+        if not self.layer.count():
+            why_not = "There is no other labels layer; open one as a file, for instance."
+        elif self._context.layers.current_image() is None:
+            why_not = "Check the image first."
+        elif self._thread.busy:
+            why_not = "Reading the labels …"
+        for widget in (self.use, self.layer, self.meaning):
+            widget.setEnabled(why_not is None)
+        self.use.setToolTip(why_not or "Fill what is unlabelled; what you painted stays.")
+
+    def _on_layer_chosen(self) -> None:
+        layer = self.layer.currentData()
+        if layer is None:
+            return
+        facts = layer.metadata.get(METADATA, {})
+        codes = facts.get("values") == "codes" or facts.get("role") == "baseline"
+        meaning = "annotations" if codes else "masks"
+        self.meaning.setCurrentIndex(self.meaning.findData(meaning))
+
+    def _on_use(self) -> None:
+        layer, entry = self.layer.currentData(), self._context.layers.current_image()
+        if layer is None or entry is None:
+            return
+        meaning: Meaning = self.meaning.currentData()
+        data = layer.data[0] if layer.multiscale else layer.data
+        name, classes = layer.name, layer.metadata.get(METADATA, {}).get("classes", ())
+        self._context.say(f"Reading “{name}” …")
+        n_classes = len(classes) or len(self._context.workspace.classes)
+
+        def question() -> object:
+            return entry.id, name, classes, codes_of(data, entry, meaning, name, n_classes)
+
+        self._thread.ask(question)
+        self._update()
+
+    def _on_codes_ready(self, answer: tuple[str, str, Any, Codes]) -> None:
+        image_id, name, classes, codes = answer
+        self._update()
+        workspace = self._context.workspace
+        if image_id not in workspace.images:
+            return
+        if classes and not any(e.annotated_planes() for e in workspace.images.values()):
+            workspace.set_classes(tuple(LabelClass.model_validate(c) for c in classes))
+        planes = [p for p in range(len(codes)) if codes[p].any()]
+        n_px = workspace.use_as_annotations(image_id, codes, planes)
+        self._context.say(
+            f"{n_px:,} px of “{name}” became annotations; Undo takes that back."
+            if n_px
+            else "Everything there is annotated already; nothing was changed."
+        )
+
+    def _on_failed(self, sentence: str) -> None:
+        self._update()
+        self._context.say(sentence)
+
+
+def codes_of(labels: Any, entry: ImageEntry, meaning: Meaning, name: str, n_classes: int) -> Codes:
+    """Read labels of an image as codes.
+
+    Parameters
+    ----------
+    labels : array-like of int, shape of the image without channels
+        Anything with ``shape`` and indexing; read one slice at a time.
+    name : str
+        Of the labels, for errors.
+    n_classes : int
+        Classes that there are. Values beyond them become classes in ascending order, as they do
+        when a file is read.
+
+    Returns
+    -------
+    ndarray, shape (planes, Y, X), uint8
+
+    Raises
+    ------
+    UserError
+        If the shape is not the image's, or there are more values than classes can be.
+    """
+    shape = tuple(int(n) for n in labels.shape)
+    wanted = entry.stack.labels_shape
+    if shape != wanted:
+        raise UserError(
+            f"“{name}” has the shape {_shape(shape)} and {entry.stack.name} {_shape(wanted)}; "
+            "choose labels of this image."
+        )
+    planes = [
+        np.asarray(labels[np.unravel_index(p, wanted[:-2])] if len(wanted) > 2 else labels)
+        for p in range(entry.shape[0])
+    ]
+    codes = np.full(entry.shape, UNLABELLED, np.uint8)
+    if meaning == "objects":
+        for target, plane in zip(codes, planes, strict=True):
+            target[...] = (plane != 0).astype(np.uint8) + np.uint8(BACKGROUND)
+        return codes
+    present = set().union(*(values_in(plane) for plane in planes))
+    read = map_annotations if meaning == "annotations" else map_masks
+    mapping = read(present, n_classes)
+    if min(present) < 0 or mapping.n_classes > MAX_CLASSES:
+        raise UserError(
+            f"“{name}” holds {len(present)} different values, more than classes can be; "
+            "say that its values are objects."
+        )
+    for target, plane in zip(codes, planes, strict=True):
+        target[...] = mapping.apply(plane)
+    return codes
+
+
+def _is_source(layer: Labels) -> bool:
+    return layer.metadata.get(METADATA, {}).get("role") not in _OURS
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return " × ".join(str(n) for n in shape)
