@@ -11,7 +11,7 @@ import numpy.typing as npt
 from napari.layers import Labels
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QHideEvent
-from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QVBoxLayout
+from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_unetseg.annotations import held_out_mask
 from napari_unetseg.classical import METHODS, BaselineParams, FittedBaseline, fit_baseline
@@ -98,6 +98,7 @@ class BaselinesStep(StepPanel):
         self._forms_column = QVBoxLayout()
         self._forms_column.setContentsMargins(0, 0, 0, 0)
         self.forms: dict[str, ConfigForm[Any]] = {}
+        self._form_widgets: dict[str, QWidget] = {}
         for name, method in METHODS.items():
             self.method.addItem(method.title, name)
             self.method.setItemData(
@@ -139,6 +140,7 @@ class BaselinesStep(StepPanel):
         row.addWidget(self.use_slice)
         row.addWidget(self.use_all)
         self.column.addLayout(row)
+        self.column.addStretch(1)
 
     def _connect(self) -> None:
         context = self.context
@@ -183,7 +185,8 @@ class BaselinesStep(StepPanel):
         if name not in self.forms:
             form = self.forms[name] = ConfigForm(METHODS[name].params, _LABELS)
             form.changed.connect(self._on_params_changed)
-            self._forms_column.addWidget(form.container.native)
+            self._form_widgets[name] = form.make_widget()
+            self._forms_column.addWidget(self._form_widgets[name])
         return self.forms[name]
 
     def _table(self, params: BaselineParams) -> Codes | None:
@@ -213,10 +216,9 @@ class BaselinesStep(StepPanel):
     # --------------------------------------------------------------- preview
 
     def _on_method_changed(self) -> None:
-        chosen = self.form
-        for form in self.forms.values():
-            form.container.native.setVisible(form is chosen)
         self._on_params_changed()
+        for name, widget in self._form_widgets.items():
+            widget.setVisible(name == self.method_name)
 
     def _on_params_changed(self) -> None:
         self._say_summary()

@@ -80,6 +80,7 @@ class CorrectStep(StepPanel):
         self.truth = TruthBox(self.context)
         for widget in (self.table, self.sentence, self.truth):
             self.column.addWidget(widget)
+        self.column.addStretch(1)
 
     def _build_retraining(self) -> None:
         self.seconds = SecondsBox(30)
@@ -175,7 +176,7 @@ class CorrectStep(StepPanel):
         self._pause.start()
 
     def _on_segmentation_changed(self, image_id: str, planes: list[int]) -> None:
-        if self._entered and not self.accept_all.isEnabled():
+        if not (self.accept_slice.isEnabled() and self.accept_all.isEnabled()):
             self._update_accept()
 
     def _on_layers_changed(self, *_: object) -> None:

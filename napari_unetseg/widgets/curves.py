@@ -97,7 +97,7 @@ class _Plot:
         self._item.scene().addItem(self._right)
         self._item.getAxis("right").linkToView(self._right)
         self._right.setXLink(self._item)
-        self._right.setYRange(0, 1, padding=0.02)
+        self._right.setYRange(0, 1, padding=0.08)
         self._score = pg.PlotDataItem(symbolSize=5)
         self._right.addItem(self._score)
         self._item.vb.sigResized.connect(self._on_resized)
@@ -109,7 +109,7 @@ class _Plot:
         self._score.setData(*_columns(scores))
         until = max([10.0, *(x for x, _ in losses[-1:]), *(x for x, _ in scores[-1:])])
         self._item.setXRange(0, until, padding=0)
-        self._item.setYRange(0, max([1.0, *(y for _, y in losses)]), padding=0.02)
+        self._item.setYRange(0, max([1.0, *(y for _, y in losses)]), padding=0.08)
 
     def paint_in(self, theme: Any) -> None:
         """Take the colours of napari's theme."""

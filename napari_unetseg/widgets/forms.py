@@ -20,6 +20,7 @@ from magicgui.widgets.bases import ValueWidget
 from psygnal import Signal
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
+from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
 
 from napari_unetseg.config import Config
 from napari_unetseg.errors import UserError
@@ -45,7 +46,11 @@ class OptionalNumber(Container[Any]):
             value=value or 0.0, min=-_UNBOUNDED, max=_UNBOUNDED, tooltip=tooltip
         )
         super().__init__(
-            widgets=[self._used, self._number], layout="horizontal", labels=False, **kwargs
+            widgets=[self._used, self._number],
+            layout="horizontal",
+            labels=False,
+            tooltip=tooltip,
+            **kwargs,
         )
         self.margins = (0, 0, 0, 0)
         self._used.changed.connect(self._show_use)
@@ -84,8 +89,6 @@ class ConfigForm(Generic[C]):
     ----------
     changed : Signal()
         A person, or `set_value`, changed something.
-    container : magicgui Container
-        ``container.native`` is the Qt widget.
     """
 
     changed = Signal()
@@ -104,10 +107,22 @@ class ConfigForm(Generic[C]):
             name: _control(name, config.model_fields[name], (labels or {}).get(name, ""), sliders)
             for name in (only or config.model_fields)
         }
-        self.container: Container[Any] = Container(widgets=list(self._fields.values()))
-        self.container.margins = (0, 0, 0, 0)
-        self.container.changed.connect(self._on_changed)
         self._quiet = False
+        for control in self._fields.values():
+            control.changed.connect(self._on_changed)
+
+    def make_widget(self) -> QWidget:
+        """Lay the controls out, each beside its label."""
+        widget = QWidget()
+        form = QFormLayout(widget)
+        form.setContentsMargins(0, 0, 0, 0)
+        for control in self._fields.values():
+            label = QLabel(control.label)
+            label.setToolTip(control.tooltip)
+            if isinstance(control, CheckBox):
+                control.text = ""
+            form.addRow(label, control.native)
+        return widget
 
     def control(self, name: str) -> Any:
         """Return the control of a field."""
@@ -144,7 +159,7 @@ class ConfigForm(Generic[C]):
         }
         self.changed.emit()
 
-    def _on_changed(self) -> None:
+    def _on_changed(self, *_: object) -> None:
         if not self._quiet:
             self.changed.emit()
 

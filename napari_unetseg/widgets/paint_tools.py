@@ -12,7 +12,7 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
     QHBoxLayout,
-    QToolButton,
+    QPushButton,
     QWidget,
 )
 from superqt import QLabeledSlider
@@ -68,8 +68,10 @@ class PaintTools(QWidget):
         self.tools = QButtonGroup(self)
         row = QHBoxLayout()
         for index, (_, _, tooltip) in enumerate(_TOOLS):
-            button = QToolButton()
+            # A push button: napari's style sheet gives checked tool buttons no look of their own.
+            button = QPushButton()
             button.setCheckable(True)
+            button.setFixedSize(28, 28)
             button.setToolTip(tooltip)
             button.setIconSize(QSize(18, 18))
             self.tools.addButton(button, index)
@@ -161,7 +163,7 @@ class PaintTools(QWidget):
 
     def _show_icons(self, *_: object) -> None:
         theme = self._context.viewer.theme
-        for button, (_, icon, _tooltip) in zip(self.tools.buttons(), _TOOLS, strict=True):
+        for button, (_mode, icon, _tip) in zip(self.tools.buttons(), _TOOLS, strict=True):
             button.setIcon(QIcon(f"theme_{theme}:/{icon}.svg"))
 
 

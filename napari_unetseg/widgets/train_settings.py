@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from psygnal import Signal
-from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QSpinBox, QWidget
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QGridLayout,
+    QLabel,
+    QPushButton,
+    QSpinBox,
+    QWidget,
+)
 
 from napari_unetseg.config import (
     AugmentationConfig,
@@ -89,7 +96,7 @@ class TrainSettings(QWidget):
         self.open.clicked.connect(self._on_open)
         rows: list[tuple[str, QWidget]] = [
             *((label, self._native(name)) for name, label in (_NETWORK | _TRAINING).items()),
-            ("Augmentation", self.augmentation),
+            ("Augment", self.augmentation),
             ("Steps", self.steps),
         ]
         grid = QGridLayout(self)
@@ -99,15 +106,13 @@ class TrainSettings(QWidget):
             row, column = divmod(i, 2)
             grid.addWidget(QLabel(label), row, 2 * column)
             grid.addWidget(widget, row, 2 * column + 1)
-        last = QHBoxLayout()
-        last.addWidget(self.open)
-        grid.addLayout(last, len(rows), 0, 1, 4)
+        grid.addWidget(self.open, len(rows), 0, 1, 4)
 
     def _native(self, name: str) -> QWidget:
         control: Any = (self.network if name in _NETWORK else self.training).control(name)
         control.tooltip = _TOOLTIPS[name]
-        native: QWidget = control.native
-        native.setMinimumWidth(60)
+        native: QAbstractSpinBox = control.native
+        native.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         return native
 
     def set_network_of(self, base: UNetConfig | None) -> None:
@@ -172,5 +177,5 @@ def _spin_box(low: int, high: int, value: int, suffix: str) -> QSpinBox:
     box.setRange(low, high)
     box.setValue(value)
     box.setSuffix(suffix)
-    box.setMinimumWidth(60)
+    box.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
     return box

@@ -115,6 +115,7 @@ class TrainStep(StepPanel):
         self.column.addLayout(row)
         self.column.addWidget(self.note)
         self.column.addWidget(self.resample)
+        self.column.addStretch(1)
 
     def _connect(self) -> None:
         context, controller = self.context, self.context.controller
@@ -285,19 +286,21 @@ class TrainStep(StepPanel):
         self._update()
 
     def _say_facts(self) -> None:
-        facts = []
+        first, second = [], []
         if self._started is not None:
-            facts += [self._started.device.upper(), self._started.precision]
+            first += [self._started.device.upper(), self._started.precision]
         if self._last_step is not None:
-            facts += [f"step {self._last_step.step:,}", f"loss {self._last_step.loss:.3f}"]
+            first.append(f"step {self._last_step.step:,}")
+            second.append(f"loss {self._last_step.loss:.3f}")
         if self._last_score is not None:
-            facts.append(f"mean IoU {self._last_score.mean_iou:.3f}")
-        text = " · ".join(facts)
+            second.append(f"mean IoU {self._last_score.mean_iou:.3f} on held-out annotations")
+        lines = [" · ".join(facts) for facts in (first, second) if facts]
         if self._started is not None and not self._started.n_held_out_px:
-            text += (
-                "\nToo little is annotated to hold anything out: "
+            lines.append(
+                "Too little is annotated to hold anything out: "
                 f"scores start at {MIN_LABELLED_PX:,} px."
             )
+        text = "\n".join(lines)
         self.facts.setText(text)
         self.facts.setVisible(bool(text))
 

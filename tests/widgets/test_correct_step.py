@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from stage import Stage, cells
+
+from napari_unetseg.annotations import add_class
+from napari_unetseg.config import Recipe
+from napari_unetseg.events import HeldOutScored, ModelSaved, TrainingStep
+from napari_unetseg.jobs import TrainCommand
+from napari_unetseg.widgets.correct_step import CorrectStep
+
+pytestmark = pytest.mark.window
+
+
+@pytest.fixture
+def stage(make_napari_viewer, tmp_path):
+    stage = Stage(make_napari_viewer(show=True), tmp_path, cells())
+    yield stage
+    stage.close()
+
+
+@pytest.fixture
+def step(stage):
+    return stage.show(CorrectStep)
+
+
+def truth_of(stage) -> np.ndarray:
+    return (np.asarray(stage.image.data) > 120).astype(np.uint8)
+
+
+def predict(stage, wrong_px=0):
+    """Let the worker have segmented every slice, some of it wrongly."""
+    masks = truth_of(stage)
+    for plane in range(len(masks)):
+        codes = masks[plane] + np.uint8(1)
+        codes[:wrong_px] = 3 - codes[:wrong_px]
+        stage.workspace.set_prediction(stage.entry.id, plane, codes)
+
+
+def test_a_stroke_on_the_segmentation_corrects_it_and_the_buttons_take_it_back(stage, step):
+    predict(stage)
+    stage.workspace.change_classes(add_class, "vesicle", label="adding a class")
+    step.tools.role.setCurrentIndex(step.tools.role.findData("segmentation"))
+    step.tools.label.setCurrentIndex(2)
+    step.tools.brush.setValue(6)
+    stage.person.click(step.tools.tools.button(0))
+    layer = stage.layers.segmentation_layer(stage.entry.id)
+    assert stage.viewer.layers.selection.active is layer
+    assert (str(layer.mode), layer.selected_label, layer.brush_size) == ("paint", 3, 6)
+    plane = stage.layers.current_plane(stage.entry)
+    stage.person.stroke(layer, [(80, 30), (80, 90)])
+    assert (stage.entry.codes[plane, 80, 40:80] == 3).all()
+    assert step.undo.text() == "Undo correction"
+    stage.person.click(step.undo)
+    assert not stage.entry.codes.any()
+    assert step.redo.text() == "Redo correction"
+    stage.person.click(step.redo)
+    assert (stage.entry.codes[plane, 80, 40:80] == 3).all()
+    assert stage.said == ["Took back: correction.", "Done again: correction."]
+
+
+def test_the_tools_show_what_the_layer_has_in_hand(stage, step):
+    predict(stage)
+    step.tools.use("paint")
+    layer = stage.viewer.layers.selection.active
+    layer.mode = "erase"
+    layer.selected_label = 1
+    assert step.tools.mode == "erase"
+    assert step.tools.label.currentText() == "background"
+    annotations = stage.layers.annotations_layer(stage.entry.id)
+    stage.viewer.layers.selection.active = annotations
+    assert step.tools.role.currentData() == "annotations"
+    stage.viewer.layers.selection.active = stage.image
+    assert step.tools.tools.checkedId() == -1
+
+
+def test_accepting_fills_only_what_is_unlabelled(stage, step):
+    assert not step.accept_slice.isEnabled()
+    assert "Nothing is segmented here yet" in step.accept_slice.toolTip()
+    predict(stage)
+    assert step.accept_slice.isEnabled()
+    stage.viewer.dims.set_current_step(0, 1)
+    stage.annotate(plane=1)
+    painted = stage.entry.codes.copy()
+    painted[1, :2] = 2
+    stage.workspace.commit_annotations(stage.entry.id, painted, [1])
+    stage.person.click(step.accept_slice)
+    masks = truth_of(stage)
+    expected = np.where(painted[1] == 0, masks[1] + 1, painted[1])
+    np.testing.assert_array_equal(stage.entry.codes[1], expected)
+    assert not stage.entry.codes[[0, 2, 3]].any()
+    assert step.undo.text() == "Undo accepting"
+    stage.person.click(step.accept_all)
+    assert (stage.entry.codes != 0).all()
+    stage.person.click(step.undo)
+    stage.person.click(step.undo)
+    np.testing.assert_array_equal(stage.entry.codes, painted)
+
+
+def test_retraining_goes_on_from_the_model_at_hand_and_its_rounds_are_listed(stage, step):
+    stage.annotate()
+    step.entered()
+    assert step.retrain.toolTip() == "There is no model yet; train one in the Train step."
+    recipe = Recipe.model_validate({"training": {"steps": 9, "max_time_s": None, "batch": 2}})
+    folder = stage.model("first", recipe=recipe)
+    stage.controller.open_model(folder)
+    predict(stage, wrong_px=30)
+    step.seconds.setValue(20)
+    truth = stage.viewer.add_labels(truth_of(stage), name="expert")
+    step.truth.layer.setCurrentIndex(step.truth.layer.findData(truth))
+    step.truth.layer.activated.emit(1)
+    stage.person.wait(lambda: step.truth.score is not None, 10)
+    before = step.truth.score
+
+    stage.person.click(step.retrain)
+    command = stage.submitted()
+    assert isinstance(command, TrainCommand)
+    assert command.base == str(folder)
+    training = Recipe.model_validate(command.recipe).training
+    assert (training.max_time_s, training.steps, training.batch) == (20, None, 2)
+    stage.train_started(n_held_out_px=500)
+    stage.say(HeldOutScored(0, 0.0, 0.7, {}, 500), TrainingStep(10, 0.1, 1e-3, 20.0, 1.0))
+    stage.say(HeldOutScored(10, 20.0, 0.75, {}, 500), ModelSaved(str(stage.model("second"))))
+    predict(stage)
+    stage.finish()
+    stage.person.wait(lambda: step.truth.score != before, 10)
+    stage.person.wait(lambda: step.table.item(0, 3).text() != "–", 10)
+    texts = [step.table.item(0, column).text() for column in range(4)]
+    assert texts == ["1", "0.700 → 0.750", "32 px", f"{before:.3f} → 1.000"]
+    assert step.sentence.text() == stage.controller.rounds[0].sentence
+    assert "Better by 0.050" in step.sentence.text()
+
+
+def test_a_round_without_anything_held_out_says_so(stage, step):
+    stage.annotate()
+    stage.controller.open_model(stage.model())
+    step.entered()
+    stage.person.click(step.retrain)
+    stage.submitted()
+    stage.train_started()
+    stage.finish()
+    assert step.table.item(0, 1).text() == "–"
+    assert "Too little is annotated to hold anything out" in step.sentence.text()
+
+
+def test_a_truth_that_does_not_fit_is_explained_beside_it(stage, step):
+    predict(stage)
+    wrong = stage.viewer.add_labels(np.zeros((5, 5), int), name="other")
+    step.truth.layer.setCurrentIndex(step.truth.layer.findData(wrong))
+    step.truth.layer.activated.emit(1)
+    stage.person.wait(lambda: step.truth.result.text(), 10)
+    assert step.truth.result.text().startswith("other has shape (5, 5)")
+    stage.viewer.layers.remove(wrong)
+    assert step.truth.layer.count() == 1
+    assert step.truth.result.isHidden()
+
+
+def test_without_an_image_every_button_says_what_to_do_first(make_napari_viewer, tmp_path):
+    stage = Stage(make_napari_viewer(show=True), tmp_path)
+    step = stage.show(CorrectStep)
+    for button in (step.accept_slice, step.accept_all, step.undo, step.redo, step.retrain):
+        assert not button.isEnabled()
+        assert button.toolTip().endswith((".", "!"))
+    assert step.tools.toolTip() == "Choose an image in the Data step first."
+    stage.close()

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import pytest
+from stage import Stage, cells
+
+from napari_unetseg.config import PRESETS, Recipe, TrainingConfig, UNetConfig
+from napari_unetseg.events import HeldOutScored, ModelSaved, TrainingStep
+from napari_unetseg.jobs import PredictCommand, PredictFilesCommand, TrainCommand
+from napari_unetseg.widgets import curves, train_settings, train_step
+from napari_unetseg.widgets.train_settings import TrainSettings
+from napari_unetseg.widgets.train_step import TrainStep
+
+pytestmark = pytest.mark.window
+
+
+@pytest.fixture
+def stage(make_napari_viewer, tmp_path):
+    calibrated = {"scale": (0.05, 0.01, 0.01), "units": ("µm",) * 3}
+    stage = Stage(make_napari_viewer(show=True), tmp_path, cells(), **calibrated)
+    yield stage
+    stage.close()
+
+
+@pytest.fixture
+def step(stage):
+    return stage.show(TrainStep)
+
+
+def answer_with(monkeypatch, module, *answers):
+    """Let a person answer the next questions for paths with these."""
+    left = list(answers)
+    monkeypatch.setattr(module, "ask_paths", lambda *_, **__: left.pop(0))
+
+
+def test_train_says_what_to_paint_until_two_classes_are_there(stage, step):
+    assert not step.train.isEnabled()
+    assert "Paint a few strokes" in step.train.toolTip()
+    codes = stage.entry.codes.copy()
+    codes[0, :5] = 2
+    stage.workspace.commit_annotations(stage.entry.id, codes, [0])
+    assert "Only class 1 is painted" in step.train.toolTip()
+    codes[0, 5:9] = 1
+    stage.workspace.commit_annotations(stage.entry.id, codes, [0])
+    assert step.train.isEnabled()
+    stage.person.undo()
+
+
+def test_a_training_is_started_watched_and_stopped(stage, step):
+    stage.annotate()
+    step.entered()
+    step.seconds.setValue(90)
+    step.device.setCurrentIndex(step.device.findData("cpu"))
+    stage.person.click(step.train)
+    command = stage.submitted()
+    assert isinstance(command, TrainCommand)
+    recipe = Recipe.model_validate(command.recipe)
+    assert (recipe.training.max_time_s, recipe.training.steps) == (90, None)
+    assert (command.base, command.device) == (None, "cpu")
+    assert not step.train.isEnabled()
+
+    stage.train_started()
+    assert step.train.text() == "Stop and keep"
+    assert step.train.isEnabled()
+    assert "scores start at 2,000 px" in step.facts.text()
+    for i in range(1, 6):
+        stage.say(TrainingStep(i, 1 / i, 1e-3, float(i), i / 6))
+    stage.say(HeldOutScored(5, 5.0, 0.625, {}, 10))
+    assert step.curves.losses[-1] == (5.0, 0.2)
+    assert step.curves.scores == [(5.0, 0.625)]
+    for fact in ("CPU", "bfloat16", "step 5", "loss 0.200", "mean IoU 0.625"):
+        assert fact in step.facts.text()
+
+    stage.person.click(step.train)
+    assert stage.worker.asked == ["stop"]
+    assert not step.train.isEnabled()
+    stage.say(ModelSaved(str(stage.model())))
+    assert step.train.text() == "Train"
+    assert not step.train.isEnabled(), "the stack is being segmented"
+    stage.finish()
+    assert step.train.isEnabled()
+    assert step.apply.isEnabled()
+    assert step.curves.losses, "the curves stay until the next training"
+
+
+def test_the_slice_in_view_is_named_to_the_job_when_the_slider_rests(stage, step):
+    stage.annotate()
+    step.entered()
+    stage.viewer.dims.set_current_step(0, 0)
+    stage.person.click(step.train)
+    stage.submitted()
+    stage.train_started()
+    assert stage.worker.looked_at[-1] == (stage.entry.id, 0)
+    n = len(stage.worker.looked_at)
+    for plane in (1, 2, 3):
+        stage.viewer.dims.set_current_step(0, plane)
+    stage.person.wait(lambda: len(stage.worker.looked_at) > n, 5)
+    assert stage.worker.looked_at[n:] == [(stage.entry.id, 3)]
+
+
+def test_a_model_on_disk_is_opened_and_continued_with_its_own_network(stage, step, monkeypatch):
+    network = UNetConfig(filters=24, depth=3)
+    folder = stage.model("old", recipe=Recipe(network=network))
+    answer_with(monkeypatch, train_step, [stage.folder], [], [folder])
+    for outcome in ("no model", "nothing chosen"):
+        step.base.setCurrentIndex(step.base.findData("open"))
+        step.base.activated.emit(step.base.currentIndex())
+        assert step.base.currentText() == "From scratch", outcome
+    assert "model.json" in stage.said[-1]
+    assert stage.controller.model is None
+
+    step.base.setCurrentIndex(step.base.findData("open"))
+    step.base.activated.emit(step.base.currentIndex())
+    assert step.base.currentText() == "Continue with old"
+    assert not step.settings.network.control("filters").enabled
+    stage.annotate()
+    step.entered()
+    stage.person.click(step.train)
+    command = stage.submitted()
+    assert command.base == str(folder)
+    assert Recipe.model_validate(command.recipe).network == network
+
+
+def test_another_pixel_size_is_said_and_resampling_offered(stage, step):
+    stage.controller.open_model(stage.model("same", pixel_size_um={"Y": 0.01, "X": 0.01}))
+    assert step.resample.isHidden()
+    stage.controller.open_model(stage.model("coarse", pixel_size_um={"Y": 0.04, "X": 0.04}))
+    assert step.resample.isVisible()
+    assert "10 nm" in step.note.text()
+    assert "40 nm" in step.note.text()
+    stage.person.click(step.apply)
+    command = stage.submitted()
+    assert isinstance(command, PredictCommand)
+    assert command.resample is True
+
+
+def test_a_model_is_applied_to_files_on_disk(stage, step, monkeypatch):
+    from PIL import Image
+
+    assert not step.apply_files.isEnabled()
+    assert step.apply_files.toolTip() == "Train a model or open one first."
+    stage.controller.open_model(stage.model())
+    images = stage.folder / "images"
+    images.mkdir()
+    for name in ("b", "a"):
+        Image.fromarray(np.zeros((8, 8), np.uint8)).save(images / f"{name}.png")
+    answer_with(monkeypatch, train_step, [images], [stage.folder / "masks"])
+    step.apply_files.menu().actions()[1].trigger()
+    command = stage.submitted()
+    assert isinstance(command, PredictFilesCommand)
+    assert command.paths == [str(images / "a.png"), str(images / "b.png")]
+    assert command.out_dir == str(stage.folder / "masks")
+
+
+def test_settings_read_from_a_file_are_kept_where_there_is_no_control(qtbot, tmp_path, monkeypatch):
+    settings = TrainSettings()
+    qtbot.addWidget(settings)
+    recipe = Recipe(
+        network=UNetConfig(filters=32, norm="group"),
+        training=TrainingConfig(patch_px=128, dice_weight=0.3, steps=50),
+    )
+    (tmp_path / "recipe.json").write_text(recipe.model_dump_json())
+    (tmp_path / "wrong.json").write_text('{"networks": {}}')
+    said = []
+    settings.failed.connect(said.append)
+    answer_with(monkeypatch, train_settings, [tmp_path / "recipe.json"], [tmp_path / "wrong.json"])
+    settings.open.click()
+    expected = recipe.training.replace(max_time_s=None)
+    assert settings.value(60) == recipe.replace(training=expected)
+    settings.open.click()
+    assert "'networks' is not a setting" in said[0]
+    assert settings.value(60) == recipe.replace(training=expected)
+
+
+def test_the_settings_begin_as_the_default_recipe_and_augmentation_has_a_strength(qtbot):
+    settings = TrainSettings()
+    qtbot.addWidget(settings)
+    assert settings.value(60) == PRESETS["default"]
+    settings.augmentation.setValue(0)
+    off = settings.value(60).training.augmentation
+    assert not off.flip
+    assert (off.elastic_px, off.brightness, off.rotation_deg) == (0, 0, 0)
+    settings.augmentation.setValue(200)
+    assert settings.value(60).training.augmentation.elastic_px == 16
+    settings.steps.setValue(7)
+    assert (settings.value(60).training.steps, settings.value(60).training.max_time_s) == (7, None)
+
+
+def test_without_pyqtgraph_one_line_says_how_to_get_it(make_napari_viewer, monkeypatch, qtbot):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "pyqtgraph" else find(name)
+    )
+    widget = curves.Curves(make_napari_viewer())
+    qtbot.addWidget(widget)
+    widget.add_step(TrainingStep(1, 0.5, 1e-3, 1.0, 0.1))
+    (label,) = widget.findChildren(curves.QLabel)
+    assert 'pip install "napari-unetseg[all]"' in label.text()
