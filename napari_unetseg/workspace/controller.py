@@ -126,6 +126,11 @@ class JobController:
         """What the child is doing; preparing also while pixels are written for it."""
         return self._state
 
+    @property
+    def child_pid(self) -> int | None:
+        """Process id of the child; None while there is none."""
+        return self._worker.pid
+
     # ----------------------------------------------------------- what to run
 
     def why_not_train(self) -> str | None:

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from napari_unetseg.config import Recipe
+from napari_unetseg.events import FinishReason
+from napari_unetseg.images import Stack
+from napari_unetseg.jobs import JobState, Worker
+from napari_unetseg.project import Session
+from napari_unetseg.workspace import JobController, Workspace
+
+SHAPE = (3, 96, 96)
+
+
+class Desk:
+    """A workspace with an image of two grey levels, some strokes, and a real child process."""
+
+    def __init__(self, folder) -> None:
+        rng = np.random.default_rng(0)
+        self.truth = np.zeros(SHAPE, bool)
+        self.truth[:, 20:50, 20:70] = True
+        pixels = (80 + 90 * self.truth + rng.normal(0, 15, SHAPE)).clip(0, 255).astype(np.uint8)
+        self.workspace = Workspace(Session(folder))
+        self.controller = JobController(self.workspace, Worker())
+        self.entry = self.workspace.add_image(Stack(pixels, "ZYX", name="cells"))
+        self.said: list[str] = []
+        self.finished: list = []
+        self.controller.status.connect(self.said.append)
+        self.controller.finished.connect(self.finished.append)
+
+    def paint(self, plane: int = 1) -> None:
+        painted = self.entry.codes.copy()
+        painted[plane, 25:45, 25:65] = 2
+        painted[plane, 60:90, 5:90] = 1
+        self.workspace.commit_annotations(self.entry.id, painted, [plane])
+
+    def recipe(self, **training) -> Recipe:
+        recipe = Recipe()
+        small = {"max_time_s": None, "steps": 8, "patch_px": 64, "batch": 2} | training
+        return recipe.replace(
+            network=recipe.network.replace(filters=8, depth=2),
+            training=recipe.training.replace(**small),
+        )
+
+    def wait(self, until, seconds: float = 60) -> None:
+        end = time.monotonic() + seconds
+        while not until():
+            assert time.monotonic() < end, f"waited {seconds} s in vain; {self.said}"
+            self.controller.poll()
+            time.sleep(0.01)
+
+    def run(self) -> None:
+        n = len(self.finished)
+        self.wait(lambda: len(self.finished) > n)
+
+
+@pytest.fixture
+def desk(tmp_path):
+    desk = Desk(tmp_path)
+    yield desk
+    desk.controller.close()
+    desk.workspace.close()
+
+
+def test_training_ends_with_a_model_a_round_and_a_segmentation_of_every_slice(desk):
+    desk.paint()
+    desk.controller.train(desk.recipe(steps=60))
+    desk.run()
+    assert desk.finished[-1].reason is FinishReason.COMPLETED, desk.finished
+    assert desk.controller.model is not None
+    assert (desk.controller.model.path / "weights.safetensors").is_file()
+    assert desk.controller.rounds[0].steps > 0
+    for plane in range(SHAPE[0]):
+        found = desk.entry.segmentation(plane) == 2
+        overlap = (found & desk.truth[plane]).sum() / (found | desk.truth[plane]).sum()
+        assert overlap > 0.7
+    desk.controller.train(desk.recipe(), base=desk.controller.model.path)
+    desk.run()
+    assert desk.finished[-1].reason is FinishReason.COMPLETED, desk.finished
+    assert len(desk.controller.rounds) == 2
+
+
+def test_what_keeps_training_from_starting_is_said(desk):
+    assert "strokes" in desk.controller.why_not_train()
+    painted = desk.entry.codes.copy()
+    painted[0, :9] = 2
+    desk.workspace.commit_annotations(desk.entry.id, painted, [0])
+    assert "Only class 1 is painted" in desk.controller.why_not_train()
+    desk.paint()
+    assert desk.controller.why_not_train() is None
+    assert desk.controller.why_not_predict() is not None
+
+
+def test_cancelling_keeps_the_strokes_and_makes_no_model(desk):
+    desk.paint()
+    steps: list = []
+    desk.controller.stepped.connect(steps.append)
+    desk.controller.train(desk.recipe(steps=100_000))
+    desk.wait(lambda: steps)
+    desk.controller.cancel()
+    desk.run()
+    assert desk.finished[-1].reason is FinishReason.CANCELLED
+    assert desk.controller.model is None
+    assert desk.entry.codes.any()
+    assert desk.controller.state is JobState.IDLE
+
+
+def test_stopping_keeps_what_was_learned(desk):
+    desk.paint()
+    steps: list = []
+    desk.controller.stepped.connect(steps.append)
+    desk.controller.train(desk.recipe(steps=100_000))
+    desk.wait(lambda: steps)
+    desk.controller.stop()
+    desk.run()
+    assert desk.finished[-1].reason is FinishReason.STOPPED_EARLY
+    assert desk.controller.model is not None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX")
+def test_a_killed_child_costs_no_stroke_is_told_and_training_starts_again(desk):
+    desk.paint()
+    before = desk.entry.codes.copy()
+    steps: list = []
+    desk.controller.stepped.connect(steps.append)
+    desk.controller.train(desk.recipe(steps=100_000))
+    desk.wait(lambda: steps)
+    os.kill(desk.controller.child_pid, signal.SIGKILL)
+    desk.run()
+    assert desk.finished[-1].reason is FinishReason.FAILED
+    assert "unexpectedly" in desk.said[-1]
+    assert "annotations" in desk.said[-1]
+    assert (desk.entry.codes == before).all()
+    desk.controller.train(desk.recipe())
+    desk.run()
+    assert desk.finished[-1].reason is FinishReason.COMPLETED
+
+
+def test_a_baseline_runs_over_the_stack_and_can_become_annotations(desk):
+    ready: list = []
+    desk.controller.baseline_ready.connect(lambda *result: ready.append(result))
+    desk.controller.baseline("otsu", {})
+    desk.run()
+    image_id, title, codes = ready[0]
+    assert (image_id, title) == (desk.entry.id, "otsu")
+    assert ((codes == 2) == desk.truth).mean() > 0.95
+    n_filled = desk.workspace.use_as_annotations(image_id, codes, [0, 1])
+    assert n_filled == 2 * 96 * 96
+    assert not desk.entry.codes[2].any()
+
+
+def test_a_model_with_other_classes_adds_them_and_keeps_what_was_painted(desk, tmp_path):
+    desk.paint()
+    desk.controller.train(desk.recipe(steps=30))
+    desk.run()
+    desk.controller.save_model(tmp_path / "cells.unet")
+    other = Desk(tmp_path / "other")
+    try:
+        from napari_unetseg.annotations import rename_class
+
+        other.workspace.change_classes(rename_class, 1, "nerve", label="renaming")
+        other.paint()
+        before = other.entry.codes.copy()
+        other.controller.open_model(tmp_path / "cells.unet")
+        other.controller.predict()
+        other.run()
+        assert [c.name for c in other.workspace.classes] == ["nerve", "class 1"]
+        assert (other.entry.codes == before).all()
+        assert set(np.unique(other.entry.segmentation(0))) <= {1, 3}
+    finally:
+        other.controller.close()
+        other.workspace.close()
