@@ -22,11 +22,7 @@ from napari_unetseg.errors import UserError
 PROGRAM = "napari-unetseg"
 
 #: In the order of ``--help``.
-VERBS = tuple(
-    verb
-    for verb in ("demo", "doctor", "info", "baseline", "train", "predict", "evaluate")
-    if Path(__file__).with_name(f"{verb}.py").is_file()
-)
+VERBS = ("demo", "doctor", "info", "baseline", "train", "predict", "evaluate")
 
 #: What typer raises at a wrong option or argument; its home has moved between versions.
 _CommandLineError: Any = (typer.BadParameter.__mro__[2], typer.Abort)
@@ -53,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         if not arguments or _is_path(arguments[0]):
-            return _open_window([Path(argument) for argument in arguments])
+            open_window([Path(argument) for argument in arguments])
+            return 0
         return _run(arguments)
     except UserError as error:
         return _fail(str(error))
@@ -78,7 +75,8 @@ def _run(arguments: list[str]) -> int:
             raise KeyboardInterrupt from error
         verb = f" {arguments[0]}" if arguments[0] in VERBS else ""
         message: str = error.format_message().rstrip(".")
-        return _fail(f"{message}; see {PROGRAM}{verb} --help.")
+        pause = " See" if message.endswith("?") else "; see"
+        return _fail(f"{message}{pause} {PROGRAM}{verb} --help.")
     if result == _STOPPED:  # typer's own answer to Ctrl+C, without a word
         raise KeyboardInterrupt
     return result if isinstance(result, int) else 0
@@ -110,11 +108,25 @@ def _is_path(argument: str) -> bool:
     return bool(looks_like_one) or Path(argument).exists()
 
 
-def _open_window(paths: list[Path]) -> int:
+def open_window(paths: Sequence[Path], *, sample: str | None = None) -> None:
+    """Open napari with the plugin docked, and return when it is closed.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Images to open.
+    sample : str, optional
+        Key of a sample of this plugin to open.
+
+    Raises
+    ------
+    UserError
+        If a path, the display or Qt is missing.
+    """
     for path in paths:
         if not path.exists():
             raise UserError(f"There is no file or folder {path}; check the path.")
-    if not _has_display():
+    if not has_display():
         raise UserError(
             "There is no display to open a window on; connect with one, or use a command instead "
             f"({PROGRAM} --help lists them)."
@@ -124,13 +136,13 @@ def _open_window(paths: list[Path]) -> int:
             "There is no Qt to open a window with; install it with pip install "
             '"napari-unetseg[all]".'
         )
-    from napari_unetseg.widgets.app import open_window
+    from napari_unetseg.widgets import app as window
 
-    open_window(paths)
-    return 0
+    window.open_window(paths, sample=sample)
 
 
-def _has_display() -> bool:
+def has_display() -> bool:
+    """Return whether there is anything to open a window on."""
     if sys.platform in ("win32", "darwin"):
         return True
     # Qt draws off screen where it is told to: in tests, or on a VNC server of its own.

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from napari_unetseg import __version__
+from napari_unetseg import __version__, widgets
 from napari_unetseg.cli import app, main
 from napari_unetseg.errors import UserError
 
@@ -24,8 +24,9 @@ def window(monkeypatch):
     """Replace the window; return the list of paths it was opened with."""
     opened = []
     module = type(sys)("napari_unetseg.widgets.app")
-    module.open_window = opened.append
+    module.open_window = lambda paths, sample=None: opened.append(list(paths))
     monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(widgets, "app", module, raising=False)
     monkeypatch.setattr(app, "_QT_BINDINGS", ("sys",))
     monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
     return opened
@@ -68,6 +69,7 @@ def test_the_version_is_told(capsys):
         (["info", "a.tif", "--nope"], "No such option"),
         (["--nope"], "No such option"),
         (["segmentate"], "No such command"),
+        (["predicd"], "No such command"),
     ],
 )
 def test_wrong_usage_is_one_sentence_and_status_2(arguments, said, capsys):
