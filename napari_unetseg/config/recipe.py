@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from napari_unetseg.errors import UserError
 
@@ -59,6 +59,12 @@ class TrainingConfig(Config):
     dice_weight: float = Field(1.0, ge=0, description="of the Dice loss beside cross entropy")
     seed: int = Field(0, ge=0)
     augmentation: AugmentationConfig = AugmentationConfig()
+
+    @model_validator(mode="after")
+    def _ends(self) -> Self:
+        if self.steps is None and self.max_time_s is None:
+            raise ValueError("training needs an end: give steps, max_time_s or both")
+        return self
 
 
 class Recipe(Config):

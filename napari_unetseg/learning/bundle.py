@@ -18,6 +18,8 @@ from napari_unetseg.errors import UserError
 from napari_unetseg.images import atomic_folder, check_output
 from napari_unetseg.networks import Network, build_network
 
+from .placement import AT_REST, seeded
+
 WEIGHTS, HISTORY, PREVIEW = "weights.safetensors", "history.csv", "preview.png"
 
 #: Columns of ``history.csv``.
@@ -107,7 +109,8 @@ def load_model(path: str | Path) -> Model:
     info = read_model_info(folder)
     if not (folder / WEIGHTS).is_file():
         raise UserError(f"{folder} has no {WEIGHTS}; copy the whole model folder again.")
-    network = build_network(info.recipe.network, len(info.channels), len(info.classes) + 1)
+    with seeded(AT_REST, 0):
+        network = build_network(info.recipe.network, len(info.channels), len(info.classes) + 1)
     try:
         network.load_state_dict(load_file(folder / WEIGHTS))
     except (SafetensorError, RuntimeError, OSError) as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
 import torch
@@ -14,7 +15,15 @@ from .device import Device, choose_device
 
 N = TypeVar("N", bound=Network)
 
-__all__ = ["AT_REST", "Device", "autocast", "choose_device", "place_image", "place_network"]
+__all__ = [
+    "AT_REST",
+    "Device",
+    "autocast",
+    "choose_device",
+    "place_image",
+    "place_network",
+    "seeded",
+]
 
 #: Where the network of a `Model` is kept.
 AT_REST = Device("cpu", "float32", channels_last=False, reason="")
@@ -39,3 +48,15 @@ def autocast(device: Device) -> AbstractContextManager[Any]:
     """Compute in the device's precision within this context."""
     dtype = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(device.precision)
     return torch.autocast(device.kind, dtype or torch.bfloat16, enabled=dtype is not None)
+
+
+@contextmanager
+def seeded(device: Device, seed: int) -> Iterator[None]:
+    """Draw torch's global random numbers from `seed` within this context, and not from after it.
+
+    Dropout and the layers' own initialisation know no other source.
+    """
+    cards = [torch.device(device.name)] if device.kind == "cuda" else []
+    with torch.random.fork_rng(devices=cards):
+        torch.manual_seed(seed)
+        yield

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from napari_unetseg.images import Stack, check_channels, fit_normalisation
+from napari_unetseg.images import Normalisation, Stack, check_channels, fit_normalisation
 from napari_unetseg.networks import Network
 from napari_unetseg.networks.padding import mirrored
 
@@ -38,6 +38,8 @@ class Predictor:
         Scale slices to the model's pixel size before, and the answer back after.
     tile_px : int
         Side of the kept part of a tile; only memory and speed depend on it.
+    normalisation : Normalisation, optional
+        Of this stack, from an earlier predictor: fitting it reads up to 16 slices.
     """
 
     def __init__(
@@ -48,12 +50,15 @@ class Predictor:
         device: str | Device = "auto",
         resample: bool = False,
         tile_px: int = TILE_PX,
+        normalisation: Normalisation | None = None,
     ) -> None:
         check_channels(model.info, stack)
         self._device = choose_device(device) if isinstance(device, str) else device
         self._network = place_network(copy.deepcopy(model.network), self._device).eval()
         self._stack = stack
-        self._normalisation = fit_normalisation(stack, model.info.recipe.normalisation)
+        if normalisation is None:
+            normalisation = fit_normalisation(stack, model.info.recipe.normalisation)
+        self.normalisation = normalisation
         self._scale = _scale(model, stack) if resample else None
         self._tile_px = tile_px
 
@@ -65,7 +70,7 @@ class Predictor:
         ndarray, shape (K, Y, X), float32
             Probabilities by class, background first; they sum to 1.
         """
-        pixels = self._normalisation.apply(self._stack.plane(index))
+        pixels = self.normalisation.apply(self._stack.plane(index))
         image = torch.from_numpy(np.ascontiguousarray(pixels, np.float32))[None]
         if self._scale is not None:
             image = F.interpolate(image, scale_factor=self._scale, mode="bilinear", antialias=True)

@@ -9,6 +9,9 @@ import numpy.typing as npt
 
 from napari_unetseg.config import LabelClass
 
+#: Longest side of the part of a slice that is shown.
+PREVIEW_PX = 384
+
 #: Share of a class's colour in its pixels.
 OPACITY = 0.45
 

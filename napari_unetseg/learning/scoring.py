@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from napari_unetseg.annotations import BLOCK_PX
+from napari_unetseg.measure import ConfusionMatrix, scores
 from napari_unetseg.networks import Network
 from napari_unetseg.networks.padding import mirrored
 
@@ -65,8 +66,7 @@ class HeldOutScorer:
         most_blocks : int, optional
             Look at no more than this many, evenly spread; always the same ones.
         """
-        k = len(self._names)
-        counts = np.zeros((k, k), np.int64)
+        matrix = ConfusionMatrix(len(self._names))
         blocks = self._blocks
         if most_blocks is not None and len(blocks) > most_blocks:
             chosen = np.linspace(0, len(blocks) - 1, most_blocks).round().astype(int)
@@ -77,10 +77,8 @@ class HeldOutScorer:
                 logits = network(place_image(pixels, self._device))
             inner = slice(CONTEXT_PX, CONTEXT_PX + BLOCK_PX)
             predicted = logits[..., inner, inner].argmax(dim=1).cpu()
-            labelled = truth > 0
-            pairs = (truth[labelled].long() - 1) * k + predicted[labelled]
-            counts += torch.bincount(pairs, minlength=k * k).reshape(k, k).numpy()
-        return iou_by_class(counts, self._names)
+            matrix.add(truth.numpy(), predicted.numpy() + 1)
+        return scores(matrix, self._names).iou
 
     def _read(self, blocks: Sequence[tuple[int, int, int]]) -> tuple[Tensor, Tensor]:
         pixels, truth = [], []
@@ -100,15 +98,3 @@ class HeldOutScorer:
             cut[: inside.shape[0], : inside.shape[1]] = inside
             truth.append(cut)
         return torch.stack(pixels).float(), torch.stack(truth)
-
-
-def iou_by_class(counts: np.ndarray, names: Sequence[str]) -> dict[str, float]:
-    """Return intersection over union of each class with pixels in truth or prediction.
-
-    Parameters
-    ----------
-    counts : ndarray, shape (K, K)
-        Pixels by true class and predicted class.
-    """
-    union = counts.sum(axis=0) + counts.sum(axis=1) - counts.diagonal()
-    return {name: float(counts[k, k] / union[k]) for k, name in enumerate(names) if union[k] > 0}

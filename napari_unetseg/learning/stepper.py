@@ -14,7 +14,7 @@ from napari_unetseg.networks import Network
 
 from .averaging import WeightAverage
 from .losses import segmentation_loss
-from .placement import Device, autocast
+from .placement import Device, autocast, seeded
 
 #: Longer gradients are shortened to this.
 MAX_GRADIENT_NORM = 10.0
@@ -63,7 +63,7 @@ class Stepper:
         """
         for group in self._optimiser.param_groups:
             group["lr"] = rate * 0.5**self.failures
-        with autocast(self._device):
+        with autocast(self._device), seeded(self._device, self._config.seed + self._steps):
             logits = self.network(pixels)
         loss = segmentation_loss(logits, codes, self._config.dice_weight)
         value = float(loss.detach())

@@ -1,0 +1,247 @@
+"""What lives from the first step of a training run to the last."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from napari_unetseg.config import ModelInfo
+from napari_unetseg.errors import UserError
+from napari_unetseg.events import Event, HeldOutScored, TrainingStep, Warned
+from napari_unetseg.networks import Network
+
+from .augmentation import augment, crop_px
+from .averaging import measure_batch_statistics
+from .bundle import Model
+from .data import LabelledPlane, PatchSampler
+from .placement import AT_REST, Device, autocast, place_image, place_network
+from .predictor import codes_from_probabilities, tiled_probabilities
+from .preview import PREVIEW_PX, draw_preview
+from .schedule import Budget, learning_rate
+from .scoring import HeldOutScorer
+from .stepper import Stepper
+
+#: Seconds between reported steps.
+REPORT_EVERY_S = 0.25
+
+#: A live score looks at no more held-out blocks than this; it is taken no more often than this,
+#: and so rarely that it costs a twentieth of the time.
+LIVE_BLOCKS = 16
+LIVE_EVERY_S = 3.0
+LIVE_EVERY_FRACTION = 0.05
+LIVE_COST = 0.05
+
+#: The network of an earlier score is kept if the last one is worse by more than this.
+TOLERATED_DECLINE = 0.01
+
+#: Failed steps after which training gives up.
+MAX_FAILURES = 8
+
+#: Batches from which the statistics of the averaged network are measured.
+STATISTICS_BATCHES = 4
+
+#: Seconds kept for writing the model.
+SAVING_S = 0.5
+
+#: Share of a patch that the labelled pixel it was drawn for may lie from the middle.
+JITTER = 0.35
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A network that could be kept.
+
+    Attributes
+    ----------
+    mean_iou : float
+        On the blocks of the live score.
+    weights : dict of str to Tensor
+    """
+
+    mean_iou: float
+    weights: dict[str, Tensor]
+
+
+class TrainingRun:
+    """Steps, scores and the end of a training run.
+
+    Parameters
+    ----------
+    planes : sequence of LabelledPlane
+    network : Network
+        On the device, with the weights to start from.
+    info : ModelInfo
+        What is known of the model before its first step.
+    budget : Budget
+    device : Device
+    """
+
+    def __init__(
+        self,
+        planes: Sequence[LabelledPlane],
+        network: Network,
+        info: ModelInfo,
+        budget: Budget,
+        device: Device,
+    ) -> None:
+        self._training = info.recipe.training
+        self._planes = planes
+        self._info = info
+        self._budget = budget
+        self._device = device
+        names = ["background", *(c.name for c in info.classes)]
+        self.scorer = HeldOutScorer(planes, names, device)
+        self._stepper = Stepper(network, self._training, device)
+        self._patch = patch_px(self._training.patch_px, planes, network.multiple_px)
+        # Weights have a generator of their own, so that patches do not depend on the network.
+        self._generator = torch.Generator().manual_seed(self._training.seed + 1)
+        self._sampler = PatchSampler(
+            planes,
+            crop_px(self._patch, self._training.augmentation),
+            int(self._patch * JITTER),
+            self._generator,
+        )
+        self._step = 0
+        self._rows: list[dict[str, float]] = []
+        self._scores: dict[str, Any] = {}
+        self._best: Candidate | None = None
+        self._preview: npt.NDArray[np.uint8] | None = None
+        self._reported_at = -math.inf
+        self._scored_at = time.time()
+        self._scored_fraction = 0.0
+        self._score_s = 0.0
+        self._step_s = 0.0
+
+    def over(self) -> bool:
+        """Return whether the budget is used up; one step is always taken."""
+        return self._step > 0 and self._fraction() >= 1.0
+
+    def advance(self) -> Iterator[Event]:
+        """Take one step, and a score when it is time."""
+        began = time.time()
+        rate = learning_rate(self._training, self._step, self._fraction())
+        loss = self._stepper.step(*self._draw(), rate)
+        if not math.isfinite(loss):
+            yield self._failed()
+            return
+        self._step += 1
+        now = time.time()
+        # The first step is slow; slow ones later are forgotten gradually.
+        self._step_s = now - began if self._step <= 2 else max(now - began, 0.9 * self._step_s)
+        if now - self._reported_at >= REPORT_EVERY_S:
+            self._reported_at = now
+            yield self._report(loss, rate, now)
+        if self._score_due(time.time()):
+            yield self._score_live()
+
+    def finish(self) -> Iterator[Event]:
+        """Make the network to keep ready for use, and score it on everything held out."""
+        average = self._stepper.average.network
+        if self._step > 0:
+            batches = [self._draw()[0] for _ in range(STATISTICS_BATCHES)]
+            with autocast(self._device):
+                measure_batch_statistics(average, batches)
+        if self.scorer.n_blocks:
+            if self._best is not None:
+                last = _mean(self.scorer.score(average, LIVE_BLOCKS))
+                if last < self._best.mean_iou - TOLERATED_DECLINE:
+                    average.load_state_dict(self._best.weights)
+            yield self._scored(self.scorer.score(average))
+        self._preview = self._draw_preview()
+
+    def model(self) -> Model:
+        """Return a copy of the averaged network with what is known about it."""
+        network = place_network(copy.deepcopy(self._stepper.average.network), AT_REST)
+        history = {
+            **self._info.history,
+            "steps": self._step,
+            "seconds": round(time.time() - self._budget.began, 2),
+        }
+        info = self._info.replace(history=history, scores=self._scores)
+        return Model(info, network, tuple(self._rows), self._preview)
+
+    def _draw(self) -> tuple[Tensor, Tensor]:
+        pixels, codes = self._sampler.draw(self._training.batch)
+        pixels, codes = augment(
+            pixels.to(self._device.name),
+            codes.to(self._device.name),
+            self._patch,
+            self._training.augmentation,
+            self._generator,
+        )
+        return place_image(pixels, self._device), codes
+
+    def _fraction(self) -> float:
+        return self._budget.fraction(self._step, time.time(), self._finishing_s())
+
+    def _finishing_s(self) -> float:
+        """Estimate what comes after the last step that may begin, that step included."""
+        all_blocks = self._score_s * (1 + self.scorer.n_blocks / LIVE_BLOCKS)
+        return SAVING_S + all_blocks + self._step_s * (1 + STATISTICS_BATCHES / 3)
+
+    def _report(self, loss: float, rate: float, now: float) -> TrainingStep:
+        elapsed = now - self._budget.began
+        self._rows.append(
+            {"step": self._step, "elapsed_s": elapsed, "loss": loss, "learning_rate": rate}
+        )
+        left = self._budget.seconds_left(self._step, now, self._finishing_s())
+        return TrainingStep(self._step, loss, rate, elapsed, self._fraction(), left)
+
+    def _score_due(self, now: float) -> bool:
+        if not self.scorer.n_blocks:
+            return False
+        if self._budget.deadline is None:
+            # By steps, so that a run by steps does the same every time.
+            return self._fraction() - self._scored_fraction >= LIVE_EVERY_FRACTION
+        return now - self._scored_at >= max(LIVE_EVERY_S, self._score_s / LIVE_COST)
+
+    def _score_live(self) -> HeldOutScored:
+        began = time.time()
+        average = self._stepper.average.network
+        iou = self.scorer.score(average, LIVE_BLOCKS)
+        self._scored_at, self._scored_fraction = time.time(), self._fraction()
+        self._score_s = self._scored_at - began
+        if self._best is None or _mean(iou) > self._best.mean_iou:
+            self._best = Candidate(_mean(iou), copy.deepcopy(average.state_dict()))
+        return self._scored(iou)
+
+    def _scored(self, iou: dict[str, float]) -> HeldOutScored:
+        mean, elapsed = _mean(iou), time.time() - self._budget.began
+        self._rows.append({"step": self._step, "elapsed_s": elapsed, "held_out_mean_iou": mean})
+        self._scores = {"mean_iou": mean, "iou": iou, "n_px": self.scorer.n_px}
+        return HeldOutScored(self._step, elapsed, mean, iou, self.scorer.n_px)
+
+    def _failed(self) -> Warned:
+        if self._stepper.failures >= MAX_FAILURES:
+            raise UserError(
+                f"Training failed {MAX_FAILURES} times with numbers that are not finite; check "
+                "the image for extreme values, or lower learning_rate in the config."
+            )
+        return Warned("A training step failed, so it was undone and the learning rate halved.")
+
+    def _draw_preview(self) -> npt.NDArray[np.uint8]:
+        pixels = self._planes[0].pixels[:, :PREVIEW_PX, :PREVIEW_PX].float()
+        network = self._stepper.average.network
+        probabilities = tiled_probabilities(network, pixels[None], self._device)
+        codes = codes_from_probabilities(probabilities.numpy())
+        return draw_preview(pixels.numpy(), codes, self._info.classes)
+
+
+def patch_px(wanted: int, planes: Sequence[LabelledPlane], multiple: int) -> int:
+    """Return the side of a patch: no larger than the largest slice, even at every pooling."""
+    largest = max(max(plane.targets.shape) for plane in planes)
+    side = min(wanted, max(largest, 2 * multiple))
+    return -(-side // multiple) * multiple
+
+
+def _mean(iou: dict[str, float]) -> float:
+    return sum(iou.values()) / len(iou)
