@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
@@ -199,19 +198,3 @@ def event_from_fields(fields: dict[str, Any]) -> Event:
     if kind == "Finished":
         rest["reason"] = FinishReason(rest["reason"])
     return _KINDS[kind](**rest)
-
-
-def event_to_json(event: Event) -> str:
-    """Write an event as one line of JSON, without the newline."""
-    return json.dumps(event_to_fields(event))
-
-
-def event_from_json(line: str) -> Event:
-    """Read an event back from its line.
-
-    Raises
-    ------
-    KeyError, TypeError, ValueError
-        If the line is not an event.
-    """
-    return event_from_fields(json.loads(line))

@@ -104,7 +104,7 @@ def open_array(path: str | Path, mode: Literal["r", "r+"] = "r") -> npt.NDArray[
     """
     try:
         opened: npt.NDArray[Any] = np.load(path, mmap_mode=mode, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise UserError(f"{path} cannot be read as .npy ({error}).") from error
     return opened
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Event, Finished, FinishReason
-from napari_unetseg.jobs.commands import BaselineCommand, PredictCommand, PredictFilesCommand
+from napari_unetseg.jobs.commands import BaselineCommand
 from napari_unetseg.jobs.wire import write_event
 
+from .cores import CoreShare
 from .failures import describe_failure
 from .inbox import Inbox
 from .job import Cancelled, Job
 from .library import NetworkLibrary
 from .surroundings import settle_down, take_over_pipes
+
+if TYPE_CHECKING:
+    from .network import NetworkJobs
 
 
 class Child:
@@ -30,7 +34,8 @@ class Child:
     def __init__(self, commands: IO[bytes], events: IO[bytes]) -> None:
         self._events = events
         self._lock = threading.Lock()
-        self._models: object = None
+        self._network_jobs: NetworkJobs | None = None
+        self._cores = CoreShare()
         self._inbox = Inbox(commands, self._report_malformed)
         self._library = NetworkLibrary()
 
@@ -52,25 +57,23 @@ class Child:
         def emit(event: Event) -> None:
             self._send(job.number, event)
 
-        command = job.command
         self._library.settle(job, emit)
-        if isinstance(command, BaselineCommand):
+        if isinstance(job.command, BaselineCommand):
             from .baseline import run_baseline
 
-            return run_baseline(command, job, emit)
+            return run_baseline(job.command, job, emit)
         self._library.require()
-        from .prediction import LastModel, run_predict, run_predict_files
-        from .training import run_training
+        from .network import NetworkJobs
 
-        if not isinstance(self._models, LastModel):
-            self._models = LastModel()
-        match command:
-            case PredictCommand():
-                return run_predict(command, job, emit, self._models)
-            case PredictFilesCommand():
-                return run_predict_files(command, job, emit, self._models)
-            case _:
-                return run_training(command, job, emit, self._models)
+        if self._network_jobs is None:
+            self._network_jobs = NetworkJobs()
+        self._cores.adapt()
+
+        def emit_and_adapt(event: Event) -> None:
+            self._send(job.number, event)
+            self._cores.adapt()
+
+        return self._network_jobs.run(job.command, job, emit_and_adapt)
 
     def _report_malformed(self, number: int, error: UserError) -> None:
         self._send(number, Finished(FinishReason.FAILED, str(error)))

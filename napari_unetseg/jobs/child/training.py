@@ -17,7 +17,7 @@ from napari_unetseg.events import (
     Preparing,
     TrainingStep,
 )
-from napari_unetseg.images import Stack
+from napari_unetseg.images import Normalisation, Stack
 from napari_unetseg.jobs.commands import LookAt, TrainCommand
 from napari_unetseg.jobs.pixels import Codes, open_array, open_codes, open_image
 from napari_unetseg.learning import (
@@ -138,6 +138,7 @@ class View:
         self._targets = {image: (stack, codes) for image, stack, codes in targets}
         self._device = device
         self._emit = emit
+        self._normalisations: dict[str, Normalisation] = {}
         self._shown: LookAt | None = None
         self._shown_at = 0.0
         self._took_s = 0.0
@@ -150,7 +151,13 @@ class View:
         if not 0 <= looked_at.plane < stack.n_planes or not self._is_time(looked_at):
             return
         began = time.monotonic()
-        predictor = Predictor(self._trainer.current_model(), stack, device=self._device)
+        predictor = Predictor(
+            self._trainer.current_model(),
+            stack,
+            device=self._device,
+            normalisation=self._normalisations.get(looked_at.image),
+        )
+        self._normalisations[looked_at.image] = predictor.normalisation
         codes[looked_at.plane] = codes_from_probabilities(predictor.plane(looked_at.plane))
         self._emit(PlanePredicted(looked_at.image, looked_at.plane, step))
         self._shown, self._shown_at = looked_at, time.monotonic()
