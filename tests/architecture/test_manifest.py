@@ -24,7 +24,9 @@ def test_the_manifest_is_valid_and_is_the_package_s_own(manifest):
 def test_every_command_points_at_a_leaf_module(manifest):
     for command in manifest.contributions.commands or ():
         module, _, _ = str(command.python_name).partition(":")
-        assert importlib.util.find_spec(module).submodule_search_locations is None
+        spec = importlib.util.find_spec(module)
+        assert spec is not None, f"{command.id} points at {module}, which is not there"
+        assert spec.submodule_search_locations is None
 
 
 @pytest.mark.window
