@@ -1,0 +1,276 @@
+"""Export: masks, annotations, the model, and a paragraph for a paper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import napari
+import numpy as np
+from napari.layers import Labels
+from qtpy.QtWidgets import (
+    QApplication,
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QSizePolicy,
+)
+
+from napari_unetseg.workspace import ImageEntry
+from napari_unetseg.workspace.export import (
+    Export,
+    ExportKind,
+    copy_model,
+    is_segmented,
+    names_in_folder,
+    with_suffix,
+    write_exports,
+)
+from napari_unetseg.workspace.methods import method_facts, methods_paragraph
+
+from .context import Context
+from .dialogs import ask_paths
+from .newest import NewestWins
+from .step import StepPanel
+
+_TIFF = "OME-TIFF (*.ome.tif *.ome.tiff *.tif *.tiff)"
+_NO_IMAGE = "Choose an image in the Data step first."
+_ALL = "all"
+
+
+class ExportStep(StepPanel):
+    """Write files, off the window's thread, and say where they are."""
+
+    TITLE: ClassVar[str] = "Export"
+    HINT: ClassVar[str] = (
+        "Save masks and the model; opened again they have their names, colours and pixel size."
+    )
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._writer = NewestWins()
+        self._describer = NewestWins()
+        self._build()
+        self._connect()
+        self._update()
+
+    # ---------------------------------------------------------------- layout
+
+    def _build(self) -> None:
+        self.image = QComboBox()
+        self.image.setToolTip("The image to save; all images go into a folder, a file each.")
+        self.what = QComboBox()
+        self.what.setToolTip("Network and corrections, or the result of a baseline.")
+        form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("Image", self.image)
+        form.addRow("Segmentation", self.what)
+        self.column.addLayout(form)
+        self.save_segmentation = self.primary(
+            "Save segmentation…",
+            "Write masks as OME-TIFF: 0 background, 1, 2, … classes, with pixel size and names.",
+            self._on_save_segmentation,
+        )
+        self.save_annotations = self.button(
+            "Save annotations…",
+            "Write what is painted as OME-TIFF: 0 unlabelled, 1 background, 2, … classes.",
+            lambda: self._save("annotations"),
+        )
+        self.save_model = self.button(
+            "Save model…",
+            "Copy the model to a folder NAME.unet, to apply or to train further elsewhere.",
+            self._on_save_model,
+        )
+        row = QHBoxLayout()
+        row.addWidget(self.save_annotations)
+        row.addWidget(self.save_model)
+        self.column.addLayout(row)
+        self.methods = QPlainTextEdit()
+        self.methods.setReadOnly(True)
+        self.methods.setToolTip("What was done, in words to paste into a paper.")
+        self.methods.setPlaceholderText("What was annotated and trained will be described here.")
+        self.methods.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.copy = self.button("Copy", "Copy the paragraph to the clipboard.", self._on_copy)
+        head = QHBoxLayout()
+        head.addWidget(QLabel("For the methods section"), 1)
+        head.addWidget(self.copy)
+        self.column.addSpacing(8)
+        self.column.addLayout(head)
+        self.column.addWidget(self.methods, 1)
+
+    def _connect(self) -> None:
+        context = self.context
+        context.workspace.images_changed.connect(self._update)
+        context.controller.model_changed.connect(self._update)
+        context.controller.finished.connect(self._on_job_finished)
+        context.viewer.layers.events.inserted.connect(self._list_results)
+        context.viewer.layers.events.removed.connect(self._list_results)
+        self.image.currentIndexChanged.connect(self._list_results)
+        self.what.activated.connect(self._update_buttons)
+        self._writer.answered.connect(self._on_written)
+        self._writer.failed.connect(self._on_written)
+        self._describer.answered.connect(self._on_described)
+
+    # ----------------------------------------------------------------- state
+
+    def entered(self) -> None:
+        """Bring choices and paragraph up to date."""
+        self._update()
+        self._describe()
+
+    def _on_job_finished(self, _: object) -> None:
+        if self.isVisible():
+            self.entered()
+
+    def _update(self) -> None:
+        self._list_images()
+        self._list_results()
+
+    def _list_images(self) -> None:
+        images = self.context.workspace.images
+        before = self.image.currentData()
+        current = self.context.layers.current_image()
+        self.image.blockSignals(True)
+        self.image.clear()
+        if len(images) > 1:
+            self.image.addItem(f"all {len(images)} images", _ALL)
+        for image_id, entry in images.items():
+            self.image.addItem(entry.stack.name, image_id)
+        wanted = before if before in (*images, _ALL) else current.id if current else None
+        self.image.setCurrentIndex(max(0, self.image.findData(wanted)))
+        self.image.blockSignals(False)
+
+    def _list_results(self, *_: object) -> None:
+        """List what can be saved as a segmentation of the image chosen."""
+        before = self.what.currentData()
+        image_id = self.image.currentData()
+        self.what.clear()
+        self.what.addItem("Network and corrections", None)
+        if image_id in self.context.workspace.images:
+            for layer in self.context.layers.result_layers(image_id):
+                self.what.addItem(layer.name, layer)
+        index = next((i for i in range(self.what.count()) if self.what.itemData(i) is before), 0)
+        self.what.setCurrentIndex(index)
+        self._update_buttons()
+
+    def _update_buttons(self, *_: object) -> None:
+        entries = self._entries()
+        busy = "Wait until what is being saved is written." if self._writer.busy else None
+        no_image = None if entries else _NO_IMAGE
+        result = self.what.currentData() is not None
+        segmented = result or any(is_segmented(entry) for entry in entries)
+        painted = any(entry.annotated_planes() for entry in entries)
+        self.enable(
+            self.save_segmentation,
+            busy or no_image or (None if segmented else "Nothing is segmented or painted yet."),
+        )
+        self.enable(
+            self.save_annotations, busy or no_image or (None if painted else "Nothing is painted.")
+        )
+        no_model = None if self.context.controller.model else "Train a model or open one first."
+        self.enable(self.save_model, busy or no_model)
+        self.enable(self.copy, None if self.methods.toPlainText() else "There is nothing to copy.")
+
+    def _entries(self) -> list[ImageEntry]:
+        """Return the images to save."""
+        images = self.context.workspace.images
+        chosen = self.image.currentData()
+        if chosen == _ALL:
+            return list(images.values())
+        return [images[chosen]] if chosen in images else []
+
+    # ---------------------------------------------------------------- saving
+
+    def _on_save_segmentation(self) -> None:
+        self._save("masks", self.what.currentData())
+
+    def _save(self, kind: ExportKind, result: Labels | None = None) -> None:
+        has_content = is_segmented if kind == "masks" else ImageEntry.annotated_planes
+        entries = [entry for entry in self._entries() if result is not None or has_content(entry)]
+        ending = "annotations" if kind == "annotations" else "masks"
+        exports = (
+            self._ask_folder(entries, kind, ending)
+            if len(entries) > 1
+            else self._ask_file(entries[0], kind, ending, result)
+        )
+        if exports:
+            classes = self.context.workspace.classes
+            self._write(lambda: write_exports(exports, classes))
+
+    def _ask_file(
+        self, entry: ImageEntry, kind: ExportKind, ending: str, result: Labels | None
+    ) -> list[Export]:
+        start = names_in_folder(_folder_of(entry), [entry], ending)[entry.id]
+        chosen = ask_paths(
+            self, "new", f"Save the {ending} of {entry.stack.name}", _TIFF, str(start)
+        )
+        if not chosen:
+            return []
+        path, completed = with_suffix(chosen[0])
+        codes = None if result is None else np.asarray(result.data).reshape(entry.shape)
+        # The dialog has asked before it gave a name that exists, but not for a completed one.
+        return [Export(entry, kind, path, codes, overwrite=not completed)]
+
+    def _ask_folder(self, entries: list[ImageEntry], kind: ExportKind, ending: str) -> list[Export]:
+        title = f"Folder for the {ending} of {len(entries)} images"
+        chosen = ask_paths(self, "folder", title, start=str(_folder_of(entries[0])))
+        if not chosen:
+            return []
+        paths = names_in_folder(chosen[0], entries, ending)
+        return [Export(entry, kind, paths[entry.id]) for entry in entries]
+
+    def _on_save_model(self) -> None:
+        model = self.context.controller.model
+        if model is None:
+            return
+        entries = list(self.context.workspace.images.values())
+        folder = _folder_of(entries[0]) if entries else Path.home()
+        start = folder / model.path.name
+        chosen = ask_paths(self, "new", "Save the model", "Model (*.unet)", str(start))
+        if not chosen:
+            return
+        target = chosen[0]
+        if target.suffix != ".unet":
+            target = target.with_name(f"{target.name}.unet")
+        source = model.path
+
+        def copy() -> str:
+            copy_model(source, target)
+            return f"Saved the model as {target}."
+
+        self._write(copy)
+
+    def _write(self, question: Callable[[], str]) -> None:
+        self.context.say("Saving …")
+        self._writer.ask(question)
+        self._update_buttons()
+
+    def _on_written(self, sentence: str) -> None:
+        self._update_buttons()
+        self.context.say(sentence)
+
+    # --------------------------------------------------------------- methods
+
+    def _describe(self) -> None:
+        facts = method_facts(
+            self.context.workspace, self.context.controller, {"napari": napari.__version__}
+        )
+        self._describer.ask(lambda: methods_paragraph(facts))
+
+    def _on_described(self, paragraph: Any) -> None:
+        if paragraph != self.methods.toPlainText():
+            self.methods.setPlainText(paragraph)
+        self._update_buttons()
+
+    def _on_copy(self) -> None:
+        QApplication.clipboard().setText(self.methods.toPlainText())
+        self.context.say("Copied the paragraph to the clipboard.")
+
+
+def _folder_of(entry: ImageEntry) -> Path:
+    """Return where a person would look for what belongs to an image: beside it."""
+    path = entry.stack.path
+    return path.parent if path is not None and path.parent.is_dir() else Path.home()

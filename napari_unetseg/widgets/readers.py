@@ -1,0 +1,126 @@
+"""Opening files through napari with what they say of themselves: sizes, channels, classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from napari_unetseg.config import BACKGROUND_COLOR, LabelClass
+from napari_unetseg.images import (
+    SUFFIXES,
+    Stack,
+    open_stack,
+    read_labels,
+    saved_kind,
+    suffix_of,
+)
+
+from .stack_from_layers import METADATA
+
+#: Pixels, arguments of the layer, type of the layer.
+LayerData: TypeAlias = tuple[Any, dict[str, Any], str]
+Reader: TypeAlias = Callable[[str | Sequence[str]], list[LayerData]]
+
+_RGB = ("red", "green", "blue")
+
+#: Colours of channels that lie over each other.
+_CHANNEL_COLORS = ("green", "magenta", "cyan", "yellow", "red", "blue")
+
+
+def get_reader(path: str | Sequence[str]) -> Reader | None:
+    """Return the reader of a file or folder; None where it is left to others.
+
+    napari calls this before it reads. Several files that are to be opened as one stack are left
+    to others, as are addresses, and folders that are models.
+    """
+    if not isinstance(path, str | Path):
+        return None
+    found = Path(path)
+    if found.is_dir():
+        return None if (found / "model.json").is_file() else read_layers
+    return read_layers if found.is_file() and suffix_of(found) in SUFFIXES else None
+
+
+def read_layers(path: str | Sequence[str]) -> list[LayerData]:
+    """Read a file or folder as layers.
+
+    Labels that this package wrote become a labels layer of codes, with names and colours; an
+    image becomes one layer, or one for each of its channels.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read; napari shows the sentence.
+    """
+    found = Path(str(path))
+    stack = open_stack(found)
+    kind = saved_kind(stack)
+    if kind in ("annotations", "masks"):
+        return [_codes_layer(stack, found)]
+    if kind == "objects":
+        return [_objects_layer(stack)]
+    if stack.channels == _RGB:
+        return [_rgb_layer(stack)]
+    if "C" in stack.axes:
+        return _channel_layers(stack)
+    return [(stack.data, _arguments(stack, stack.axes) | {"colormap": "gray"}, "image")]
+
+
+def _arguments(stack: Stack, axes: str) -> dict[str, Any]:
+    """Return name, place and metadata of a layer with these axes."""
+    return {
+        "name": stack.name,
+        "scale": tuple(stack.pixel_size_um.get(axis, 1.0) for axis in axes),
+        "units": tuple("micrometer" if axis in stack.pixel_size_um else "pixel" for axis in axes),
+        "axis_labels": tuple(axes.lower()),
+        "metadata": {
+            METADATA: {"axes": axes, "name": stack.name, "path": str(stack.path or "")},
+        },
+    }
+
+
+def _channel_layers(stack: Stack) -> list[LayerData]:
+    at = stack.axes.index("C")
+    axes = stack.axes.replace("C", "")
+    layers: list[LayerData] = []
+    for i, name in enumerate(stack.channels):
+        arguments = _arguments(stack, axes)
+        arguments["name"] = f"{stack.name} · {name}" if name else f"{stack.name} · {i + 1}"
+        arguments["metadata"][METADATA] |= {"group": str(stack.path or stack.name), "channel": i}
+        arguments["colormap"] = _CHANNEL_COLORS[i % len(_CHANNEL_COLORS)]
+        arguments["blending"] = "additive"
+        where = (slice(None),) * at + (i,)
+        layers.append((stack.data[where], arguments, "image"))
+    return layers
+
+
+def _rgb_layer(stack: Stack) -> LayerData:
+    pixels = np.moveaxis(np.asarray(stack.data), stack.axes.index("C"), -1)
+    return pixels, _arguments(stack, stack.axes.replace("C", "")) | {"rgb": True}, "image"
+
+
+def _codes_layer(stack: Stack, path: Path) -> LayerData:
+    kind = saved_kind(stack) or "masks"
+    labels = read_labels(path, kind)
+    arguments = _arguments(stack, stack.axes)
+    arguments["metadata"][METADATA] |= {
+        "values": "codes",
+        "classes": [c.model_dump() for c in labels.classes],
+    }
+    arguments["colormap"] = _colors(labels.classes)
+    names = ["unlabelled", "background", *(c.name for c in labels.classes)]
+    arguments["features"] = {"index": list(range(len(names))), "class": names}
+    return labels.codes.reshape(stack.labels_shape), arguments, "labels"
+
+
+def _objects_layer(stack: Stack) -> LayerData:
+    return np.asarray(stack.data), _arguments(stack, stack.axes), "labels"
+
+
+def _colors(classes: Sequence[LabelClass]) -> dict[int | None, str]:
+    """Return the colours of codes, as a labels layer takes them."""
+    colors: dict[int | None, str] = {None: "transparent", 0: "transparent", 1: BACKGROUND_COLOR}
+    return colors | {k + 1: c.color for k, c in enumerate(classes, 1)}

@@ -1,0 +1,159 @@
+"""Writing what was painted and segmented, with calibration, class names and colours."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from napari_unetseg.config import MODEL_JSON, LabelClass
+from napari_unetseg.errors import UserError
+from napari_unetseg.images import atomic_folder, suffix_of, write_labels
+
+from .image_entry import Codes, ImageEntry
+
+#: What is written: every pixel labelled (background where nothing was decided), or codes.
+ExportKind: TypeAlias = Literal["masks", "annotations"]
+
+SUFFIX = ".ome.tif"
+
+_WRITABLE = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".zarr", ".ome.zarr")
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """One file to write.
+
+    Attributes
+    ----------
+    entry : ImageEntry
+    codes : ndarray, shape (planes, Y, X), uint8, or None
+        Labels to write; the segmentation or the annotations of the image where there are none.
+    """
+
+    entry: ImageEntry
+    kind: ExportKind
+    path: Path
+    codes: Codes | None = None
+    overwrite: bool = False
+
+
+def segmentation_codes(entry: ImageEntry) -> Codes:
+    """Return what is shown as the segmentation of an image: annotations over the prediction.
+
+    Returns
+    -------
+    ndarray, shape (planes, Y, X), uint8
+        Codes, 0 where nothing has been decided.
+    """
+    return np.stack([entry.segmentation(plane) for plane in range(entry.shape[0])])
+
+
+def is_segmented(entry: ImageEntry) -> bool:
+    """Tell whether there is anything to write as a segmentation."""
+    return bool(entry.annotated_planes()) or any(plane.any() for plane in entry.prediction)
+
+
+def with_suffix(path: Path) -> tuple[Path, bool]:
+    """Complete the name of a file that a person typed.
+
+    Returns
+    -------
+    path : Path
+        Ending in a suffix that can be written.
+    completed : bool
+        Whether a suffix was added, so that nobody was asked about a file of that name.
+
+    Examples
+    --------
+    >>> with_suffix(Path("cells"))[0].name, with_suffix(Path("cells.TIF"))[0].name
+    ('cells.ome.tif', 'cells.TIF')
+    """
+    if suffix_of(path) in _WRITABLE:
+        return path, False
+    return path.with_name(path.name + SUFFIX), True
+
+
+def names_in_folder(folder: Path, entries: Sequence[ImageEntry], ending: str) -> dict[str, Path]:
+    """Name a file in a folder for each of several images.
+
+    Returns
+    -------
+    dict of str to Path
+        By image id. Images of the same name are told apart by a number.
+    """
+    paths: dict[str, Path] = {}
+    for entry in entries:
+        stem = "".join(c if c not in '/\\:*?"<>|' else "_" for c in entry.stack.name)
+        wanted = [stem, *(f"{stem}-{i}" for i in range(2, len(entries) + 2))]
+        taken = set(paths.values())
+        candidates = (folder / f"{name}_{ending}{SUFFIX}" for name in wanted)
+        paths[entry.id] = next(path for path in candidates if path not in taken)
+    return paths
+
+
+def write_exports(exports: Sequence[Export], classes: Sequence[LabelClass]) -> str:
+    """Write files, each complete or not at all; nothing is written where one of them exists.
+
+    Returns
+    -------
+    str
+        The sentence that says what was written.
+
+    Raises
+    ------
+    UserError
+        If a file exists that nobody agreed to replace, or a place cannot be written.
+    """
+    for export in exports:
+        check_free(export.path, overwrite=export.overwrite)
+    for export in exports:
+        codes = export.codes
+        if codes is None:
+            is_masks = export.kind == "masks"
+            codes = segmentation_codes(export.entry) if is_masks else export.entry.codes
+        write_labels(
+            export.path,
+            codes,
+            like=export.entry.stack,
+            kind=export.kind,
+            classes=classes,
+            overwrite=export.overwrite,
+        )
+    what = "segmentation" if exports[0].kind == "masks" else "annotations"
+    if len(exports) > 1:
+        return f"Saved the {what} of {len(exports)} images in {exports[0].path.parent}."
+    return f"Saved the {what} of {exports[0].entry.stack.name} as {exports[0].path}."
+
+
+def check_free(path: Path, *, overwrite: bool) -> None:
+    """Raise UserError where something exists that nobody agreed to replace."""
+    if not overwrite and path.exists():
+        raise UserError(f"{path} exists already; choose another name or another folder.")
+
+
+def copy_model(source: Path, target: Path) -> None:
+    """Copy a model folder to a place where nothing is yet: complete or not at all.
+
+    Raises
+    ------
+    UserError
+        If something is there already, or the place cannot be written.
+    """
+    check_free(target, overwrite=False)
+    with atomic_folder(target, marker=MODEL_JSON) as folder:
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+
+
+def count_pixels(entries: Mapping[str, ImageEntry]) -> list[int]:
+    """Count annotated pixels by code over several images; 256 numbers, the first of them 0."""
+    counts = np.zeros(256, np.int64)
+    for entry in entries.values():
+        for plane in entry.annotated_planes():
+            counts += np.bincount(entry.codes[plane].ravel(), minlength=256)
+    counts[0] = 0
+    return [int(n) for n in counts]

@@ -1,0 +1,236 @@
+"""A paragraph for a paper: what was annotated, what was trained, and how well it did."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from napari_unetseg import __version__
+from napari_unetseg.annotations import BLOCK_PX
+from napari_unetseg.config import LabelClass, ModelInfo, Recipe
+from napari_unetseg.images import Stack, format_length
+
+from .controller import JobController, OpenModel, Round
+from .export import count_pixels
+from .image_entry import ImageEntry
+from .workspace import Workspace
+
+_NETWORKS = {"unet": "2D U-Net"}
+_DEVICES = {"cpu": "a CPU", "cuda": "an NVIDIA GPU", "mps": "an Apple GPU"}
+
+#: Parts of an augmentation config, as a paper names them; each is left out where it is off.
+_AUGMENTATIONS = {
+    "flip": "flips",
+    "rotation_deg": "rotations",
+    "scale": "scaling",
+    "elastic_px": "elastic deformations",
+    "brightness": "changes of brightness",
+    "contrast": "changes of contrast",
+    "gamma": "changes of gamma",
+    "noise": "noise",
+    "blur_px": "blurring",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MethodFacts:
+    """What the paragraph is made of, taken at one moment in the window's thread.
+
+    Attributes
+    ----------
+    round : Round or None
+        The training that made the model; None where the model comes from elsewhere.
+    versions : mapping of str to str
+        Of programs that only the window knows, by name.
+    """
+
+    entries: Mapping[str, ImageEntry]
+    classes: tuple[LabelClass, ...]
+    info: ModelInfo | None
+    round: Round | None
+    versions: Mapping[str, str]
+
+
+def method_facts(
+    workspace: Workspace, controller: JobController, versions: Mapping[str, str]
+) -> MethodFacts:
+    """Collect what there is to say now; cheap."""
+    model = controller.model
+    return MethodFacts(
+        dict(workspace.images),
+        workspace.classes,
+        None if model is None else model.info,
+        None if model is None else _round_of(model, controller.rounds, workspace),
+        dict(versions),
+    )
+
+
+def methods_paragraph(facts: MethodFacts) -> str:
+    """Write the paragraph; reads all annotations, so it is called on a thread."""
+    if not facts.entries:
+        return ""
+    sentences = [_images(facts), _annotations(facts)]
+    if facts.info is not None:
+        sentences += [_network(facts.info), _training(facts.info), _sampling(facts.info.recipe)]
+        sentences += [_held_out(facts.info, facts.round), _applied(facts)]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _images(facts: MethodFacts) -> str:
+    stacks = [entry.stack for entry in facts.entries.values()]
+    one = len(stacks) == 1
+    what = f"The image “{stacks[0].name}”" if one else _number(len(stacks), "image")
+    verb = "was" if one else "were"
+    versions = dict(facts.versions) | {"Python": platform.python_version()}
+    if facts.info is not None and "torch" in facts.info.versions:
+        versions |= {"PyTorch": facts.info.versions["torch"]}
+    programs = _list([f"{name} {version}" for name, version in versions.items()])
+    return (
+        f"{what} ({_extent(stacks)}) {verb} segmented with napari-unetseg {__version__} "
+        f"({programs})."
+    )
+
+
+def _extent(stacks: Sequence[Stack]) -> str:
+    sizes = {stack.plane_shape for stack in stacks}
+    n_slices = sum(stack.n_planes for stack in stacks)
+    parts = [_number(n_slices, "slice")]
+    if len(sizes) == 1:
+        height, width = sizes.pop()
+        parts[0] += f" of {height} × {width} px"
+    pixels = {tuple(sorted(stack.pixel_size_um.items())) for stack in stacks}
+    size = stacks[0].pixel_size_um
+    if len(pixels) == 1 and "X" in size:
+        across = {format_length(size[axis]) for axis in "YX" if axis in size}
+        parts.append(f"pixel size {' × '.join(sorted(across))}")
+        if "Z" in size and any("Z" in stack.axes for stack in stacks):
+            parts.append(f"slice spacing {format_length(size['Z'])}")
+    return ", ".join(parts)
+
+
+def _annotations(facts: MethodFacts) -> str:
+    counts = count_pixels(facts.entries)
+    names = ("background", *(c.name for c in facts.classes))
+    painted = [f"{name} ({n:,} px)" for name, n in zip(names, counts[1:], strict=False) if n]
+    if not painted:
+        return "Nothing was annotated."
+    n_annotated = sum(len(entry.annotated_planes()) for entry in facts.entries.values())
+    n_all = sum(entry.shape[0] for entry in facts.entries.values())
+    where = "the slice" if n_all == 1 else f"{n_annotated} of {n_all} slices"
+    what = "pixel was" if sum(counts) == 1 else "pixels were"
+    return f"On {where}, {sum(counts):,} {what} annotated as {_list(painted)}."
+
+
+def _network(info: ModelInfo) -> str:
+    network = info.recipe.network
+    kind = _NETWORKS.get(network.kind, network.kind)
+    base = info.history.get("base")
+    trained = f"starting from the model “{base}”" if base else "from scratch"
+    return (
+        f"A {kind} (depth {network.depth}, {_number(network.filters, 'filter')} at the top level, "
+        f"{network.norm} normalisation) with {_number(len(info.channels), 'input channel')} was "
+        f"trained {trained}."
+    )
+
+
+def _training(info: ModelInfo) -> str:
+    history = info.history
+    if "steps" not in history:
+        return ""
+    device = str(history.get("device", ""))
+    where = next((name for key, name in _DEVICES.items() if device.startswith(key)), device)
+    precision = history.get("precision")
+    on = f" on {where}" + (f" in {precision}" if precision else "") if where else ""
+    return (
+        f"Training took {_number(int(history['steps']), 'optimiser step')} in "
+        f"{_duration(float(history.get('seconds', 0)))}{on}."
+    )
+
+
+def _sampling(recipe: Recipe) -> str:
+    training = recipe.training
+    changes = training.augmentation.model_dump()
+    used = [name for key, name in _AUGMENTATIONS.items() if changes.get(key)]
+    augmented = f", augmented by random {_list(used)}" if used else ""
+    loss = "cross entropy and Dice loss" if training.dice_weight else "cross entropy"
+    side = training.patch_px
+    return (
+        f"Each step minimised {loss} over the annotated pixels of "
+        f"{_number(training.batch, 'patch', 'patches')} of {side} × {side} px{augmented}, with a "
+        f"learning rate of up to {training.learning_rate:g}."
+    )
+
+
+def _held_out(info: ModelInfo, made_by: Round | None) -> str:
+    score = info.scores.get("mean_iou")
+    n_held = made_by.n_held_out_px if made_by else int(info.scores.get("n_px", 0))
+    n_all = info.history.get("n_labelled_px")
+    if made_by is not None:
+        n_all = made_by.n_labelled_px + n_held
+    if score is None or not n_held:
+        return "No annotations were held out, so the model was not scored."
+    share = f" ({n_held / n_all:.0%} of those annotated then)" if n_all else ""
+    before = ""
+    if made_by is not None and made_by.before is not None:
+        before = f", and {made_by.before:.3f} before this training"
+    verb = "pixel was" if n_held == 1 else "pixels were"
+    return (
+        f"In square blocks of {BLOCK_PX} × {BLOCK_PX} px, {n_held:,} annotated {verb} held out "
+        f"from training{share}; on them the mean intersection over union was "
+        f"{score:.3f}{before}{_per_class(info.scores.get('iou', {}))}."
+    )
+
+
+def _per_class(iou: Mapping[str, float]) -> str:
+    scores = _list([f"{name} {value:.3f}" for name, value in iou.items()])
+    return f" ({scores})" if len(iou) > 1 else ""
+
+
+def _applied(facts: MethodFacts) -> str:
+    n_segmented = sum(
+        int(plane.any()) for entry in facts.entries.values() for plane in entry.prediction
+    )
+    if not n_segmented:
+        return ""
+    n_all = sum(entry.shape[0] for entry in facts.entries.values())
+    return (
+        f"The network was applied to {n_segmented} of {_number(n_all, 'slice')}; annotated pixels "
+        "were kept as annotated."
+    )
+
+
+def _round_of(model: OpenModel, rounds: Sequence[Round], workspace: Workspace) -> Round | None:
+    """Find the training that made a model; None where it is none of this window's."""
+    if not model.path.is_relative_to(workspace.session.folder):
+        return None
+    score = model.info.scores.get("mean_iou")
+    return next((r for r in reversed(rounds) if r.after == score), None)
+
+
+def _number(n: int, noun: str, plural: str = "") -> str:
+    """Write a number with its noun.
+
+    >>> _number(1, "slice"), _number(1200, "slice"), _number(2, "patch", "patches")
+    ('1 slice', '1,200 slices', '2 patches')
+    """
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def _list(parts: Sequence[str]) -> str:
+    """Join words as a sentence does.
+
+    >>> _list(["a"]), _list(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    """Write a duration.
+
+    >>> _duration(59.6), _duration(200)
+    ('60 s', '3 min 20 s')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{round(seconds)} s" if seconds < 120 else f"{minutes} min {rest} s"
