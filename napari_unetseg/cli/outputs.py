@@ -57,8 +57,11 @@ def plan_outputs(
     Raises
     ------
     UserError
-        If several images are to go into one file, or two would get the same name.
+        If several images are to go into one file, two would get the same name, or an image
+        would be replaced by its own result.
     """
+    if output.resolve() in {image.resolve() for image in images}:
+        raise UserError(f"{output} is the image itself; choose another name for the result.")
     aside = output.with_name(f"{output.stem}_probabilities{output.suffix}")
     record = output.with_suffix(".json")
     if output.suffix.lower() in FILE_SUFFIXES:

@@ -272,6 +272,13 @@ def test_an_output_that_exists(verb, folder, model, tiny_config, refused):
     assert "--overwrite" in line
 
 
+@pytest.mark.parametrize("verb", ["predict", "baseline"])
+def test_an_output_that_would_replace_its_own_image(verb, folder, model, tiny_config, refused):
+    arguments = every_verb_that_reads(folder, "cells.tif", model, tiny_config)[verb]
+    arguments[arguments.index("-o") + 1] = str(folder / "cells.tif")
+    assert "is the image itself" in refused([*arguments, "--overwrite"])
+
+
 def test_a_slice_that_is_not_there(folder, model, tiny_config, refused):
     assert "no slice 9" in refused(train_arguments(folder, tiny_config, slices="0,9"))
     assert "no slice 9" in refused(
