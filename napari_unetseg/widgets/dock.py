@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import weakref
 
-from napari.viewer import Viewer
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from napari import Viewer
+from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtWidgets import (
     QButtonGroup,
     QHBoxLayout,
+    QPushButton,
     QSizePolicy,
     QStackedWidget,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -39,14 +39,15 @@ class SegmentationDock(QWidget):
 
     Parameters
     ----------
-    viewer : napari.Viewer
+    napari_viewer : napari.Viewer
         Given by napari. Closing the dock keeps everything; closing the viewer ends the job and
         writes the session out.
     """
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
-        self.context = _context_of(viewer)
+        # napari hands plugins a proxy, whose layers are proxies too and equal to nothing.
+        self.context = _context_of(getattr(napari_viewer, "__wrapped__", napari_viewer))
         self.setMaximumWidth(_WIDTH_PX)
         self.panels: list[StepPanel] = [
             step(self.context)
@@ -75,12 +76,10 @@ class SegmentationDock(QWidget):
         row.setSpacing(2)
         for index, panel in enumerate(self.panels):
             self._stack.addWidget(panel)
-            button = QToolButton()
-            button.setText(panel.TITLE)
+            button = QPushButton(panel.TITLE)
             button.setToolTip(panel.HINT)
             button.setCheckable(True)
             button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
             self._buttons.addButton(button, index)
             row.addWidget(button)
         self._buttons.idClicked.connect(self.show_step)
