@@ -152,7 +152,7 @@ class Canny(_EdgeDetector[CannyParams]):
     def grid(self, planes: Sequence[Plane]) -> Iterator[CannyParams]:
         """Try smoothings, steepnesses, lines of several widths and areas of both polarities."""
         for sigma in SIGMAS_PX:
-            for low, high in ((50, 70), (50, 90), (70, 80), (70, 90), (80, 95), (90, 97)):
+            for low, high in ((20, 40), (40, 60), (50, 80), (70, 80), (70, 90), (85, 95)):
                 base = CannyParams(sigma_px=sigma, low_percent=low, high_percent=high)
                 yield from _outputs(base)
 
@@ -181,7 +181,7 @@ class Sobel(_EdgeDetector[SobelParams]):
     def grid(self, planes: Sequence[Plane]) -> Iterator[SobelParams]:
         """Try smoothings, steepnesses, lines of several widths and areas of both polarities."""
         for sigma in SIGMAS_PX:
-            for percent in (50, 60, 70, 75, 80, 85, 90, 95):
+            for percent in (20, 35, 50, 60, 70, 80, 90, 95):
                 yield from _outputs(SobelParams(sigma_px=sigma, percent=percent))
 
 

@@ -28,7 +28,7 @@ _WINDOW_PX = 320
 _SEARCH_PLANES = 4
 
 #: Candidates that are then compared on whole planes.
-_FINALISTS = 5
+_FINALISTS = 12
 
 
 @dataclass(frozen=True, slots=True)
