@@ -51,7 +51,6 @@ def predict(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")] = False,
 ) -> None:
     """Segment images with a model."""
-    from napari_unetseg.images import parse_slices
     from napari_unetseg.learning import choose_device, iter_predict, load_model, open_inputs
 
     from .outputs import check_outputs, plan_outputs, write_record
@@ -62,22 +61,21 @@ def predict(
     check_outputs(plan, overwrite=overwrite)
     loaded = load_model(model)
     chosen = choose_device(device)
-    opened = _open(paths, loaded, resample=resample)
-    wanted = [parse_slices(slices, image.n_planes) for image in opened]
+    opened = _open(paths, loaded, slices, resample=resample)
     answers = []
     with bar() as progress:
-        task = progress.add_task("Segmenting", total=sum(map(len, wanted)))
-        for image, files, chosen_slices in zip(opened, plan.files, wanted, strict=True):
+        task = progress.add_task("Segmenting", total=sum(len(planes) for _, planes in opened))
+        for (image, planes), files in zip(opened, plan.files, strict=True):
             progress.update(task, description=f"Segmenting {image.name}")
             answer = _segment(
-                iter_predict(loaded, image, chosen_slices, device=chosen, resample=resample),
+                iter_predict(loaded, image, planes, device=chosen, resample=resample),
                 image,
                 keep_probabilities=files.probabilities,
                 n_classes=len(loaded.class_names),
                 advance=lambda: progress.advance(task),
             )
             _write(answer, files, image, loaded, objects=objects, overwrite=overwrite)
-            answers.append({"image": _facts(image), "slices": chosen_slices})
+            answers.append({**_facts(image), "output": str(files.labels), "slices": planes})
     record = {
         "command": sys.argv[1:],
         "model": {"path": str(model), "name": loaded.info.name, "created": loaded.info.created},
@@ -90,19 +88,28 @@ def predict(
     print(f"Segmentation: {output}")
 
 
-def _open(paths: list[Path], model: Model, *, resample: bool) -> list[Stack]:
+def _open(
+    paths: list[Path], model: Model, slices: str | None, *, resample: bool
+) -> list[tuple[Stack, list[int]]]:
     """Open every image and check it before the first is segmented."""
-    from napari_unetseg.images import check_channels, check_pixels, open_stack, pixel_size_note
+    from napari_unetseg.images import (
+        check_channels,
+        check_pixels,
+        open_stack,
+        parse_slices,
+        pixel_size_note,
+    )
 
     opened = []
     for path in paths:
         stack = open_stack(path)
         check_channels(model.info, stack)
-        check_pixels(stack)
+        planes = parse_slices(slices, stack.n_planes)
+        check_pixels(stack, planes)
         note = pixel_size_note(model.info, stack)
         if note and not resample:
             typer.echo(f"{note} (--resample)", err=True)
-        opened.append(stack)
+        opened.append((stack, planes))
     return opened
 
 
@@ -157,7 +164,7 @@ def _facts(image: Stack) -> dict[str, Any]:
     from napari_unetseg.images import fingerprint
 
     return {
-        "path": str(image.path),
+        "image": str(image.path),
         "axes": image.axes,
         "shape": list(image.shape),
         "pixel_size_um": image.pixel_size_um,

@@ -1,0 +1,193 @@
+"""`train` and `predict` as scripts call them."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_unetseg import load_model, open_stack
+from napari_unetseg.cli import main
+from napari_unetseg.cli.train import parse_duration
+from napari_unetseg.config import LabelClass
+from napari_unetseg.images import Stack, read_labels, write_image, write_labels
+
+CLASSES = (LabelClass(name="axon", color="#123456"), LabelClass(name="soma", color="#654321"))
+CONFIG = {
+    "network": {"depth": 2, "filters": 8},
+    "training": {"patch_px": 32, "batch": 2, "max_time_s": 30},
+}
+
+
+def picture(seed: int, n_planes: int = 3) -> tuple[Stack, np.ndarray]:
+    """Return bands of three grey values with noise, and their codes."""
+    rng = np.random.default_rng(seed)
+    codes = np.repeat(np.uint8([1, 2, 3]), 20)[None, :, None].repeat(n_planes, 0).repeat(64, 2)
+    pixels = (codes * 60 + rng.normal(0, 5, codes.shape)).clip(0, 255).astype(np.uint8)
+    return Stack(pixels, "ZYX", {"Z": 0.05, "Y": 0.004, "X": 0.004}), codes
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with an image, its labels of two kinds, a config and a model."""
+    folder = tmp_path_factory.mktemp("bands")
+    stack, codes = picture(0)
+    write_image(folder / "raw.ome.tif", stack)
+    write_labels(folder / "masks.tif", codes, like=stack, kind="masks", classes=CLASSES)
+    strokes = np.zeros_like(codes)
+    strokes[0, :, 10:20] = codes[0, :, 10:20]
+    write_labels(folder / "strokes.tif", strokes, like=stack, kind="annotations", classes=CLASSES)
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    assert train(folder, folder / "bands.unet", "masks.tif", "--labels-kind", "masks") == 0
+    return folder
+
+
+def train(folder: Path, output: Path, labels: str, *options: str) -> int:
+    budget = () if "--max-time" in options else ("--steps", "60")
+    return main(
+        [
+            "train",
+            str(folder / "raw.ome.tif"),
+            "-l",
+            str(folder / labels),
+            "-o",
+            str(output),
+            "--config",
+            str(folder / "config.json"),
+            *budget,
+            *options,
+        ]
+    )
+
+
+def test_the_model_has_the_names_and_scale_of_the_labels(folder: Path) -> None:
+    info = load_model(folder / "bands.unet").info
+    assert info.name == "bands"
+    assert info.classes == CLASSES
+    assert info.pixel_size_um == pytest.approx({"Y": 0.004, "X": 0.004})
+    assert info.history["steps"] == 60
+    assert info.recipe.training.max_time_s is None
+
+
+def test_a_prediction_keeps_axes_scale_and_classes_and_says_how_it_was_made(
+    folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "found.tif"
+    assert main(predict_arguments(folder, out, "--probabilities")) == 0
+    found = open_stack(out)
+    assert found.axes == "ZYX"
+    assert found.pixel_size_um == pytest.approx({"Z": 0.05, "Y": 0.004, "X": 0.004})
+    labels = read_labels(out, "masks")
+    assert labels.classes == CLASSES
+    assert (labels.codes == picture(0)[1]).mean() > 0.8
+    made = json.loads((tmp_path / "found.json").read_text())
+    assert made["model"]["name"] == "bands"
+    assert made["images"][0]["slices"] == [0, 1, 2]
+    probabilities = open_stack(tmp_path / "found_probabilities.tif")
+    assert probabilities.channels == ("background", "axon", "soma")
+    assert np.allclose(
+        np.asarray(probabilities.data).sum(axis=probabilities.axes.index("C")), 1, atol=1e-4
+    )
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "found.json",
+        "found.tif",
+        "found_probabilities.tif",
+    ]
+
+
+def predict_arguments(folder: Path, out: Path, *options: str) -> list[str]:
+    image, model = folder / "raw.ome.tif", folder / "bands.unet"
+    return ["predict", str(image), "-m", str(model), "-o", str(out), *options]
+
+
+def test_a_folder_of_images_becomes_a_folder_of_the_same_stems(
+    folder: Path, tmp_path: Path
+) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    for name in ("b2", "b10"):
+        tifffile.imwrite(images / f"{name}.tif", picture(1)[0].data[0])
+    out = tmp_path / "out"
+    arguments = ["predict", str(images), "-m", str(folder / "bands.unet"), "-o", str(out)]
+    assert main(arguments) == 0
+    assert sorted(p.name for p in out.iterdir()) == ["b10.tif", "b2.tif"]
+    assert json.loads((tmp_path / "out.json").read_text())["images"][1]["shape"] == [60, 64]
+    assert main(arguments) == 2
+    assert main([*arguments, "--overwrite"]) == 0
+
+
+def test_a_folder_read_as_one_stack_becomes_one_file(folder: Path, tmp_path: Path) -> None:
+    images = tmp_path / "slices"
+    images.mkdir()
+    for index, plane in enumerate(picture(1)[0].data):
+        tifffile.imwrite(images / f"s{index}.tif", plane)
+    out = tmp_path / "out.tif"
+    arguments = ["predict", str(images), "-m", str(folder / "bands.unet"), "-o", str(out)]
+    assert main(arguments) == 2
+    assert main([*arguments, "--stack"]) == 0
+    assert open_stack(out).shape == (3, 60, 64)
+
+
+def test_objects_are_ids_in_as_many_slices_as_the_image_has(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "objects.tif"
+    assert main(predict_arguments(folder, out, "--objects", "--slices", "1")) == 0
+    ids = np.asarray(open_stack(out).data)
+    assert ids.dtype == np.uint32
+    assert ids.shape == (3, 60, 64)
+    assert ids[1].max() >= 2
+    assert not ids[[0, 2]].any()
+
+
+def test_strokes_and_a_base_train_and_a_zarr_is_written(folder: Path, tmp_path: Path) -> None:
+    tuned = tmp_path / "tuned.unet"
+    base = ("--base", str(folder / "bands.unet"), "--seed", "4")
+    assert train(folder, tuned, "strokes.tif", *base) == 0
+    info = load_model(tuned).info
+    assert info.history["base"] == "bands"
+    assert info.recipe.training.seed == 4
+    image, out = str(folder / "raw.ome.tif"), str(tmp_path / "out.zarr")
+    assert main(["predict", image, "-m", str(tuned), "-o", out]) == 0
+    assert open_stack(out).shape == (3, 60, 64)
+
+
+def test_a_time_budget_holds_from_the_start_of_the_program(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_unetseg.cli.progress.process_started_at", lambda: began)
+    began = time.time() - 3
+    assert (
+        train(
+            folder, tmp_path / "m.unet", "masks.tif", "--labels-kind", "masks", "--max-time", "6s"
+        )
+        == 0
+    )
+    assert 4.5 < time.time() - began < 6.5
+    assert load_model(tmp_path / "m.unet").info.recipe.training.steps is None
+
+
+def test_bad_input_is_told_before_any_work(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kind = ("--labels-kind", "masks")
+    taken = folder / "bands.unet"
+    for output, options, sentence in (
+        (taken, kind, "exists"),
+        (tmp_path / "m", (*kind, "--slices", "7"), "There is no slice 7"),
+        (tmp_path / "m", (*kind, "--max-time", "soon"), "no length of time"),
+        (tmp_path / "m", (*kind, "--base", str(tmp_path)), "no model"),
+        (tmp_path / "m", (*kind, "--device", "tpu"), "tpu"),
+    ):
+        assert train(folder, output, "masks.tif", *options) == 2
+        assert sentence in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("60", 60), ("60s", 60), ("2m", 120), ("1.5h", 5400), ("90 S", 90)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
