@@ -158,14 +158,15 @@ def test_a_time_budget_holds_from_the_start_of_the_program(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("napari_unetseg.cli.progress.process_started_at", lambda: began)
-    began = time.time() - 3
+    began = time.time() - 5
     assert (
         train(
-            folder, tmp_path / "m.unet", "masks.tif", "--labels-kind", "masks", "--max-time", "6s"
+            folder, tmp_path / "m.unet", "masks.tif", "--labels-kind", "masks", "--max-time", "8s"
         )
         == 0
     )
-    assert 4.5 < time.time() - began < 6.5
+    # On a busy machine the last step may overrun; counted from here it would take 8 s more.
+    assert 6 < time.time() - began < 12.5
     assert load_model(tmp_path / "m.unet").info.recipe.training.steps is None
 
 
