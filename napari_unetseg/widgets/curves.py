@@ -75,41 +75,56 @@ class Curves(QWidget):
 
 
 class _Plot:
-    """Two curves that share seconds and have an axis each, in pyqtgraph."""
+    """Two curves that share seconds and have an axis each, in pyqtgraph.
+
+    Put together from axes and view boxes: a `PlotItem` brings menus that nobody parents, and they
+    outlive the window.
+    """
 
     def __init__(self) -> None:
         # Imported when the first plot is made: it takes a third of a second.
-        import pyqtgraph as pg
+        import pyqtgraph as pg  # noqa: PLC0415
 
         self._pg = pg
-        self.widget = pg.PlotWidget()
-        self.widget.setMenuEnabled(False)
-        self.widget.setMouseEnabled(x=False, y=False)
-        self.widget.hideButtons()
+        self.widget = pg.GraphicsLayoutWidget()
         self.widget.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self._item = self.widget.getPlotItem()
-        self._item.setLabel("bottom", "time (s)")
-        self._item.setLabel("left", "loss")
-        self._item.setLabel("right", "mean IoU")
-        self._loss = self._item.plot()
-        self._right = pg.ViewBox(enableMenu=False)
-        self._right.setMouseEnabled(x=False, y=False)
-        self._item.scene().addItem(self._right)
-        self._item.getAxis("right").linkToView(self._right)
-        self._right.setXLink(self._item)
+        layout = self.widget.ci.layout
+        layout.setContentsMargins(0, 4, 0, 0)
+        layout.setSpacing(0)
+        self._left, self._right = self._view(), self._view()
+        self._axes = {}
+        for side, view, text, place in (
+            ("left", self._left, "loss", (0, 0)),
+            ("right", self._right, "mean IoU", (0, 2)),
+            ("bottom", self._left, "time (s)", (1, 1)),
+        ):
+            axis = self._axes[side] = pg.AxisItem(side)
+            axis.setLabel(text)
+            axis.linkToView(view)
+            self.widget.addItem(axis, *place)
+        self.widget.addItem(self._left, 0, 1)
+        self.widget.scene().addItem(self._right)
+        self._right.setXLink(self._left)
         self._right.setYRange(0, 1, padding=0.08)
+        self._left.sigResized.connect(self._on_resized)
+        self._loss = pg.PlotDataItem()
         self._score = pg.PlotDataItem(symbolSize=5)
+        self._left.addItem(self._loss)
         self._right.addItem(self._score)
-        self._item.vb.sigResized.connect(self._on_resized)
         self.draw([], [])
+
+    def _view(self) -> Any:
+        view = self._pg.ViewBox(enableMenu=False, enableMouse=False)
+        view.disableAutoRange()
+        return view
 
     def draw(self, losses: list[tuple[float, float]], scores: list[tuple[float, float]]) -> None:
         """Show points (seconds, value)."""
         self._loss.setData(*_columns(losses))
         self._score.setData(*_columns(scores))
         until = max([10.0, *(x for x, _ in losses[-1:]), *(x for x, _ in scores[-1:])])
-        self._item.setXRange(0, until, padding=0)
-        self._item.setYRange(0, max([1.0, *(y for _, y in losses)]), padding=0.08)
+        self._left.setXRange(0, until, padding=0)
+        self._left.setYRange(0, max([1.0, *(y for _, y in losses)]), padding=0.08)
 
     def paint_in(self, theme: Any) -> None:
         """Take the colours of napari's theme."""
@@ -120,13 +135,13 @@ class _Plot:
         self._score.setSymbol("o")
         self._score.setSymbolBrush(accent)
         self._score.setSymbolPen(accent)
-        for name, color in (("left", text), ("bottom", text), ("right", accent)):
-            axis = self._item.getAxis(name)
+        for side, axis in self._axes.items():
+            color = accent if side == "right" else text
             axis.setPen(color)
             axis.setTextPen(color)
 
     def _on_resized(self) -> None:
-        self._right.setGeometry(QRectF(self._item.vb.sceneBoundingRect()))
+        self._right.setGeometry(QRectF(self._left.sceneBoundingRect()))
 
 
 def _columns(points: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
