@@ -55,6 +55,11 @@ SAVING_S = 0.5
 #: Share of a patch that the labelled pixel it was drawn for may lie from the middle.
 JITTER = 0.35
 
+_NO_BETTER = (
+    "Training did not help: mean IoU on held-out annotations fell from {before:.3f} to "
+    "{after:.3f}, so the model from before stays."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -62,11 +67,14 @@ class Candidate:
 
     Attributes
     ----------
+    step : int
+        After which it was taken; 0 is the network that training started from.
     mean_iou : float
         On the blocks of the live score.
     weights : dict of str to Tensor
     """
 
+    step: int
     mean_iou: float
     weights: dict[str, Tensor]
 
@@ -125,6 +133,13 @@ class TrainingRun:
         """Return whether the budget is used up; one step is always taken."""
         return self._step > 0 and self._fraction() >= 1.0
 
+    def score_start(self) -> Iterator[Event]:
+        """Score the network that training starts from: what comes after is compared with it."""
+        if self.scorer.n_blocks:
+            average = self._stepper.average.network
+            self._score_live()
+            yield self._scored(self.scorer.score(average))
+
     def advance(self) -> Iterator[Event]:
         """Take one step, and a score when it is time."""
         began = time.time()
@@ -155,6 +170,8 @@ class TrainingRun:
                 last = _mean(self.scorer.score(average, LIVE_BLOCKS))
                 if last < self._best.mean_iou - TOLERATED_DECLINE:
                     average.load_state_dict(self._best.weights)
+                    if self._best.step == 0:
+                        yield Warned(_NO_BETTER.format(before=self._best.mean_iou, after=last))
             yield self._scored(self.scorer.score(average))
         self._preview = self._draw_preview()
 
@@ -211,7 +228,7 @@ class TrainingRun:
         self._scored_at, self._scored_fraction = time.time(), self._fraction()
         self._score_s = self._scored_at - began
         if self._best is None or _mean(iou) > self._best.mean_iou:
-            self._best = Candidate(_mean(iou), copy.deepcopy(average.state_dict()))
+            self._best = Candidate(self._step, _mean(iou), copy.deepcopy(average.state_dict()))
         return self._scored(iou)
 
     def _scored(self, iou: dict[str, float]) -> HeldOutScored:

@@ -112,8 +112,9 @@ class Trainer:
         ------
         Event
             `Preparing`, then `TrainingStarted`, then `TrainingStep` and `HeldOutScored` as they
-            come, the last score after the last step; `Warned` where something went wrong and was
-            put right. Closing the generator cancels.
+            come; the last score comes after the last step, and with a base model the first before
+            the first step. `Warned` where something went wrong and was put right. Closing the
+            generator cancels.
 
         Raises
         ------
@@ -134,6 +135,8 @@ class Trainer:
             n_labelled_px=sum(int(torch.count_nonzero(p.targets)) for p in planes),
             n_held_out_px=run.scorer.n_px,
         )
+        if self._base is not None:
+            yield from run.score_start()
         while not self._stop and not run.over():
             yield from run.advance()
         yield from run.finish()

@@ -10,7 +10,7 @@ import torch
 from tiny_data import CELL, FLOAT32, discs, tiny_recipe
 
 from napari_unetseg import UserError, train
-from napari_unetseg.annotations import assign_blocks, new_blocks
+from napari_unetseg.annotations import assign_blocks, held_out_mask, new_blocks
 from napari_unetseg.config import LabelClass, Recipe, UNetConfig
 from napari_unetseg.events import (
     HeldOutScored,
@@ -249,6 +249,26 @@ def test_a_base_is_where_training_starts() -> None:
     for own, other in zip(tuned.network.parameters(), base.network.parameters(), strict=True):
         assert torch.allclose(own, other, atol=1e-6)
     assert tuned.info.history["base"] == "model"
+
+
+def test_the_model_from_before_is_scored_first_and_stays_when_training_spoils_it() -> None:
+    stack, codes = discs(3)
+    blocks = new_blocks(codes.shape)
+    blocks[...] = 1
+    blocks[0, 0, 0] = 2
+    image = TrainingImage(stack, codes, blocks)
+    base, _ = trained(image, tiny_recipe(40))
+    swapped = np.where(codes > 0, 3 - codes, codes).astype(np.uint8)
+    inside = held_out_mask(blocks, 0, codes.shape[1:])
+    swapped[0][inside] = codes[0][inside]
+    spoiled = TrainingImage(stack, swapped, blocks)
+    model, events = trained(spoiled, tiny_recipe(40), base=base)
+    scores = [event for event in events if isinstance(event, HeldOutScored)]
+    assert scores[0].step == 0
+    assert scores[0].mean_iou > 0.6
+    assert any(isinstance(e, Warned) and "model from before stays" in e.sentence for e in events)
+    for own, other in zip(model.network.parameters(), base.network.parameters(), strict=True):
+        assert torch.equal(own, other)
 
 
 def test_a_base_gives_its_classes_by_name_to_a_model_with_others() -> None:
