@@ -3,5 +3,14 @@
 from .em import EM_CLASSES, em_stack
 from .nuclei import NUCLEI_CLASSES, nuclei_stack
 from .sample import Sample
+from .strokes import Annotator, Stroke
 
-__all__ = ["EM_CLASSES", "NUCLEI_CLASSES", "Sample", "em_stack", "nuclei_stack"]
+__all__ = [
+    "EM_CLASSES",
+    "NUCLEI_CLASSES",
+    "Annotator",
+    "Sample",
+    "Stroke",
+    "em_stack",
+    "nuclei_stack",
+]

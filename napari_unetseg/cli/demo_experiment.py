@@ -1,0 +1,314 @@
+"""The experiment of ``napari-unetseg demo``: the whole loop, with a simulated annotator."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_unetseg.annotations import assign_blocks, new_blocks
+from napari_unetseg.classical import METHODS, fit_baseline
+from napari_unetseg.config import BACKGROUND, Recipe
+from napari_unetseg.measure import ConfusionMatrix, Scores, scores
+from napari_unetseg.samples import Annotator, Sample, Stroke, em_stack
+
+if TYPE_CHECKING:
+    from napari_unetseg.learning import Model
+
+Codes: TypeAlias = npt.NDArray[np.uint8]
+
+#: Names of the three networks among the methods.
+BEFORE = "U-Net, first strokes"
+CONTROL = "U-Net, the same time again without corrections"
+CORRECTED = "U-Net, after corrections"
+
+_MEMBRANE, _MITOCHONDRION = BACKGROUND + 1, BACKGROUND + 2
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSettings:
+    """What the experiment does.
+
+    Attributes
+    ----------
+    seed : int
+        Of the stack, the annotator and the network.
+    shape : tuple of int
+        Of the stack: sections, height and width in px.
+    annotated : tuple of int
+        The slices that the annotator sees; all others are only scored.
+    strokes : tuple of int
+        The codes painted on each of them, stroke by stroke.
+    stroke_px : float
+        Length of a stroke.
+    n_corrections : int
+        Strokes in the second round.
+    first_s, second_s : float
+        Wall clock of the rounds of training.
+    steps : tuple of int or None
+        Of the rounds, in place of the wall clock.
+    """
+
+    seed: int = 0
+    shape: tuple[int, int, int] = (24, 512, 512)
+    annotated: tuple[int, ...] = (3, 11, 19)
+    strokes: tuple[int, ...] = (
+        _MEMBRANE,
+        BACKGROUND,
+        _MEMBRANE,
+        BACKGROUND,
+        _MITOCHONDRION,
+        _MEMBRANE,
+    )
+    stroke_px: float = 100.0
+    n_corrections: int = 24
+    first_s: float = 65.0
+    second_s: float = 50.0
+    steps: tuple[int, int] | None = None
+
+    @property
+    def held_out(self) -> tuple[int, ...]:
+        """The slices that nobody paints on."""
+        return tuple(i for i in range(self.shape[0]) if i not in self.annotated)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """How far a stage of the experiment is.
+
+    Attributes
+    ----------
+    title : str
+    fraction : float
+        Of this stage, in [0, 1].
+    note : str
+        The latest news of it.
+    """
+
+    title: str
+    fraction: float
+    note: str = ""
+
+
+@dataclass(slots=True)
+class DemoResult:
+    """Everything the experiment found.
+
+    Attributes
+    ----------
+    segmentations : dict of str to dict of int to ndarray
+        By method and slice: codes.
+    scores : dict of str to Scores
+        By method, on the held-out slices.
+    parameters : dict of str to dict
+        Of each baseline, as fitted.
+    annotations, corrected : ndarray, shape (N, Y, X), uint8
+        Before and after the corrections.
+    model : Model
+        After the corrections.
+    seconds : dict of str to float
+        By stage.
+    """
+
+    settings: DemoSettings
+    sample: Sample
+    annotations: Codes
+    corrected: Codes
+    model: Model
+    segmentations: dict[str, dict[int, Codes]] = field(default_factory=dict)
+    scores: dict[str, Scores] = field(default_factory=dict)
+    parameters: dict[str, dict[str, Any]] = field(default_factory=dict)
+    strokes: list[Stroke] = field(default_factory=list)
+    corrections: list[Stroke] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def best_baseline(self) -> str:
+        """The baseline with the highest mean IoU."""
+        return max(self.parameters, key=lambda name: self.scores[name].mean_iou)
+
+    @property
+    def gain_over_baseline(self) -> float:
+        """Mean IoU of the network after corrections above that of the best baseline."""
+        return self.scores[CORRECTED].mean_iou - self.scores[self.best_baseline].mean_iou
+
+    @property
+    def gain_by_correcting(self) -> float:
+        """Mean IoU after corrections above that after the same time without."""
+        return self.scores[CORRECTED].mean_iou - self.scores[CONTROL].mean_iou
+
+
+def run_demo(settings: DemoSettings) -> Generator[Stage, None, DemoResult]:
+    """Annotate a generated stack, fit baselines, train, correct, train again, and score it all.
+
+    Every method gets the same three annotated slices. The baselines are fitted on the complete
+    truth of them, the network sees only strokes.
+
+    Yields
+    ------
+    Stage
+        How far it is.
+
+    Returns
+    -------
+    DemoResult
+    """
+    experiment = _Experiment(settings)
+    yield from experiment.generate()
+    yield from experiment.fit_baselines()
+    yield from experiment.load()
+    before = yield from experiment.train("Training on the strokes", BEFORE)
+    yield from experiment.correct(before)
+    yield from experiment.train("Training on without corrections", CONTROL, base=before)
+    experiment.accept_corrections()
+    after = yield from experiment.train("Training on with corrections", CORRECTED, base=before)
+    return experiment.result(after)
+
+
+class _Experiment:
+    """The state between the stages."""
+
+    def __init__(self, settings: DemoSettings) -> None:
+        self._settings = settings
+        self._segmentations: dict[str, dict[int, Codes]] = {}
+        self._parameters: dict[str, dict[str, Any]] = {}
+        self._seconds: dict[str, float] = {}
+        self._corrections: list[Stroke] = []
+
+    def generate(self) -> Generator[Stage, None, None]:
+        """Make the stack and the first strokes."""
+        settings, title = self._settings, "Generating the stack and painting strokes"
+        start = time.monotonic()
+        yield Stage(title, 0.0)
+        self._sample = em_stack(settings.seed, settings.shape)
+        self._annotator = Annotator(self._sample.codes, settings.seed)
+        self._annotations = np.zeros_like(self._sample.codes)
+        self._strokes = [
+            stroke
+            for plane in settings.annotated
+            for stroke in self._annotator.annotate(
+                self._annotations, plane, settings.strokes, settings.stroke_px
+            )
+        ]
+        self._codes = self._annotations
+        self._blocks = new_blocks(settings.shape)
+        assign_blocks(self._codes, self._blocks)
+        self._seconds["generating"] = time.monotonic() - start
+        painted = np.count_nonzero(self._annotations) / self._annotations.size
+        yield Stage(title, 1.0, f"{len(self._strokes)} strokes, {painted:.2%} of the stack")
+
+    def fit_baselines(self) -> Generator[Stage, None, None]:
+        """Fit every classical method on the annotated slices and apply it to the others."""
+        stack, settings = self._sample.image, self._settings
+        start = time.monotonic()
+        for i, name in enumerate(METHODS):
+            title = METHODS[name].title
+            yield Stage("Fitting baselines", i / len(METHODS), title)
+            fitted = fit_baseline(
+                name,
+                [stack.plane(plane) for plane in settings.annotated],
+                [self._sample.codes[plane] for plane in settings.annotated],
+            )
+            self._parameters[title] = fitted.params.model_dump()
+            self._segmentations[title] = {
+                plane: fitted.apply(stack.plane(plane)) for plane in settings.held_out
+            }
+        self._seconds["baselines"] = time.monotonic() - start
+        yield Stage("Fitting baselines", 1.0, f"{len(METHODS)} methods")
+
+    def load(self) -> Generator[Stage, None, None]:
+        """Import what trains, which takes seconds."""
+        start = time.monotonic()
+        yield Stage("Loading PyTorch", 0.0)
+        import napari_unetseg.learning  # noqa: F401
+
+        self._seconds["loading"] = time.monotonic() - start
+        yield Stage("Loading PyTorch", 1.0)
+
+    def train(
+        self, title: str, method: str, *, base: Model | None = None
+    ) -> Generator[Stage, None, Model]:
+        """Train a network on the annotations as they are, and segment the stack with it."""
+        from napari_unetseg.events import HeldOutScored, TrainingStep
+        from napari_unetseg.learning import Trainer, TrainingImage
+
+        start = time.monotonic()
+        trainer = Trainer(
+            [TrainingImage(self._sample.image, self._codes, self._blocks)],
+            self._recipe(second=base is not None),
+            self._sample.classes,
+            name="demo",
+            base=base,
+        )
+        score = ""
+        yield Stage(title, 0.0)
+        for event in trainer.run():
+            if isinstance(event, HeldOutScored):
+                score = f", IoU {event.mean_iou:.2f} on held-out strokes"
+            elif isinstance(event, TrainingStep):
+                note = f"step {event.step}, loss {event.loss:.2f}{score}"
+                yield Stage(title, 0.97 * event.fraction, note)
+        model = trainer.current_model()
+        self._segmentations[method] = dict(self._segment(model))
+        self._seconds[method] = time.monotonic() - start
+        yield Stage(title, 1.0, f"{model.info.history['steps']} steps{score}")
+        return model
+
+    def correct(self, model: Model) -> Generator[Stage, None, None]:
+        """Paint over the largest mistakes on the annotated slices; no other slice is looked at."""
+        title, settings = "Painting corrections", self._settings
+        yield Stage(title, 0.0)
+        seen = np.zeros_like(self._sample.codes)
+        for plane in settings.annotated:
+            seen[plane] = self._segmentations[BEFORE][plane]
+        self._corrected = self._annotations.copy()
+        self._corrections = self._annotator.correct(
+            self._corrected, seen, settings.annotated, settings.n_corrections, settings.stroke_px
+        )
+        yield Stage(title, 1.0, f"{len(self._corrections)} strokes on the largest mistakes")
+
+    def accept_corrections(self) -> None:
+        """Let the corrections train from here on."""
+        self._codes = self._corrected
+        assign_blocks(self._codes, self._blocks)
+
+    def result(self, model: Model) -> DemoResult:
+        """Return everything, scored."""
+        return DemoResult(
+            settings=self._settings,
+            sample=self._sample,
+            annotations=self._annotations,
+            corrected=self._corrected,
+            model=model,
+            segmentations=self._segmentations,
+            scores={name: self._score(found) for name, found in self._segmentations.items()},
+            parameters=self._parameters,
+            strokes=self._strokes,
+            corrections=self._corrections,
+            seconds=self._seconds,
+        )
+
+    def _recipe(self, *, second: bool) -> Recipe:
+        settings, recipe = self._settings, Recipe()
+        budget: dict[str, Any] = {"max_time_s": settings.second_s if second else settings.first_s}
+        if settings.steps is not None:
+            budget = {"max_time_s": None, "steps": settings.steps[int(second)]}
+        training = recipe.training.replace(seed=settings.seed + int(second), **budget)
+        return recipe.replace(training=training.model_dump())
+
+    def _segment(self, model: Model) -> Iterable[tuple[int, Codes]]:
+        from napari_unetseg.learning import codes_from_probabilities, iter_predict
+
+        for plane, probabilities in iter_predict(model, self._sample.image):
+            yield plane, codes_from_probabilities(probabilities)
+
+    def _score(self, segmentation: dict[int, Codes]) -> Scores:
+        names = ["background", *(c.name for c in self._sample.classes)]
+        matrix = ConfusionMatrix(len(names))
+        for plane in self._settings.held_out:
+            matrix.add(self._sample.codes[plane], segmentation[plane])
+        return scores(matrix, names)
