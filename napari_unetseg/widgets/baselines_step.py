@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from napari.layers import Labels
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QHideEvent
+from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_unetseg.annotations import held_out_mask
@@ -82,6 +82,7 @@ class BaselinesStep(StepPanel):
         self._entered = False
         self._fits: dict[str, _Fit] = {}
         self._tables: dict[str, Codes | None] = {}
+        self._made_way = False
         self.preview = LivePreview(context, self)
         self._fitter = NewestWins()
         self._build()
@@ -166,6 +167,12 @@ class BaselinesStep(StepPanel):
         self._update_buttons()
         self._ask_preview()
 
+    def showEvent(self, event: QShowEvent) -> None:
+        """Wake up when a hidden dock comes back, too."""
+        super().showEvent(event)
+        if not self._entered and not event.spontaneous():
+            self.entered()
+
     def hideEvent(self, event: QHideEvent) -> None:
         """Take the preview away when another step is shown, or the dock is closed."""
         super().hideEvent(event)
@@ -221,6 +228,9 @@ class BaselinesStep(StepPanel):
             widget.setVisible(name == self.method_name)
 
     def _on_params_changed(self) -> None:
+        if self._made_way:
+            self._made_way = False
+            self.show_preview.setChecked(True)
         self._say_summary()
         self._ask_preview()
 
@@ -300,6 +310,8 @@ class BaselinesStep(StepPanel):
                 plane[...] = table[plane]
         name = METHODS[title].title if title in METHODS else title
         self.context.layers.add_result(image_id, name, codes)
+        # The preview makes way for the result until the next move of a slider.
+        self._made_way = self._made_way or self.show_preview.isChecked()
         self.show_preview.setChecked(False)
         self._update_buttons()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtGui import QHideEvent
+from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel
 
 from napari_unetseg.events import Finished, TrainingStarted
@@ -118,6 +118,12 @@ class CorrectStep(StepPanel):
         self._update()
         self._show_rounds()
         self._pause.start()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Wake up when a hidden dock comes back, too."""
+        super().showEvent(event)
+        if not self._entered and not event.spontaneous():
+            self.entered()
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Let buttons and scores rest while another step is shown."""

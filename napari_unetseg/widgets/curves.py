@@ -83,7 +83,7 @@ class _Plot:
 
     def __init__(self) -> None:
         # Imported when the first plot is made: it takes a third of a second.
-        import pyqtgraph as pg  # noqa: PLC0415
+        import pyqtgraph as pg
 
         self._pg = pg
         self.widget = pg.GraphicsLayoutWidget()

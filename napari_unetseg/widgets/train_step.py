@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from qtpy.QtCore import QTimer
-from qtpy.QtGui import QHideEvent
+from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -140,6 +140,12 @@ class TrainStep(StepPanel):
         self._entered = True
         self._list_bases()
         self._update()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Wake up when a hidden dock comes back, too."""
+        super().showEvent(event)
+        if not self._entered and not event.spontaneous():
+            self.entered()
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Let the buttons rest while another step is shown."""
