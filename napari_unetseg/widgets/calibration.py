@@ -11,6 +11,9 @@ from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QHBoxLayout, QLabel, QWidg
 _UM_PER_UNIT = {"nm": 1e-3, "µm": 1.0}
 _UNKNOWN = "unknown"
 
+#: Room for "unknown".
+_BOX_PX = 80
+
 
 class PixelSizeRow(QWidget):
     """The size of a pixel in the slice, and the distance of slices.
@@ -59,7 +62,7 @@ class PixelSizeRow(QWidget):
     def _on_typed(self, axes: str, box: QDoubleSpinBox) -> None:
         size = box.value() * _UM_PER_UNIT[self.unit.currentText()]
         before = self._sizes.get(axes[-1], 0.0)
-        if abs(size - before) <= 1e-4 * max(size, before):
+        if abs(size - before) <= 1e-5 * max(size, before):
             return  # left as it was, to the digits that are shown
         for axis in axes:
             self._sizes.pop(axis, None)
@@ -90,9 +93,19 @@ def calibrate(layers: Iterable[Layer], axes: str, sizes_um: Mapping[str, float])
         layer.scale = scale
 
 
+class _LengthBox(QDoubleSpinBox):
+    """A number without the zeros that say nothing."""
+
+    def textFromValue(self, value: float) -> str:
+        """Write the number."""
+        return f"{value:.6g}"
+
+
 def _box(tooltip: str) -> QDoubleSpinBox:
-    box = QDoubleSpinBox()
-    box.setDecimals(4)
+    box = _LengthBox()
+    box.setDecimals(5)
+    box.setMinimumWidth(_BOX_PX)
+    box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
     box.setRange(0, 1e6)
     box.setSpecialValueText(_UNKNOWN)
     box.setKeyboardTracking(False)

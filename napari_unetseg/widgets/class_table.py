@@ -6,15 +6,16 @@ from collections.abc import Callable
 
 import numpy as np
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QColor
+from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import (
     QColorDialog,
     QHBoxLayout,
     QHeaderView,
     QMenu,
+    QPushButton,
+    QSizePolicy,
     QTableWidget,
     QTableWidgetItem,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -38,6 +39,8 @@ _COLOR, _NAME, _COUNT = range(3)
 
 #: Rows that are in view without scrolling.
 _ROWS = 5
+
+_SWATCH_PX = 14
 
 
 def ask_color(parent: QWidget, color: str, title: str) -> str | None:
@@ -76,6 +79,7 @@ class ClassTable(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
         column.addWidget(self.table)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         column.addLayout(self._button_row())
         self._connect()
         self._show_classes()
@@ -102,6 +106,7 @@ class ClassTable(QWidget):
         header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(_COUNT, QHeaderView.ResizeMode.ResizeToContents)
         header.setHighlightSections(False)
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         self.table.setColumnWidth(_COLOR, 28)
         self.table.verticalHeader().setDefaultSectionSize(self._row_px())
         self.table.setFixedHeight((_ROWS + 1) * self._row_px() + 6)
@@ -112,7 +117,6 @@ class ClassTable(QWidget):
     def _button_row(self) -> QHBoxLayout:
         self.add = _button("Add", "Add a class.", self._on_add)
         self.merge = _button("Merge into", "Turn this class and its pixels into another one.")
-        self.merge.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self.merge)
         menu.aboutToShow.connect(lambda: self._fill_merge_menu(menu))
         self.merge.setMenu(menu)
@@ -120,7 +124,10 @@ class ClassTable(QWidget):
             "Delete", "Delete this class; its pixels become unlabelled.", self._on_delete
         )
         self.up = _button("▲", "Move this class up.", lambda: self._on_move(-1))
+
         self.down = _button("▼", "Move this class down.", lambda: self._on_move(1))
+        for arrow in (self.up, self.down):
+            arrow.setFixedWidth(28)
         self.undo = _button("Undo", "", self._on_undo)
         row = QHBoxLayout()
         row.setSpacing(2)
@@ -157,7 +164,7 @@ class ClassTable(QWidget):
     def _show_row(self, k: int, name: str, color: str) -> None:
         if self.table.item(k, _NAME) is None:
             self._make_row(k)
-        self.table.item(k, _COLOR).setData(Qt.ItemDataRole.DecorationRole, QColor(color))
+        self.table.item(k, _COLOR).setIcon(_swatch(color))
         self.table.item(k, _NAME).setText(name)
 
     def _make_row(self, k: int) -> None:
@@ -275,9 +282,17 @@ class ClassTable(QWidget):
         return True
 
 
-def _button(text: str, tooltip: str, slot: Callable[[], object] | None = None) -> QToolButton:
-    button = QToolButton()
-    button.setText(text)
+def _swatch(color: str) -> QIcon:
+    """Return a square that a selected row does not tint."""
+    pixmap = QPixmap(_SWATCH_PX, _SWATCH_PX)
+    pixmap.fill(QColor(color))
+    icon = QIcon(pixmap)
+    icon.addPixmap(pixmap, QIcon.Mode.Selected)
+    return icon
+
+
+def _button(text: str, tooltip: str, slot: Callable[[], object] | None = None) -> QPushButton:
+    button = QPushButton(text)
     button.setToolTip(tooltip)
     button.setProperty("tooltip_when_enabled", tooltip)
     if slot is not None:
@@ -285,6 +300,6 @@ def _button(text: str, tooltip: str, slot: Callable[[], object] | None = None) -
     return button
 
 
-def _enable(button: QToolButton, why_not: str | None) -> None:
+def _enable(button: QPushButton, why_not: str | None) -> None:
     button.setEnabled(why_not is None)
     button.setToolTip(why_not or button.property("tooltip_when_enabled"))

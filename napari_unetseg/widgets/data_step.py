@@ -77,6 +77,8 @@ class DataStep(StepPanel):
         )
         self.source = LabelsSource(self.context)
         self.section = self.advanced(self.source, "Labels you have already")
+        self.section.toggleButton().setToolTip("Turn a labels layer into annotations.")
+        self.column.addStretch(1)
 
     def _build_earlier(self) -> QWidget:
         self.earlier = QWidget()

@@ -40,6 +40,8 @@ _TIFF = "OME-TIFF (*.ome.tif *.ome.tiff *.tif *.tiff)"
 _NO_IMAGE = "Choose an image in the Data step first."
 _ALL = "all"
 
+_SHRINK = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+
 
 class ExportStep(StepPanel):
     """Write files, off the window's thread, and say where they are."""
@@ -64,6 +66,9 @@ class ExportStep(StepPanel):
         self.image.setToolTip("The image to save; all images go into a folder, a file each.")
         self.what = QComboBox()
         self.what.setToolTip("Network and corrections, or the result of a baseline.")
+        for box in (self.image, self.what):
+            box.setSizeAdjustPolicy(_SHRINK)
+            box.setMinimumContentsLength(10)
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("Image", self.image)

@@ -28,6 +28,8 @@ _MEANINGS: dict[str, str] = {
     "objects": "0 background, others objects",
 }
 
+_SHRINK = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+
 #: Roles of layers that show the workspace itself.
 _OURS = ("annotations", "segmentation", "region")
 
@@ -45,6 +47,9 @@ class LabelsSource(QWidget):
         self.meaning.setToolTip("What the values in that layer mean.")
         for meaning, title in _MEANINGS.items():
             self.meaning.addItem(title, meaning)
+        for box in (self.layer, self.meaning):
+            box.setSizeAdjustPolicy(_SHRINK)
+            box.setMinimumContentsLength(10)
         self.use = QPushButton("Use as annotations")
         self.use.clicked.connect(self._on_use)
         form = QFormLayout(self)

@@ -20,16 +20,18 @@ _NETWORKS = {"unet": "2D U-Net"}
 _DEVICES = {"cpu": "a CPU", "cuda": "an NVIDIA GPU", "mps": "an Apple GPU"}
 
 #: Parts of an augmentation config, as a paper names them; each is left out where it is off.
-_AUGMENTATIONS = {
+_SHAPE_CHANGES = {
     "flip": "flips",
     "rotation_deg": "rotations",
     "scale": "scaling",
     "elastic_px": "elastic deformations",
-    "brightness": "changes of brightness",
-    "contrast": "changes of contrast",
-    "gamma": "changes of gamma",
+}
+_GREY_CHANGES = {
+    "brightness": "brightness",
+    "contrast": "contrast",
+    "gamma": "gamma",
     "noise": "noise",
-    "blur_px": "blurring",
+    "blur_px": "blur",
 }
 
 
@@ -151,8 +153,11 @@ def _training(info: ModelInfo) -> str:
 def _sampling(recipe: Recipe) -> str:
     training = recipe.training
     changes = training.augmentation.model_dump()
-    used = [name for key, name in _AUGMENTATIONS.items() if changes.get(key)]
-    augmented = f", augmented by random {_list(used)}" if used else ""
+    shapes = [name for key, name in _SHAPE_CHANGES.items() if changes.get(key)]
+    greys = [name for key, name in _GREY_CHANGES.items() if changes.get(key)]
+    random = [f"random {_list(shapes)}"] if shapes else []
+    random += [f"random changes of {_list(greys)}"] if greys else []
+    augmented = f", augmented by {', and by '.join(random)}" if random else ""
     loss = "cross entropy and Dice loss" if training.dice_weight else "cross entropy"
     side = training.patch_px
     return (

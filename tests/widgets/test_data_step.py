@@ -1,0 +1,310 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QAbstractButton, QApplication, QLineEdit
+from stage import Stage, cells
+
+from napari_unetseg.annotations import add_class
+from napari_unetseg.annotations.held_out import HELD_OUT
+from napari_unetseg.project import Session
+from napari_unetseg.widgets import class_table
+from napari_unetseg.widgets.data_step import DataStep
+from napari_unetseg.workspace import Workspace
+
+pytestmark = pytest.mark.window
+
+
+@pytest.fixture
+def stage(make_napari_viewer, tmp_path):
+    stage = Stage(make_napari_viewer(show=True), tmp_path)
+    yield stage
+    stage.close()
+
+
+@pytest.fixture
+def step(stage):
+    return stage.show(DataStep)
+
+
+@pytest.fixture
+def image(stage):
+    return stage.viewer.add_image(cells(), name="cells", scale=(0.05, 0.01, 0.01), units="um")
+
+
+@pytest.fixture
+def entry(stage, image, step):
+    check(stage, step, 0)
+    stage.entry = next(iter(stage.workspace.images.values()))
+    return stage.entry
+
+
+def check(stage, step, row, checked=True):
+    """Click the box of an image."""
+    settle(stage, step)
+    item = step.images.item(row)
+    place = step.images.visualItemRect(item).center()
+    place.setX(10)
+    QTest.mouseClick(step.images.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    assert (item.checkState() == Qt.CheckState.Checked) is checked
+    settle(stage, step)
+
+
+def settle(stage, step):
+    """Let the window show what has changed, and its threads answer."""
+    QApplication.processEvents()
+    threads = (step._searcher, step.classes.counts._thread, step.source._thread)
+    stage.person.wait(lambda: not any(thread.busy for thread in threads), 10)
+    stage.person.wait(lambda: not step._soon.isActive(), 10)
+    QApplication.processEvents()
+
+
+def click_class(stage, step, k, column=1):
+    table = step.classes.table
+    place = table.visualItemRect(table.item(k, column)).center()
+    QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    QApplication.processEvents()
+
+
+def names(step):
+    table = step.classes.table
+    return [table.item(k, 1).text() for k in range(table.rowCount())]
+
+
+def counts(stage, step):
+    settle(stage, step)
+    table = step.classes.table
+    return [table.item(k, 2).text() for k in range(table.rowCount())]
+
+
+def test_with_nothing_open_the_step_says_how_to_open_an_image(stage, step):
+    assert step.hint.isVisible()
+    assert "File → Open Sample" in step.hint.text()
+    assert not step.paint.isEnabled()
+    assert step.paint.toolTip() == "Check an image first."
+
+
+def test_checking_an_image_takes_it_in_and_unchecking_keeps_what_was_painted(stage, step, entry):
+    assert entry.stack.pixel_size_um == pytest.approx({"Z": 0.05, "Y": 0.01, "X": 0.01})
+    stage.annotate()
+    check(stage, step, 0, checked=False)
+    assert not stage.workspace.images
+    assert [layer.name for layer in stage.viewer.layers] == ["cells"]
+    check(stage, step, 0)
+    assert stage.workspace.images[entry.id].codes.any()
+    shown = stage.layers.annotations_layer(entry.id)
+    assert (np.asarray(shown.data) == entry.codes).all()
+
+
+def test_a_stroke_right_after_one_click_on_paint_is_an_annotation(stage, step, entry):
+    stage.person.click(step.paint)
+    layer = stage.viewer.layers.selection.active
+    stage.person.stroke(layer, [(40, 30), (40, 60)])
+    plane = stage.layers.current_plane(entry)
+    assert (entry.codes[plane, 40, 35:55] == 2).all()
+    assert counts(stage, step)[1] == f"{int((entry.codes == 2).sum()):,} px"
+
+
+def test_layers_of_one_group_are_the_channels_of_one_image(stage, step):
+    for i, name in enumerate(["dapi", "actin", "tubulin"]):
+        facts = {"group": "a.tif", "name": "a", "channel": i, "axes": "ZYX"}
+        stage.viewer.add_image(cells(), name=name, metadata={"napari_unetseg": facts})
+    stage.viewer.add_image(cells()[0], name="other")
+    settle(stage, step)
+    assert [step.images.item(i).text() for i in range(step.images.count())] == ["a", "other"]
+    check(stage, step, 0)
+    (entry,) = stage.workspace.images.values()
+    assert (entry.stack.axes, entry.stack.channels) == ("CZYX", ("dapi", "actin", "tubulin"))
+    assert [box.text() for box in step.facts.channels] == ["dapi", "actin", "tubulin"]
+
+
+def test_a_channel_can_be_left_out_after_painting(stage, step):
+    stage.viewer.add_image(np.stack([cells(), 255 - cells()]), name="two")
+    settle(stage, step)
+    step.facts.axes.setCurrentText("CZYX")
+    step.facts.axes_chosen.emit("CZYX")
+    check(stage, step, 0)
+    (stage.entry,) = stage.workspace.images.values()
+    stage.annotate(everything=True)
+    stage.entry.blocks[1, 0, 0] = HELD_OUT
+    painted, blocks = stage.entry.codes.copy(), stage.entry.blocks.copy()
+    stage.person.click(step.facts.channels[0])
+    settle(stage, step)
+    (entry,) = stage.workspace.images.values()
+    assert entry.stack.channels == ("channel 2",)
+    assert (entry.stack.plane(0)[0] == 255 - cells()[0]).all()
+    assert (entry.codes == painted).all()
+    assert (entry.blocks == blocks).all()
+    assert not step.facts.channels[1].isEnabled()
+
+
+def test_axes_are_corrected_with_the_annotations_kept(stage, step, entry):
+    stage.annotate()
+    step.facts.axes.setCurrentText("TYX")
+    step.facts.axes_chosen.emit("TYX")
+    settle(stage, step)
+    (again,) = stage.workspace.images.values()
+    assert again.stack.axes == "TYX"
+    assert again.codes.any()
+    assert step.facts.axes.currentText() == "TYX"
+    assert "Z" not in again.stack.pixel_size_um
+
+
+def test_a_pixel_size_that_is_typed_goes_into_every_layer_of_the_image(stage, step):
+    image = stage.viewer.add_image(cells(), name="plain")
+    check(stage, step, 0)
+    (entry,) = stage.workspace.images.values()
+    assert entry.stack.pixel_size_um == {}
+    assert step.facts.pixel_size.xy.text() == "unknown"
+    box = step.facts.pixel_size.xy
+    step.facts.pixel_size.unit.setCurrentText("nm")
+    box.selectAll()
+    QTest.keyClicks(box, "4.6")
+    QTest.keyClick(box, Qt.Key.Key_Return)
+    QApplication.processEvents()
+    assert entry.stack.pixel_size_um == pytest.approx({"Y": 0.0046, "X": 0.0046})
+    for layer in (image, stage.layers.annotations_layer(entry.id)):
+        assert layer.scale == pytest.approx([1, 0.0046, 0.0046])
+        assert str(layer.units[-1]) == "micrometer"
+    assert box.text() == "4.6"
+
+
+def test_classes_are_renamed_in_place_and_undo_takes_it_back(stage, step, entry):
+    table = step.classes.table
+    table.editItem(table.item(1, 1))
+    editor = table.findChild(QLineEdit)
+    editor.selectAll()
+    QTest.keyClicks(editor, "membrane")
+    QTest.keyClick(editor, Qt.Key.Key_Return)
+    QApplication.processEvents()
+    assert stage.workspace.classes[0].name == "membrane"
+    stage.person.click(step.classes.undo)
+    assert names(step) == ["background", "class 1"]
+    assert stage.said[-1].startswith("Took back: renaming")
+
+
+def test_a_name_that_is_taken_is_refused_with_the_reason(stage, step):
+    stage.workspace.change_classes(add_class, "nucleus", label="adding")
+    step.classes.table.item(1, 1).setText("nucleus")
+    assert names(step) == ["background", "class 1", "nucleus"]
+    assert "is taken" in stage.said[-1]
+
+
+def test_merging_and_deleting_take_the_pixels_along_and_undo_brings_them_back(stage, step, entry):
+    for name in ("b", "c"):
+        stage.workspace.change_classes(add_class, name, label="adding")
+    codes = entry.codes.copy()
+    codes[0, :4], codes[0, 10:14], codes[0, 20:24] = 2, 3, 4
+    stage.workspace.commit_annotations(entry.id, codes, [0])
+    assert counts(stage, step) == ["0 px", "512 px", "512 px", "512 px"]
+    click_class(stage, step, 3)
+    step.classes._on_merge(1)
+    assert names(step) == ["background", "class 1", "b"]
+    assert counts(stage, step) == ["0 px", "1,024 px", "512 px"]
+    click_class(stage, step, 2)
+    stage.person.click(step.classes.delete)
+    assert counts(stage, step) == ["0 px", "1,024 px"]
+    stage.person.click(step.classes.undo)
+    stage.person.click(step.classes.undo)
+    assert names(step) == ["background", "class 1", "b", "c"]
+    assert (entry.codes == codes).all()
+
+
+def test_the_brush_stays_on_a_class_that_is_moved(stage, step, entry):
+    stage.workspace.change_classes(add_class, "b", label="adding")
+    click_class(stage, step, 2)
+    layer = stage.viewer.layers.selection.active
+    assert layer.selected_label == 3
+    stage.person.click(step.classes.up)
+    assert names(step) == ["background", "b", "class 1"]
+    assert layer.selected_label == 2
+    assert step.classes.k == 1
+
+
+def test_the_colour_of_a_class_is_the_colour_of_its_pixels(stage, step, entry, monkeypatch):
+    monkeypatch.setattr(class_table, "ask_color", lambda *_: "#123456")
+    click_class(stage, step, 1, column=0)
+    assert stage.workspace.classes[0].color == "#123456"
+    layer = stage.layers.annotations_layer(entry.id)
+    assert layer.colormap.color_dict[2][:3] == pytest.approx(np.array([0x12, 0x34, 0x56]) / 255)
+
+
+def test_background_can_be_painted_but_not_changed(stage, step, entry):
+    click_class(stage, step, 0)
+    assert stage.viewer.layers.selection.active.selected_label == 1
+    assert not step.classes.delete.isEnabled()
+    assert not step.classes.table.item(0, 1).flags() & Qt.ItemFlag.ItemIsEditable
+
+
+def test_a_region_limits_where_is_learned_and_clearing_it_ends_that(stage, step, entry):
+    stage.person.click(step.region)
+    layer = stage.viewer.layers.selection.active
+    stage.person.stroke(layer, [(40, 30), (40, 60)])
+    plane = stage.layers.current_plane(entry)
+    assert entry.allowed(plane)[40, 45]
+    assert not entry.allowed(plane)[5, 5]
+    stage.person.click(step.exclude)
+    assert stage.viewer.layers.selection.active.selected_label == 2
+    stage.person.click(step.clear_region)
+    assert entry.allowed(plane).all()
+    assert not any(layer.name.endswith("region") for layer in stage.viewer.layers)
+    assert not step.clear_region.isEnabled()
+
+
+def test_annotations_of_an_earlier_session_are_found_and_brought_back(stage, step, image):
+    before = Workspace(Session(stage.workspace.session.root))
+    check(stage, step, 0)
+    (stage.entry,) = stage.workspace.images.values()
+    earlier = before.add_image(stage.entry.stack)
+    codes = earlier.codes.copy()
+    codes[2, 10:20, 10:20] = 2
+    before.commit_annotations(earlier.id, codes, [2])
+    before.close()
+    check(stage, step, 0, checked=False)
+    check(stage, step, 0)
+    assert step.earlier.isVisible()
+    assert "(100 px) found" in step.earlier_text.text()
+    stage.person.click(step.bring_back)
+    assert (stage.entry.codes == codes).all()
+    assert not step.earlier.isVisible()
+
+
+def test_closing_the_image_layer_leaves_it_out_and_keeps_what_was_painted(stage, step, entry):
+    stage.annotate()
+    pixels = stage.viewer.layers["cells"]
+    stage.viewer.layers.remove(pixels)
+    settle(stage, step)
+    assert not stage.workspace.images
+    assert len(stage.viewer.layers) == 0
+    stage.viewer.add_layer(pixels)
+    check(stage, step, 0)
+    assert entry.codes.any()
+
+
+def test_images_with_other_channels_are_refused_with_the_reason(stage, step, entry):
+    stage.viewer.add_image(np.zeros((8, 8, 3), np.uint8), rgb=True, name="photo")
+    settle(stage, step)
+    step.images.item(1).setCheckState(Qt.CheckState.Checked)
+    settle(stage, step)
+    assert "choose images with the same channels" in stage.said[-1]
+    assert step.images.item(1).checkState() == Qt.CheckState.Unchecked
+
+
+def test_masks_in_a_layer_become_annotations(stage, step, entry):
+    masks = (cells() > 120).astype(np.uint8) * 255
+    stage.viewer.add_labels(masks, name="mine")
+    settle(stage, step)
+    step.section.expand(animate=False)
+    stage.person.wait(lambda: step.source.use.height() > 10, 10)
+    stage.person.click(step.source.use)
+    settle(stage, step)
+    assert (entry.codes == np.where(masks > 0, 2, 1)).all()
+    assert f"{masks.size:,} px of “mine” became annotations" in stage.said[-1]
+
+
+def test_every_button_has_a_tooltip(stage, step, entry):
+    own = [b for b in step.findChildren(QAbstractButton) if b.isVisible() and b.text()]
+    assert len(own) > 8
+    assert [b.text() for b in own if not b.toolTip()] == []
