@@ -144,7 +144,8 @@ def test_training_continues_from_a_model_and_a_model_segments(worker, scene, job
     second = scene.training(base=first.model_path, predict_after=False)
     events, finished = jobs.run(worker, second)
     assert finished.reason is FinishReason.COMPLETED, finished
-    assert not any(isinstance(event, PlanePredicted) for event in events)
+    assert all(event.step > 0 for event in events if isinstance(event, PlanePredicted))
+    assert not any(isinstance(event, Progress) for event in events)
     output = create_codes(scene.folder / "answer.npy", (N_PLANES, 64, 64))
     target = ImageToPredict(scene.image, str(scene.folder / "answer.npy"))
     events, finished = jobs.run(worker, PredictCommand([target], first.model_path, "cpu"))

@@ -35,10 +35,13 @@ def baseline(scene):
     return BaselineCommand([target], "otsu")
 
 
-def child_with(code):
-    """A child in which `code` runs before its `main`."""
+def child_with(code=""):
+    """A child without its network library, in which `code` runs before its `main`."""
+    light = (
+        "from napari_unetseg.jobs.child import library\nlibrary._MODULE = library._LATER = 'json'"
+    )
     start = "from napari_unetseg.jobs.child.__main__ import main\nmain()"
-    return [sys.executable, "-c", f"{textwrap.dedent(code)}\n{start}"]
+    return [sys.executable, "-c", f"{light}\n{textwrap.dedent(code)}\n{start}"]
 
 
 def fake_child(code):
@@ -65,10 +68,12 @@ def test_a_killed_child_is_told_in_plain_words_and_the_next_job_works(new_worker
 
 @posix
 def test_a_child_killed_while_idle_is_replaced_without_a_word(new_worker, scene, jobs):
-    worker = new_worker()
+    worker = new_worker(child_with())
     worker.start()
     killed = worker.pid
     os.kill(killed, signal.SIGKILL)
+    while worker.pid is not None:
+        time.sleep(0.01)
     _, finished = jobs.run(worker, baseline(scene))
     assert finished.reason is FinishReason.COMPLETED
     assert worker.pid != killed
@@ -76,7 +81,7 @@ def test_a_child_killed_while_idle_is_replaced_without_a_word(new_worker, scene,
 
 @posix
 def test_cancelling_a_child_that_hangs_kills_it(new_worker, scene, jobs):
-    worker = new_worker(grace_s=0.5)
+    worker = new_worker(child_with(), grace_s=0.5)
     worker.submit(baseline(scene))
     hung = worker.pid
     os.kill(hung, signal.SIGSTOP)
@@ -92,7 +97,7 @@ def test_cancelling_a_child_that_hangs_kills_it(new_worker, scene, jobs):
 
 @posix
 def test_a_child_that_does_not_read_never_holds_up_the_window(new_worker, scene):
-    worker = new_worker(grace_s=0)
+    worker = new_worker(child_with(), grace_s=0)
     worker.submit(baseline(scene))
     os.kill(worker.pid, signal.SIGSTOP)
     began = time.monotonic()
@@ -163,7 +168,7 @@ def test_a_defect_is_a_sentence_with_details_and_memory_says_what_to_do(new_work
 
 
 def test_lines_that_are_no_command_do_not_end_the_child(new_worker, scene, jobs):
-    worker = new_worker()
+    worker = new_worker(child_with())
     worker.start()
     worker._child.send(b"not a command\n\xff\xfe\n[]\n{}\n")
     _, finished = jobs.run(worker, baseline(scene))
@@ -196,7 +201,7 @@ def test_events_of_an_earlier_job_never_reach_the_next(new_worker, scene, jobs):
 
 
 def test_a_late_stop_or_cancel_does_not_touch_the_next_job(new_worker, scene, jobs):
-    worker = new_worker()
+    worker = new_worker(child_with())
     jobs.run(worker, baseline(scene))
     worker.stop()
     worker.cancel()
@@ -290,7 +295,7 @@ def test_an_interpreter_that_ends_takes_the_child_along(tmp_path):
 
 @posix
 def test_ctrl_c_in_the_terminal_is_the_windows_and_not_the_childs(new_worker, scene, jobs):
-    worker = new_worker()
+    worker = new_worker(child_with())
     jobs.run(worker, baseline(scene))
     pid = worker.pid
     os.kill(pid, signal.SIGINT)

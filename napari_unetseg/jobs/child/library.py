@@ -15,6 +15,9 @@ from .job import Emit, Job
 
 _MODULE = "napari_unetseg.learning"
 
+#: What torch imports when the first optimiser is made: a second that nobody should wait for then.
+_LATER = "torch._dynamo"
+
 
 class NetworkLibrary:
     """Begins to import torch when it is made."""
@@ -70,3 +73,4 @@ class NetworkLibrary:
     def _load(self) -> None:
         with suppress(ImportError, OSError):  # `require` meets them again and tells
             importlib.import_module(_MODULE)
+            importlib.import_module(_LATER)
