@@ -149,6 +149,11 @@ class LayerBinder:
         """Return the layer that shows what the network answered, under what was painted."""
         return self._layer(image_id, "segmentation").layer
 
+    def shown_segmentation(self, image_id: str) -> Labels | None:
+        """Return the segmentation layer where there is one."""
+        shown = self._shown.get((image_id, "segmentation"))
+        return None if shown is None else shown.layer
+
     def region_layer(self, image_id: str) -> Labels:
         """Return the layer of the region of interest: 1 inside, 2 excluded."""
         return self._layer(image_id, "region").layer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy.typing as npt
 from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_unetseg.classical import METHODS, BaselineParams
+from napari_unetseg.classical import METHODS, BaselineParams, shared_levels
 from napari_unetseg.images import Stack
 from napari_unetseg.workspace import ImageEntry
 
@@ -20,9 +19,6 @@ from .newest import NewestWins
 from .stack_from_layers import METADATA
 
 Codes = npt.NDArray[np.uint8]
-
-#: Slices that levels shared by a stack are measured on, as `classical.segment_stack` does.
-_LEVEL_PLANES = 16
 
 #: How long the preview of another slice may stay when its successor is late.
 _STALE_MS = 150
@@ -70,7 +66,8 @@ class PreviewComputer:
         else:
             key = (request.entry.id, request.method, params)
             if key not in self._levels:
-                self._levels = {key: _shared_levels(request, stack)}
+                levels = shared_levels(request.method, stack, params)
+                self._levels = {key: levels}
             levels = self._levels[key]
         codes = method.label(features, params, levels)
         return request, codes if request.mapping is None else request.mapping[codes]
@@ -84,13 +81,6 @@ class PreviewComputer:
         if key not in self._features:
             self._features = {key: method.features(self._pixels[where], request.params)}
         return self._features[key]
-
-
-def _shared_levels(request: Request, stack: Stack) -> npt.NDArray[Any]:
-    method, n = METHODS[request.method], stack.n_planes
-    spread = np.linspace(0, n - 1, min(n, _LEVEL_PLANES)).round().astype(int)
-    features: Sequence[Any] = [method.features(stack.plane(int(i)), request.params) for i in spread]
-    return np.asarray(method.measure(features, request.params))
 
 
 class LivePreview(QObject):
@@ -120,6 +110,7 @@ class LivePreview(QObject):
         self._wanted: Request | None = None
         self._layer: Labels | None = None
         self._shows: tuple[str, int] | None = None
+        self._made_room: Labels | None = None
         self._stale = QTimer(self)
         self._stale.setSingleShot(True)
         self._stale.setInterval(_STALE_MS)
@@ -149,6 +140,16 @@ class LivePreview(QObject):
         layer, self._layer = self.layer, None
         if layer is not None:
             self._context.viewer.layers.remove(layer)
+        hidden, self._made_room = self._made_room, None
+        if hidden is not None:
+            hidden.visible = True
+
+    def _make_room(self, entry: ImageEntry) -> None:
+        """Hide the segmentation while a preview is in view: two answers at once are none."""
+        shown = self._context.layers.shown_segmentation(entry.id)
+        if self._made_room is None and shown is not None and shown.visible:
+            self._made_room = shown
+            shown.visible = False
 
     def _on_answered(self, answer: tuple[Request, Codes]) -> None:
         request, codes = answer
@@ -197,6 +198,7 @@ class LivePreview(QObject):
             **_placement_in_plane(image_layers[0]),
         )
         layer.editable = False
+        self._make_room(entry)
         selected = set(layers.selection)
         layers.insert(1 + max(layers.index(la) for la in image_layers if la in layers), layer)
         layers.selection.clear()

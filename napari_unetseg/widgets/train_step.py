@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 from napari_unetseg.annotations import MIN_LABELLED_PX
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Finished, HeldOutScored, TrainingStarted, TrainingStep
-from napari_unetseg.images import find_inputs, pixel_size_note
+from napari_unetseg.images import find_inputs, format_length, pixel_size_note
 from napari_unetseg.jobs import JobState
 
 from .choices import DeviceBox, SecondsBox
@@ -52,7 +52,6 @@ class TrainStep(StepPanel):
         self._started: TrainingStarted | None = None
         self._last_step: TrainingStep | None = None
         self._last_score: HeldOutScored | None = None
-        self._is_training = False
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(_REST_MS)
@@ -154,7 +153,7 @@ class TrainStep(StepPanel):
 
     def _update(self, *_: object) -> None:
         controller = self.context.controller
-        if self._is_training:
+        if self.context.controller.is_training:
             self.train.setText("Stop and keep")
             self.train.setProperty("tooltip_when_enabled", _STOP_TOOLTIP)
             running = controller.state is JobState.RUNNING
@@ -184,11 +183,10 @@ class TrainStep(StepPanel):
         said = [note for note in notes if note]
         self.note.setText(said[0] if said else "")
         self.note.setVisible(bool(said))
-        self.resample.setVisible(bool(said))
-
-    @property
-    def _resampled(self) -> bool:
-        return not self.resample.isHidden() and self.resample.isChecked()
+        size = None if model is None else model.info.pixel_size_um.get("X")
+        self.resample.setVisible(size is not None)
+        if size is not None:
+            self.resample.setText(f"Resample to the model's pixel size ({format_length(size)})")
 
     def _on_codes_changed(self, *_: object) -> None:
         # What can be trained is asked only while it cannot be: looking for the classes painted
@@ -235,7 +233,6 @@ class TrainStep(StepPanel):
 
     def _on_model_changed(self) -> None:
         self._list_bases()
-        self._is_training = False
         self._update()
 
     # -------------------------------------------------------------- training
@@ -250,7 +247,7 @@ class TrainStep(StepPanel):
 
     def _on_train(self) -> None:
         controller = self.context.controller
-        if self._is_training:
+        if self.context.controller.is_training:
             controller.stop()
             self.enable(self.train, "Finishing the model …")
             return
@@ -267,17 +264,12 @@ class TrainStep(StepPanel):
 
     def _on_started(self, event: TrainingStarted) -> None:
         self._started, self._last_step, self._last_score = event, None, None
-        self._is_training = True
         self.curves.clear()
         self._say_facts()
         self._look()
         self._update()
 
     def _on_step(self, event: TrainingStep) -> None:
-        if not self._is_training:
-            # The dock was opened again in the middle of a training.
-            self._is_training = True
-            self._update()
         self._last_step = event
         self.curves.add_step(event)
         self._say_facts()
@@ -288,7 +280,6 @@ class TrainStep(StepPanel):
         self._say_facts()
 
     def _on_finished(self, event: Finished) -> None:
-        self._is_training = False
         self._update()
 
     def _say_facts(self) -> None:
@@ -325,7 +316,9 @@ class TrainStep(StepPanel):
 
     def _on_apply(self) -> None:
         self._look()
-        self.context.controller.predict(device=self.device.device, resample=self._resampled)
+        self.context.controller.predict(
+            device=self.device.device, resample=self.resample.isChecked()
+        )
 
     def _on_apply_files(self, what: str) -> None:
         paths = ask_paths(self, "folder" if what == "folder" else "files", "Images to segment")
@@ -340,5 +333,5 @@ class TrainStep(StepPanel):
             self.context.say(str(error))
             return
         self.context.controller.predict_files(
-            images, out[0], device=self.device.device, resample=self._resampled
+            images, out[0], device=self.device.device, resample=self.resample.isChecked()
         )

@@ -131,6 +131,11 @@ class JobController:
         """Process id of the child; None while there is none."""
         return self._worker.pid
 
+    @property
+    def is_training(self) -> bool:
+        """Whether the job in progress is a training that can be stopped and kept."""
+        return self._job is not None and self._job.started is not None and not self._job.saved
+
     # ----------------------------------------------------------- what to run
 
     def why_not_train(self) -> str | None:
@@ -185,7 +190,8 @@ class JobController:
                 predict_after=True,
             )
 
-        self._begin(_Job(self.workspace.prediction_slots(), is_training=True), command)
+        slots = self.workspace.prediction_slots()
+        self._begin(_Job(slots, is_training=True, has_base=base is not None), command)
 
     def predict(self, *, device: str = "auto", resample: bool = False) -> None:
         """Apply the model at hand to every image."""
@@ -349,6 +355,7 @@ class JobController:
             case PlanePredicted(image, plane):
                 self._show(image, plane)
             case ModelSaved(path):
+                self._job.saved = True
                 self.model = OpenModel(Path(path), read_model_info(path))
                 self.model_changed.emit()
             case Finished():
@@ -367,7 +374,7 @@ class JobController:
                 self.stepped.emit(event)
                 self.progressed.emit(event.fraction, event.seconds_left)
             case HeldOutScored():
-                if event.step == 0:
+                if event.step == 0 and job.has_base:
                     job.before = event.mean_iou
                 job.after = event.mean_iou
                 self.scored.emit(event)
@@ -418,11 +425,15 @@ class JobController:
     # --------------------------------------------------------------- classes
 
     def _codes_painted(self) -> set[int]:
+        """Return codes that are painted: all of them, or the first two or more that are found."""
         painted: set[int] = set()
         for entry in self.workspace.images.values():
             for plane in entry.annotated_planes():
-                painted.update(int(c) for c in np.unique(entry.training_codes(plane)))
-        return painted - {0}
+                counts = np.bincount(entry.training_codes(plane).reshape(-1))
+                painted.update(int(c) for c in np.flatnonzero(counts) if c)
+                if len(painted) > 1:
+                    return painted
+        return painted
 
     def _class_name(self, code: int) -> str:
         return self.workspace.classes[code - 2].name
@@ -448,6 +459,8 @@ class _Job:
 
     slots: Codes
     is_training: bool = False
+    has_base: bool = False
+    saved: bool = False
     baseline: tuple[str, str] | None = None
     started: TrainingStarted | None = None
     last_step: TrainingStep | None = None

@@ -125,15 +125,18 @@ def test_a_model_on_disk_is_opened_and_continued_with_its_own_network(stage, ste
 
 def test_another_pixel_size_is_said_and_resampling_offered(stage, step):
     stage.controller.open_model(stage.model("same", pixel_size_um={"Y": 0.01, "X": 0.01}))
-    assert step.resample.isHidden()
+    assert step.note.isHidden()
+    assert "10 nm" in step.resample.text()
     stage.controller.open_model(stage.model("coarse", pixel_size_um={"Y": 0.04, "X": 0.04}))
-    assert step.resample.isVisible()
+    assert "40 nm" in step.resample.text()
     assert "10 nm" in step.note.text()
     assert "40 nm" in step.note.text()
     stage.person.click(step.apply)
     command = stage.submitted()
     assert isinstance(command, PredictCommand)
     assert command.resample is True
+    stage.controller.open_model(stage.model("uncalibrated", pixel_size_um={}))
+    assert step.resample.isHidden()
 
 
 def test_a_model_is_applied_to_files_on_disk(stage, step, monkeypatch):
