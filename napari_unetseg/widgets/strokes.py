@@ -47,9 +47,9 @@ def touched_planes(layer: Labels, atoms: Iterable[Any]) -> list[int]:
     n_planes = int(np.prod(leading, dtype=int))
     planes: set[int] = set()
     for atom in atoms:
-        where = getattr(atom, "slice_key", None)
+        where: Any = getattr(atom, "slice_key", None)
         if where is None:
-            where = next(iter(atom)) if isinstance(atom, tuple) else ()
+            where = atom[0] if isinstance(atom, tuple) else ()
         if len(where) != layer.ndim:
             return list(range(n_planes))
         axes = [_indices(w, n) for w, n in zip(where, leading, strict=False)]
