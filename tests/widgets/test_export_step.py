@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+from qtpy.QtWidgets import QApplication
+from stage import Stage, cells
+
+from napari_unetseg.annotations import rename_class
+from napari_unetseg.images import open_stack
+from napari_unetseg.widgets import export_step
+from napari_unetseg.widgets.export_step import ExportStep
+from napari_unetseg.widgets.readers import get_reader
+
+pytestmark = pytest.mark.window
+
+
+@pytest.fixture
+def stage(make_napari_viewer, tmp_path):
+    viewer = make_napari_viewer(show=True)
+    stage = Stage(viewer, tmp_path, cells(), scale=(0.05, 0.01, 0.01), units="um")
+    yield stage
+    stage.close()
+
+
+@pytest.fixture
+def step(stage):
+    return stage.show(ExportStep)
+
+
+@pytest.fixture
+def answer(monkeypatch):
+    """Stand in for the file dialogs: what the person chooses, and what was asked."""
+    dialog = {"path": None, "asked": []}
+
+    def ask_paths(_parent, *question, **more):
+        dialog["asked"].append((*question, *more.values()))
+        return [] if dialog["path"] is None else [dialog["path"]]
+
+    monkeypatch.setattr(export_step, "ask_paths", ask_paths)
+    return dialog
+
+
+def settle(stage, step):
+    threads = (step._writer, step._describer)
+    stage.person.wait(lambda: not any(thread.busy for thread in threads), 20)
+    QApplication.processEvents()
+
+
+def segment(stage):
+    for plane in range(stage.entry.shape[0]):
+        slots = np.where(cells()[plane] > 120, 2, 1).astype(np.uint8)
+        stage.workspace.set_prediction(stage.entry.id, plane, slots)
+
+
+def test_with_nothing_to_save_every_button_says_why(stage, step):
+    assert step.save_segmentation.toolTip() == "Nothing is segmented or painted yet."
+    assert step.save_annotations.toolTip() == "Nothing is painted."
+    assert step.save_model.toolTip() == "Train a model or open one first."
+    for button in (step.save_segmentation, step.save_annotations, step.save_model):
+        assert not button.isEnabled()
+
+
+def test_a_saved_segmentation_opens_again_with_names_colours_and_scale(stage, step, answer):
+    stage.workspace.change_classes(rename_class, 1, "nucleus", label="naming")
+    segment(stage)
+    step.entered()
+    answer["path"] = stage.folder / "out.ome.tif"
+    stage.person.click(step.save_segmentation)
+    settle(stage, step)
+    assert stage.said[-1] == f"Saved the segmentation of cells as {answer['path']}."
+    assert (tifffile.imread(answer["path"]) == (cells() > 120)).all()
+    path = str(answer["path"])
+    (layer,) = stage.viewer._add_layers_with_plugins([path], stack=False, plugin="napari-unetseg")
+    own = stage.layers.segmentation_layer(stage.entry.id)
+    assert (np.asarray(layer.data) == np.asarray(own.data)).all()
+    assert layer.scale == pytest.approx(own.scale)
+    assert layer.get_color(2) == pytest.approx(own.get_color(2))
+    assert list(layer.features["class"])[-1] == "nucleus"
+
+
+def test_what_exists_is_replaced_only_where_the_dialog_has_asked(stage, step, answer):
+    stage.annotate()
+    step.entered()
+    there = stage.folder / "out.ome.tif"
+    there.write_bytes(b"old")
+    answer["path"] = stage.folder / "out"
+    stage.person.click(step.save_annotations)
+    settle(stage, step)
+    assert "exists already" in stage.said[-1]
+    assert there.read_bytes() == b"old"
+    answer["path"] = there
+    stage.person.click(step.save_annotations)
+    settle(stage, step)
+    assert (tifffile.imread(there) == stage.entry.codes).all()
+
+
+def test_a_dialog_that_is_closed_writes_nothing(stage, step, answer):
+    stage.annotate()
+    step.entered()
+    before = sorted(stage.folder.iterdir())
+    stage.person.click(step.save_segmentation)
+    settle(stage, step)
+    assert len(answer["asked"]) == 1
+    assert sorted(stage.folder.iterdir()) == before
+    assert stage.said == []
+
+
+def test_all_images_go_into_a_folder_and_nothing_there_is_replaced(stage, step, answer):
+    segment(stage)
+    stage.layers.add_image([stage.viewer.add_image(255 - cells(), name="more")])
+    step.entered()
+    step.image.setCurrentIndex(step.image.findData("all"))
+    answer["path"] = stage.folder / "masks"
+    answer["path"].mkdir()
+    stage.person.click(step.save_segmentation)
+    settle(stage, step)
+    assert answer["asked"][0][0] == "new", "one image is segmented, so one file is asked for"
+    stage.entry = list(stage.workspace.images.values())[1]
+    segment(stage)
+    stage.person.click(step.save_segmentation)
+    settle(stage, step)
+    assert answer["asked"][1][0] == "folder"
+    assert sorted(p.name for p in answer["path"].iterdir()) == [
+        "cells_masks.ome.tif",
+        "more_masks.ome.tif",
+    ]
+    stage.person.click(step.save_segmentation)
+    settle(stage, step)
+    assert "exists already" in stage.said[-1]
+
+
+def test_the_result_of_a_baseline_can_be_saved(stage, step, answer):
+    codes = np.where(cells() > 60, 2, 1).astype(np.uint8)
+    stage.layers.add_result(stage.entry.id, "Otsu", codes)
+    assert [step.what.itemText(i) for i in range(step.what.count())][1:] == ["cells · Otsu"]
+    step.what.setCurrentIndex(1)
+    step.what.activated.emit(1)
+    answer["path"] = stage.folder / "otsu.tif"
+    stage.person.click(step.save_segmentation)
+    settle(stage, step)
+    assert (tifffile.imread(answer["path"]) == codes - 1).all()
+    assert open_stack(answer["path"]).pixel_size_um["X"] == pytest.approx(0.01)
+
+
+def test_the_model_is_copied_to_a_folder_of_that_name(stage, step, answer):
+    stage.controller.open_model(stage.model("first"))
+    answer["path"] = stage.folder / "mine"
+    stage.person.click(step.save_model)
+    settle(stage, step)
+    copied = stage.folder / "mine.unet"
+    assert stage.said[-1] == f"Saved the model as {copied}."
+    assert (copied / "model.json").read_text() == (
+        stage.folder / "first.unet" / "model.json"
+    ).read_text()
+
+
+def test_a_place_that_cannot_be_written_is_told_and_the_step_stays_usable(stage, step, answer):
+    stage.annotate()
+    step.entered()
+    (stage.folder / "file").write_bytes(b"")
+    answer["path"] = stage.folder / "file" / "a.tif"
+    stage.person.click(step.save_segmentation)
+    settle(stage, step)
+    assert "cannot be written" in stage.said[-1]
+    assert step.save_segmentation.isEnabled()
+
+
+def test_the_paragraph_is_there_to_copy(stage, step):
+    stage.annotate()
+    step.entered()
+    settle(stage, step)
+    assert "32 pixels were annotated as background (16 px) and class 1 (16 px)" in (
+        step.methods.toPlainText()
+    )
+    stage.person.click(step.copy)
+    assert QApplication.clipboard().text() == step.methods.toPlainText()
+
+
+def test_our_reader_is_the_one_the_manifest_names(stage):
+    from npe2 import PluginManager
+
+    manifest = PluginManager.instance().get_manifest("napari-unetseg")
+    names = [c.python_name for c in manifest.contributions.commands]
+    assert f"{get_reader.__module__}:{get_reader.__qualname__}" in names

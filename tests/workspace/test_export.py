@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_unetseg.annotations import add_class, recolor_class, rename_class
+from napari_unetseg.config import ModelInfo, Recipe
+from napari_unetseg.errors import UserError
+from napari_unetseg.images import Stack, open_stack, read_labels
+from napari_unetseg.project import Session
+from napari_unetseg.workspace import OpenModel, Round, Workspace
+from napari_unetseg.workspace.export import (
+    Export,
+    copy_model,
+    names_in_folder,
+    with_suffix,
+    write_exports,
+)
+from napari_unetseg.workspace.methods import method_facts, methods_paragraph
+
+SHAPE = (3, 40, 50)
+SIZE = {"Z": 0.05, "Y": 0.0046, "X": 0.0046}
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    workspace = Workspace(Session(tmp_path / "sessions"))
+    workspace.change_classes(rename_class, 1, "membrane", label="naming")
+    workspace.change_classes(add_class, "mitochondrion", "#112233", label="adding")
+    yield workspace
+    workspace.close()
+
+
+@pytest.fixture
+def entry(workspace):
+    return add(workspace, "cells", 0)
+
+
+def add(workspace, name, seed):
+    pixels = np.random.default_rng(seed).integers(0, 255, SHAPE, dtype=np.uint8)
+    return workspace.add_image(Stack(pixels, "ZYX", dict(SIZE), name=name))
+
+
+def paint(workspace, entry, plane=1):
+    codes = entry.codes.copy()
+    codes[plane, :10], codes[plane, 10:12], codes[plane, 20:21] = 1, 2, 3
+    workspace.commit_annotations(entry.id, codes, [plane])
+
+
+def segment(workspace, entry, plane, code):
+    slots = workspace.prediction_slots()[np.full(SHAPE[1:], code, np.uint8)]
+    workspace.set_prediction(entry.id, plane, slots)
+
+
+def model_info(**changes):
+    facts = {
+        "name": "m",
+        "recipe": Recipe(),
+        "classes": [{"name": "membrane", "color": "#e69f00"}],
+        "channels": ("",),
+        "scores": {"mean_iou": 0.8123, "iou": {"background": 0.9, "membrane": 0.72}, "n_px": 250},
+        "history": {
+            "steps": 412,
+            "seconds": 60.2,
+            "device": "cpu",
+            "precision": "bfloat16",
+            "base": None,
+            "n_labelled_px": 1000,
+        },
+        "versions": {"torch": "2.13.0"},
+    }
+    return ModelInfo(**(facts | changes))
+
+
+def paragraph(workspace, info=None, rounds=(), path=None):
+    model = None if info is None else OpenModel(path or workspace.session.folder / "m", info)
+    controller = SimpleNamespace(model=model, rounds=list(rounds))
+    return methods_paragraph(method_facts(workspace, controller, {"napari": "0.9.2"}))
+
+
+def test_a_segmentation_read_again_has_its_classes_colours_and_pixel_size(
+    workspace, entry, tmp_path
+):
+    paint(workspace, entry)
+    segment(workspace, entry, 0, 2)
+    segment(workspace, entry, 1, 3)
+    workspace.change_classes(recolor_class, 1, "#445566", label="colouring")
+    path = tmp_path / "cells.ome.tif"
+    sentence = write_exports([Export(entry, "masks", path)], workspace.classes)
+    assert sentence == f"Saved the segmentation of cells as {path}."
+    values = tifffile.imread(path)
+    assert set(np.unique(values[0])) == {1}
+    assert set(np.unique(values[1, 21:])) == {2}
+    assert set(np.unique(values[1, :10])) == {0}
+    assert (values[2] == 0).all()
+    assert open_stack(path).pixel_size_um == pytest.approx(SIZE)
+    labels = read_labels(path, "masks")
+    assert [(c.name, c.color) for c in labels.classes] == [
+        ("membrane", "#445566"),
+        ("mitochondrion", "#112233"),
+    ]
+
+
+def test_annotations_are_written_as_they_are_painted(workspace, entry, tmp_path):
+    paint(workspace, entry)
+    path = tmp_path / "a.tif"
+    write_exports([Export(entry, "annotations", path)], workspace.classes)
+    assert (read_labels(path, "annotations").codes == entry.codes).all()
+
+
+def test_what_is_outside_the_region_is_background(workspace, entry, tmp_path):
+    segment(workspace, entry, 0, 2)
+    entry.region = np.zeros(SHAPE, np.uint8)
+    entry.region[0, :5] = 2
+    workspace.update_region(entry.id)
+    path = tmp_path / "a.tif"
+    write_exports([Export(entry, "masks", path)], workspace.classes)
+    values = tifffile.imread(path)
+    assert not values[0, :5].any()
+    assert values[0, 5:].all()
+
+
+def test_nothing_is_written_where_one_of_several_files_exists(workspace, entry, tmp_path):
+    paint(workspace, entry)
+    other = add(workspace, "more", 1)
+    paths = names_in_folder(tmp_path, [entry, other], "masks")
+    paths[other.id].write_bytes(b"precious")
+    exports = [Export(e, "masks", paths[e.id]) for e in (entry, other)]
+    with pytest.raises(UserError, match=r"more_masks\.ome\.tif exists already; choose another"):
+        write_exports(exports, workspace.classes)
+    assert paths[other.id].read_bytes() == b"precious"
+    assert not paths[entry.id].exists()
+
+
+def test_images_of_one_name_get_files_of_their_own(workspace, entry, tmp_path):
+    other = add(workspace, "cells", 1)
+    odd = add(workspace, "a/b: c", 2)
+    paths = names_in_folder(tmp_path, [entry, other, odd], "masks")
+    assert [p.name for p in paths.values()] == [
+        "cells_masks.ome.tif",
+        "cells-2_masks.ome.tif",
+        "a_b_ c_masks.ome.tif",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("typed", "name", "completed"),
+    [("a", "a.ome.tif", True), ("a.v2", "a.v2.ome.tif", True), ("a.tiff", "a.tiff", False)],
+)
+def test_a_name_without_an_ending_gets_one(tmp_path, typed, name, completed):
+    assert with_suffix(tmp_path / typed) == (tmp_path / name, completed)
+
+
+def test_a_model_is_copied_whole_and_replaces_nothing(tmp_path):
+    source = tmp_path / "m.unet"
+    source.mkdir()
+    (source / "model.json").write_text("{}")
+    (source / "weights.safetensors").write_bytes(b"w")
+    copy_model(source, tmp_path / "out" / "copy.unet")
+    assert sorted(p.name for p in (tmp_path / "out" / "copy.unet").iterdir()) == [
+        "model.json",
+        "weights.safetensors",
+    ]
+    with pytest.raises(UserError, match="exists already"):
+        copy_model(source, tmp_path / "out" / "copy.unet")
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["copy.unet"]
+
+
+def test_the_paragraph_counts_what_is_annotated(workspace, entry):
+    paint(workspace, entry)
+    text = paragraph(workspace)
+    assert "“cells” (3 slices of 40 × 50 px, pixel size 4.6 nm, slice spacing 50 nm)" in text
+    assert (
+        "On 1 of 3 slices, 650 pixels were annotated as background (500 px), "
+        "membrane (100 px) and mitochondrion (50 px)."
+    ) in text
+    assert "napari 0.9.2" in text
+    assert "trained" not in text
+
+
+def test_the_paragraph_tells_of_the_training_that_made_the_model(workspace, entry):
+    paint(workspace, entry)
+    segment(workspace, entry, 0, 2)
+    info = model_info()
+    rounds = [
+        Round(1, None, 0.7, 500, 100, 100, 30.0, ""),
+        Round(2, 0.75, 0.8123, 750, 250, 410, 60.0, ""),
+    ]
+    text = paragraph(workspace, info, rounds)
+    assert "A 2D U-Net (depth 4, 16 filters at the top level, batch normalisation)" in text
+    assert "412 optimiser steps in 60 s on a CPU in bfloat16" in text
+    assert "250 annotated pixels were held out from training (25% of those annotated then)" in text
+    assert "intersection over union was 0.812, and 0.750 before this training" in text
+    assert "(background 0.900 and membrane 0.720)" in text
+    assert "applied to 1 of 3 slices" in text
+    assert "PyTorch 2.13.0" in text
+
+
+def test_the_paragraph_says_of_a_model_from_elsewhere_only_what_the_model_says(
+    workspace, entry, tmp_path
+):
+    paint(workspace, entry)
+    other_training = Round(1, 0.1, 0.8123, 7, 3, 410, 60.0, "")
+    text = paragraph(workspace, model_info(), [other_training], tmp_path / "theirs.unet")
+    assert "250 annotated pixels were held out from training (25% of those" in text
+    assert "before this training" not in text
+
+
+def test_the_paragraph_says_when_nothing_was_held_out_or_painted(workspace, entry):
+    text = paragraph(workspace, model_info(scores={}))
+    assert "No annotations were held out, so the model was not scored." in text
+    assert "Nothing was annotated." in text
+
+
+def test_the_paragraph_leaves_out_augmentation_that_is_off(workspace, entry):
+    raw = Recipe().model_dump()
+    off = dict.fromkeys(raw["training"]["augmentation"], 0) | {"elastic_grid": 2, "flip": True}
+    raw["training"] |= {"augmentation": off, "dice_weight": 0, "batch": 1}
+    text = paragraph(workspace, model_info(recipe=Recipe.model_validate(raw)))
+    assert "minimised cross entropy over the annotated pixels of 1 patch of 256 × 256 px" in text
+    assert "augmented by random flips, with" in text
+
+
+def test_one_of_a_thing_is_told_in_the_singular(workspace):
+    pixels = np.random.default_rng(0).integers(0, 9, (8, 8), dtype=np.uint8)
+    entry = workspace.add_image(Stack(pixels, "YX", name="one"))
+    codes = entry.codes.copy()
+    codes[0, 0, 0] = 2
+    workspace.commit_annotations(entry.id, codes, [0])
+    info = model_info(history={"steps": 1, "seconds": 1, "device": "cuda:1"})
+    text = paragraph(workspace, info)
+    assert "(1 slice of 8 × 8 px)" in text
+    assert "On the slice, 1 pixel was annotated as membrane (1 px)." in text
+    assert "Training took 1 optimiser step in 1 s on an NVIDIA GPU." in text
+    assert "with 1 input channel was" in text
+
+
+def test_the_class_names_of_a_file_are_json_that_others_can_read(workspace, entry, tmp_path):
+    paint(workspace, entry)
+    path = tmp_path / "a.ome.tif"
+    write_exports([Export(entry, "masks", path)], workspace.classes)
+    xml = tifffile.TiffFile(path).ome_metadata
+    start = xml.index('K="labels"')
+    text = xml[xml.index(">", start) + 1 : xml.index("</M>", start)].replace("&quot;", '"')
+    assert json.loads(text)["classes"][0]["name"] == "membrane"
