@@ -243,7 +243,8 @@ def test_the_class_names_of_a_file_are_json_that_others_can_read(workspace, entr
     paint(workspace, entry)
     path = tmp_path / "a.ome.tif"
     write_exports([Export(entry, "masks", path)], workspace.classes)
-    xml = tifffile.TiffFile(path).ome_metadata
+    with tifffile.TiffFile(path) as tif:
+        xml = tif.ome_metadata
     start = xml.index('K="labels"')
     text = xml[xml.index(">", start) + 1 : xml.index("</M>", start)].replace("&quot;", '"')
     assert json.loads(text)["classes"][0]["name"] == "membrane"
