@@ -1,7 +1,7 @@
 """Scores of segmentations: a confusion matrix over pixels, objects matched one to one."""
 
 from .confusion import ConfusionMatrix
-from .evaluate import evaluate
+from .evaluation import evaluate
 from .objects import ObjectMatcher, ObjectScores
 from .scores import ClassScores, Scores, scores
 
