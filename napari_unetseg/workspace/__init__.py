@@ -1,7 +1,8 @@
 """The evented model of what is open in a window; no Qt."""
 
-from .controller import JobController, OpenModel, Round
+from .controller import JobController, OpenModel
 from .image_entry import ImageEntry
+from .rounds import Round
 from .workspace import Workspace
 
 __all__ = ["ImageEntry", "JobController", "OpenModel", "Round", "Workspace"]

@@ -42,6 +42,8 @@ from napari_unetseg.jobs.commands import (
 
 from .image_entry import Codes
 from .job_files import JobFiles
+from .readiness import why_not_predict, why_not_train
+from .rounds import JobRecord, Round
 from .workspace import Workspace
 
 
@@ -51,27 +53,6 @@ class OpenModel:
 
     path: Path
     info: ModelInfo
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """One training, for the table of rounds.
-
-    Attributes
-    ----------
-    before, after : float or None
-        Mean IoU on the held-out annotations; None where nothing is held out, and for `before`
-        where training began from scratch.
-    """
-
-    number: int
-    before: float | None
-    after: float | None
-    n_labelled_px: int
-    n_held_out_px: int
-    steps: int
-    seconds: float
-    sentence: str
 
 
 class JobController:
@@ -115,7 +96,7 @@ class JobController:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="pixels")
         self._pending: Future[Command] | None = None
         self._state = JobState.IDLE
-        self._job: _Job | None = None
+        self._job: JobRecord | None = None
         self._looked_at: tuple[str, int] | None = None
         self._n_models = 0
         self._n_results = 0
@@ -140,32 +121,16 @@ class JobController:
 
     def why_not_train(self) -> str | None:
         """Return the sentence that explains why training cannot start; None when it can."""
-        if self._state is not JobState.IDLE:
-            return "Wait for what is running, or cancel it."
-        if not self.workspace.images:
-            return "Choose an image in the Data step first."
-        painted = self._codes_painted()
-        if not painted:
-            return "Paint a few strokes on the annotations first: some of each class."
-        if len(painted) < 2:
-            name = "background" if BACKGROUND in painted else self._class_name(min(painted))
-            return f"Only {name} is painted; paint some of another class or of background too."
-        return None
+        return self._why_busy() or why_not_train(self.workspace)
 
     def why_not_predict(self) -> str | None:
         """Return the sentence that explains why a model cannot be applied; None when it can."""
-        if self._state is not JobState.IDLE:
-            return "Wait for what is running, or cancel it."
-        if self.model is None:
-            return "Train a model or open one first."
-        n_channels = len(self.model.info.channels)
-        for entry in self.workspace.images.values():
-            if entry.stack.n_channels != n_channels:
-                return (
-                    f"The model takes {n_channels} channel(s) and {entry.stack.name} has "
-                    f"{entry.stack.n_channels}."
-                )
-        return None
+        info = None if self.model is None else self.model.info
+        return self._why_busy() or why_not_predict(self.workspace, info)
+
+    def _why_busy(self) -> str | None:
+        idle = self._state is JobState.IDLE
+        return None if idle else "Wait for what is running, or cancel it."
 
     def train(self, recipe: Recipe, *, base: Path | None = None, device: str = "auto") -> None:
         """Train on what is annotated, then predict every image."""
@@ -191,7 +156,7 @@ class JobController:
             )
 
         slots = self.workspace.prediction_slots()
-        self._begin(_Job(slots, is_training=True, has_base=base is not None), command)
+        self._begin(JobRecord(slots, is_training=True, has_base=base is not None), command)
 
     def predict(self, *, device: str = "auto", resample: bool = False) -> None:
         """Apply the model at hand to every image."""
@@ -207,7 +172,7 @@ class JobController:
             images = [self._files.image_to_predict(entry) for entry in entries]
             return PredictCommand(images=images, model=model, device=device, resample=resample)
 
-        self._begin(_Job(slots), command)
+        self._begin(JobRecord(slots), command)
 
     def predict_files(
         self,
@@ -229,7 +194,7 @@ class JobController:
             resample=resample,
             overwrite=False,
         )
-        self._begin(_Job(self.workspace.prediction_slots()), lambda: command)
+        self._begin(JobRecord(self.workspace.prediction_slots()), lambda: command)
 
     def baseline(self, method: str, params: dict[str, Any]) -> None:
         """Apply a classical method to every image; each result arrives as `baseline_ready`."""
@@ -239,7 +204,7 @@ class JobController:
         self._n_results += 1
         entries = list(self.workspace.images.values())
         role = f"baseline-{self._n_results}"
-        job = _Job(self.workspace.prediction_slots(), baseline=(method, role))
+        job = JobRecord(self.workspace.prediction_slots(), baseline=(method, role))
 
         def command() -> Command:
             images = [self._files.image_for_baseline(entry, role) for entry in entries]
@@ -322,7 +287,7 @@ class JobController:
         if self.workspace.images:
             self._worker.start()
 
-    def _begin(self, job: _Job, command: Callable[[], Command]) -> None:
+    def _begin(self, job: JobRecord, command: Callable[[], Command]) -> None:
         self._job = job
         self._set_state(JobState.PREPARING)
         self.progressed.emit(None, None)
@@ -363,7 +328,7 @@ class JobController:
             case _:
                 self._on_training_event(self._job, event)
 
-    def _on_training_event(self, job: _Job, event: Event) -> None:
+    def _on_training_event(self, job: JobRecord, event: Event) -> None:
         match event:
             case TrainingStarted():
                 job.started = event
@@ -374,9 +339,7 @@ class JobController:
                 self.stepped.emit(event)
                 self.progressed.emit(event.fraction, event.seconds_left)
             case HeldOutScored():
-                if event.step == 0 and job.has_base:
-                    job.before = event.mean_iou
-                job.after = event.mean_iou
+                job.score(event)
                 self.scored.emit(event)
 
     def _show(self, image_id: str, plane: int) -> None:
@@ -391,25 +354,12 @@ class JobController:
         kept = finished.reason in (FinishReason.COMPLETED, FinishReason.STOPPED_EARLY)
         if job is not None and kept:
             if job.is_training:
-                self._record_round(job)
+                self.rounds.append(job.as_round(len(self.rounds) + 1))
+                self.rounds_changed.emit()
             if job.baseline:
                 self._deliver(*job.baseline)
         self.status.emit(finished.sentence)
         self.finished.emit(finished)
-
-    def _record_round(self, job: _Job) -> None:
-        number = len(self.rounds) + 1
-        steps, seconds = (
-            (job.last_step.step, job.last_step.elapsed_s) if job.last_step is not None else (0, 0.0)
-        )
-        trains, held = (
-            (job.started.n_labelled_px, job.started.n_held_out_px) if job.started else (0, 0)
-        )
-        sentence = _round_sentence(job.before, job.after, held)
-        self.rounds.append(
-            Round(number, job.before, job.after, trains, held, steps, seconds, sentence)
-        )
-        self.rounds_changed.emit()
 
     def _deliver(self, method: str, role: str) -> None:
         for image_id in self.workspace.images:
@@ -423,20 +373,6 @@ class JobController:
             self.state_changed.emit(state)
 
     # --------------------------------------------------------------- classes
-
-    def _codes_painted(self) -> set[int]:
-        """Return codes that are painted: all of them, or the first two or more that are found."""
-        painted: set[int] = set()
-        for entry in self.workspace.images.values():
-            for plane in entry.annotated_planes():
-                counts = np.bincount(entry.training_codes(plane).reshape(-1))
-                painted.update(int(c) for c in np.flatnonzero(counts) if c)
-                if len(painted) > 1:
-                    return painted
-        return painted
-
-    def _class_name(self, code: int) -> str:
-        return self.workspace.classes[code - 2].name
 
     def _slots_for(self, info: ModelInfo) -> Codes:
         """Return where to store the codes of a model whose classes may be others than ours."""
@@ -453,21 +389,6 @@ class JobController:
         return slots
 
 
-@dataclass(eq=False)
-class _Job:
-    """What the controller remembers of the job in progress."""
-
-    slots: Codes
-    is_training: bool = False
-    has_base: bool = False
-    saved: bool = False
-    baseline: tuple[str, str] | None = None
-    started: TrainingStarted | None = None
-    last_step: TrainingStep | None = None
-    before: float | None = None
-    after: float | None = None
-
-
 def _append(classes: tuple[Any, ...], more: tuple[Any, ...]) -> tuple[tuple[Any, ...], Codes]:
     return classes + more, np.arange(256, dtype=np.uint8)
 
@@ -476,16 +397,3 @@ def _why_not_written(error: BaseException) -> str:
     if isinstance(error, OSError):
         return f"The images could not be written for the job ({error}); is the disk full?"
     return f"The images could not be read ({error}); open them again."
-
-
-def _round_sentence(before: float | None, after: float | None, n_held_out_px: int) -> str:
-    if after is None or not n_held_out_px:
-        return "Too little is annotated to hold anything out, so there is no score yet."
-    if before is None:
-        return f"Mean IoU {after:.3f} on held-out annotations."
-    change = after - before
-    if change >= 0:
-        return (
-            f"Better by {change:.3f}: mean IoU {before:.3f} → {after:.3f} on held-out annotations."
-        )
-    return f"Worse: mean IoU {before:.3f} → {after:.3f} on held-out annotations."

@@ -11,9 +11,10 @@ from napari_unetseg.annotations import BLOCK_PX
 from napari_unetseg.config import LabelClass, ModelInfo, Recipe
 from napari_unetseg.images import Stack, format_length
 
-from .controller import JobController, OpenModel, Round
+from .controller import JobController, OpenModel
 from .export import count_pixels
 from .image_entry import ImageEntry
+from .rounds import Round
 from .workspace import Workspace
 
 _NETWORKS = {"unet": "2D U-Net"}

@@ -1,0 +1,89 @@
+"""Training in rounds: what one of them did, and whether it got better."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from napari_unetseg.events import HeldOutScored, TrainingStarted, TrainingStep
+
+from .image_entry import Codes
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One training, for the table of rounds.
+
+    Attributes
+    ----------
+    before, after : float or None
+        Mean IoU on the held-out annotations; None where nothing is held out, and for `before`
+        where training began from scratch.
+    """
+
+    number: int
+    before: float | None
+    after: float | None
+    n_labelled_px: int
+    n_held_out_px: int
+    steps: int
+    seconds: float
+    sentence: str
+
+
+@dataclass(eq=False)
+class JobRecord:
+    """What the controller remembers of the job in progress.
+
+    Attributes
+    ----------
+    slots : ndarray of uint8, shape (256,)
+        Where each code of the job's answer is stored: see `Workspace.prediction_slots`.
+    baseline : tuple of (str, str) or None
+        Title and array of a baseline's answer.
+    before, after : float or None
+        Mean IoU on held-out annotations.
+    """
+
+    slots: Codes
+    is_training: bool = False
+    has_base: bool = False
+    saved: bool = False
+    baseline: tuple[str, str] | None = None
+    started: TrainingStarted | None = None
+    last_step: TrainingStep | None = None
+    before: float | None = None
+    after: float | None = None
+
+    def score(self, event: HeldOutScored) -> None:
+        """Take note of a score."""
+        if event.step == 0 and self.has_base:
+            self.before = event.mean_iou
+        self.after = event.mean_iou
+
+    def as_round(self, number: int) -> Round:
+        """Sum up a training that has ended."""
+        step, started = self.last_step, self.started
+        n_held_out_px = started.n_held_out_px if started else 0
+        return Round(
+            number,
+            self.before,
+            self.after,
+            started.n_labelled_px if started else 0,
+            n_held_out_px,
+            step.step if step else 0,
+            step.elapsed_s if step else 0.0,
+            _round_sentence(self.before, self.after, n_held_out_px),
+        )
+
+
+def _round_sentence(before: float | None, after: float | None, n_held_out_px: int) -> str:
+    if after is None or not n_held_out_px:
+        return "Too little is annotated to hold anything out, so there is no score yet."
+    if before is None:
+        return f"Mean IoU {after:.3f} on held-out annotations."
+    change = after - before
+    if change >= 0:
+        return (
+            f"Better by {change:.3f}: mean IoU {before:.3f} → {after:.3f} on held-out annotations."
+        )
+    return f"Worse: mean IoU {before:.3f} → {after:.3f} on held-out annotations."
