@@ -62,6 +62,9 @@ class Worker:
     `submit` works: it starts a new child where the last one is gone. No method waits for the
     child but `close`, which takes about a second at most. Call everything from one thread.
 
+    A child that has used a graphics card ends by itself after some time without a job, as only that
+    gives the card back, and is replaced at the next `poll`.
+
     The child ends when this object is closed or collected, when the interpreter exits and, because
     its pipe closes then, when this process is killed.
 
@@ -81,6 +84,8 @@ class Worker:
         self._state = JobState.IDLE
         self._job = NO_JOB
         self._kind: type[Command] = TrainCommand
+        self._unheard: Command | None = None
+        self._heard = False
         self._looked_at: LookAt | None = None
         self._kill_at = 0.0
         self._waiting: list[Event] = []
@@ -123,17 +128,9 @@ class Worker:
         if self._state is not JobState.IDLE:
             raise RuntimeError(f"a job is {self._state}; wait for its Finished")
         self._job += 1
-        self._kind = type(command)
+        self._kind, self._unheard = type(command), command
         self._state = JobState.PREPARING
-        try:
-            child = self._ensure_child()
-        except OSError as error:
-            sentence = f"The background process cannot be started: {error}."
-            self._waiting.append(Finished(FinishReason.FAILED, sentence))
-            return self._job
-        child.send(write_command(self._job, command))
-        if self._looked_at is not None:
-            self._steer(self._looked_at)
+        self._send(command)
         return self._job
 
     def look_at(self, image: str, plane: int) -> None:
@@ -158,13 +155,13 @@ class Worker:
     def poll(self) -> list[Event]:
         """Return what has happened since the last call; never waits."""
         received: list[bytes | Exited] = [] if self._child is None else self._child.received()
+        items, self._waiting = [*self._waiting, *received], []
         events = []
-        for item in [*self._waiting, *received]:
+        for item in items:
             event = self._understand(item)
             if event is not None:
                 self._follow(event)
                 events.append(event)
-        self._waiting = []
         if self._state is JobState.CANCELLING and time.monotonic() > self._kill_at:
             self._abandon()
             self._state = JobState.IDLE
@@ -183,10 +180,22 @@ class Worker:
         self._waiting = []
         self._state = JobState.IDLE
 
+    def _send(self, command: Command) -> None:
+        try:
+            child = self._ensure_child()
+        except OSError as error:
+            sentence = f"The background process cannot be started: {error}."
+            self._waiting.append(Finished(FinishReason.FAILED, sentence))
+            return
+        child.send(write_command(self._job, command))
+        if self._looked_at is not None:
+            self._steer(self._looked_at)
+
     def _ensure_child(self) -> ChildProcess:
         if self._child is None or not self._child.is_running:
             self._forget_child()
             self._child = child = ChildProcess(self._command)
+            self._heard = False
             self._finalizer = weakref.finalize(self, child.end, write_command(NO_JOB, Shutdown()))
         return self._child
 
@@ -207,21 +216,35 @@ class Worker:
             return self._exited(item)
         if not isinstance(item, bytes):
             return item
-        job, event = read_event(item)
-        return event if job == self._job and self._state is not JobState.IDLE else None
+        try:
+            job, event = read_event(item)
+        except (KeyError, TypeError, ValueError):
+            if self._child is not None:
+                self._child.keep(item)  # said by something that is no child of this version
+            return None
+        if job != self._job or self._state is JobState.IDLE:
+            return None
+        self._heard, self._unheard = True, None
+        return event
 
     def _exited(self, item: Exited) -> Event | None:
         self._forget_child()
         if self._state is JobState.IDLE:
+            if item.returncode == 0 and self._heard:
+                self.start()  # it has retired, to let go of the accelerator
             return None
         if self._state is JobState.CANCELLING:
             return Finished(FinishReason.CANCELLED, "Cancelled.")
+        if item.returncode == 0 and self._unheard is not None:
+            command, self._unheard = self._unheard, None
+            self._send(command)  # it retired before it heard of the job
+            return None
         what = "training" if self._kind is TrainCommand else "background"
         return Finished(
             FinishReason.FAILED,
             f"The {what} process ended unexpectedly ({describe_exit(item.returncode)}). "
             f"Your annotations are safe; {_AGAIN[self._kind]}.",
-            item.stderr,
+            self._last_stderr,
         )
 
     def _abandon(self) -> None:

@@ -29,12 +29,9 @@ class Exited:
     ----------
     returncode : int
         As `subprocess.Popen` has it: −9 for killed by signal 9.
-    stderr : str
-        The last lines that it wrote there.
     """
 
     returncode: int
-    stderr: str
 
 
 class ChildProcess:
@@ -99,6 +96,10 @@ class ChildProcess:
         """Return the last lines of the child's stderr."""
         return "\n".join(self._stderr.copy())
 
+    def keep(self, line: bytes) -> None:
+        """Put a line among those of stderr, for a report."""
+        self._stderr.append(line.decode("utf-8", "replace").rstrip())
+
     def kill(self) -> None:
         """End the child now; `Exited` follows."""
         if os.getpid() == self._owner:  # a forked copy of the window has no say
@@ -138,13 +139,13 @@ class ChildProcess:
             returncode = self._process.wait()
         self._outgoing.put(None)
         stderr_listener.join(timeout=0.5)
-        self._incoming.put(Exited(returncode, self.stderr()))
+        self._incoming.put(Exited(returncode))
         self._gone.set()
 
     def _keep_stderr(self, pipe: IO[bytes]) -> None:
         with pipe:
             for line in pipe:
-                self._stderr.append(line.decode("utf-8", "replace").rstrip())
+                self.keep(line)
 
 
 def describe_exit(returncode: int) -> str:

@@ -108,6 +108,68 @@ def test_a_child_that_does_not_read_never_holds_up_the_window(new_worker, scene)
     worker.cancel()
 
 
+RETIRING = """
+    from napari_unetseg.jobs.child import __main__, inbox
+    __main__.RETIRE_AFTER_S = 0.2
+    library.NetworkLibrary.holds_accelerator = lambda _: True
+"""
+
+
+def test_a_child_that_used_a_graphics_card_retires_and_is_replaced(new_worker, scene, jobs):
+    worker = new_worker(child_with(RETIRING))
+    _, finished = jobs.run(worker, baseline(scene))
+    assert finished.reason is FinishReason.COMPLETED
+    retired, deadline = worker.pid, time.monotonic() + 60
+    while worker.pid in (retired, None):
+        assert worker.poll() == []
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert ends(retired)
+    worker.close()
+
+
+def test_a_job_that_a_retiring_child_missed_is_given_to_the_next(new_worker, scene, jobs, tmp_path):
+    mark = tmp_path / "first"
+    worker = new_worker(
+        child_with(
+            f"""
+            import os, time
+            from pathlib import Path
+            mark = Path({str(mark)!r})
+            if not mark.exists():
+                mark.touch()
+                time.sleep(0.2)
+                os._exit(0)
+            """
+        )
+    )
+    _, finished = jobs.run(worker, baseline(scene))
+    assert finished.reason is FinishReason.COMPLETED
+    assert mark.exists()
+
+
+def test_a_program_that_ends_at_once_is_not_started_for_ever(new_worker, scene, jobs, tmp_path):
+    log = tmp_path / "log"
+    worker = new_worker(fake_child(f"open({str(log)!r}, 'a').write('started\\n')"))
+    _, finished = jobs.run(worker, baseline(scene))
+    assert finished.reason is FinishReason.FAILED
+    assert "exit code 0" in finished.sentence
+    worker.start()
+    deadline = time.monotonic() + 1
+    while time.monotonic() < deadline:
+        worker.poll()
+        time.sleep(0.01)
+    assert log.read_text().count("started") == 3
+
+
+def test_a_program_that_is_no_child_of_ours_is_told_with_what_it_said(new_worker, scene, jobs):
+    code = "print('Hello!'); print('{}'); input(); raise SystemExit(5)"
+    _, finished = jobs.run(new_worker(fake_child(code)), baseline(scene))
+    assert finished.reason is FinishReason.FAILED
+    assert "exit code 5" in finished.sentence
+    assert "Hello!" in finished.details
+
+
 def test_a_broken_program_is_told_with_what_it_said(new_worker, scene, jobs):
     worker = new_worker(fake_child("import sys; sys.exit('no such library here')"))
     _, finished = jobs.run(worker, scene.training())

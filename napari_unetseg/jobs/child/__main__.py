@@ -21,6 +21,10 @@ from .surroundings import settle_down, take_over_pipes
 if TYPE_CHECKING:
     from .network import NetworkJobs
 
+#: Seconds without a job after which a process that has used a graphics card ends. Hundreds of MB
+#: there are given back only then; the window starts another child, which holds none.
+RETIRE_AFTER_S = 60.0
+
 
 class Child:
     """Runs one job after the other and reports on each.
@@ -41,9 +45,12 @@ class Child:
 
     def run(self) -> None:
         """Work until the window hangs up."""
-        for job in self._inbox.jobs():
+        for job in self._inbox.jobs(self._patience_s):
             self._send(job.number, self._finish(job))
             self._library.free_memory()
+
+    def _patience_s(self) -> float | None:
+        return RETIRE_AFTER_S if self._library.holds_accelerator() else None
 
     def _finish(self, job: Job) -> Finished:
         try:

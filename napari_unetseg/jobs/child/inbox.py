@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import IO
 
 from napari_unetseg.errors import UserError
@@ -55,10 +56,17 @@ class Inbox:
         threading.Thread(target=self._listen, daemon=True).start()
         threading.Thread(target=self._watch_parent, daemon=True).start()
 
-    def jobs(self) -> Iterator[Job]:
-        """Yield jobs as they come, until there will be no more."""
-        while (job := self._jobs.get()) is not None:
-            yield job
+    def jobs(self, patience_s: Callable[[], float | None]) -> Iterator[Job]:
+        """Yield jobs as they come, until there will be no more.
+
+        Parameters
+        ----------
+        patience_s : function
+            How long to wait for the next one; None: without end.
+        """
+        with suppress(queue.Empty):
+            while (job := self._jobs.get(timeout=patience_s())) is not None:
+                yield job
 
     def _listen(self) -> None:
         try:

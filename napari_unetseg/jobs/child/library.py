@@ -59,6 +59,11 @@ class NetworkLibrary:
                 "'napari-unetseg doctor' in a terminal to see what to install."
             ) from error
 
+    def holds_accelerator(self) -> bool:
+        """Tell whether some of a graphics card's memory is this process's until it ends."""
+        torch = sys.modules.get("torch")
+        return torch is not None and not self._thread.is_alive() and torch.cuda.is_initialized()
+
     def free_memory(self) -> None:
         """Give back what the last job had on the accelerator, and all else that it left."""
         gc.collect()
