@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import time
 import uuid
@@ -20,13 +21,18 @@ import numpy as np
 import numpy.typing as npt
 import platformdirs
 import psutil
+from pydantic import BaseModel, ValidationError
 
+from napari_unetseg.annotations import new_blocks
 from napari_unetseg.config import LabelClass
 
 #: How many sessions that hold annotations are kept; the oldest go first.
 MAX_KEPT = 30
 
 _DESCRIPTION = "session.json"
+
+#: Arrays that are worth keeping when a session has ended.
+_KEPT = ("annotations", "blocks")
 
 
 def default_root() -> Path:
@@ -60,6 +66,8 @@ class Session:
         self.folder = self.root / f"{time.strftime('%Y-%m-%dT%H%M%S')}-{uuid.uuid4().hex[:6]}"
         self.folder.mkdir(parents=True)
         self._arrays: dict[Path, np.memmap[Any, Any]] = {}
+        for ended in _ended_sessions(self.root, here=True):
+            _drop_scratch(ended)  # of windows that were killed: copies of whole images
         self._description: dict[str, Any] = {"version": 1, "classes": [], "images": {}}
         self._write_description(process=_this_process())
 
@@ -93,7 +101,8 @@ class Session:
         self._write_description(process=_this_process())
 
     def _write_description(self, process: list[float] | None) -> None:
-        text = json.dumps({**self._description, "process": process}, indent=1)
+        whose = {"process": process, "host": platform.node()}
+        text = json.dumps({**self._description, **whose}, indent=1)
         partial = self.folder / f"{_DESCRIPTION}.partial"
         with partial.open("w", encoding="utf-8") as file:
             file.write(text)
@@ -107,17 +116,21 @@ class Session:
             array.flush()
 
     def close(self) -> None:
-        """Flush; then delete the session if nothing was annotated, and sessions past `MAX_KEPT`."""
+        """Flush; then delete what nobody needs of this session and of all that have ended.
+
+        Sessions without annotations go, and the oldest past `MAX_KEPT`.
+        """
         self.flush()
         self._arrays.clear()
         self._write_description(process=None)
-        for scratch in self.folder.glob("*/*.npy"):
-            if scratch.stem not in ("annotations", "blocks"):
-                scratch.unlink(missing_ok=True)
-        if not any(_count_labelled(path) for path in self.folder.glob("*/annotations.npy")):
-            shutil.rmtree(self.folder, ignore_errors=True)
-        for old in _ended_sessions(self.root)[MAX_KEPT:]:
-            shutil.rmtree(old, ignore_errors=True)
+        kept = 0
+        for ended in _ended_sessions(self.root, here=True):
+            _drop_scratch(ended)
+            # None, for a damaged file, is not nothing: a person may still want to look at it.
+            holds_work = any(_n_labelled(path) != 0 for path in ended.glob("*/annotations.npy"))
+            kept += holds_work
+            if not holds_work or kept > MAX_KEPT:
+                shutil.rmtree(ended, ignore_errors=True)
 
     def earlier_work(self, fingerprint: str) -> EarlierWork | None:
         """Find the newest annotations of an image in the sessions that have ended."""
@@ -134,46 +147,99 @@ def _this_process() -> list[float]:
     return [os.getpid(), psutil.Process().create_time()]
 
 
-def _ended_sessions(root: Path) -> list[Path]:
+class _ImageFacts(BaseModel):
+    fingerprint: str
+
+
+class _Description(BaseModel):
+    """What is read of ``session.json``."""
+
+    classes: tuple[LabelClass, ...] = ()
+    images: dict[str, _ImageFacts] = {}
+    process: tuple[int, float] | None = None
+    host: str = ""
+
+    def has_ended(self, *, here: bool) -> bool:
+        """Tell whether the process that wrote it is gone.
+
+        Parameters
+        ----------
+        here : bool
+            Whether it must be known for certain: a process that did not say goodbye may still run
+            on another computer with the same home folder.
+        """
+        if self.process is None:
+            return True
+        if here and self.host != platform.node():
+            return False
+        pid, created = self.process
+        try:
+            return bool(abs(psutil.Process(pid).create_time() - created) >= 1)
+        except (psutil.Error, ValueError, OverflowError):
+            return True
+
+
+def _ended_sessions(root: Path, *, here: bool = False) -> list[Path]:
     """Return the folders of sessions whose process is gone, newest first."""
     folders = [path.parent for path in root.glob(f"*/{_DESCRIPTION}")]
-    ended = [folder for folder in folders if not _is_running(_read(folder))]
-    return sorted(ended, key=lambda f: (f / _DESCRIPTION).stat().st_mtime, reverse=True)
+    said = ((folder, _read(folder)) for folder in folders)
+    ended = [
+        folder for folder, description in said if description and description.has_ended(here=here)
+    ]
+    return sorted(ended, key=_last_written, reverse=True)
 
 
-def _read(folder: Path) -> dict[str, Any]:
-    """Return what a session says of itself; nothing where it cannot be read."""
+def _last_written(folder: Path) -> float:
     try:
-        description = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return description if isinstance(description, dict) else {}
+        return (folder / _DESCRIPTION).stat().st_mtime
+    except OSError:
+        return 0.0  # another window has just deleted it
 
 
-def _is_running(description: dict[str, Any]) -> bool:
-    """Tell whether the process that wrote the session is alive, and is not a newer namesake."""
+def _read(folder: Path) -> _Description | None:
+    """Return what a session says of itself; None where it cannot be read."""
     try:
-        pid, created = description["process"]
-        return bool(abs(psutil.Process(pid).create_time() - created) < 1)
-    except (KeyError, TypeError, ValueError, psutil.Error):
-        return False
+        return _Description.model_validate_json((folder / _DESCRIPTION).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _drop_scratch(folder: Path) -> None:
+    """Delete what a session that has ended needs no more."""
+    for scratch in folder.glob("*/*.npy"):
+        if scratch.stem not in _KEPT:
+            scratch.unlink(missing_ok=True)
+    for partial in [*folder.glob("*.partial"), *folder.glob("models/.*")]:
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            partial.unlink(missing_ok=True)
 
 
 def _work_in(folder: Path, fingerprint: str) -> EarlierWork | None:
     description = _read(folder)
-    for image, facts in description.get("images", {}).items():
-        path = folder / image / "annotations.npy"
-        if facts.get("fingerprint") != fingerprint or not path.is_file():
+    if description is None:
+        return None
+    for image, facts in description.images.items():
+        path = folder / Path(image).name / "annotations.npy"
+        if facts.fingerprint != fingerprint or not path.is_file():
             continue
-        n_labelled = _count_labelled(path)
+        n_labelled = _n_labelled(path)
         if n_labelled:
-            classes = tuple(LabelClass(**c) for c in description["classes"])
-            return EarlierWork(
-                path, path.with_name("blocks.npy"), classes, path.stat().st_mtime, n_labelled
-            )
+            blocks = path.with_name("blocks.npy")
+            saved_at = path.stat().st_mtime
+            return EarlierWork(path, blocks, description.classes, saved_at, n_labelled)
     return None
 
 
-def _count_labelled(path: Path) -> int:
-    codes = np.load(path, mmap_mode="r", allow_pickle=False)
+def _n_labelled(path: Path) -> int | None:
+    """Count the annotated pixels in a file; None where it, or the blocks beside it, is damaged."""
+    try:
+        codes = np.load(path, mmap_mode="r", allow_pickle=False)
+        blocks = np.load(path.with_name("blocks.npy"), mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    whole = codes.ndim == 3 and codes.dtype == blocks.dtype == np.uint8
+    if not whole or new_blocks(codes.shape).shape != blocks.shape:
+        return None
     return sum(int(np.count_nonzero(plane)) for plane in codes)

@@ -1,0 +1,138 @@
+"""What is found, kept and thrown away when the process of a session is gone."""
+
+import json
+import os
+import platform
+
+import numpy as np
+import psutil
+import pytest
+
+from napari_unetseg.annotations import new_blocks
+from napari_unetseg.config import default_class
+from napari_unetseg.project import Session
+
+SHAPE = (2, 70, 80)
+NOBODY = [2**22 + 1, 1.0]
+
+
+def paint(session, n_px=50, fingerprint="abc"):
+    """Paint on an image, and leave behind what a training would."""
+    codes = session.array("image-1", "annotations", SHAPE)
+    codes[0, 0, :n_px] = 2
+    session.array("image-1", "blocks", new_blocks(SHAPE).shape)[0, 0] = 1
+    session.array("image-1", "pixels", SHAPE)[...] = 7
+    facts = {"image-1": {"fingerprint": fingerprint, "name": "cells"}}
+    session.describe([default_class(1)], facts)
+    return codes
+
+
+def die(session, **changes):
+    """Leave a session as the kill of its process does."""
+    session.flush()
+    session._arrays.clear()
+    path = session.folder / "session.json"
+    description = json.loads(path.read_text())
+    path.write_text(json.dumps({**description, "process": NOBODY, **changes}))
+    return session.folder
+
+
+def files_in(folder):
+    return {path.name for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_next_session_finds_the_strokes_of_a_dead_one_and_drops_its_copies(tmp_path):
+    dead = Session(tmp_path)
+    codes = paint(dead).copy()
+    (dead.folder / "models" / ".cells-1.unet.99.partial").mkdir(parents=True)
+    (dead.folder / "session.json.partial").write_text("{")
+    folder = die(dead)
+    session = Session(tmp_path)
+    assert files_in(folder) == {"annotations.npy", "blocks.npy", "session.json"}
+    assert not list((folder / "models").iterdir())
+    work = session.earlier_work("abc")
+    assert work.n_labelled_px == 50
+    assert (np.load(work.annotations) == codes).all()
+    session.close()
+
+
+def test_nothing_of_a_session_that_may_run_is_touched(tmp_path):
+    me = psutil.Process()
+    for changes in (
+        {"process": [os.getpid(), me.create_time()]},
+        {"host": f"not-{platform.node()}"},
+    ):
+        other = Session(tmp_path)
+        paint(other)
+        folder = die(other, **changes)
+        before = files_in(folder)
+        assert "pixels.npy" in before
+        session = Session(tmp_path)
+        session.close()
+        assert files_in(folder) == before
+
+
+def test_strokes_of_a_killed_window_are_found_on_another_computer_too(tmp_path):
+    other = Session(tmp_path)
+    paint(other)
+    die(other, host=f"not-{platform.node()}")
+    session = Session(tmp_path)
+    assert session.earlier_work("abc").n_labelled_px == 50
+    session.close()
+
+
+def test_dead_sessions_without_a_stroke_do_not_push_out_those_with_some(tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_unetseg.project.session.MAX_KEPT", 2)
+    painted = Session(tmp_path)
+    paint(painted)
+    painted.close()
+    for _ in range(3):
+        empty = Session(tmp_path)
+        paint(empty, n_px=0)
+        die(empty)
+    session = Session(tmp_path)
+    paint(session, n_px=0)
+    session.close()
+    assert list(tmp_path.iterdir()) == [painted.folder]
+
+
+DAMAGE = {
+    "images as a list": lambda d: {**d, "images": ["image-1"]},
+    "facts as text": lambda d: {**d, "images": {"image-1": "abc"}},
+    "a class without a colour": lambda d: {**d, "classes": [{"name": "a"}]},
+    "a process that is none": lambda d: {**d, "process": ["x", None]},
+    "an impossible process": lambda d: {**d, "process": [-(2**80), 1e300]},
+    "a list": lambda d: [d],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_description_hides_no_other_work_and_deletes_none(tmp_path, damage):
+    good = Session(tmp_path)
+    paint(good, n_px=20)
+    good.close()
+    damaged = Session(tmp_path)
+    paint(damaged, n_px=30)
+    path = die(damaged) / "session.json"
+    path.write_text(json.dumps(damage(json.loads(path.read_text()))))
+    session = Session(tmp_path)
+    assert session.earlier_work("abc").n_labelled_px in (20, 30)
+    session.close()
+    assert (damaged.folder / "image-1" / "annotations.npy").is_file()
+
+
+@pytest.mark.parametrize("role", ["annotations", "blocks"])
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_arrays_cut_short_hide_no_other_work_and_are_not_deleted(tmp_path, role, share):
+    good = Session(tmp_path)
+    paint(good, n_px=20)
+    good.close()
+    damaged = Session(tmp_path)
+    paint(damaged, n_px=30)
+    path = die(damaged) / "image-1" / f"{role}.npy"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    session = Session(tmp_path)
+    assert session.earlier_work("abc").n_labelled_px == 20
+    session.close()
+    assert path.is_file()
