@@ -12,7 +12,7 @@ _UM_PER_UNIT = {"nm": 1e-3, "µm": 1.0}
 _UNKNOWN = "unknown"
 
 #: Room for "unknown".
-_BOX_PX = 80
+_BOX_PX = 66
 
 
 class PixelSizeRow(QWidget):
@@ -37,6 +37,7 @@ class PixelSizeRow(QWidget):
         self._z_label = QLabel("Z")
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
         for widget in (QLabel("XY"), self.xy, self._z_label, self.z, self.unit):
             row.addWidget(widget, 1 if isinstance(widget, QDoubleSpinBox) else 0)
         self.xy.editingFinished.connect(lambda: self._on_typed("YX", self.xy))

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QHBoxLayout, QLabel, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QWidget,
+)
 
 from napari_unetseg.images import Stack
 
@@ -44,7 +52,8 @@ class ImageFacts(QWidget):
         self.axes = QComboBox()
         self.axes.setToolTip(_AXES_TOOLTIP)
         self.size = QLabel()
-        self.size.setToolTip("Number of slices, height × width, type of a pixel.")
+        # Long sizes are cut rather than widen the dock; the tooltip has them whole.
+        self.size.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.pixel_size = PixelSizeRow()
         self.channels: list[QCheckBox] = []
         self._channel_row = QHBoxLayout()
@@ -72,6 +81,7 @@ class ImageFacts(QWidget):
             _AXES_TOOLTIP if self.axes.isEnabled() else "There is no other way to read these axes."
         )
         self.size.setText(_size(stack))
+        self.size.setToolTip(f"{_size(stack)} (slices, height × width, type of a pixel).")
         self.pixel_size.show_sizes(sizes_um, has_z="Z" in stack.axes)
         names = image.channel_names(choice.axes)
         self._show_channels(names, choice.channels or tuple(range(len(names))))

@@ -70,8 +70,12 @@ def method_facts(
 
 
 def methods_paragraph(facts: MethodFacts) -> str:
-    """Write the paragraph; reads all annotations, so it is called on a thread."""
-    if not facts.entries:
+    """Write the paragraph; reads all annotations, so it is called on a thread.
+
+    Empty where nothing has been annotated or trained.
+    """
+    annotated = any(entry.annotated_planes() for entry in facts.entries.values())
+    if not facts.entries or not (annotated or facts.info):
         return ""
     sentences = [_images(facts), _annotations(facts)]
     if facts.info is not None:

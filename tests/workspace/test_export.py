@@ -211,6 +211,7 @@ def test_the_paragraph_says_of_a_model_from_elsewhere_only_what_the_model_says(
 
 
 def test_the_paragraph_says_when_nothing_was_held_out_or_painted(workspace, entry):
+    assert paragraph(workspace) == ""
     text = paragraph(workspace, model_info(scores={}))
     assert "No annotations were held out, so the model was not scored." in text
     assert "Nothing was annotated." in text
