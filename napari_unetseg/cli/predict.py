@@ -51,6 +51,9 @@ def predict(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")] = False,
 ) -> None:
     """Segment images with a model."""
+    from .threads import wait_briefly
+
+    wait_briefly()
     from napari_unetseg.learning import choose_device, iter_predict, load_model, open_inputs
 
     from .outputs import check_outputs, plan_outputs, write_record

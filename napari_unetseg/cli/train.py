@@ -55,8 +55,10 @@ def train(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the model.")] = False,
 ) -> None:
     """Train a U-Net on annotated images."""
-    recipe = _recipe(config, steps, max_time, seed)
+    from .threads import wait_briefly
 
+    recipe = _recipe(config, steps, max_time, seed)
+    wait_briefly()
     from napari_unetseg.learning import Trainer, check_model_output, load_model, read_training_set
 
     from .progress import process_started_at

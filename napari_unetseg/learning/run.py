@@ -46,8 +46,9 @@ TOLERATED_DECLINE = 0.01
 #: Failed steps after which training gives up.
 MAX_FAILURES = 8
 
-#: Batches from which the statistics of the averaged network are measured.
-STATISTICS_BATCHES = 4
+#: Patches from which the statistics of the averaged network are measured. With 8 of them mean IoU
+#: was 0.01 lower than with 40, and lower than without measuring.
+STATISTICS_PATCHES = 32
 
 #: Seconds kept for writing the model.
 SAVING_S = 0.5
@@ -118,6 +119,7 @@ class TrainingRun:
             int(self._patch * JITTER),
             self._generator,
         )
+        self._n_statistics_batches = -(-STATISTICS_PATCHES // self._training.batch)
         self._step = 0
         self._rows: list[dict[str, float]] = []
         self._scores: dict[str, Any] = {}
@@ -162,7 +164,7 @@ class TrainingRun:
         """Make the network to keep ready for use, and score it on everything held out."""
         average = self._stepper.average.network
         if self._step > 0:
-            batches = [self._draw()[0] for _ in range(STATISTICS_BATCHES)]
+            batches = [self._draw()[0] for _ in range(self._n_statistics_batches)]
             with autocast(self._device):
                 measure_batch_statistics(average, batches)
         if self.scorer.n_blocks:
@@ -203,7 +205,7 @@ class TrainingRun:
     def _finishing_s(self) -> float:
         """Estimate what comes after the last step that may begin, that step included."""
         all_blocks = self._score_s * (1 + self.scorer.n_blocks / LIVE_BLOCKS)
-        return SAVING_S + all_blocks + self._step_s * (1 + STATISTICS_BATCHES / 3)
+        return SAVING_S + all_blocks + self._step_s * (1 + self._n_statistics_batches / 3)
 
     def _report(self, loss: float, rate: float, now: float) -> TrainingStep:
         elapsed = now - self._budget.began

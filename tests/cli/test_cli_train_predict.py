@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import tifffile
 
 from napari_unetseg import load_model, open_stack
 from napari_unetseg.cli import main
+from napari_unetseg.cli.threads import wait_briefly
 from napari_unetseg.cli.train import parse_duration
 from napari_unetseg.config import LabelClass
 from napari_unetseg.images import Stack, read_labels, write_image, write_labels
@@ -192,3 +194,16 @@ def test_bad_input_is_told_before_any_work(
 )
 def test_durations(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
+
+
+def test_what_the_environment_says_about_threads_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    wait_briefly()
+    assert "GOMP_SPINCOUNT" not in os.environ
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    wait_briefly()
+    assert os.environ["GOMP_SPINCOUNT"] == "1000"
+    monkeypatch.setenv("GOMP_SPINCOUNT", "5")
+    wait_briefly()
+    assert os.environ["GOMP_SPINCOUNT"] == "5"
