@@ -64,7 +64,7 @@ class ImageFacts(QWidget):
         self._form = QFormLayout(self)
         self._form.setContentsMargins(0, 0, 0, 0)
         self._form.addRow("Axes", axes_row)
-        self._form.addRow("Pixel size", self.pixel_size)
+        self._form.addRow("Pixel", self.pixel_size)
         self._form.addRow(self._channel_label, self._channel_row)
         self.axes.activated.connect(lambda _: self.axes_chosen.emit(self.axes.currentText()))
         self.pixel_size.edited.connect(self.pixel_size_typed)
