@@ -6,7 +6,6 @@ hands the child's events on.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -248,24 +247,6 @@ class JobController:
         if not any(e.annotated_planes() for e in self.workspace.images.values()):
             self.workspace.set_classes(self.model.info.classes)
         self.model_changed.emit()
-
-    def save_model(self, path: str | Path) -> None:
-        """Copy the model at hand to a folder that does not exist yet.
-
-        Raises
-        ------
-        UserError
-            If there is no model, or something is there already.
-        """
-        if self.model is None:
-            raise UserError("There is no model yet; train one or open one first.")
-        target = Path(path)
-        if target.exists():
-            raise UserError(f"{target} exists already; choose another name.")
-        partial = target.with_name(f".{target.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(self.model.path, partial)
-        partial.rename(target)
 
     # ---------------------------------------------------------------- events
 

@@ -100,4 +100,4 @@ class Person:
         QApplication.sendEvent(self.canvas, event)
         if kind == QEvent.Type.MouseMove:
             # napari lets one move through every 5 ms, and no hand is faster.
-            QTest.qWait(8)
+            QTest.qWait(12)

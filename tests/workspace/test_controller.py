@@ -7,12 +7,14 @@ import time
 import numpy as np
 import pytest
 
+from napari_unetseg.annotations import rename_class
 from napari_unetseg.config import Recipe
 from napari_unetseg.events import FinishReason
 from napari_unetseg.images import Stack
 from napari_unetseg.jobs import JobState, Worker
 from napari_unetseg.project import Session
 from napari_unetseg.workspace import JobController, Workspace
+from napari_unetseg.workspace.export import copy_model
 
 SHAPE = (3, 96, 96)
 
@@ -158,11 +160,9 @@ def test_a_model_with_other_classes_adds_them_and_keeps_what_was_painted(desk, t
     desk.paint()
     desk.controller.train(desk.recipe(steps=30))
     desk.run()
-    desk.controller.save_model(tmp_path / "cells.unet")
+    copy_model(desk.controller.model.path, tmp_path / "cells.unet")
     other = Desk(tmp_path / "other")
     try:
-        from napari_unetseg.annotations import rename_class
-
         other.workspace.change_classes(rename_class, 1, "nerve", label="renaming")
         other.paint()
         before = other.entry.codes.copy()
