@@ -16,7 +16,6 @@ import numpy as np
 from psygnal import Signal
 
 from napari_unetseg.config import BACKGROUND, ModelInfo, Recipe, read_model_info
-from napari_unetseg.errors import UserError
 from napari_unetseg.events import (
     Event,
     Finished,
