@@ -12,7 +12,6 @@ from napari_unetseg.events import (
     FinishReason,
     ModelSaved,
     PlanePredicted,
-    Preparing,
     Progress,
     TrainingStarted,
     TrainingStep,
@@ -221,9 +220,3 @@ def test_a_model_never_replaces_anything_but_a_model(worker, scene, jobs):
 def test_the_child_gives_way_to_the_window(worker, scene, jobs):
     jobs.run(worker, scene.training(steps=1, predict_after=False))
     assert os.getpriority(os.PRIO_PROCESS, worker.pid) > os.getpriority(os.PRIO_PROCESS, 0)
-
-
-def test_preparing_tells_what_takes_long(new_worker, scene, jobs):
-    events, _ = jobs.run(new_worker(), scene.training(steps=1, predict_after=False))
-    assert isinstance(events[0], Preparing)
-    assert "network library" in events[0].sentence

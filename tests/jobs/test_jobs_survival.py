@@ -272,6 +272,14 @@ def test_a_late_stop_or_cancel_does_not_touch_the_next_job(new_worker, scene, jo
     assert finished.reason is FinishReason.COMPLETED
 
 
+def test_what_takes_long_before_a_job_begins_is_told(new_worker, scene, jobs):
+    slow = "import time\nlibrary.NetworkLibrary._load = lambda self: time.sleep(1)"
+    events, finished = jobs.run(new_worker(child_with(slow)), baseline(scene))
+    assert finished.reason is FinishReason.COMPLETED
+    assert isinstance(events[0], Preparing)
+    assert "network library" in events[0].sentence
+
+
 def test_cancelling_while_the_library_loads_is_quick_and_keeps_the_child(new_worker, scene, jobs):
     worker = new_worker()
     worker.submit(scene.training())
@@ -311,12 +319,11 @@ import sys, time
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from conftest import Scene
-from napari_unetseg.events import TrainingStep
+from napari_unetseg.events import {event}
 from napari_unetseg.jobs import Worker
-{before}
 worker = Worker()
 worker.submit(Scene(Path(sys.argv[2])).training(steps=10**6))
-while not any(isinstance(event, TrainingStep) for event in worker.poll()):
+while not any(isinstance(event, {event}) for event in worker.poll()):
     time.sleep(0.01)
 {after}
 print(worker.pid, flush=True)
@@ -324,9 +331,9 @@ print(worker.pid, flush=True)
 """
 
 
-def parent(folder, *, before="", after="", finally_="time.sleep(100)"):
-    """Start a process that trains in a child; return it and the child's process id."""
-    code = PARENT.format(before=before, after=after, finally_=finally_)
+def parent(folder, *, event="Preparing", after="", finally_="time.sleep(100)"):
+    """Start a process that trains in a child; return it and, after an event, the child's id."""
+    code = PARENT.format(event=event, after=after, finally_=finally_)
     arguments = [sys.executable, "-c", code, str(Path(__file__).parent), str(folder)]
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
     return process, int(process.stdout.readline())
@@ -337,7 +344,8 @@ def parent(folder, *, before="", after="", finally_="time.sleep(100)"):
 def test_killing_the_window_ends_training(tmp_path, forked):
     # A process that the window forked holds the pipe open after the window's death.
     after = "import os\nif not os.fork():\n    time.sleep(8)\n    os._exit(0)" if forked else ""
-    process, child = parent(tmp_path, after=after)
+    event = "Preparing" if forked else "TrainingStep"
+    process, child = parent(tmp_path, event=event, after=after)
     try:
         process.kill()
         assert ends(child)

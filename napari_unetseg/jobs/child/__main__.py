@@ -16,7 +16,7 @@ from .failures import describe_failure
 from .inbox import Inbox
 from .job import Cancelled, Job
 from .library import NetworkLibrary
-from .surroundings import settle_down, take_over_pipes
+from .surroundings import give_way, settle_down, take_over_pipes
 
 if TYPE_CHECKING:
     from .network import NetworkJobs
@@ -65,6 +65,7 @@ class Child:
             self._send(job.number, event)
 
         self._library.settle(job, emit)
+        give_way()  # not before: somebody may be waiting for the library
         if isinstance(job.command, BaselineCommand):
             from .baseline import run_baseline
 

@@ -10,7 +10,7 @@ from typing import IO
 
 import psutil
 
-#: Niceness of the child: the window, at 0, gets the processor whenever it wants it.
+#: Of the child where it computes; the window's is 0.
 NICENESS = 10
 
 
@@ -35,8 +35,19 @@ def take_over_pipes() -> tuple[IO[bytes], IO[bytes]]:
 
 
 def settle_down() -> None:
-    """Give way to the window; leave Ctrl+C to it; say where a crash happened."""
-    process = psutil.Process()
-    process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if os.name == "nt" else NICENESS)
+    """Leave Ctrl+C to the window; say where a crash happened."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.enable(sys.stderr)
+
+
+def give_way() -> None:
+    """Let the window have the processor whenever it wants it.
+
+    To be called from the thread that computes, before it has others help it: Linux counts niceness
+    by thread, and they inherit it.
+    """
+    process = psutil.Process()
+    if os.name == "nt":
+        process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+    elif process.nice() < NICENESS:  # only root may go back
+        process.nice(NICENESS)
