@@ -1,3 +1,4 @@
+import ast
 import re
 import subprocess
 import sys
@@ -51,6 +52,32 @@ def test_the_base_brings_no_qt_binding_and_the_extra_all_brings_one():
     bindings = [line for line in requirements if re.match(r"(PyQt|PySide)", line, re.IGNORECASE)]
     assert bindings
     assert all("extra ==" in line for line in bindings)
+
+
+def test_whatever_is_imported_is_a_declared_dependency():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {
+        re.split(r"[\[<>=!~; ]", line)[0].lower().replace("_", "-")
+        for line in project["dependencies"] + project["optional-dependencies"]["all"]
+    }
+    homes = metadata.packages_distributions()
+    undeclared = {
+        name
+        for name in imported_by_the_package() - set(sys.stdlib_module_names) - {"napari_unetseg"}
+        if not {home.lower().replace("_", "-") for home in homes.get(name, [name])} & declared
+    }
+    assert undeclared == set()
+
+
+def imported_by_the_package():
+    names = set()
+    for path in (ROOT / "napari_unetseg").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                names.add(node.module.partition(".")[0])
+    return names
 
 
 def test_the_installed_version_is_the_package_version():
