@@ -53,7 +53,7 @@ def _run_headless(folder: Path, seed: int, *, overwrite: bool) -> None:
     check_folder(folder, overwrite=overwrite)
     result = _show(run_demo(DemoSettings(seed=seed)))
     write_results(folder, result)
-    Console(width=None).print(score_table(result))
+    Console().print(score_table(result))
     print(
         f"The network is {result.gain_over_baseline:+.3f} mean IoU over the best baseline "
         f"({result.best_baseline}, fitted on the whole truth of the annotated slices); "

@@ -16,6 +16,8 @@ from napari_unetseg.config import BACKGROUND, Recipe
 from napari_unetseg.measure import ConfusionMatrix, Scores, scores
 from napari_unetseg.samples import Annotator, Sample, Stroke, em_stack
 
+from .threads import wait_briefly
+
 if TYPE_CHECKING:
     from napari_unetseg.learning import Model
 
@@ -23,7 +25,7 @@ Codes: TypeAlias = npt.NDArray[np.uint8]
 
 #: Names of the three networks among the methods.
 BEFORE = "U-Net, first strokes"
-CONTROL = "U-Net, the same time again without corrections"
+CONTROL = "U-Net, longer, no corrections"
 CORRECTED = "U-Net, after corrections"
 
 _MEMBRANE, _MITOCHONDRION = BACKGROUND + 1, BACKGROUND + 2
@@ -64,7 +66,7 @@ class DemoSettings:
         _MITOCHONDRION,
         _MEMBRANE,
     )
-    stroke_px: float = 100.0
+    stroke_px: float = 160.0
     n_corrections: int = 24
     first_s: float = 65.0
     second_s: float = 50.0
@@ -224,6 +226,7 @@ class _Experiment:
         """Import what trains, which takes seconds."""
         start = time.monotonic()
         yield Stage("Loading PyTorch", 0.0)
+        wait_briefly()
         import napari_unetseg.learning  # noqa: F401
 
         self._seconds["loading"] = time.monotonic() - start

@@ -30,12 +30,6 @@ _FAINT = (105, 110, 118)
 _BEST = (0, 114, 178)
 _OPACITY = 0.5
 
-_SHORT = {
-    BEFORE: "U-Net, first strokes",
-    CONTROL: "U-Net, trained on as long",
-    CORRECTED: "U-Net, after corrections",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Panel:
@@ -89,7 +83,7 @@ def _panels(result: DemoResult) -> Iterator[Panel]:
     for name in [*result.parameters, BEFORE, CONTROL, CORRECTED]:
         yield Panel(
             _overlay(image, result.segmentations[name][shown], classes),
-            f"{_SHORT.get(name, name)}: {result.scores[name].mean_iou:.3f}",
+            f"{name}: {result.scores[name].mean_iou:.3f}",
             _by_class(result.scores[name]),
             best=name == best,
         )
@@ -152,7 +146,7 @@ def _head(draw: ImageDraw.ImageDraw, result: DemoResult) -> None:
     draw.text((_GAP, 16), "napari-unetseg demo", _INK, _font(30))
     draw.text(
         (_GAP, 56),
-        f"A generated stack of {n} sections of {width} × {height} px (seed {settings.seed}). "
+        f"A generated stack of {n} sections of {width} by {height} px (seed {settings.seed}). "
         f"Numbers are mean IoU on the {len(settings.held_out)} slices that were never painted on: "
         f"{result.gain_over_baseline:+.3f} over the best baseline, "
         f"{result.gain_by_correcting:+.3f} by correcting.",

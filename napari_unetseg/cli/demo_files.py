@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from napari_unetseg import __version__
@@ -52,7 +53,7 @@ def write_results(folder: Path, result: DemoResult) -> None:
         write_labels(path, codes, like=sample.image, kind=kind, classes=classes, overwrite=True)
     result.model.save(folder / MODEL, overwrite=True)
     with atomic_file(folder / FIGURE, overwrite=True) as partial:
-        draw_figure(result).save(partial, format="PNG", optimize=True)
+        draw_figure(result).save(partial, format="PNG")
     with atomic_file(folder / SCORES, overwrite=True) as partial:
         partial.write_text(json.dumps(facts(result), indent=2) + "\n", encoding="utf-8")
 
@@ -81,23 +82,20 @@ def facts(result: DemoResult) -> dict[str, Any]:
 
 def score_table(result: DemoResult) -> Table:
     """Return the scores as a table for the terminal."""
-    table = Table(
-        title=f"Scores on {len(result.settings.held_out)} held-out slices", title_justify="left"
-    )
-    table.add_column("method")
-    table.add_column("mean IoU", justify="right")
+    n_slices = len(result.settings.held_out)
+    table = Table(title=f"IoU on {n_slices} held-out slices", title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("method", no_wrap=True)
+    table.add_column("mean IoU", justify="right", no_wrap=True)
     names = list(result.scores[CORRECTED].iou)
     for name in names:
-        table.add_column(f"{name} IoU", justify="right")
-    table.add_column("accuracy", justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     best = max(result.scores, key=lambda name: result.scores[name].mean_iou)
     for method in [*result.parameters, BEFORE, CONTROL, CORRECTED]:
         scored = result.scores[method]
-        row = [f"{scored.mean_iou:.3f}", *(f"{scored.iou.get(n, 0.0):.3f}" for n in names)]
         table.add_row(
             method,
-            *row,
-            f"{scored.pixel_accuracy:.3f}",
+            f"{scored.mean_iou:.3f}",
+            *(f"{scored.iou.get(name, 0.0):.3f}" for name in names),
             style="bold" if method == best else None,
             end_section=method == list(result.parameters)[-1],
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import binary_opening, distance_transform_edt, find_objects, label
+from scipy.ndimage import binary_opening, distance_transform_edt, gaussian_filter
 
 from .fields import Floats
 
@@ -16,10 +16,17 @@ Mask = npt.NDArray[np.bool_]
 
 #: A stroke keeps this far inside what it follows, in px; membranes are no wider than the brush.
 _KEEP_INSIDE_PX = 1.5
-#: Deeper inside than this is as good as this.
-_DEEP_ENOUGH_PX = 7.0
+#: Deeper inside than this is as good as this: just enough for the brush.
+_DEEP_ENOUGH_PX = 3.5
 _STEP_PX = 2.0
-_TURNS = np.linspace(-1.3, 1.3, 11)
+_TURNS = np.linspace(-0.9, 0.9, 11)
+
+#: A person sees mistakes that lie close together as one; standard deviation of a Gaussian, in px.
+_NEIGHBOURHOOD_PX = 6.0
+#: Share of mistaken pixels nearby below which nobody would bother.
+_WORTH_A_STROKE = 0.1
+#: A stroke takes care of the mistakes this near to it.
+_TAKEN_CARE_OF_PX = 16.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,7 @@ class Annotator:
         done = []
         for code in strokes:
             free = (self._truth[plane] == code) & (annotations[plane] == 0)
-            depth = np.minimum(distance_transform_edt(free), _DEEP_ENOUGH_PX)
+            depth = self._depth(free)
             starts = np.argwhere(depth >= min(_DEEP_ENOUGH_PX, 0.7 * depth.max()))
             if depth.max() < _KEEP_INSIDE_PX or not len(starts):
                 continue
@@ -92,7 +99,7 @@ class Annotator:
         n_strokes: int,
         length_px: float,
     ) -> list[Stroke]:
-        """Paint the right class along the largest mistakes of a segmentation.
+        """Paint the right class where most is wrong in a segmentation.
 
         Rims of a pixel or two are no mistakes to a person; they are not looked at.
 
@@ -105,35 +112,37 @@ class Annotator:
         planes : sequence of int
             Slices to correct.
         n_strokes : int
-            Of the mistakes, so many of the largest.
+            At most so many, each where most is wrong that no stroke has reached yet.
         length_px : float
             Of a stroke; shorter where the class it follows ends.
         """
-        mistakes = [m for plane in planes for m in self._mistakes(segmentation[plane], plane)]
-        mistakes.sort(key=lambda mistake: -mistake[0])
-        done = []
-        for _, plane, code, start in mistakes[:n_strokes]:
-            depth = np.minimum(distance_transform_edt(self._truth[plane] == code), _DEEP_ENOUGH_PX)
-            path = self._path(depth, start, length_px)
+        crowds = [
+            (plane, int(code), self._crowding(segmentation[plane], plane, int(code)))
+            for plane in planes
+            for code in np.unique(self._truth[plane])
+        ]
+        done: list[Stroke] = []
+        while len(done) < n_strokes:
+            plane, code, crowding = max(crowds, key=lambda crowd: float(crowd[2].max()))
+            if crowding.max() < _WORTH_A_STROKE:
+                break
+            start = np.array(np.unravel_index(crowding.argmax(), crowding.shape))
+            depth = self._depth(self._truth[plane] == code)
+            path = self._path(depth * (1 + crowding), start, length_px)
             done.append(self._paint(annotations, Stroke(plane, code, path)))
+            _clear_around(crowding, path)
         return done
 
-    def _mistakes(
-        self, segmentation: Codes, plane: int
-    ) -> list[tuple[int, int, int, npt.NDArray[np.int64]]]:
-        """Return size in px, slice, true code and deepest point of each mistake."""
-        truth = self._truth[plane]
-        found = []
-        for code in np.unique(truth):
-            wrong = (truth == code) & (segmentation != code)
-            regions, _ = label(binary_opening(wrong))
-            for number, window in enumerate(find_objects(regions), 1):
-                region = regions[window] == number
-                depth = distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
-                deepest = np.array(np.unravel_index(depth.argmax(), depth.shape))
-                start = deepest + [s.start for s in window]
-                found.append((int(region.sum()), plane, int(code), start))
-        return found
+    def _crowding(self, segmentation: Codes, plane: int, code: int) -> Floats:
+        """Return how much of a class is mistaken around each pixel where a brush may go."""
+        own = self._truth[plane] == code
+        wrong = binary_opening(own & (segmentation != code))
+        crowding: Floats = gaussian_filter(wrong.astype(float), _NEIGHBOURHOOD_PX)
+        return np.where(self._depth(own) >= _KEEP_INSIDE_PX, crowding, 0.0)
+
+    def _depth(self, inside: Mask) -> Floats:
+        depth: Floats = np.minimum(distance_transform_edt(inside), _DEEP_ENOUGH_PX)
+        return depth
 
     def _path(self, depth: Floats, start: npt.NDArray[np.int64], length_px: float) -> Floats:
         """Walk both ways from a point, where it is deep, without sharp turns."""
@@ -181,3 +190,11 @@ def _depth_at(depth: Floats, at: Floats) -> Floats:
     inside = (y >= 0) & (y < depth.shape[0]) & (x >= 0) & (x < depth.shape[1])
     found: Floats = np.where(inside, depth[y * inside, x * inside], 0.0)
     return found
+
+
+def _clear_around(crowding: Floats, path: Floats) -> None:
+    """Forget the mistakes near a stroke, in place."""
+    reached = np.ones(crowding.shape, bool)
+    y, x = np.clip(np.round(path).astype(int), 0, np.array(crowding.shape) - 1).T
+    reached[y, x] = False
+    crowding[distance_transform_edt(reached) <= _TAKEN_CARE_OF_PX] = 0

@@ -45,6 +45,13 @@ def result(ran) -> DemoResult:
     return ran[1]
 
 
+@pytest.fixture(scope="module")
+def folder(result, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("results") / "new" / "demo"
+    demo_files.write_results(folder, result)
+    return folder
+
+
 def test_every_stage_is_reported_from_its_beginning_to_its_end(ran):
     titles = list(dict.fromkeys(stage.title for stage in ran[0]))
     assert len(titles) == 7
@@ -79,9 +86,7 @@ def test_corrections_are_painted_over_mistakes_with_the_right_class(result):
     assert (wrong_before != result.sample.codes)[new].mean() > 0.2
 
 
-def test_the_results_open_again_with_their_classes_and_pixel_size(result, tmp_path):
-    demo_files.write_results(tmp_path / "new" / "demo", result)
-    folder = tmp_path / "new" / "demo"
+def test_the_results_open_again_with_their_classes_and_pixel_size(result, folder):
     assert sorted(p.name for p in folder.iterdir()) == sorted(demo_files.FILES)
     image = open_stack(folder / "image.ome.tif")
     np.testing.assert_array_equal(np.asarray(image.data), result.sample.image.data)
@@ -101,12 +106,11 @@ def test_the_results_open_again_with_their_classes_and_pixel_size(result, tmp_pa
         assert figure.width > 1000
 
 
-def test_the_written_masks_score_as_the_table_says(result, tmp_path):
+def test_the_written_masks_score_as_the_table_says(result, folder):
     """An independent computation, from the file, with scikit-learn."""
     from sklearn.metrics import jaccard_score
 
-    demo_files.write_results(tmp_path / "demo", result)
-    masks = np.asarray(open_stack(tmp_path / "demo" / "masks.ome.tif").data)
+    masks = np.asarray(open_stack(folder / "masks.ome.tif").data)
     planes = list(SMALL.held_out)
     truth = result.sample.codes[planes].ravel() - 1
     expected = jaccard_score(truth, masks[planes].ravel(), average="macro", zero_division=0)
