@@ -44,6 +44,10 @@ class AugmentationConfig(Config):
     noise: float = Field(0.05, ge=0)
     blur_px: float = Field(1.0, ge=0)
 
+    def without_grey_values(self) -> Self:
+        """Return the same changes of geometry, with grey values left as they are."""
+        return self.replace(brightness=0, contrast=0, gamma=0, noise=0, blur_px=0)
+
 
 class TrainingConfig(Config):
     """How the network learns."""

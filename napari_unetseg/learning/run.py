@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from napari_unetseg.config import ModelInfo
+from napari_unetseg.config import AugmentationConfig, ModelInfo
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Event, HeldOutScored, TrainingStep, Warned
 from napari_unetseg.networks import Network
@@ -46,8 +46,9 @@ TOLERATED_DECLINE = 0.01
 #: Failed steps after which training gives up.
 MAX_FAILURES = 8
 
-#: Patches from which the statistics of the averaged network are measured. With 8 of them mean IoU
-#: was 0.01 lower than with 40, and lower than without measuring.
+#: Patches from which the statistics of the averaged network are measured. Their grey values are
+#: left as they are: on EM membranes mean IoU was 0.849, with changed ones 0.840, and 0.844 with
+#: the running statistics of training; with 8 patches it was another 0.01 lower.
 STATISTICS_PATCHES = 32
 
 #: Seconds kept for writing the model.
@@ -146,7 +147,7 @@ class TrainingRun:
         """Take one step, and a score when it is time."""
         began = time.time()
         rate = learning_rate(self._training, self._step, self._fraction())
-        loss = self._stepper.step(*self._draw(), rate)
+        loss = self._stepper.step(*self._draw(self._training.augmentation), rate)
         if not math.isfinite(loss):
             yield self._failed()
             return
@@ -164,7 +165,8 @@ class TrainingRun:
         """Make the network to keep ready for use, and score it on everything held out."""
         average = self._stepper.average.network
         if self._step > 0:
-            batches = [self._draw()[0] for _ in range(self._n_statistics_batches)]
+            as_they_are = self._training.augmentation.without_grey_values()
+            batches = [self._draw(as_they_are)[0] for _ in range(self._n_statistics_batches)]
             with autocast(self._device):
                 measure_batch_statistics(average, batches)
         if self.scorer.n_blocks:
@@ -188,13 +190,13 @@ class TrainingRun:
         info = self._info.replace(history=history, scores=self._scores)
         return Model(info, network, tuple(self._rows), self._preview)
 
-    def _draw(self) -> tuple[Tensor, Tensor]:
+    def _draw(self, augmentation: AugmentationConfig) -> tuple[Tensor, Tensor]:
         pixels, codes = self._sampler.draw(self._training.batch)
         pixels, codes = augment(
             pixels.to(self._device.name),
             codes.to(self._device.name),
             self._patch,
-            self._training.augmentation,
+            augmentation,
             self._generator,
         )
         return place_image(pixels, self._device), codes
