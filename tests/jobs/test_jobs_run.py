@@ -1,7 +1,9 @@
 """Jobs in a real child process, from the first command to `Finished`."""
 
+import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -168,9 +170,14 @@ def test_files_are_segmented_into_a_folder_and_not_overwritten(worker, scene, jo
     labels = read_labels(out / "ä.tif", "masks")
     assert (labels.codes == scene.truth).mean() > 0.9
     assert labels.classes[0].name == "blanc"
-    _, again = jobs.run(worker, command)
-    assert again.reason is FinishReason.FAILED
-    assert "exists" in again.sentence
+    record = json.loads((scene.folder / "out.json").read_text(encoding="utf-8"))
+    assert record["model"]["path"] == trained.model_path
+    assert [Path(image["output"]).name for image in record["images"]] == ["b c.tif", "ä.tif"]
+    onto_itself = replace(command, out_dir=str(scene.folder / "in"), overwrite=True)
+    for wrong, hint in ((command, "exists"), (onto_itself, "own masks")):
+        _, again = jobs.run(worker, wrong)
+        assert again.reason is FinishReason.FAILED
+        assert hint in again.sentence
 
 
 def test_a_baseline_fills_its_output(worker, scene, jobs):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from napari_unetseg.events import Finished
 from napari_unetseg.jobs.commands import PredictCommand, PredictFilesCommand, TrainCommand
 
+from .files import run_predict_files
 from .job import Emit, Job
-from .prediction import LastModel, run_predict, run_predict_files
+from .prediction import LastModel, run_predict
 from .training import run_training
 
 NetworkCommand = TrainCommand | PredictCommand | PredictFilesCommand

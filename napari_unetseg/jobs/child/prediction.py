@@ -1,4 +1,4 @@
-"""Segmenting stacks and files with a model; imports torch."""
+"""Segmenting the images of a window with a model; imports torch."""
 
 from __future__ import annotations
 
@@ -6,21 +6,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from napari_unetseg.errors import UserError
 from napari_unetseg.events import Finished, FinishReason, PlanePredicted, Warned
 from napari_unetseg.images import (
     Stack,
     check_channels,
-    check_output,
-    find_inputs,
-    open_stack,
     pixel_size_note,
-    stem_of,
-    write_labels,
 )
-from napari_unetseg.jobs.commands import PredictCommand, PredictFilesCommand
+from napari_unetseg.jobs.commands import PredictCommand
 from napari_unetseg.jobs.pixels import Codes, open_codes, open_image
 from napari_unetseg.learning import Model, Predictor, codes_from_probabilities, load_model
 from napari_unetseg.learning.device import Device, choose_device
@@ -57,7 +49,7 @@ def run_predict(command: PredictCommand, job: Job, emit: Emit, models: LastModel
         for stack in [open_image(item.image)]
     ]
     for _, stack, _ in images:
-        _check(model, stack, command.resample, emit)
+        check_image(model, stack, command.resample, emit)
     n_planes, seconds = predict_images(model, images, device, job, emit, command.resample)
     sentence = f"Segmented {n_planes} slice{'s' if n_planes != 1 else ''} in {seconds:.0f} s."
     return Finished(FinishReason.COMPLETED, sentence)
@@ -93,52 +85,8 @@ def predict_images(
     return total, time.monotonic() - began
 
 
-def run_predict_files(
-    command: PredictFilesCommand, job: Job, emit: Emit, models: LastModel
-) -> Finished:
-    """Segment files into a folder: one OME-TIFF per input, of the same stem."""
-    model = models.load(command.model)
-    device = choose_device(command.device)
-    inputs = find_inputs(command.paths)
-    outputs = _outputs(inputs, Path(command.out_dir), command.overwrite)
-    countdown = Countdown(emit, "Segmenting file", len(inputs))
-    for path, output in zip(inputs, outputs, strict=True):
-        stack = open_stack(path)
-        _check(model, stack, command.resample, emit)
-        predictor = Predictor(model, stack, device=device, resample=command.resample)
-        codes = np.zeros((stack.n_planes, *stack.plane_shape), np.uint8)
-        for plane in range(stack.n_planes):
-            job.check()
-            codes[plane] = codes_from_probabilities(predictor.plane(plane))
-        write_labels(
-            output,
-            codes,
-            like=stack,
-            kind="masks",
-            classes=model.info.classes,
-            overwrite=command.overwrite,
-        )
-        countdown.advance()
-    n = len(inputs)
-    sentence = f"Segmented {n} file{'s' if n != 1 else ''} into {command.out_dir}."
-    return Finished(FinishReason.COMPLETED, sentence, results={"files": [str(p) for p in outputs]})
-
-
-def _outputs(inputs: Sequence[Path], folder: Path, overwrite: bool) -> list[Path]:
-    outputs: dict[str, Path] = {}
-    for path in inputs:
-        stem = stem_of(path)
-        if stem in outputs:
-            raise UserError(
-                f"Two of the files are called {stem}, so their masks would be too; segment them "
-                "into different folders."
-            )
-        outputs[stem] = folder / f"{stem}.tif"
-        check_output(outputs[stem], overwrite)
-    return list(outputs.values())
-
-
-def _check(model: Model, stack: Stack, resample: bool, emit: Emit) -> None:
+def check_image(model: Model, stack: Stack, resample: bool, emit: Emit) -> None:
+    """Raise where an image does not fit a model; say where its pixel size does not."""
     check_channels(model.info, stack)
     note = None if resample else pixel_size_note(model.info, stack)
     if note is not None:

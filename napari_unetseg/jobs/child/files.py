@@ -1,0 +1,134 @@
+"""Segmenting files with a model; imports torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_unetseg.errors import UserError
+from napari_unetseg.events import Finished, FinishReason
+from napari_unetseg.images import (
+    Stack,
+    atomic_file,
+    check_output,
+    check_pixels,
+    find_inputs,
+    fingerprint,
+    open_stack,
+    stem_of,
+    write_labels,
+)
+from napari_unetseg.jobs.commands import PredictFilesCommand
+from napari_unetseg.jobs.pixels import Codes
+from napari_unetseg.learning import Model, Predictor, codes_from_probabilities
+from napari_unetseg.learning.device import Device, choose_device
+
+from .job import Countdown, Emit, Job
+from .prediction import LastModel, check_image
+
+
+def run_predict_files(
+    command: PredictFilesCommand, job: Job, emit: Emit, models: LastModel
+) -> Finished:
+    """Segment files into a folder: one OME-TIFF per input, of the same stem.
+
+    Everything is checked before the first file is segmented. Beside the folder, a ``.json`` says
+    how its files were made.
+    """
+    model = models.load(command.model)
+    device = choose_device(command.device)
+    folder = Path(command.out_dir)
+    record = folder.with_name(f"{folder.name}.json")
+    inputs = find_inputs(command.paths)
+    outputs = _outputs(inputs, folder, command.overwrite)
+    check_output(record, command.overwrite)
+    stacks = [_open(path, model, command.resample, job, emit) for path in inputs]
+    countdown = Countdown(emit, "Segmenting file", len(inputs))
+    for stack, output in zip(stacks, outputs, strict=True):
+        codes = _segment(model, stack, device, command.resample, job)
+        write_labels(
+            output,
+            codes,
+            like=stack,
+            kind="masks",
+            classes=model.info.classes,
+            overwrite=command.overwrite,
+        )
+        countdown.advance()
+    facts = _facts(command, model, device, stacks, outputs)
+    with atomic_file(record, overwrite=command.overwrite) as partial:
+        partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    n = len(inputs)
+    sentence = f"Segmented {n} file{'s' if n != 1 else ''} into {folder}."
+    return Finished(FinishReason.COMPLETED, sentence, results={"files": [str(p) for p in outputs]})
+
+
+def _outputs(inputs: Sequence[Path], folder: Path, overwrite: bool) -> list[Path]:
+    """Return where each result goes."""
+    sources = {path.resolve() for path in inputs}
+    outputs: dict[str, Path] = {}
+    for path in inputs:
+        stem = stem_of(path)
+        if stem in outputs:
+            raise UserError(
+                f"Two of the files are called {stem}, so their masks would be too; segment them "
+                "into different folders."
+            )
+        outputs[stem] = folder / f"{stem}.tif"
+        if outputs[stem].resolve() in sources:
+            raise UserError(
+                f"{path} would be replaced by its own masks; choose another folder for these."
+            )
+        check_output(outputs[stem], overwrite)
+    return list(outputs.values())
+
+
+def _open(path: Path, model: Model, resample: bool, job: Job, emit: Emit) -> Stack:
+    job.check()
+    stack = open_stack(path)
+    check_image(model, stack, resample, emit)
+    check_pixels(stack)
+    return stack
+
+
+def _segment(model: Model, stack: Stack, device: Device, resample: bool, job: Job) -> Codes:
+    predictor = Predictor(model, stack, device=device, resample=resample)
+    codes = np.zeros((stack.n_planes, *stack.plane_shape), np.uint8)
+    for plane in range(stack.n_planes):
+        job.check()
+        codes[plane] = codes_from_probabilities(predictor.plane(plane))
+    return codes
+
+
+def _facts(
+    command: PredictFilesCommand,
+    model: Model,
+    device: Device,
+    stacks: Sequence[Stack],
+    outputs: Sequence[Path],
+) -> dict[str, Any]:
+    return {
+        "model": {
+            "path": command.model,
+            "name": model.info.name,
+            "created": model.info.created,
+        },
+        "classes": [label_class.model_dump() for label_class in model.info.classes],
+        "device": {"name": device.name, "precision": device.precision},
+        "options": {"resample": command.resample},
+        "images": [
+            {
+                "image": str(stack.path),
+                "axes": stack.axes,
+                "shape": list(stack.shape),
+                "pixel_size_um": stack.pixel_size_um,
+                "fingerprint": fingerprint(stack),
+                "output": str(output),
+            }
+            for stack, output in zip(stacks, outputs, strict=True)
+        ],
+    }
