@@ -8,10 +8,11 @@ from .base import Config
 
 #: Okabe and Ito's colours, told apart with every common form of colour blindness; without black.
 #: M. Okabe and K. Ito, "Color Universal Design", 2008.
-PALETTE = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
+PALETTE = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00")
 
-#: The colour in which people see code 1, background.
-BACKGROUND_COLOR = "#7f7f7f"
+#: The colour in which people see strokes of code 1, background: the seventh of that palette, for
+#: grey strokes cannot be told from a grey image.
+BACKGROUND_COLOR = "#cc79a7"
 
 #: Codes as they stand in annotations: see `LabelClass.code`.
 UNLABELLED = 0

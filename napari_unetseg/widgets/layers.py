@@ -195,10 +195,13 @@ class LayerBinder:
         """Return every Labels layer of the viewer, bottom first."""
         return [layer for layer in self.viewer.layers if isinstance(layer, Labels)]
 
-    def colormap(self) -> DirectLabelColormap:
-        """Return the colours of the codes: 0 clear, 1 background, then the classes."""
+    def colormap(self, role: str = "") -> DirectLabelColormap:
+        """Return the colours of the codes: 0 clear, 1 background, then the classes.
+
+        Background is seen where a person painted it; where a method answered it, the image is.
+        """
         colors: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
-        colors[BACKGROUND] = BACKGROUND_COLOR
+        colors[BACKGROUND] = BACKGROUND_COLOR if role == "annotations" else "transparent"
         for k, cls in enumerate(self.workspace.classes, 1):
             colors[code_of(k)] = cls.color
         return DirectLabelColormap(color_dict=colors)
@@ -241,7 +244,7 @@ class LayerBinder:
             codes.reshape(entry.stack.labels_shape),
             name=name,
             opacity=_OPACITY.get(role, 0.6),
-            colormap=_region_colormap() if region else self.colormap(),
+            colormap=_region_colormap() if region else self.colormap(role),
             features=self._features(region),
             metadata={METADATA: {"image": entry.id, "role": role}},
             **labels_placement(layers[0], axes),
@@ -326,16 +329,16 @@ class LayerBinder:
         return entry.codes[plane] if role == "annotations" else entry.segmentation(plane)
 
     def _on_classes_changed(self) -> None:
-        colormap, features = self.colormap(), self._features(region=False)
-        for layer in self._class_layers():
-            layer.colormap = colormap
+        features = self._features(region=False)
+        for role, layer in self._class_layers():
+            layer.colormap = self.colormap(role)
             layer.features = features
 
-    def _class_layers(self) -> Iterator[Labels]:
+    def _class_layers(self) -> Iterator[tuple[str, Labels]]:
         for layer in self.labels_layers():
             role = layer.metadata.get(METADATA, {}).get("role")
             if role in ("annotations", "segmentation", "baseline"):
-                yield layer
+                yield role, layer
 
     def _busy(self, image_id: str, role: str) -> bool:
         shown = self._shown.get((image_id, role))

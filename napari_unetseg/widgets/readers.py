@@ -110,7 +110,7 @@ def _codes_layer(stack: Stack, path: Path) -> LayerData:
         "values": "codes",
         "classes": [c.model_dump() for c in labels.classes],
     }
-    arguments["colormap"] = _colors(labels.classes)
+    arguments["colormap"] = _colors(labels.classes, strokes=kind == "annotations")
     names = ["unlabelled", "background", *(c.name for c in labels.classes)]
     arguments["features"] = {"index": list(range(len(names))), "class": names}
     return labels.codes.reshape(stack.labels_shape), arguments, "labels"
@@ -120,7 +120,8 @@ def _objects_layer(stack: Stack) -> LayerData:
     return np.asarray(stack.data), _arguments(stack, stack.axes), "labels"
 
 
-def _colors(classes: Sequence[LabelClass]) -> dict[int | None, str]:
-    """Return the colours of codes, as a labels layer takes them."""
-    colors: dict[int | None, str] = {None: "transparent", 0: "transparent", 1: BACKGROUND_COLOR}
+def _colors(classes: Sequence[LabelClass], *, strokes: bool) -> dict[int | None, str]:
+    """Return the colours of codes, as a labels layer takes them; background is seen in strokes."""
+    background = BACKGROUND_COLOR if strokes else "transparent"
+    colors: dict[int | None, str] = {None: "transparent", 0: "transparent", 1: background}
     return colors | {k + 1: c.color for k, c in enumerate(classes, 1)}
