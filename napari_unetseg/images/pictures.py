@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+from napari_unetseg.errors import UserError
 
 from .axes import arrange
 from .names import stem_of
@@ -24,8 +27,22 @@ def read_picture(path: Path, axes: str | None = None) -> Stack:
     Stack
         Axes ``YX``, or ``CYX`` for RGB. Pixel sizes are left out: the dots per inch of a picture
         are a printer's.
+
+    Raises
+    ------
+    UserError
+        If it has more pixels than Pillow takes for honest, about 180 million.
     """
-    pixels = _pixels(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # half as many are fine
+            pixels = _pixels(path)
+    except Image.DecompressionBombError as error:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
+        raise UserError(
+            f"{path} has more than {most} million pixels, or is damaged; save so large a picture "
+            "as TIFF, which need not be read at once."
+        ) from error
     if pixels.ndim == 2:
         return Stack(pixels, "YX", {}, stem_of(path), path)
     if pixels.shape[2] in (2, 4):  # with alpha

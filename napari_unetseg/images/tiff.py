@@ -35,6 +35,9 @@ def read_tiff(path: Path, axes: str | None = None) -> Stack:
         If the file is truncated or its axes cannot be a stack's.
     """
     with _complaints() as complaints, tifffile.TiffFile(path) as tif:
+        # Follows the chain of pages to its end, and logs where it breaks. Unless that is done
+        # first, tifffile goes round for ever in a chain that leads back to an earlier page.
+        len(tif.pages)
         if not tif.series:
             raise UserError(f"{path} is damaged or incomplete: no image can be found in it.")
         series = tif.series[0]
@@ -117,6 +120,7 @@ _SIGNS_OF_DAMAGE = (
     "index out of range",
     "failed to read",
     "incompletely written",
+    "circular reference",
 )
 
 
@@ -132,7 +136,6 @@ def _check_complete(
         complete = series.dataoffset + series.nbytes <= size
     else:
         complete = all(page is not None and _end(page) <= size for page in series.pages)
-    len(tif.pages)  # follows the chain of pages to its end, and logs where it breaks
     if complete and not any(sign in line for line in complaints for sign in _SIGNS_OF_DAMAGE):
         return
     raise UserError(
