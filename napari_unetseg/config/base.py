@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 class Config(BaseModel):
     """A frozen set of choices that can be saved, read back and compared."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with `changes` applied and everything validated again."""

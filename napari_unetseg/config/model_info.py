@@ -72,7 +72,7 @@ def read_model_info(folder: str | Path) -> ModelInfo:
         raise UserError(f"{folder} is no model: a model is a folder NAME.unet with {MODEL_JSON}.")
     try:
         return ModelInfo.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not a JSON file ({error}); copy the model again.") from error
     except ValidationError as error:
         raise UserError(f"{path}: {describe_validation_error(error)}") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not a JSON file ({error}); copy the model again.") from error

@@ -104,10 +104,10 @@ def load_recipe(path_or_preset: str) -> Recipe:
         )
     try:
         return Recipe.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not a JSON file ({error}).") from error
     except ValidationError as error:
         raise UserError(f"{path}: {describe_validation_error(error)}") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not a JSON file ({error}).") from error
 
 
 def describe_validation_error(error: ValidationError) -> str:

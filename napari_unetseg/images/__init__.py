@@ -22,6 +22,7 @@ from .labels import (
 )
 from .names import natural_key, stem_of, suffix_of
 from .normalise import Normalisation, fit_normalisation
+from .npy import map_npy
 from .pixel_size import format_length, pixel_size_note, pixel_size_ratio
 from .reading import open_stack
 from .sampling import fingerprint, sample_pixels
@@ -50,6 +51,7 @@ __all__ = [
     "fingerprint",
     "fit_normalisation",
     "format_length",
+    "map_npy",
     "mirrored",
     "natural_key",
     "open_stack",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tokenize
 import zlib
 from pathlib import Path
 
@@ -23,6 +24,7 @@ READ_ERRORS = (
     MemoryError,
     SyntaxError,  # Pillow's word for a broken PNG
     struct.error,
+    tokenize.TokenError,  # in the header of an .npy
     zlib.error,
 )
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_unetseg.errors import UserError
-from napari_unetseg.images import Stack, open_stack
+from napari_unetseg.images import Stack, map_npy, open_stack
 
 from .commands import ImageRef
 
@@ -68,7 +68,7 @@ def open_codes(path: str | Path, stack: Stack, mode: Literal["r", "r+"] = "r") -
     UserError
         If it cannot be read, or its shape is not that of the stack's slices.
     """
-    codes = open_array(path, mode)
+    codes = map_npy(path, mode)
     wanted = (stack.n_planes, *stack.plane_shape)
     if codes.dtype != np.uint8 or codes.shape != wanted:
         raise UserError(
@@ -87,26 +87,11 @@ def open_image(ref: ImageRef) -> Stack:
         If it cannot be read, or its axes are not those of the command.
     """
     path = Path(ref.path)
-    data = open_array(path, "r") if path.suffix == ".npy" else open_stack(path).data
+    data = map_npy(path, "r") if path.suffix == ".npy" else open_stack(path).data
     try:
         return Stack(data, ref.axes, dict(ref.pixel_size_um), ref.name, path, tuple(ref.channels))
     except ValueError as error:
         raise UserError(f"{path} is not the image that was meant: {error}.") from error
-
-
-def open_array(path: str | Path, mode: Literal["r", "r+"] = "r") -> npt.NDArray[Any]:
-    """Map an existing ``.npy``.
-
-    Raises
-    ------
-    UserError
-        If it cannot be read.
-    """
-    try:
-        opened: npt.NDArray[Any] = np.load(path, mmap_mode=mode, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path} cannot be read as .npy ({error}).") from error
-    return opened
 
 
 def _create(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> np.memmap[Any, Any]:

@@ -23,7 +23,7 @@ def read_command(line: bytes) -> tuple[int, Command | Steering | UserError]:
     """Read what the window asks; a `UserError` in its place where the line is malformed."""
     try:
         job, fields = _read(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return NO_JOB, UserError(f"A line is not a command ({error}).")
     try:
         return job, from_fields(fields)

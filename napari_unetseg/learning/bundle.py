@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -17,8 +18,6 @@ from napari_unetseg.config import MODEL_JSON, ModelInfo, read_model_info
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import atomic_folder, check_output
 from napari_unetseg.networks import Network, build_network
-
-from .placement import AT_REST, seeded
 
 WEIGHTS, HISTORY, PREVIEW = "weights.safetensors", "history.csv", "preview.png"
 
@@ -109,30 +108,37 @@ def load_model(path: str | Path) -> Model:
     info = read_model_info(folder)
     if not (folder / WEIGHTS).is_file():
         raise UserError(f"{folder} has no {WEIGHTS}; copy the whole model folder again.")
-    with seeded(AT_REST, 0):
+    # Shapes only: a description cannot ask for more memory than the weights beside it take.
+    with torch.device("meta"):
         network = build_network(info.recipe.network, len(info.channels), len(info.classes) + 1)
     try:
-        network.load_state_dict(load_file(folder / WEIGHTS))
+        network.load_state_dict(load_file(folder / WEIGHTS), assign=True)
     except (SafetensorError, RuntimeError, OSError) as error:
         raise UserError(
             f"The weights in {folder} are damaged or of another network; copy the model again."
         ) from error
-    network.eval().requires_grad_(False)
+    network.float().eval().requires_grad_(False)
     return Model(info, network, _read_history(folder / HISTORY), _read_preview(folder / PREVIEW))
 
 
 def _read_history(path: Path) -> tuple[Mapping[str, float], ...]:
     if not path.is_file():
         return ()
-    with path.open(newline="", encoding="utf-8") as file:
-        return tuple(
-            {column: float(value) for column, value in row.items() if value}
-            for row in csv.DictReader(file)
-        )
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return tuple(
+                {column: float(value) for column, value in row.items() if value}
+                for row in csv.DictReader(file)
+            )
+    except (ValueError, TypeError, csv.Error) as error:
+        raise UserError(f"{path} is damaged; copy the model again.") from error
 
 
 def _read_preview(path: Path) -> npt.NDArray[np.uint8] | None:
     if not path.is_file():
         return None
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            return np.asarray(image.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UserError(f"{path} is damaged; copy the model again.") from error

@@ -25,6 +25,8 @@ from pydantic import BaseModel, ValidationError
 
 from napari_unetseg.annotations import new_blocks
 from napari_unetseg.config import LabelClass
+from napari_unetseg.errors import UserError
+from napari_unetseg.images import map_npy
 
 #: How many sessions that hold annotations are kept; the oldest go first.
 MAX_KEPT = 30
@@ -235,9 +237,8 @@ def _work_in(folder: Path, fingerprint: str) -> EarlierWork | None:
 def _n_labelled(path: Path) -> int | None:
     """Count the annotated pixels in a file; None where it, or the blocks beside it, is damaged."""
     try:
-        codes = np.load(path, mmap_mode="r", allow_pickle=False)
-        blocks = np.load(path.with_name("blocks.npy"), mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        codes, blocks = map_npy(path), map_npy(path.with_name("blocks.npy"))
+    except UserError:
         return None
     whole = codes.ndim == 3 and codes.dtype == blocks.dtype == np.uint8
     if not whole or new_blocks(codes.shape).shape != blocks.shape:

@@ -95,7 +95,13 @@ def test_what_is_no_command_is_refused_and_named_with_its_job(fields, complaint)
     assert complaint in str(error)
 
 
-@pytest.mark.parametrize("line", [b"garbage\n", b"\n", b"[1]\n", b'{"job": "x"}\n', b"\xff\xfe\n"])
+#: More brackets than Python's reader of JSON follows.
+DEEP = b"[" * 100_000
+
+
+@pytest.mark.parametrize(
+    "line", [b"garbage\n", b"\n", b"[1]\n", b'{"job": "x"}\n', b"\xff\xfe\n", DEEP]
+)
 def test_what_is_no_message_at_all_belongs_to_no_job(line):
     job, error = read_command(line)
     assert job == NO_JOB

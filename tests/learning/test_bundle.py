@@ -96,6 +96,10 @@ def _truncate(path: Path) -> None:
         (lambda path: (path / "model.json").write_text('{"version": 9}'), "version"),
         (lambda path: (path / "weights.safetensors").unlink(), "copy the whole model"),
         (lambda path: _truncate(path / "weights.safetensors"), "damaged"),
+        (lambda path: (path / "model.json").write_text("[" * 100_000), "not a JSON file"),
+        (lambda path: (path / "history.csv").write_bytes(b"step,loss\n1,\xff\n"), "damaged"),
+        (lambda path: (path / "history.csv").write_text("step,loss\none,two\n"), "damaged"),
+        (lambda path: _truncate(path / "preview.png"), "damaged"),
     ],
 )
 def test_a_folder_that_is_no_model_gets_one_sentence(
@@ -115,6 +119,18 @@ def test_weights_of_another_network_are_refused(model: Model, tmp_path) -> None:
     (path / "model.json").write_text(json.dumps(facts))
     with pytest.raises(UserError, match="of another network"):
         load_model(path)
+
+
+def test_a_description_cannot_ask_for_more_memory_than_its_weights(model, tmp_path) -> None:
+    path = model.save(tmp_path / "m.unet")
+    facts = json.loads((path / "model.json").read_text())
+    facts["recipe"]["network"] |= {"filters": 128, "depth": 6}  # 10 GB of weights
+    (path / "model.json").write_text(json.dumps(facts))
+    resource = pytest.importorskip("resource", reason="is of POSIX")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UserError, match="of another network"):
+        load_model(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 2**30 / 1024
 
 
 def test_a_missing_folder_is_named(tmp_path) -> None:

@@ -17,9 +17,9 @@ from napari_unetseg.events import (
     Preparing,
     TrainingStep,
 )
-from napari_unetseg.images import Normalisation, Stack
+from napari_unetseg.images import Normalisation, Stack, map_npy
 from napari_unetseg.jobs.commands import LookAt, TrainCommand
-from napari_unetseg.jobs.pixels import Codes, open_array, open_codes, open_image
+from napari_unetseg.jobs.pixels import Codes, open_codes, open_image
 from napari_unetseg.learning import (
     Predictor,
     Trainer,
@@ -90,7 +90,7 @@ def _trainer(
             TrainingImage(
                 stack,
                 open_codes(item.annotations, stack),
-                None if item.blocks is None else open_array(item.blocks),
+                None if item.blocks is None else map_npy(item.blocks),
             )
             for item, stack in zip(command.images, stacks, strict=True)
         ],
