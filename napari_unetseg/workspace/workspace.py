@@ -6,6 +6,7 @@ of Qt or napari.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterable, Sequence
 
@@ -63,7 +64,10 @@ class Workspace:
         self._fingerprints: dict[str, str] = {}
         self._left_out: dict[str, ImageEntry] = {}
         self._n_added = 0
-        self._shown_as = np.arange(256, dtype=np.uint8)
+        # No slot is ever given to a second class: what was answered for one that was added and
+        # taken back is nothing, and not the next one.
+        self._n_slots = 0
+        self._shown_as = self._with_slots_for(np.zeros(256, np.uint8), len(self.classes))
 
     # ---------------------------------------------------------------- images
 
@@ -301,8 +305,23 @@ class Workspace:
 
     def _do(self, step: Step) -> None:
         if step.edits or step.classes_before != step.classes_after:
+            if step.classes_after is not None:
+                shown = self._shown_as if step.shown_after is None else step.shown_after
+                after = self._with_slots_for(shown, len(step.classes_after))
+                step = dataclasses.replace(step, shown_before=self._shown_as, shown_after=after)
             self.log.record(step)
             self._run(step)
+
+    def _with_slots_for(self, shown_as: Codes, n_classes: int) -> Codes:
+        """Return the table with a slot for every code there is, and none for any other."""
+        n_codes = n_classes + 2
+        table = np.where(shown_as < n_codes, shown_as, np.uint8(UNLABELLED))
+        for code in sorted(set(range(1, n_codes)) - set(table.tolist())):
+            self._n_slots += 1
+            # After hundreds of classes in one sitting, slots of long deleted ones come again.
+            free = np.flatnonzero(table[1:] == UNLABELLED) + 1
+            table[self._n_slots if self._n_slots in free else free[-1]] = code
+        return table
 
     def _run(self, step: Step) -> None:
         for edit in step.edits:

@@ -85,6 +85,7 @@ def test_a_stroke_on_the_segmentation_is_a_correction_and_is_undone_there(bench)
 
 
 def test_a_prediction_that_comes_during_a_stroke_waits_until_it_has_ended(bench):
+    bench.workspace.change_classes(add_class, "b", label="adding")
     bench.workspace.set_prediction(bench.entry.id, 0, np.full(SHAPE[1:], 1, np.uint8))
     bench.layers.set_tool("segmentation", bench.entry.id, "paint", 1)
     layer = bench.viewer.layers.selection.active

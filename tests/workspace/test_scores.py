@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import jaccard_score
 
+from napari_unetseg.annotations import add_class
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import Stack
 from napari_unetseg.project import Session
@@ -17,6 +18,7 @@ SHAPE = (3, 20, 30)
 def entry(tmp_path):
     workspace = Workspace(Session(tmp_path))
     entry = workspace.add_image(Stack(np.zeros(SHAPE, np.uint8), "ZYX"))
+    workspace.change_classes(add_class, label="adding")
     random = np.random.default_rng(0)
     for plane in range(2):
         prediction = random.integers(1, 4, SHAPE[1:], dtype=np.uint8)

@@ -80,6 +80,7 @@ def test_erasing_on_the_segmentation_means_background_and_in_annotations_unlabel
 
 
 def test_undoing_a_correction_shows_the_newest_prediction_again(workspace, entry):
+    workspace.change_classes(add_class, label="adding")
     workspace.set_prediction(entry.id, 0, np.full(SHAPE[1:], 1, np.uint8))
     paint(workspace, entry, 0, np.s_[:4], 2, role="segmentation")
     workspace.set_prediction(entry.id, 0, np.full(SHAPE[1:], 3, np.uint8))
@@ -185,3 +186,27 @@ def test_a_session_in_which_nothing_was_painted_leaves_nothing_behind(tmp_path):
     workspace.add_image(Stack(np.eye(9, dtype=np.uint8), "YX"))
     workspace.close()
     assert not list(tmp_path.iterdir())
+
+
+def test_what_was_answered_for_a_class_that_was_taken_back_is_no_other_class(workspace, entry):
+    workspace.change_classes(add_class, "b", label="adding")
+    answer = workspace.prediction_slots()[np.full(SHAPE[1:], 3, np.uint8)]
+    workspace.set_prediction(entry.id, 0, answer)
+    workspace.undo()
+    assert not entry.segmentation(0).any()
+    assert workspace.accept(entry.id, [0]) == 0
+    workspace.redo()
+    assert (entry.segmentation(0) == 3).all()
+    workspace.undo()
+    workspace.change_classes(add_class, "c", label="adding")
+    assert not entry.segmentation(0).any()
+
+
+def test_hundreds_of_classes_can_come_and_go(workspace, entry, monkeypatch):
+    monkeypatch.setattr(workspace.session, "describe", lambda *_: None)
+    for _ in range(300):
+        workspace.change_classes(add_class, label="adding")
+        workspace.change_classes(delete_class, 1, label="deleting")
+    slots = workspace.prediction_slots()
+    workspace.set_prediction(entry.id, 0, slots[np.full(SHAPE[1:], 2, np.uint8)])
+    assert (entry.segmentation(0) == 2).all()
