@@ -35,10 +35,17 @@ class Person:
 
     def begin_stroke(self, layer, point: tuple[float, float]) -> None:
         """Press the mouse button and keep it down."""
-        place = self._place(layer, *point)
-        self._send(QEvent.Type.MouseMove, place, down=False)
-        self._send(QEvent.Type.MouseButtonPress, place, down=True)
-        self._send(QEvent.Type.MouseMove, place, down=True)
+        self.point_at(layer, point)
+        self.press(layer, point)
+        self.go_on(layer, point)
+
+    def point_at(self, layer, point: tuple[float, float]) -> None:
+        """Move the mouse with no button down."""
+        self._send(QEvent.Type.MouseMove, self._place(layer, *point), down=False)
+
+    def press(self, layer, point: tuple[float, float]) -> None:
+        """Press the mouse button, and return at once."""
+        self._send(QEvent.Type.MouseButtonPress, self._place(layer, *point), down=True)
 
     def go_on(self, layer, point: tuple[float, float]) -> None:
         """Move with the button down."""
