@@ -113,7 +113,7 @@ def test_a_time_budget_counts_from_before_the_start_to_after_saving(tmp_path) ->
     events = list(trainer.run())
     trainer.current_model().save(tmp_path / "m.unet")
     # 3 s are left; counted from the start of training it would take 7.
-    assert 1 < time.time() - began < 6
+    assert time.time() - began < 6
     left = [e.seconds_left for e in events if isinstance(e, TrainingStep) and e.seconds_left]
     assert left[-1] < left[0]
 
