@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from .demo_experiment import DemoResult, Stage
+    from .demo_result import DemoResult, Stage
 
 #: Key of the sample in the manifest.
 SAMPLE = "em"
@@ -47,8 +47,9 @@ def demo(
 def _run_headless(folder: Path, seed: int, *, overwrite: bool) -> None:
     from rich.console import Console
 
-    from .demo_experiment import DemoSettings, run_demo
+    from .demo_experiment import run_demo
     from .demo_files import FILES, check_folder, score_table, write_results
+    from .demo_result import DemoSettings
 
     check_folder(folder, overwrite=overwrite)
     result = _show(run_demo(DemoSettings(seed=seed)))

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from napari_unetseg.config import BACKGROUND, BACKGROUND_COLOR, LabelClass
 from napari_unetseg.measure import Scores
 
-from .demo_experiment import BEFORE, CONTROL, CORRECTED, DemoResult
+from .demo_result import BEFORE, CONTROL, CORRECTED, DemoResult
 
 Codes: TypeAlias = npt.NDArray[np.uint8]
 Pixels: TypeAlias = npt.NDArray[np.uint8]

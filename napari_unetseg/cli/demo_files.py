@@ -15,8 +15,8 @@ from napari_unetseg import __version__
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import LabelsKind, atomic_file, check_output, write_image, write_labels
 
-from .demo_experiment import BEFORE, CONTROL, CORRECTED, DemoResult
 from .demo_figure import draw_figure
+from .demo_result import BEFORE, CONTROL, CORRECTED, DemoResult
 
 IMAGE, ANNOTATIONS, MASKS = "image.ome.tif", "annotations.ome.tif", "masks.ome.tif"
 MODEL, FIGURE, SCORES = "demo.unet", "figure.png", "scores.json"
@@ -83,7 +83,12 @@ def facts(result: DemoResult) -> dict[str, Any]:
 def score_table(result: DemoResult) -> Table:
     """Return the scores as a table for the terminal."""
     n_slices = len(result.settings.held_out)
-    table = Table(title=f"IoU on {n_slices} held-out slices", title_justify="left", box=SIMPLE_HEAD)
+    table = Table(
+        title=f"IoU on {n_slices} held-out slices",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+    )
     table.add_column("method", no_wrap=True)
     table.add_column("mean IoU", justify="right", no_wrap=True)
     names = list(result.scores[CORRECTED].iou)

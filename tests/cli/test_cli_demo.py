@@ -9,16 +9,16 @@ import pytest
 from PIL import Image
 
 from napari_unetseg.cli import app, demo, demo_files
-from napari_unetseg.cli.demo_experiment import (
+from napari_unetseg.cli.demo_experiment import run_demo
+from napari_unetseg.cli.demo_figure import draw_figure
+from napari_unetseg.cli.demo_result import (
     BEFORE,
     CONTROL,
     CORRECTED,
     DemoResult,
     DemoSettings,
     Stage,
-    run_demo,
 )
-from napari_unetseg.cli.demo_figure import draw_figure
 from napari_unetseg.images import open_stack, read_labels
 
 SMALL = DemoSettings(

@@ -103,7 +103,7 @@ def test_any_shape_can_be_made():
     assert sample.codes.min() >= 1
 
 
-def test_a_section_of_512_pixels_takes_well_under_half_a_second():
+def test_a_section_of_512_pixels_takes_less_than_a_second():
     start = time.process_time()
     em_stack(seed=0, shape=(4, 512, 512))
-    assert (time.process_time() - start) / 4 < 0.42
+    assert (time.process_time() - start) / 4 < 0.8
