@@ -101,8 +101,7 @@ class Annotator:
     ) -> list[Stroke]:
         """Paint the right class where most is wrong in a segmentation.
 
-        The classes take turns, so that what is missed of a small one is seen too. Rims of a pixel
-        or two are no mistakes to a person; they are not looked at.
+        Rims of a pixel or two are no mistakes to a person; they are not looked at.
 
         Parameters
         ----------
@@ -117,23 +116,21 @@ class Annotator:
         length_px : float
             Of a stroke; shorter where the class it follows ends.
         """
-        crowds = {
-            int(code): {p: self._crowding(segmentation[p], p, int(code)) for p in planes}
-            for code in np.unique(self._truth[list(planes)])
-        }
+        crowds = [
+            (plane, int(code), self._crowding(segmentation[plane], plane, int(code)))
+            for plane in planes
+            for code in np.unique(self._truth[plane])
+        ]
         done: list[Stroke] = []
-        while crowds and len(done) < n_strokes:
-            for code in list(crowds)[: n_strokes - len(done)]:
-                plane = max(crowds[code], key=lambda p: float(crowds[code][p].max()))
-                crowding = crowds[code][plane]
-                if crowding.max() < _WORTH_A_STROKE:
-                    del crowds[code]
-                    continue
-                start = np.array(np.unravel_index(crowding.argmax(), crowding.shape))
-                depth = self._depth(self._truth[plane] == code)
-                path = self._path(depth * (1 + crowding), start, length_px)
-                done.append(self._paint(annotations, Stroke(plane, code, path)))
-                _clear_around(crowding, path)
+        while len(done) < n_strokes:
+            plane, code, crowding = max(crowds, key=lambda crowd: float(crowd[2].max()))
+            if crowding.max() < _WORTH_A_STROKE:
+                break
+            start = np.array(np.unravel_index(crowding.argmax(), crowding.shape))
+            depth = self._depth(self._truth[plane] == code)
+            path = self._path(depth * (1 + crowding), start, length_px)
+            done.append(self._paint(annotations, Stroke(plane, code, path)))
+            _clear_around(crowding, path)
         return done
 
     def _crowding(self, segmentation: Codes, plane: int, code: int) -> Floats:
