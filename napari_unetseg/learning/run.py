@@ -40,8 +40,13 @@ LIVE_EVERY_S = 3.0
 LIVE_EVERY_FRACTION = 0.05
 LIVE_COST = 0.05
 
-#: The network of an earlier score is kept if the last one is worse by more than this.
+#: The model that training started from is kept if the network at the end is worse by more than
+#: this. It is one comparison; the best of many scores on a few strokes would mostly be luck.
 TOLERATED_DECLINE = 0.01
+
+#: An earlier network of this run is kept only if the one at the end has collapsed: if it scores
+#: less than this share of it.
+COLLAPSED = 0.5
 
 #: Failed steps after which training gives up.
 MAX_FAILURES = 8
@@ -69,14 +74,11 @@ class Candidate:
 
     Attributes
     ----------
-    step : int
-        After which it was taken; 0 is the network that training started from.
     mean_iou : float
         On the blocks of the live score.
     weights : dict of str to Tensor
     """
 
-    step: int
     mean_iou: float
     weights: dict[str, Tensor]
 
@@ -125,6 +127,7 @@ class TrainingRun:
         self._rows: list[dict[str, float]] = []
         self._scores: dict[str, Any] = {}
         self._best: Candidate | None = None
+        self._start: Candidate | None = None
         self._preview: npt.NDArray[np.uint8] | None = None
         self._reported_at = -math.inf
         self._scored_at = time.time()
@@ -141,6 +144,7 @@ class TrainingRun:
         if self.scorer.n_blocks:
             average = self._stepper.average.network
             self._score_live()
+            self._start = self._best
             yield self._scored(self.scorer.score(average))
 
     def advance(self) -> Iterator[Event]:
@@ -170,14 +174,22 @@ class TrainingRun:
             with autocast(self._device):
                 measure_batch_statistics(average, batches)
         if self.scorer.n_blocks:
-            if self._best is not None:
-                last = _mean(self.scorer.score(average, LIVE_BLOCKS))
-                if last < self._best.mean_iou - TOLERATED_DECLINE:
-                    average.load_state_dict(self._best.weights)
-                    if self._best.step == 0:
-                        yield Warned(_NO_BETTER.format(before=self._best.mean_iou, after=last))
+            last = _mean(self.scorer.score(average, LIVE_BLOCKS))
+            earlier = self._better_than(last)
+            if earlier is not None:
+                average.load_state_dict(earlier.weights)
+                if earlier is self._start:
+                    yield Warned(_NO_BETTER.format(before=earlier.mean_iou, after=last))
             yield self._scored(self.scorer.score(average))
         self._preview = self._draw_preview()
+
+    def _better_than(self, last: float) -> Candidate | None:
+        """Return the earlier network to keep in place of the one at the end; None if that stays."""
+        if self._start is not None and last < self._start.mean_iou - TOLERATED_DECLINE:
+            return self._start
+        if self._best is not None and last < COLLAPSED * self._best.mean_iou:
+            return self._best
+        return None
 
     def model(self) -> Model:
         """Return a copy of the averaged network with what is known about it."""
@@ -232,7 +244,7 @@ class TrainingRun:
         self._scored_at, self._scored_fraction = time.time(), self._fraction()
         self._score_s = self._scored_at - began
         if self._best is None or _mean(iou) > self._best.mean_iou:
-            self._best = Candidate(self._step, _mean(iou), copy.deepcopy(average.state_dict()))
+            self._best = Candidate(_mean(iou), copy.deepcopy(average.state_dict()))
         return self._scored(iou)
 
     def _scored(self, iou: dict[str, float]) -> HeldOutScored:
