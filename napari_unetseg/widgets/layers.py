@@ -61,6 +61,7 @@ class LayerBinder:
         self._images: dict[str, tuple[tuple[Image, ...], str]] = {}
         self._shown: dict[tuple[str, str], _Shown] = {}
         self._waiting: dict[str, set[int]] = {}
+        self._unsettled: dict[tuple[str, Role], set[int]] = {}
         workspace.codes_changed.connect(self._on_codes_changed)
         workspace.segmentation_changed.connect(self._on_segmentation_changed)
         workspace.classes_changed.connect(self._on_classes_changed)
@@ -271,25 +272,40 @@ class LayerBinder:
     # -------------------------------------------------------------- painting
 
     def _on_painted(self, image_id: str, role: Role, atoms: Any) -> None:
+        planes = touched_planes(self._shown[image_id, role].layer, atoms)
+        self._commit(image_id, role, planes)
+        # napari tells of a polygon before it has painted it; `_settle` looks again.
+        self._unsettled.setdefault((image_id, role), set()).update(planes)
+
+    def _commit(self, image_id: str, role: Role, planes: Sequence[int]) -> None:
         shown = self._shown[image_id, role]
-        planes = touched_planes(shown.layer, atoms)
         if role == "annotations":
             self.workspace.commit_annotations(image_id, shown.buffer, planes)
         else:
             self.workspace.commit_segmentation(image_id, shown.buffer, shown.drawn, planes)
 
+    def _settle(self) -> None:
+        """Take over what was painted after napari had told of it."""
+        for image_id, role in [key for key in self._unsettled if not self._busy(*key)]:
+            planes = self._unsettled.pop((image_id, role))
+            if image_id in self.workspace.images and (image_id, role) in self._shown:
+                self._commit(image_id, role, sorted(planes))
+
     def _on_undo(self, layer: Labels) -> None:
         if not self._any_busy():
+            self._settle()
             self.workspace.undo()
 
     def _on_redo(self, layer: Labels) -> None:
         if not self._any_busy():
+            self._settle()
             self.workspace.redo()
 
     # --------------------------------------------------------------- showing
 
     def flush(self) -> None:
         """Show what arrived while a person was painting; called regularly by the window."""
+        self._settle()
         for image_id in [i for i in self._waiting if not self._busy(i, "segmentation")]:
             planes = self._waiting.pop(image_id)
             if image_id in self.workspace.images:
@@ -301,7 +317,8 @@ class LayerBinder:
 
     def _on_segmentation_changed(self, image_id: str, planes: list[int]) -> None:
         self._waiting.setdefault(image_id, set()).update(planes)
-        self.flush()
+        if not self._unsettled:
+            self.flush()
 
     def _show_segmentation(self, image_id: str, planes: set[int]) -> None:
         entry = self.workspace.images[image_id]

@@ -102,6 +102,21 @@ def test_a_prediction_that_comes_during_a_stroke_waits_until_it_has_ended(bench)
     assert set(np.unique(bench.entry.codes)) == {0, 2}
 
 
+@pytest.mark.parametrize("role", ["annotations", "segmentation"])
+def test_a_polygon_becomes_an_annotation_and_is_undone(bench, role):
+    bench.workspace.set_prediction(bench.entry.id, 0, np.full(SHAPE[1:], 1, np.uint8))
+    bench.layers.set_tool(role, bench.entry.id, "polygon", 1)
+    layer = bench.viewer.layers.selection.active
+    layer.paint_polygon([(0, 20, 20), (0, 20, 60), (0, 60, 60), (0, 60, 20)], 2)
+    bench.layers.flush()
+    assert (bench.entry.codes[0, 25:55, 25:55] == 2).all()
+    annotations = bench.layers.annotations_layer(bench.entry.id)
+    assert (np.asarray(annotations.data) == bench.entry.codes).all()
+    bench.person.undo()
+    assert not bench.entry.codes.any()
+    assert not np.asarray(annotations.data).any()
+
+
 def test_a_closed_layer_comes_back_with_everything_that_was_painted(bench):
     layer = bench.paint("annotations", [(60, 30), (60, 90)])
     bench.viewer.layers.remove(layer)
