@@ -42,7 +42,7 @@ check: $(VENV)/test.stamp ## lint, format, types, layer contracts, plugin manife
 
 core-test: $(CORE)/test.stamp ## the tests of all but the window, where no Qt is installed
 	UNETSEG_WITHOUT_QT=1 $(CORE)/bin/python -m pytest -p no:pytest-qt -m "not soak and not window" \
-		--ignore tests/widgets $(ARGS)
+		--ignore tests/widgets --ignore tests/soak $(ARGS)
 
 screenshot: $(VENV)/test.stamp window-libraries ## take the README's picture again
 	$(DISPLAYED) $(VENV)/bin/python scripts/screenshot.py $(ARGS)
