@@ -2,6 +2,7 @@
 
 import gc
 import time
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -58,20 +59,35 @@ def test_memory_and_disk_stay_as_they_are_over_many_rounds(desk, figures):
 
 
 class Clock:
-    """Notes how long the window's event loop lets a timer of 5 ms wait."""
+    """Notes how long the window's event loop lets a timer of 5 ms wait.
+
+    Attributes
+    ----------
+    gaps_ms : list of float
+    own_ms : list of float
+        Without the time in which the thread could have run and other programs had the processor.
+    """
 
     def __init__(self):
-        self.gaps_ms = []
-        self._last = time.perf_counter()
+        self.gaps_ms, self.own_ms = [], []
+        self._last = time.perf_counter(), waited_s()
         self.timer = QTimer()
         self.timer.setInterval(5)
         self.timer.timeout.connect(self._tick)
         self.timer.start()
 
     def _tick(self):
-        now = time.perf_counter()
-        self.gaps_ms.append((now - self._last) * 1000)
+        now = time.perf_counter(), waited_s()
+        gap, waited = now[0] - self._last[0], now[1] - self._last[1]
+        self.gaps_ms.append(gap * 1000)
+        self.own_ms.append((gap - waited) * 1000)
         self._last = now
+
+
+def waited_s():
+    """Return for how long this thread has waited for a processor; 0 where nobody counts."""
+    counts = Path("/proc/thread-self/schedstat")
+    return int(counts.read_text().split()[1]) / 1e9 if counts.is_file() else 0.0
 
 
 @pytest.mark.window
@@ -117,14 +133,15 @@ def test_hundreds_of_strokes_in_a_window_while_a_network_learns(
     sitting.controller.cancel()
     person.wait(lambda: sitting.controller.state is JobState.IDLE, 30)
     assert (entry.codes == history[at]).all()
-    gaps = np.array(clock.gaps_ms)
+    gaps, own = np.array(clock.gaps_ms), np.array(clock.own_ms)
     figures(
         f"{counts['stroke']} strokes, {counts['undo']} undos, {counts['redo']} redos while "
         f"training ({len(segmentations)} updates of the segmentation): a stroke of "
         f"{np.median(took_s) * 1000:.0f} ms; event loop late by p50 {np.median(gaps):.0f}, p95 "
-        f"{np.percentile(gaps, 95):.0f}, at most {gaps.max():.0f} ms"
+        f"{np.percentile(gaps, 95):.0f}, at most {gaps.max():.0f} ms; without waiting for other "
+        f"programs {np.median(own):.0f}, {np.percentile(own, 95):.0f}, {own.max():.0f} ms"
     )
-    assert gaps.max() < 1000
+    assert own.max() < 1000
 
 
 class Sitting:
