@@ -169,7 +169,8 @@ class LayerBinder:
             Class to paint with, 0 for background; in the region layer 1 inside, 2 excluded.
         """
         layer = self._layer(image_id, role).layer
-        layer.visible = True
+        if not layer.visible:
+            layer.visible = True
         layer.selected_label = k if role == "region" else code_of(k)
         self.viewer.layers.selection.active = layer
         layer.mode = mode
