@@ -53,17 +53,21 @@ class DemoSettings:
     shape: tuple[int, int, int] = (24, 512, 512)
     annotated: tuple[int, ...] = (3, 11, 19)
     strokes: tuple[int, ...] = (
-        _MEMBRANE,
         BACKGROUND,
         _MEMBRANE,
-        BACKGROUND,
         _MITOCHONDRION,
+        BACKGROUND,
         _MEMBRANE,
+        BACKGROUND,
+        BACKGROUND,
+        _MEMBRANE,
+        _MITOCHONDRION,
+        BACKGROUND,
     )
     stroke_px: float = 160.0
     n_corrections: int = 24
-    first_s: float = 75.0
-    second_s: float = 60.0
+    first_s: float = 90.0
+    second_s: float = 75.0
     steps: tuple[int, int] | None = None
 
     @property

@@ -6,11 +6,14 @@ import json
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from napari_unetseg.errors import UserError
 
 from .base import Config
+
+#: The network halves a patch several times, and something must be left.
+SMALLEST_PATCH_PX = 32
 
 
 class UNetConfig(Config):
@@ -54,8 +57,8 @@ class TrainingConfig(Config):
 
     max_time_s: float | None = Field(60.0, gt=0, description="wall clock; None: by steps alone")
     steps: int | None = Field(None, ge=1, description="optimiser steps; None: by time alone")
-    patch_px: int = Field(256, ge=32)
-    batch: int = Field(4, ge=1)
+    patch_px: int = Field(0, ge=0, description="side of a patch; 0: by how much is painted")
+    batch: int = Field(0, ge=0, description="patches per step; 0: by how much is painted")
     learning_rate: float = Field(2e-3, gt=0)
     warmup_steps: int = Field(10, ge=0, description="over which the learning rate rises")
     weight_decay: float = Field(1e-2, ge=0)
@@ -69,6 +72,13 @@ class TrainingConfig(Config):
         if self.steps is None and self.max_time_s is None:
             raise ValueError("training needs an end: give steps, max_time_s or both")
         return self
+
+    @field_validator("patch_px")
+    @classmethod
+    def _large_enough(cls, value: int) -> int:
+        if 0 < value < SMALLEST_PATCH_PX:
+            raise ValueError(f"a patch has at least {SMALLEST_PATCH_PX} px; 0 leaves the choice")
+        return value
 
 
 class Recipe(Config):

@@ -23,6 +23,7 @@ from .augmentation import augment, crop_px
 from .averaging import measure_batch_statistics
 from .bundle import Model
 from .data import LabelledPlane, PatchSampler
+from .patches import fitting_side
 from .placement import AT_REST, Device, autocast, place_image, place_network
 from .predictor import codes_from_probabilities, tiled_probabilities
 from .preview import PREVIEW_PX, draw_preview
@@ -113,7 +114,7 @@ class TrainingRun:
         names = ["background", *(c.name for c in info.classes)]
         self.scorer = HeldOutScorer(planes, names, device)
         self._stepper = Stepper(network, self._training, device)
-        self._patch = patch_px(self._training.patch_px, planes, network.multiple_px)
+        self._patch = fitting_side(self._training.patch_px, planes, network.multiple_px)
         # Weights have a generator of their own, so that patches do not depend on the network.
         self._generator = torch.Generator().manual_seed(self._training.seed + 1)
         self._sampler = PatchSampler(
@@ -267,13 +268,6 @@ class TrainingRun:
         probabilities = tiled_probabilities(network, pixels[None], self._device)
         codes = codes_from_probabilities(probabilities.numpy())
         return draw_preview(pixels.numpy(), codes, self._info.classes)
-
-
-def patch_px(wanted: int, planes: Sequence[LabelledPlane], multiple: int) -> int:
-    """Return the side of a patch: no larger than the largest slice, even at every pooling."""
-    largest = max(max(plane.targets.shape) for plane in planes)
-    side = min(wanted, max(largest, 2 * multiple))
-    return -(-side // multiple) * multiple
 
 
 def _mean(iou: dict[str, float]) -> float:

@@ -16,6 +16,7 @@ from napari_unetseg.networks import build_network
 from .bundle import Model
 from .data import LabelledPlane, TrainingImage, check_annotations, load_planes
 from .description import describe
+from .patches import DENSE, chosen_patches
 from .placement import AT_REST, Device, choose_device, place_network, seeded
 from .run import TrainingRun
 from .schedule import Budget
@@ -143,13 +144,15 @@ class Trainer:
 
     def _read(self) -> list[LabelledPlane]:
         recipe = self._recipe
-        planes = list(load_planes(self._images, recipe.normalisation, recipe.training.patch_px))
+        margin_px = recipe.training.patch_px or DENSE.patch_px
+        planes = list(load_planes(self._images, recipe.normalisation, margin_px))
         known = frozenset(self._base.class_names if self._base is not None else ())
         check_annotations(planes, self._classes, known)
         return planes
 
     def _begin(self, planes: list[LabelledPlane]) -> TrainingRun:
-        training = self._recipe.training
+        training = chosen_patches(self._recipe.training, planes)
+        self._recipe = self._recipe.replace(training=training.model_dump())
         n_channels = self._images[0].stack.n_channels
         with seeded(AT_REST, training.seed):
             network = build_network(self._recipe.network, n_channels, len(self._classes) + 1)

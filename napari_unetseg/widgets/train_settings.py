@@ -48,8 +48,8 @@ _TRAINING = {
 _TOOLTIPS = {
     "filters": "Channels at the top level of the network: more learn more and take longer.",
     "depth": "Times the network halves the image: each doubles how far it sees.",
-    "patch_px": "Side of the pieces of image it learns from, in px.",
-    "batch": "Pieces of image per step; more are steadier and need more memory.",
+    "patch_px": "Side of the pieces of image it learns from, in px; 0: by how much is painted.",
+    "batch": "Pieces of image per step; more are steadier and slower. 0: by how much is painted.",
     "learning_rate": "How far each step goes; too high and the loss jumps about.",
     "seed": "Start of the random numbers: the same seed and steps give the same model.",
 }
