@@ -25,7 +25,9 @@ def demo(
             "--output", "-o", help="Folder for the results, demo by default; implies --headless."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of stack, annotator and network.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**63 - 2, help="Of stack, annotator and network.")
+    ] = 0,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the results of an earlier demo.")
     ] = False,

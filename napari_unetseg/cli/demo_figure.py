@@ -113,7 +113,8 @@ def _strokes(
 ) -> Pixels:
     """Draw strokes opaquely; what `earlier` had already stands back."""
     pixels = _grey(image).astype(float)
-    colors = {BACKGROUND: "#ffffff"} | {BACKGROUND + k: c.color for k, c in enumerate(classes, 1)}
+    colors = {BACKGROUND: BACKGROUND_COLOR}
+    colors |= {BACKGROUND + k: c.color for k, c in enumerate(classes, 1)}
     for code, color in colors.items():
         where = codes == code
         pixels[where] = _rgb(color)
@@ -156,12 +157,11 @@ def _head(draw: ImageDraw.ImageDraw, result: DemoResult) -> None:
 
 
 def _legend(draw: ImageDraw.ImageDraw, classes: Sequence[LabelClass], top: int) -> None:
-    entries = [("background (strokes: white)", BACKGROUND_COLOR)]
+    entries = [("background, where it was painted", BACKGROUND_COLOR)]
     entries += [(c.name, c.color) for c in classes]
     left = float(_GAP)
     for name, color in entries:
-        fill = "#ffffff" if color == BACKGROUND_COLOR else color
-        draw.rectangle((left, top + 2, left + 20, top + 18), fill=fill, outline=_FAINT)
+        draw.rectangle((left, top + 2, left + 20, top + 18), fill=color, outline=_FAINT)
         draw.text((left + 28, top), name, _INK, _font(16))
         left += 28 + draw.textlength(name, _font(16)) + 32
 

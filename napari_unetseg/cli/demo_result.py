@@ -67,7 +67,7 @@ class DemoSettings:
     stroke_px: float = 160.0
     n_corrections: int = 24
     first_s: float = 90.0
-    second_s: float = 75.0
+    second_s: float = 85.0
     steps: tuple[int, int] | None = None
 
     @property

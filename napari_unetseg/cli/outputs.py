@@ -62,6 +62,8 @@ def plan_outputs(
     """
     if output.resolve() in {image.resolve() for image in images}:
         raise UserError(f"{output} is the image itself; choose another name for the result.")
+    if not output.name:
+        raise UserError(f"{str(output)!r} is no name for a result; name a file or a new folder.")
     aside = output.with_name(f"{output.stem}_probabilities{output.suffix}")
     record = output.with_suffix(".json")
     if output.suffix.lower() in FILE_SUFFIXES:

@@ -51,7 +51,9 @@ def train(
             help="Wall clock from the start of the program to the model on disk: 60s, 2m or 1h."
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of everything random.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**63 - 1, help="Of everything random.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the model.")] = False,
 ) -> None:
     """Train a U-Net on annotated images."""

@@ -64,7 +64,7 @@ class TrainingConfig(Config):
     weight_decay: float = Field(1e-2, ge=0)
     ema_decay: float = Field(0.99, ge=0, lt=1, description="averaging of the weights")
     dice_weight: float = Field(1.0, ge=0, description="of the Dice loss beside cross entropy")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**63)
     augmentation: AugmentationConfig = AugmentationConfig()
 
     @model_validator(mode="after")

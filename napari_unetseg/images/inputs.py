@@ -100,10 +100,13 @@ def parse_slices(text: str | None, n_planes: int) -> list[int]:
                 f"{text!r} does not say which slices; write numbers from 0 and ranges, as in 0,7 "
                 "or 0-4."
             )
-        chosen.update(range(int(first), int(last or first) + 1))
-    if not chosen or max(chosen) >= n_planes:
-        raise UserError(
-            f"There is no slice {max(chosen, default=text)}; the image has {n_planes}, counted "
-            f"from 0 to {n_planes - 1}."
-        )
+        begin, end = int(first), int(last or first)
+        if end < begin:
+            raise UserError(f"The range {part.strip()!r} runs backwards; write {end}-{begin}.")
+        if end >= n_planes:
+            raise UserError(
+                f"There is no slice {end}; the image has {n_planes}, counted from 0 to "
+                f"{n_planes - 1}."
+            )
+        chosen.update(range(begin, end + 1))
     return sorted(chosen)

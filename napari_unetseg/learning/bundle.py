@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from napari_unetseg.config import MODEL_JSON, ModelInfo, read_model_info
 from napari_unetseg.errors import UserError
@@ -73,7 +73,8 @@ class Model:
 
     def _write_files(self, folder: Path) -> None:
         weights = {name: t.contiguous() for name, t in self.network.state_dict().items()}
-        save_file(weights, folder / WEIGHTS)
+        # Not by save_file, whose files nobody else may read.
+        (folder / WEIGHTS).write_bytes(save(weights))
         (folder / MODEL_JSON).write_text(
             self.info.model_dump_json(indent=2) + "\n", encoding="utf-8"
         )

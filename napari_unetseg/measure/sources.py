@@ -60,12 +60,17 @@ def read_pairs(predicted: LabelSource, truth: LabelSource, kind: LabelsKind) -> 
     """
     if kind not in get_args(LabelsKind):
         raise UserError(f"{kind!r} is no kind of truth; it is masks, objects or annotations.")
-    if isinstance(predicted, np.ndarray) and isinstance(truth, np.ndarray):
-        wanted: LabelsKind = "objects" if kind == "objects" else "masks"
-        read = _from_array(predicted, wanted, "The prediction"), _from_array(truth, kind, "Truth")
-        return [Pair(("the prediction", "the truth"), *read, len(read[1].codes))]
     if isinstance(predicted, np.ndarray) or isinstance(truth, np.ndarray):
-        raise UserError("Prediction and truth must both be files, or both be arrays.")
+        wanted: LabelsKind = "objects" if kind == "objects" else "masks"
+        read = (
+            _from_array(predicted, wanted, "The prediction")
+            if isinstance(predicted, np.ndarray)
+            else _read_predictions([_only_one(predicted)], kind)[0],
+            _from_array(truth, kind, "Truth")
+            if isinstance(truth, np.ndarray)
+            else _read_truth([_only_one(truth)], kind)[0],
+        )
+        return [Pair(("the prediction", "the truth"), *read, len(read[1].codes))]
     paths = pair_inputs(find_inputs(_as_list(predicted)), find_inputs(_as_list(truth)))
     predictions = _read_predictions([path for path, _ in paths], kind)
     truths = _read_truth([path for _, path in paths], kind)
@@ -82,6 +87,14 @@ def components(labels: Labels, planes_per_volume: int) -> Labels:
         volume = slice(start, start + planes_per_volume)
         ids[volume] = ndimage.label(labels.codes[volume] > 1)[0]
     return dataclasses.replace(labels, kind="objects", ids=ids)
+
+
+def _only_one(source: str | Path | Sequence[str | Path]) -> Any:
+    """Return the one input that an array is compared with."""
+    found = find_inputs(_as_list(source))
+    if len(found) != 1:
+        raise UserError(f"An array is compared with one file, not with {len(found)}.")
+    return found[0]
 
 
 def _as_list(source: str | Path | Sequence[str | Path]) -> list[str | Path]:

@@ -23,6 +23,7 @@ from .truth_box import TruthBox
 _PAUSE_MS = 800
 
 _NO_IMAGE = "Choose an image in the Data step first."
+_CLOSED = "Its annotations layer is closed; choose a tool to bring it back."
 
 
 class CorrectStep(StepPanel):
@@ -150,6 +151,8 @@ class CorrectStep(StepPanel):
             return
         entry = self.context.layers.current_image()
         no_image = None if entry else _NO_IMAGE
+        if entry is not None and not self.context.layers.is_shown(entry.id):
+            no_image = _CLOSED
         self.enable(self.accept_slice, no_image or self._why_not_accept(entry, False))
         self.enable(self.accept_all, no_image or self._why_not_accept(entry, True))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -155,6 +156,10 @@ class LayerBinder:
         shown = self._shown.get((image_id, "segmentation"))
         return None if shown is None else shown.layer
 
+    def is_shown(self, image_id: str) -> bool:
+        """Return whether an image has its annotations layer; a person may have closed it."""
+        return (image_id, "annotations") in self._shown
+
     def region_layer(self, image_id: str) -> Labels:
         """Return the layer of the region of interest: 1 inside, 2 excluded."""
         return self._layer(image_id, "region").layer
@@ -172,7 +177,8 @@ class LayerBinder:
         if not layer.visible:
             layer.visible = True
         layer.selected_label = k if role == "region" else code_of(k)
-        self.viewer.layers.selection.active = layer
+        with _mouse_elsewhere(self.viewer):
+            self.viewer.layers.selection.active = layer
         layer.mode = mode
 
     def add_result(self, image_id: str, title: str, codes: Codes) -> Labels:
@@ -234,6 +240,7 @@ class LayerBinder:
             layer.events.paint.connect(lambda: self.workspace.update_region(entry.id))
             return shown
         layer.events.paint.connect(lambda event: self._on_painted(entry.id, role, event.value))
+        layer.events.data.connect(lambda: self._on_data_replaced(entry.id, role))
         layer.bind_key(KeyMod.CtrlCmd | KeyCode.KeyZ, self._on_undo, overwrite=True)
         layer.bind_key(KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ, self._on_redo, overwrite=True)
         return shown
@@ -253,14 +260,15 @@ class LayerBinder:
         )
         layer.selected_label = 1 if region else code_of(1)
         active = self.viewer.layers.selection.active
-        self.viewer.add_layer(layer)
-        annotations = self._shown.get((entry.id, "annotations"))
-        if annotations is not None and role != "region":
-            self.viewer.layers.move(
-                self.viewer.layers.index(layer), self.viewer.layers.index(annotations.layer)
-            )
-        if active is not None and active in self.viewer.layers:
-            self.viewer.layers.selection.active = active
+        with _mouse_elsewhere(self.viewer):
+            self.viewer.add_layer(layer)
+            annotations = self._shown.get((entry.id, "annotations"))
+            if annotations is not None and role != "region":
+                self.viewer.layers.move(
+                    self.viewer.layers.index(layer), self.viewer.layers.index(annotations.layer)
+                )
+            if active is not None and active in self.viewer.layers:
+                self.viewer.layers.selection.active = active
         return layer
 
     def _features(self, region: bool) -> dict[str, list[Any]]:
@@ -277,6 +285,19 @@ class LayerBinder:
         self._commit(image_id, role, planes)
         # napari tells of a polygon before it has painted it; `_settle` looks again.
         self._unsettled.setdefault((image_id, role), set()).update(planes)
+
+    def _on_data_replaced(self, image_id: str, role: Role) -> None:
+        """Take over what napari or a script put in place of the pixels, and give ours back."""
+        shown, entry = self._shown[image_id, role], self.workspace.images[image_id]
+        given = np.asarray(shown.layer.data)
+        if np.shares_memory(given, shown.buffer):
+            return
+        if given.size == shown.buffer.size:
+            pixels = given.reshape(shown.buffer.shape)
+            known = (pixels >= 0) & (pixels <= code_of(len(self.workspace.classes)))
+            np.copyto(shown.buffer, pixels.astype(np.uint8), where=known)
+        shown.layer.data = shown.buffer.reshape(entry.stack.labels_shape)
+        self._commit(image_id, role, range(len(shown.buffer)))
 
     def _commit(self, image_id: str, role: Role, planes: Sequence[int]) -> None:
         shown = self._shown[image_id, role]
@@ -339,8 +360,9 @@ class LayerBinder:
                 changed.append(plane)
             if role == "segmentation":
                 shown.drawn[plane] = pixels
-        in_view = len(self.viewer.dims.displayed) == 3 or self.current_plane(entry) in changed
-        if changed and in_view:
+        dims = self.viewer.dims
+        across = tuple(dims.displayed) != (dims.ndim - 2, dims.ndim - 1)
+        if changed and (across or self.current_plane(entry) in changed):
             shown.layer.refresh(thumbnail=False, highlight=False, extent=False)
 
     def _pixels(self, entry: ImageEntry, role: Role, plane: int) -> Codes:
@@ -376,6 +398,16 @@ class LayerBinder:
         self.workspace.segmentation_changed.disconnect(self._on_segmentation_changed)
         self.workspace.classes_changed.disconnect(self._on_classes_changed)
         self.viewer.layers.events.removed.disconnect(self._on_layer_removed)
+
+
+@contextmanager
+def _mouse_elsewhere(viewer: Viewer) -> Iterator[None]:
+    """Let napari not look under the mouse, which it cannot in 3D before the mouse has moved."""
+    over, viewer.mouse_over_canvas = viewer.mouse_over_canvas, False
+    try:
+        yield
+    finally:
+        viewer.mouse_over_canvas = over
 
 
 def _region_colormap() -> DirectLabelColormap:

@@ -11,6 +11,7 @@ from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_unetseg.classical import METHODS, BaselineParams, shared_levels
+from napari_unetseg.errors import UserError
 from napari_unetseg.images import Stack
 from napari_unetseg.workspace import ImageEntry
 
@@ -75,7 +76,13 @@ class PreviewComputer:
     def _features_of(self, request: Request, stack: Stack) -> npt.NDArray[Any]:
         where = request.slice_in_view
         if where not in self._pixels:
-            self._pixels = {where: stack.plane(request.plane)}
+            pixels = stack.plane(request.plane)
+            if not np.isfinite(pixels).all():
+                raise UserError(
+                    f"{stack.name} contains NaN or infinite values in slice {request.plane}; "
+                    "replace them by numbers, for instance with numpy.nan_to_num."
+                )
+            self._pixels = {where: pixels}
         method = METHODS[request.method]
         key = (*where, request.method, method.feature_key(request.params))
         if key not in self._features:

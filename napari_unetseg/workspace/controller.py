@@ -6,6 +6,7 @@ hands the child's events on.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -96,6 +97,7 @@ class JobController:
         self._state = JobState.IDLE
         self._job: JobRecord | None = None
         self._looked_at: tuple[str, int] | None = None
+        self._events: deque[Event] = deque()
         self._n_models = 0
         self._n_results = 0
         workspace.images_changed.connect(self._warm_up)
@@ -253,8 +255,10 @@ class JobController:
         """Hand on what has happened since the last call; never waits."""
         if self._pending is not None and self._pending.done():
             self._submit(self._pending)
-        for event in self._worker.poll():
-            self._on_event(event)
+        self._events.extend(self._worker.poll())
+        # One by one: if showing one fails, those after it are not lost.
+        while self._events:
+            self._on_event(self._events.popleft())
 
     def close(self) -> None:
         """End the child and give its files back."""

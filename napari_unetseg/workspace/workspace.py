@@ -80,7 +80,7 @@ class Workspace:
                 f"have {channels.pop()}; choose images with the same channels."
             )
         seen = fingerprint(stack)
-        entry = self._left_out.pop(seen, None)
+        entry = self._take_back(seen, stack.name)
         if entry is None:
             self._n_added += 1
             entry = ImageEntry.create(f"image-{self._n_added}", stack, self.session, self._shown_as)
@@ -93,8 +93,16 @@ class Workspace:
 
     def remove_image(self, image_id: str) -> None:
         """Leave an image out of the data set; its annotations stay."""
-        self._left_out[self._fingerprints[image_id]] = self.images.pop(image_id)
+        self._left_out[image_id] = self.images.pop(image_id)
         self.images_changed.emit()
+
+    def _take_back(self, seen: str, name: str) -> ImageEntry | None:
+        """Return an image that was left out; of several with the same pixels, that of the name."""
+        same = [entry for i, entry in self._left_out.items() if self._fingerprints[i] == seen]
+        if not same:
+            return None
+        entry = next((e for e in same if e.stack.name == name), same[0])
+        return self._left_out.pop(entry.id)
 
     def earlier_work(self, image_id: str) -> EarlierWork | None:
         """Find annotations that an earlier session left for the same image."""
@@ -335,9 +343,7 @@ class Workspace:
 
     def _entry(self, image_id: str) -> ImageEntry:
         """Return an image, in the data set or left out of it."""
-        if image_id in self.images:
-            return self.images[image_id]
-        return next(entry for entry in self._left_out.values() if entry.id == image_id)
+        return self.images.get(image_id) or self._left_out[image_id]
 
     def _all_entries(self) -> list[ImageEntry]:
         return [*self.images.values(), *self._left_out.values()]

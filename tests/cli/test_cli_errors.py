@@ -324,3 +324,11 @@ def test_a_real_process_says_one_sentence_and_exits_2(folder, tiny_config):
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: The labels of ")
     assert not (folder / "tiny.unet").exists()
+
+
+@pytest.mark.parametrize("verb", ["predict", "baseline"])
+@pytest.mark.parametrize("name", ["", ".", "/"])
+def test_an_output_without_a_name(verb, name, folder, model, tiny_config, refused):
+    arguments = every_verb_that_reads(folder, "cells.tif", model, tiny_config)[verb]
+    arguments[arguments.index("-o") + 1] = name
+    assert "no name for a result" in refused(arguments)

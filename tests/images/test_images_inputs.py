@@ -91,10 +91,15 @@ def test_slices_are_numbers_and_ranges(text, slices):
 
 @pytest.mark.parametrize("text", ["", "a", "1,", "-1", "3-", "1.5", "5-2", "²"])
 def test_other_texts_are_no_slices(text):
-    with pytest.raises(UserError, match=r"which slices|no slice"):
+    with pytest.raises(UserError, match=r"which slices|no slice|runs backwards"):
         parse_slices(text, 10)
 
 
 def test_a_slice_that_is_not_there_is_said():
     with pytest.raises(UserError, match="no slice 10; the image has 10, counted from 0 to 9"):
         parse_slices("0,10", 10)
+
+
+def test_a_huge_range_is_refused_at_once():
+    with pytest.raises(UserError, match="no slice 99999999999; the image has 10"):
+        parse_slices("0-99999999999", 10)

@@ -136,3 +136,10 @@ def test_a_description_cannot_ask_for_more_memory_than_its_weights(model, tmp_pa
 def test_a_missing_folder_is_named(tmp_path) -> None:
     with pytest.raises(UserError, match=r"nothing\.unet"):
         load_model(tmp_path / "nothing.unet")
+
+
+def test_who_may_read_other_files_may_read_the_weights(model: Model, tmp_path) -> None:
+    folder = model.save(tmp_path / "m.unet")
+    modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+    assert len(modes) == 4
+    assert len(set(modes.values())) == 1, modes

@@ -42,6 +42,8 @@ def test_arrays_and_files_score_the_same_as_scikit_learn(tmp_path):
     from_files = evaluate(
         save(tmp_path / "p.tif", predicted), plain(tmp_path / "t.tif", truth), kind="masks"
     )
+    assert from_arrays.mean_iou == evaluate(predicted, tmp_path / "t.tif").mean_iou
+    assert from_arrays.mean_iou == evaluate(tmp_path / "p.tif", truth).mean_iou
     assert from_arrays.mean_iou == from_files.mean_iou == pytest.approx(macro(truth, predicted))
     assert list(from_arrays.iou) == ["background", "class 1", "class 2"]
     assert list(from_files.iou) == ["background", "cell", "core"]
@@ -193,7 +195,7 @@ def refused(tmp_path):
         (lambda t, p, d: evaluate(p, t.astype(float)), "whole numbers"),
         (lambda t, p, d: evaluate(p, t.astype(int) - 1), "negative"),
         (lambda t, p, d: evaluate(p, t, kind="boxes"), "masks, objects or annotations"),
-        (lambda t, p, d: evaluate(p, d / "t.tif"), "both"),
+        (lambda t, p, d: evaluate(p, [d / "t.tif", d / "t.tif"]), "one file, not with 2"),
         (lambda t, p, d: evaluate(d / "missing.tif", d / "t.tif"), "no file"),
         (lambda t, p, d: evaluate(d / "two", d / "t.tif"), "2 images and 1"),
         (lambda t, p, d: evaluate(d / "t.tif", d / "float.tif"), "whole numbers"),

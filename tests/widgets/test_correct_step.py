@@ -164,3 +164,10 @@ def test_without_an_image_every_button_says_what_to_do_first(make_napari_viewer,
         assert button.toolTip().endswith((".", "!"))
     assert step.tools.toolTip() == "Choose an image in the Data step first."
     stage.close()
+
+
+def test_closing_every_layer_while_the_step_is_shown_makes_none_again(stage):
+    stage.show(CorrectStep)
+    stage.viewer.layers.select_all()
+    stage.viewer.layers.remove_selected()
+    assert len(stage.viewer.layers) == 0

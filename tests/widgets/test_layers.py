@@ -177,3 +177,47 @@ def test_images_of_every_kind_become_stacks(
     assert layers.annotations_layer(entry.id).data.shape == entry.stack.labels_shape
     layers.close()
     workspace.close()
+
+
+def test_the_first_prediction_arrives_in_3d_before_the_mouse_has_moved_again(bench):
+    Person(bench.viewer).point_at(bench.layers.annotations_layer(bench.entry.id), (40, 40))
+    bench.viewer.dims.ndisplay = 3
+    slots = bench.workspace.prediction_slots()
+    for plane in range(2):
+        bench.workspace.set_prediction(
+            bench.entry.id, plane, slots[np.full(bench.entry.shape[1:], 2, np.uint8)]
+        )
+    names = [layer.name for layer in bench.viewer.layers]
+    assert names == ["cells", "cells · segmentation", "cells · annotations"]
+    bench.layers.set_tool("annotations", bench.entry.id, "paint", 1)
+
+
+def test_pixels_put_in_place_of_a_layers_are_taken_over_and_strokes_go_on_counting(bench):
+    layer = bench.layers.annotations_layer(bench.entry.id)
+    bench.layers.set_tool("annotations", bench.entry.id, "paint", 1)
+    Person(bench.viewer).stroke(layer, [(20, 20), (20, 60)])
+    before = bench.entry.codes.copy()
+    assert before.any()
+    layer.data = np.asarray(layer.data).astype(np.int32)
+    assert (bench.entry.codes == before).all()
+    other = np.asarray(layer.data).astype(np.int64)
+    other[0, 60:64, 60:64] = 1
+    other[0, 70, 70] = 99
+    layer.data = other
+    assert (bench.entry.codes[0, 60:64, 60:64] == 1).all()
+    assert bench.entry.codes[0, 70, 70] == 0
+    Person(bench.viewer).stroke(layer, [(80, 20), (80, 60)])
+    assert (np.asarray(layer.data) == bench.entry.codes).all()
+    assert (bench.entry.codes != before).sum() > 100
+
+
+def test_undo_is_shown_where_the_slices_are_seen_from_the_side(bench):
+    layer = bench.layers.annotations_layer(bench.entry.id)
+    bench.viewer.dims.order = (1, 0, 2)
+    bench.viewer.dims.set_point(1, 20)
+    codes = bench.entry.codes.copy()
+    codes[2, 20, 10:20] = 2
+    bench.workspace.commit_annotations(bench.entry.id, codes, [2])
+    Person(bench.viewer).wait(lambda: 2 in np.asarray(layer._slice.image.raw), 5)
+    bench.workspace.undo()
+    Person(bench.viewer).wait(lambda: 2 not in np.asarray(layer._slice.image.raw), 5)

@@ -210,3 +210,18 @@ def test_hundreds_of_classes_can_come_and_go(workspace, entry, monkeypatch):
     slots = workspace.prediction_slots()
     workspace.set_prediction(entry.id, 0, slots[np.full(SHAPE[1:], 2, np.uint8)])
     assert (entry.segmentation(0) == 2).all()
+
+
+def test_two_images_of_the_same_pixels_get_their_own_annotations_back(tmp_path):
+    workspace = Workspace(Session(tmp_path))
+    pixels = np.zeros((2, 8, 8), np.uint8)
+    entries = [workspace.add_image(Stack(pixels, "ZYX", name=name)) for name in ("a", "b")]
+    for code, entry in enumerate(entries, 1):
+        workspace.commit_annotations(entry.id, np.full((2, 8, 8), code, np.uint8), [0])
+    for entry in entries:
+        workspace.remove_image(entry.id)
+    workspace.undo()
+    workspace.redo()
+    back = {name: workspace.add_image(Stack(pixels, "ZYX", name=name)) for name in ("b", "a")}
+    assert (back["a"].codes[0] == 1).all()
+    assert (back["b"].codes[0] == 2).all()
