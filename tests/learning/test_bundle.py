@@ -77,7 +77,7 @@ def test_a_failure_while_writing_leaves_the_old_model(model: Model, tmp_path, mo
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("napari_unetseg.learning.bundle.save_file", full)
+    monkeypatch.setattr("napari_unetseg.learning.bundle.save", full)
     with pytest.raises(UserError, match="no space left"):
         model.save(path, overwrite=True)
     assert (path / "model.json").read_bytes() == before

@@ -195,7 +195,7 @@ def refused(tmp_path):
         (lambda t, p, d: evaluate(p, t.astype(float)), "whole numbers"),
         (lambda t, p, d: evaluate(p, t.astype(int) - 1), "negative"),
         (lambda t, p, d: evaluate(p, t, kind="boxes"), "masks, objects or annotations"),
-        (lambda t, p, d: evaluate(p, [d / "t.tif", d / "t.tif"]), "one file, not with 2"),
+        (lambda t, p, d: evaluate(p, [d / "t.tif", d / "annotations.tif"]), "one file, not with 2"),
         (lambda t, p, d: evaluate(d / "missing.tif", d / "t.tif"), "no file"),
         (lambda t, p, d: evaluate(d / "two", d / "t.tif"), "2 images and 1"),
         (lambda t, p, d: evaluate(d / "t.tif", d / "float.tif"), "whole numbers"),

@@ -220,7 +220,7 @@ def test_the_paragraph_says_when_nothing_was_held_out_or_painted(workspace, entr
 def test_the_paragraph_leaves_out_augmentation_that_is_off(workspace, entry):
     raw = Recipe().model_dump()
     off = dict.fromkeys(raw["training"]["augmentation"], 0) | {"elastic_grid": 2, "flip": True}
-    raw["training"] |= {"augmentation": off, "dice_weight": 0, "batch": 1}
+    raw["training"] |= {"augmentation": off, "dice_weight": 0, "batch": 1, "patch_px": 256}
     text = paragraph(workspace, model_info(recipe=Recipe.model_validate(raw)))
     assert "minimised cross entropy over the annotated pixels of 1 patch of 256 × 256 px" in text
     assert "augmented by random flips, with" in text
