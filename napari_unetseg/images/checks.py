@@ -123,7 +123,7 @@ def _check_two_classes(present: set[int], names: Sequence[str]) -> None:
         missing = "some of a class" if code == 1 else "some background or another class"
         raise UserError(
             f"The labels of {where} hold only {painted}; paint {missing} too, a network learns "
-            "to tell them apart."
+            "to tell them apart; if 0 is background in the file, say --labels-kind masks."
         )
 
 

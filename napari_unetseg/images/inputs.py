@@ -37,7 +37,7 @@ def _find(spec: str | Path) -> list[Path]:
     path = Path(spec)
     if path.is_dir() and not is_zarr(path) and suffix_of(path) not in SUFFIXES:
         if (path / "model.json").is_file():
-            raise UserError(f"{path} is a model, not an image; give it with -m.")
+            raise UserError(f"{path} is a model, not an image; train and predict take it with -m.")
         images = images_in(path)
         if not images:
             raise UserError(f"The folder {path} holds no images; it needs TIFF, PNG or JPEG files.")

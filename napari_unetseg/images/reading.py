@@ -93,7 +93,7 @@ def _folder_reader(path: Path, suffix: str) -> Callable[[Path, str | None], Stac
 
         return read_zarr
     if (path / "model.json").is_file():
-        raise UserError(f"{path} is a model, not an image; give it with -m.")
+        raise UserError(f"{path} is a model, not an image; train and predict take it with -m.")
     from .sequence import read_sequence
 
     return read_sequence
