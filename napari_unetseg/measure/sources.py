@@ -89,7 +89,7 @@ def components(labels: Labels, planes_per_volume: int) -> Labels:
     return dataclasses.replace(labels, kind="objects", ids=ids)
 
 
-def _only_one(source: str | Path | Sequence[str | Path]) -> Any:
+def _only_one(source: str | Path | Sequence[str | Path]) -> Path:
     """Return the one input that an array is compared with."""
     found = find_inputs(_as_list(source))
     if len(found) != 1:

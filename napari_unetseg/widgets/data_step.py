@@ -208,9 +208,7 @@ class DataStep(StepPanel):
         except UserError as error:
             self.context.say(str(error))
             return None
-        self.context.viewer.layers.selection.active = self.context.layers.annotations_layer(
-            entry.id
-        )
+        self.context.layers.activate(self.context.layers.annotations_layer(entry.id))
         return entry
 
     def _leave_out(self, image: OpenImage) -> None:
@@ -234,7 +232,7 @@ class DataStep(StepPanel):
         entry = self._entry(image)
         layers = self.context.layers
         shown = layers.annotations_layer(entry.id) if entry else image.layers[0]
-        self.context.viewer.layers.selection.active = shown
+        layers.activate(shown)
         self._update()
 
     def _on_active_changed(self, event: Any) -> None:

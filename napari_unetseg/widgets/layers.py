@@ -177,9 +177,13 @@ class LayerBinder:
         if not layer.visible:
             layer.visible = True
         layer.selected_label = k if role == "region" else code_of(k)
+        self.activate(layer)
+        layer.mode = mode
+
+    def activate(self, layer: Layer) -> None:
+        """Make a layer the active one, also in 3D."""
         with _mouse_elsewhere(self.viewer):
             self.viewer.layers.selection.active = layer
-        layer.mode = mode
 
     def add_result(self, image_id: str, title: str, codes: Codes) -> Labels:
         """Show what a baseline answered, as a layer of its own that can be edited.
@@ -288,7 +292,9 @@ class LayerBinder:
 
     def _on_data_replaced(self, image_id: str, role: Role) -> None:
         """Take over what napari or a script put in place of the pixels, and give ours back."""
-        shown, entry = self._shown[image_id, role], self.workspace.images[image_id]
+        shown, entry = self._shown.get((image_id, role)), self.workspace.images.get(image_id)
+        if shown is None or entry is None:  # the layer was closed
+            return
         given = np.asarray(shown.layer.data)
         if np.shares_memory(given, shown.buffer):
             return
