@@ -66,7 +66,7 @@ def baseline(
     outputs = [files.labels for files in plan.files]
     record = _segment_all(method, params, _open(paths, slices), outputs, overwrite=overwrite)
     write_record(plan.record, record, overwrite=overwrite)
-    print(f"Segmentation: {output}")
+    print(f"Segmentation: {output}, and how it was made: {plan.record}")
 
 
 def _open(paths: list[Path], slices: str | None) -> list[tuple[Stack, list[int]]]:
@@ -105,7 +105,13 @@ def _segment_all(
             progress.update(task, description=f"Segmenting {stack.name}", completed=0)
             codes = _segment(method, params, stack, planes, (progress, task))
             write_labels(
-                path, codes, like=stack, kind="masks", classes=classes, overwrite=overwrite
+                path,
+                codes,
+                like=stack,
+                kind="masks",
+                classes=classes,
+                slices=planes,
+                overwrite=overwrite,
             )
             facts.append(
                 {
@@ -160,7 +166,18 @@ def _print_methods(only: str | None) -> None:
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
-        for key, field in method.params.model_fields.items():
-            default = "" if field.default is None else field.default
-            table.add_row(f"{key}={default}", field.description or "")
+        for key, field in method.params.model_json_schema()["properties"].items():
+            default = field["default"]
+            allowed = f" ({_allowed(field)})" if _allowed(field) else ""
+            text = f"{field['description']}{allowed}"
+            table.add_row(f"{key}={'' if default is None else default}", text)
         console.print(table)
+
+
+def _allowed(field: dict[str, Any]) -> str:
+    """Say which values a parameter may have, from its JSON schema; nothing where any will do."""
+    if "enum" in field:
+        return " or ".join(map(str, field["enum"]))
+    if "minimum" in field and "maximum" in field:
+        return f"{field['minimum']:g} to {field['maximum']:g}"
+    return ""

@@ -13,6 +13,7 @@ from napari_unetseg.classical import METHODS, fit_baseline
 from napari_unetseg.config import Recipe
 from napari_unetseg.measure import ConfusionMatrix, Scores, scores
 from napari_unetseg.samples import Annotator, Stroke, em_stack
+from napari_unetseg.wording import counted
 
 from .demo_result import BEFORE, CONTROL, CORRECTED, Codes, DemoResult, DemoSettings, Stage
 from .threads import wait_briefly
@@ -135,7 +136,7 @@ class _Experiment:
         model = trainer.current_model()
         self._segmentations[method] = dict(self._segment(model))
         self._seconds[method] = time.monotonic() - start
-        yield Stage(title, 1.0, f"{model.info.history['steps']} steps{score}")
+        yield Stage(title, 1.0, f"{counted(model.info.history['steps'], 'step')}{score}")
         return model
 
     def correct(self, model: Model) -> Generator[Stage, None, None]:

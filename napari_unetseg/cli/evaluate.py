@@ -48,6 +48,9 @@ def _print_classes(scores: Scores) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from napari_unetseg.images import MANY_CLASSES
+    from napari_unetseg.wording import counted
+
     metrics = ("iou", "dice", "precision", "recall", "f1")
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("class")
@@ -60,7 +63,11 @@ def _print_classes(scores: Scores) -> None:
     table.add_row("mean", *means, f"{scores.n_px:,}", style="bold")
     console = Console(highlight=False, markup=False)
     console.print(table)
-    console.print(f"pixel accuracy {scores.pixel_accuracy:.4f}")
+    compared = counted(scores.n_slices or 0, "slice")
+    console.print(f"pixel accuracy {scores.pixel_accuracy:.4f}, {compared} compared")
+    if len(scores.classes) > MANY_CLASSES:
+        note = "So many classes are rather the ids of objects; compare these with --kind objects."
+        typer.echo(note, err=True)
 
 
 def _print_objects(objects: ObjectScores) -> None:

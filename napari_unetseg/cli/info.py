@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from napari_unetseg.errors import UserError
+
 if TYPE_CHECKING:
     from napari_unetseg.config import ModelInfo
     from napari_unetseg.images import Stack
 
-#: Labels of more pixels than this are not read through to list the classes in them.
-_READ_LABELS_UP_TO_PX = 1 << 28
+#: Stacks of more pixels than this are not read through to list their values.
+_READ_UP_TO_PX = 1 << 26
+
+#: More values than this are summed up by their range: these are no classes.
+_LISTED_VALUES = 16
+
+#: Of the images in a folder, no more different sizes than this are listed.
+_SIZES = 5
 
 
 def info(
@@ -22,16 +31,36 @@ def info(
 ) -> None:
     """Show axes, shape, type, pixel size, channels and classes as they are understood."""
     from napari_unetseg.config import read_model_info
-    from napari_unetseg.images import open_stack
+    from napari_unetseg.images import images_in, is_zarr, open_stack
 
     if (path / "model.json").is_file():
         facts = _describe_model(path, read_model_info(path))
+    elif path.is_dir() and (pictures := images_in(path)) and not is_zarr(path):
+        facts = _describe_folder(path, pictures)
     else:
         facts = _describe_stack(open_stack(path))
     if as_json:
         print(json.dumps(facts, indent=2, ensure_ascii=False))
     else:
         _print_table(facts)
+
+
+def _describe_folder(folder: Path, pictures: list[Path]) -> dict[str, Any]:
+    """Describe a folder as one stack, or where its files are none, as separate images."""
+    from napari_unetseg.images import open_stack
+
+    try:
+        return _describe_stack(open_stack(folder))
+    except UserError as error:
+        opened = [open_stack(path) for path in pictures]
+        sizes = Counter(" × ".join(map(str, stack.shape)) for stack in opened)
+        return {
+            "path": str(folder),
+            "images": len(opened),
+            "sizes": {size: f"({n} of them)" for size, n in sizes.most_common(_SIZES)},
+            "dtype": sorted({stack.dtype.name for stack in opened}),
+            "no stack because": str(error),
+        }
 
 
 def _describe_stack(stack: Stack) -> dict[str, Any]:
@@ -48,20 +77,26 @@ def _describe_stack(stack: Stack) -> dict[str, Any]:
     if kind is not None:
         facts["kind"] = kind
         facts["classes"] = stack.metadata.get("classes", [])
-        facts["values"] = _values(stack)
+    if stack.metadata.get("slices") is not None:
+        facts["segmented slices"] = stack.metadata["slices"]
+    facts["values"] = _values(stack)
     return facts
 
 
-def _values(stack: Stack) -> list[int] | None:
-    """List the values of labels; None where that would take long or there are too many."""
-    from napari_unetseg.images import values_in
+def _values(stack: Stack) -> list[Any] | str | None:
+    """List the values of a stack, or say where they lie; None where that would take long."""
+    import numpy as np
 
-    if stack.n_planes * stack.size("Y") * stack.size("X") > _READ_LABELS_UP_TO_PX:
+    n_px = stack.n_planes * stack.n_channels * stack.size("Y") * stack.size("X")
+    if n_px > _READ_UP_TO_PX:
         return None
-    found: set[int] = set()
-    for plane in stack.planes():
-        found |= values_in(plane)
-    return sorted(found) if len(found) <= 256 else None
+    found = np.unique(np.concatenate([np.unique(plane) for plane in stack.planes()]))
+    found = found[np.isfinite(found)]
+    if not len(found):
+        return "none that is finite"
+    if len(found) <= _LISTED_VALUES:
+        return list(found.tolist())
+    return f"{len(found):,} different ones from {found[0]:g} to {found[-1]:g}"
 
 
 def _describe_model(path: Path, model: ModelInfo) -> dict[str, Any]:

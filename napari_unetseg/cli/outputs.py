@@ -65,7 +65,7 @@ def plan_outputs(
     if not output.name:
         raise UserError(f"{str(output)!r} is no name for a result; name a file or a new folder.")
     aside = output.with_name(f"{output.stem}_probabilities{output.suffix}")
-    record = output.with_suffix(".json")
+    record = output.with_name(f"{output.name}.json")
     if output.suffix.lower() in FILE_SUFFIXES:
         if len(images) > 1:
             raise UserError(
@@ -82,7 +82,7 @@ def plan_outputs(
         raise UserError(f"Several images would be written as {twice[0]}; rename one of them.")
     files = [Outputs(output / n, aside / n if probabilities else None) for n in names]
     folders = (output, aside) if probabilities else (output,)
-    return OutputPlan(files, output.with_name(f"{output.name}.json"), folders)
+    return OutputPlan(files, record, folders)
 
 
 def check_outputs(plan: OutputPlan, *, overwrite: bool) -> None:

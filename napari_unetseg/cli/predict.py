@@ -77,7 +77,7 @@ def predict(
                 n_classes=len(loaded.class_names),
                 advance=lambda: progress.advance(task),
             )
-            _write(answer, files, image, loaded, objects=objects, overwrite=overwrite)
+            _write(answer, files, (image, planes), loaded, objects=objects, overwrite=overwrite)
             answers.append({**_facts(image), "output": str(files.labels), "slices": planes})
     record = {
         "command": sys.argv[1:],
@@ -88,7 +88,7 @@ def predict(
         "images": answers,
     }
     write_record(plan.record, record, overwrite=overwrite)
-    print(f"Segmentation: {output}")
+    print(f"Segmentation: {output}, and how it was made: {plan.record}")
 
 
 def _open(
@@ -109,9 +109,9 @@ def _open(
         check_channels(model.info, stack)
         planes = parse_slices(slices, stack.n_planes)
         check_pixels(stack, planes)
-        note = pixel_size_note(model.info, stack)
-        if note and not resample:
-            typer.echo(f"{note} (--resample)", err=True)
+        note = pixel_size_note(model.info, stack, resample=resample)
+        if note:
+            typer.echo(note if resample else f"{note} (--resample)", err=True)
         opened.append((stack, planes))
     return opened
 
@@ -141,12 +141,18 @@ def _segment(
 
 
 def _write(
-    answer: Answer, files: Outputs, image: Stack, model: Model, *, objects: bool, overwrite: bool
+    answer: Answer,
+    files: Outputs,
+    segmented: tuple[Stack, list[int]],
+    model: Model,
+    *,
+    objects: bool,
+    overwrite: bool,
 ) -> None:
     from napari_unetseg.images import write_labels, write_probabilities
     from napari_unetseg.learning import connected_objects
 
-    codes, probabilities = answer
+    (codes, probabilities), (image, planes) = answer, segmented
     classes = model.info.classes
     values: npt.NDArray[Any] = connected_objects(codes, image.size("T")) if objects else codes
     write_labels(
@@ -155,6 +161,7 @@ def _write(
         like=image,
         kind="objects" if objects else "masks",
         classes=classes,
+        slices=planes,
         overwrite=overwrite,
     )
     if files.probabilities is not None and probabilities is not None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from napari_unetseg.wording import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -68,6 +70,8 @@ def train(
     check_model_output(output, overwrite=overwrite)
     base_model = None if base is None else load_model(base)
     data = read_training_set(images, labels, labels_kind, slices=slices, as_stack=stack)
+    for note in data.notes:
+        typer.echo(note, err=True)
     trainer = Trainer(
         data.images,
         recipe,
@@ -140,8 +144,9 @@ def _show(events: Iterator[Event], n_images: int) -> None:
                 progress.update(task, description=event.sentence)
             elif isinstance(event, TrainingStarted):
                 progress.console.print(
-                    f"Training on {event.device} in {event.precision}: {n_images} image(s), "
-                    f"{event.n_labelled_px:,} labelled px; {_held_out(event.n_held_out_px)}."
+                    f"Training on {event.device} in {event.precision}: "
+                    f"{counted(n_images, 'image')}, {event.n_labelled_px:,} labelled px; "
+                    f"{_held_out(event.n_held_out_px)}."
                 )
             elif isinstance(event, HeldOutScored):
                 score = f", held-out mean IoU {event.mean_iou:.3f}"
@@ -161,7 +166,7 @@ def _held_out(n_px: int) -> str:
 
 def _report(model: Model, output: Path) -> None:
     history, scores = model.info.history, model.info.scores
-    print(f"Trained for {history['steps']} steps, {history['seconds']:.0f} s.")
+    print(f"Trained for {counted(history['steps'], 'step')}, {history['seconds']:.0f} s.")
     if scores:
         classes = ", ".join(f"{name} {iou:.3f}" for name, iou in scores["iou"].items())
         print(f"Held-out mean IoU {scores['mean_iou']:.3f} over {scores['n_px']:,} px ({classes}).")

@@ -14,6 +14,7 @@ from .classes import (
 from .model_info import MODEL_JSON, ModelInfo, read_model_info
 from .recipe import (
     PRESETS,
+    SMALLEST_PATCH_PX,
     AugmentationConfig,
     NormalisationConfig,
     Recipe,
@@ -30,6 +31,7 @@ __all__ = [
     "MODEL_JSON",
     "PALETTE",
     "PRESETS",
+    "SMALLEST_PATCH_PX",
     "UNLABELLED",
     "AugmentationConfig",
     "Config",

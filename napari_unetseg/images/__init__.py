@@ -12,10 +12,12 @@ from .formats import SUFFIXES
 from .inputs import find_inputs, pair_inputs, parse_slices
 from .label_values import values_in
 from .labels import (
+    MANY_CLASSES,
     Labels,
     LabelsKind,
     classes_present,
     codes_to_masks,
+    notes_on,
     read_label_files,
     read_labels,
     saved_kind,
@@ -24,13 +26,15 @@ from .names import natural_key, stem_of, suffix_of
 from .normalise import Normalisation, fit_normalisation
 from .npy import map_npy
 from .pixel_size import format_length, pixel_size_note, pixel_size_ratio
-from .reading import open_stack
+from .reading import is_zarr, open_stack
 from .sampling import fingerprint, sample_pixels
+from .sequence import images_in
 from .stack import Stack
 from .tiling import Tile, mirrored, plan_tiles
 from .writing import write_image, write_labels, write_probabilities
 
 __all__ = [
+    "MANY_CLASSES",
     "SUFFIXES",
     "Labels",
     "LabelsKind",
@@ -51,9 +55,12 @@ __all__ = [
     "fingerprint",
     "fit_normalisation",
     "format_length",
+    "images_in",
+    "is_zarr",
     "map_npy",
     "mirrored",
     "natural_key",
+    "notes_on",
     "open_stack",
     "pair_inputs",
     "parse_slices",

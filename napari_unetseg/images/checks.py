@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from napari_unetseg.config import ModelInfo
 from napari_unetseg.errors import UserError
+from napari_unetseg.wording import counted
 
 from .stack import Stack
 
@@ -88,8 +89,9 @@ def check_training_set(stacks: Sequence[Stack], codes: Sequence[npt.NDArray[np.u
         check_same_slices(labels, stack, f"The labels of {_name(stack)}")
         if stack.n_channels != stacks[0].n_channels:
             raise UserError(
-                f"{_name(stack)} has {stack.n_channels} channel(s) and {_name(stacks[0])} has "
-                f"{stacks[0].n_channels}; images that are learned from together need the same."
+                f"{_name(stack)} has {counted(stack.n_channels, 'channel')} and "
+                f"{_name(stacks[0])} has {stacks[0].n_channels}; images that are learned "
+                "from together need the same."
             )
         present.update(np.flatnonzero(np.bincount(labels.ravel(), minlength=256)).tolist())
     _check_two_classes(present - {0}, [_name(stack) for stack in stacks])
@@ -104,9 +106,9 @@ def check_channels(info: ModelInfo, stack: Stack) -> None:
     if stack.n_channels != len(info.channels):
         named = ", ".join(name for name in info.channels if name)
         raise UserError(
-            f"{_name(stack)} has {stack.n_channels} channel(s) and the model {info.name!r} was "
-            f"made for {len(info.channels)}{f' ({named})' if named else ''}; give it an image "
-            "with the same channels, or train a model on this one."
+            f"{_name(stack)} has {counted(stack.n_channels, 'channel')} and the model "
+            f"{info.name!r} was made for {len(info.channels)}{f' ({named})' if named else ''}; "
+            "give it an image with the same channels, or train a model on this one."
         )
 
 
@@ -133,4 +135,4 @@ def _name(stack: Stack) -> str:
 
 def _slices(shape: tuple[int, ...]) -> str:
     planes, height, width = shape
-    return f"{planes} slice{'s' if planes != 1 else ''} of {height} × {width} px"
+    return f"{counted(planes, 'slice')} of {height} × {width} px"

@@ -30,6 +30,12 @@ LabelsKind = Literal["annotations", "masks", "objects"]
 
 _MAX_ID = 2**32 - 1
 
+#: So many classes without a name are more likely ids of objects.
+MANY_CLASSES = 13
+
+#: A note lists no more values than this.
+_VALUES_IN_A_NOTE = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Labels:
@@ -48,6 +54,8 @@ class Labels:
         Value in the file → class `k`; empty where the value is what the kind says it should be.
     ids : ndarray, shape (N, Y, X), uint32, or None
         Of objects; None for the other kinds.
+    slices : tuple of int or None
+        Those that were segmented, where the file says that not all were.
     """
 
     codes: npt.NDArray[np.uint8]
@@ -55,6 +63,7 @@ class Labels:
     classes: tuple[LabelClass, ...]
     values: dict[str, int] = field(default_factory=dict)
     ids: npt.NDArray[np.uint32] | None = None
+    slices: tuple[int, ...] | None = None
 
 
 def read_labels(
@@ -125,7 +134,7 @@ def read_label_files(
     images = likes or [None] * len(paths)
     opened = [_open(Path(path), kind, like) for path, like in zip(paths, images, strict=True)]
     if kind == "objects":
-        return [_objects(values) for _, values in opened]
+        return [_objects(values, _segmented_slices(stack)) for stack, values in opened]
     present: set[int] = set()
     for path, (_, values) in zip(paths, opened, strict=True):
         found = values_in(values)
@@ -138,7 +147,41 @@ def read_label_files(
         named[k - 1] if k <= len(named) else default_class(k)
         for k in range(1, mapping.n_classes + 1)
     )
-    return [Labels(mapping.apply(v), kind, classes, mapping.recorded) for _, v in opened]
+    return [
+        Labels(
+            mapping.apply(values),
+            kind,
+            classes,
+            mapping.recorded,
+            slices=_segmented_slices(stack),
+        )
+        for stack, values in opened
+    ]
+
+
+def notes_on(labels: Sequence[Labels]) -> list[str]:
+    """Say what a person may not expect of how label files were understood, in sentences.
+
+    Parameters
+    ----------
+    labels : sequence of Labels
+        As `read_label_files` returns them.
+    """
+    first = labels[0]
+    notes = []
+    if first.values:
+        shown = [f"{value} is class {k}" for value, k in first.values.items()]
+        more = f" and so on, {len(shown)} in all" if len(shown) > _VALUES_IN_A_NOTE else ""
+        listed = ", ".join(shown[:_VALUES_IN_A_NOTE])
+        notes.append(f"Other values than 0, 1, 2, … in the labels: {listed}{more}.")
+    n_classes = len(first.classes)
+    nameless = all(c == default_class(k) for k, c in enumerate(first.classes, start=1))
+    if n_classes >= MANY_CLASSES and nameless:
+        notes.append(
+            f"The labels hold {n_classes} classes that have no names; if these are the ids of "
+            "objects, give objects as the kind of labels."
+        )
+    return notes
 
 
 def classes_present(codes: npt.NDArray[np.uint8]) -> list[int]:
@@ -203,6 +246,14 @@ def _named_classes(stack: Stack) -> tuple[LabelClass, ...]:
         return ()  # somebody else's annotation under our name
 
 
+def _segmented_slices(stack: Stack) -> tuple[int, ...] | None:
+    slices = stack.metadata.get("slices")
+    known = range(stack.n_planes)
+    if isinstance(slices, list) and slices and all(i in known for i in slices):
+        return tuple(slices)
+    return None
+
+
 def _check_class_count(mapping: ValueMap, path: str | Path) -> None:
     if mapping.n_classes > MAX_CLASSES:
         raise UserError(
@@ -211,8 +262,9 @@ def _check_class_count(mapping: ValueMap, path: str | Path) -> None:
         )
 
 
-def _objects(values: npt.NDArray[Any]) -> Labels:
+def _objects(values: npt.NDArray[Any], slices: tuple[int, ...] | None) -> Labels:
     check_label_values([int(values.min()), int(values.max())], "the labels", limit=_MAX_ID)
     ids = values.astype(np.uint32)
     codes = (ids > 0).astype(np.uint8) + np.uint8(1)
-    return Labels(codes, "objects", (LabelClass(name="object", color=default_color(1)),), {}, ids)
+    classes = (LabelClass(name="object", color=default_color(1)),)
+    return Labels(codes, "objects", classes, {}, ids, slices)

@@ -29,9 +29,20 @@ def pixel_size_ratio(model_info: ModelInfo, stack: Stack) -> float | None:
     return math.prod(ratios) ** (1 / len(ratios)) if ratios else None
 
 
-def pixel_size_note(model_info: ModelInfo, stack: Stack) -> str | None:
-    """Say in a sentence that pixel sizes differ by more than 20 %; None where they do not."""
+def pixel_size_note(model_info: ModelInfo, stack: Stack, *, resample: bool = False) -> str | None:
+    """Say in a sentence that pixel sizes differ by more than 20 %; None where they do not.
+
+    Parameters
+    ----------
+    resample : bool
+        Differences are going to be removed: then only say so where that cannot be done.
+    """
     ratio = pixel_size_ratio(model_info, stack)
+    if resample:
+        if ratio is not None:
+            return None
+        lacking = stack.name if model_info.pixel_size_um else f"the model {model_info.name!r}"
+        return f"The pixel size of {lacking} is unknown, so {stack.name} is not resampled."
     if ratio is None or 1 / _TOLERANCE <= ratio <= _TOLERANCE:
         return None
     axis = "X" if "X" in stack.pixel_size_um and "X" in model_info.pixel_size_um else "Y"

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_unetseg.errors import UserError
+from napari_unetseg.wording import counted
 
 from .formats import PICTURE_SUFFIXES, SUFFIXES, TIFF_SUFFIXES
 from .names import natural_key, suffix_of
@@ -67,4 +68,4 @@ def read_sequence(folder: Path, axes: str | None = None) -> Stack:
 
 def _size(stack: Stack) -> str:
     height, width = stack.plane_shape
-    return f"{height} × {width} px with {stack.n_channels} channel(s)"
+    return f"{height} × {width} px with {counted(stack.n_channels, 'channel')}"

@@ -29,6 +29,7 @@ def write_labels(
     like: Stack,
     kind: LabelsKind,
     classes: Sequence[LabelClass],
+    slices: Sequence[int] | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write labels as OME-TIFF or OME-Zarr, complete or not at all.
@@ -45,6 +46,9 @@ def write_labels(
         What to write: codes as they are, classes (code − 1, unlabelled as 0), ids as they are.
     classes : sequence of LabelClass
         Classes 1, 2, …; names and colours travel in the file.
+    slices : sequence of int, optional
+        Those that were segmented, where not all were; the file says so, as the others look like
+        background.
     overwrite : bool
         Replace what exists.
 
@@ -58,12 +62,14 @@ def write_labels(
         values = codes_to_masks(codes)
     elif kind == "objects":
         values = codes.astype(np.uint32, copy=False)
-    about = {
+    about: dict[str, Any] = {
         "version": 1,
         "software": f"napari-unetseg {__version__}",
         "kind": kind,
         "classes": [label_class.model_dump() for label_class in classes],
     }
+    if slices is not None and len(slices) < like.n_planes:
+        about["slices"] = list(slices)
     axes = like.axes.replace("C", "")
     stack = Stack(
         values.reshape(like.labels_shape), axes, like.pixel_size_um, like.name, None, ("",), about

@@ -87,9 +87,12 @@ def open_image(ref: ImageRef) -> Stack:
         If it cannot be read, or its axes are not those of the command.
     """
     path = Path(ref.path)
-    data = map_npy(path, "r") if path.suffix == ".npy" else open_stack(path).data
+    # A file between two processes has no name that a person knows: messages take the image's.
+    shared = path.suffix == ".npy"
+    data = map_npy(path, "r") if shared else open_stack(path).data
+    size, known = dict(ref.pixel_size_um), None if shared else path
     try:
-        return Stack(data, ref.axes, dict(ref.pixel_size_um), ref.name, path, tuple(ref.channels))
+        return Stack(data, ref.axes, size, ref.name, known, tuple(ref.channels))
     except ValueError as error:
         raise UserError(f"{path} is not the image that was meant: {error}.") from error
 

@@ -15,6 +15,7 @@ from napari_unetseg.images import (
     LabelsKind,
     Stack,
     find_inputs,
+    notes_on,
     open_stack,
     pair_inputs,
     parse_slices,
@@ -34,11 +35,14 @@ class TrainingSet:
     classes : tuple of LabelClass
     label_values : dict of str to int
         Value in the labels file → class, where they differ.
+    notes : list of str
+        What a person may not expect of how the labels were understood, in sentences.
     """
 
     images: list[TrainingImage]
     classes: tuple[LabelClass, ...]
     label_values: Mapping[str, int]
+    notes: list[str]
 
 
 def open_inputs(specs: Sequence[str | Path], *, as_stack: bool = False) -> list[Path]:
@@ -85,6 +89,7 @@ def read_training_set(
         [training_image(stack, one.codes, slices) for stack, one in zip(stacks, read, strict=True)],
         read[0].classes,
         read[0].values,
+        notes_on(read),
     )
 
 

@@ -9,6 +9,7 @@ import torch
 from napari_unetseg.config import LabelClass, Recipe
 from napari_unetseg.errors import UserError
 from napari_unetseg.networks import Network
+from napari_unetseg.wording import counted
 
 from .bundle import Model
 
@@ -18,8 +19,8 @@ def check_base(base: Model, n_channels: int) -> None:
     expected = len(base.info.channels)
     if n_channels != expected:
         raise UserError(
-            f"The base model {base.info.name!r} was made for {expected} channel(s), but these "
-            f"images have {n_channels}; choose another base, or train from scratch."
+            f"The base model {base.info.name!r} was made for {counted(expected, 'channel')}, "
+            f"but these images have {n_channels}; choose another base, or train from scratch."
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,12 +14,12 @@ import numpy.typing as npt
 from napari_unetseg.annotations import assign_blocks, new_blocks
 from napari_unetseg.config import LabelClass, Recipe
 from napari_unetseg.errors import UserError
-from napari_unetseg.events import Event, Progress
+from napari_unetseg.events import Event, Progress, Warned
 from napari_unetseg.images import LabelsKind, Stack, codes_to_masks, open_stack
 
 from .bundle import Model, load_model
 from .data import TrainingImage
-from .dataset import read_training_set
+from .dataset import TrainingSet, read_training_set
 from .predictor import codes_from_probabilities, iter_predict
 from .trainer import Trainer
 
@@ -78,21 +79,21 @@ def train(
     >>> model.save("cells.unet")  # doctest: +SKIP
     """
     started_at = time.time()
-    prepared, found, values = _training_images(images, labels, labels_kind, slices)
-    named = tuple(classes) if classes is not None else found
-    if named is None:
+    data = _training_set(images, labels, labels_kind, slices)
+    named = tuple(classes) if classes is not None else data.classes
+    if not named:
         raise UserError("Images in memory do not name their classes; give them as classes=….")
     trainer = Trainer(
-        prepared,
+        data.images,
         recipe or Recipe(),
         named,
         name=name,
         base=load_model(base) if isinstance(base, str | Path) else base,
         device=device,
         started_at=started_at,
-        label_values=values,
+        label_values=data.label_values,
     )
-    for event in trainer.run():
+    for event in chain(map(Warned, data.notes), trainer.run()):
         if on_event is not None:
             on_event(event)
     return trainer.current_model()
@@ -146,25 +147,24 @@ def predict(
     return codes_to_masks(np.stack(answers)).reshape(stack.labels_shape)
 
 
-def _training_images(
+def _training_set(
     images: Paths | Sequence[TrainingImage],
     labels: Paths | None,
     kind: LabelsKind,
     slices: str | None,
-) -> tuple[list[TrainingImage], tuple[LabelClass, ...] | None, dict[str, int]]:
+) -> TrainingSet:
     several = [images] if isinstance(images, str | Path) else list(images)
     in_memory = [image for image in several if isinstance(image, TrainingImage)]
     if in_memory and len(in_memory) == len(several):
-        return [_with_blocks(image) for image in in_memory], None, {}
+        return TrainingSet([_with_blocks(image) for image in in_memory], (), {}, [])
     if labels is None or in_memory:
         raise UserError("Images on disk need labels on disk: give both as paths.")
-    read = read_training_set(
+    return read_training_set(
         [image for image in several if isinstance(image, str | Path)],
         [labels] if isinstance(labels, str | Path) else list(labels),
         kind,
         slices=slices,
     )
-    return read.images, read.classes, dict(read.label_values)
 
 
 def _with_blocks(image: TrainingImage) -> TrainingImage:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 
 from napari_unetseg.config import default_class
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import Labels, LabelsKind, parse_slices
+from napari_unetseg.wording import counted
 
 from .agreement import agree_on_values
 from .confusion import ConfusionMatrix
@@ -38,7 +40,8 @@ def evaluate(
         are compared as foreground, and matched one by one at an IoU of at least 0.5; those of a
         predicted mask are its connected areas.
     slices : str or sequence of int, optional
-        Which slices to compare, counted from 0: ``"0,7-9"`` or ``[0, 7, 8, 9]``. A file that has
+        Which slices to compare, counted from 0: ``"0,7-9"`` or ``[0, 7, 8, 9]``; by default all
+        that were segmented, as a prediction of some slices only says itself. A file that has
         as many slices as are chosen, and fewer than the other, is taken to hold just these.
 
     Returns
@@ -48,7 +51,8 @@ def evaluate(
     Raises
     ------
     UserError
-        If files cannot be read or paired, differ in shape, or no truth is labelled.
+        If files cannot be read or paired, differ in shape, no truth is labelled, or a slice is
+        asked for that the prediction leaves out.
 
     Examples
     --------
@@ -60,11 +64,12 @@ def evaluate(
     pairs = agree_on_values(read_pairs(predicted, truth, kind))
     matrix = ConfusionMatrix()
     matcher = ObjectMatcher()
-    volume = 0
+    volume = n_slices = 0
     for pair in pairs:
         volume += 1
         last = None
         for i, j in _planes_to_compare(pair, slices):
+            n_slices += 1
             matrix.add(pair.truth.codes[j], pair.predicted.codes[i])
             time_point = j // pair.planes_per_volume
             volume += last is not None and time_point != last
@@ -78,14 +83,22 @@ def evaluate(
             "the kind of truth."
         )
     objects = matcher.scores() if kind == "objects" else None
-    return scores(matrix, _class_names(pairs), objects=objects)
+    scored = scores(matrix, _class_names(pairs), objects=objects)
+    return dataclasses.replace(scored, n_slices=n_slices)
 
 
 def _planes_to_compare(pair: Pair, slices: str | Sequence[int] | None) -> Iterator[tuple[int, int]]:
     """Yield slices of the prediction and of the truth that belong together."""
     predicted, truth = pair.predicted.codes.shape, pair.truth.codes.shape
     n_planes = max(predicted[0], truth[0])
-    chosen = _chosen(slices, n_planes)
+    segmented = pair.predicted.slices if predicted[0] == n_planes else None
+    chosen = list(segmented) if slices is None and segmented else _chosen(slices, n_planes)
+    left_out = sorted(set(chosen) - set(segmented)) if segmented else []
+    if left_out:
+        raise UserError(
+            f"Slice {left_out[0]} was left out when {pair.names[0]} was made; compare the slices "
+            "that were segmented, which is the default."
+        )
     held = [n if n == n_planes else len(chosen) for n in (predicted[0], truth[0])]
     if predicted[1:] != truth[1:] or held != [predicted[0], truth[0]]:
         raise UserError(
@@ -107,7 +120,7 @@ def _chosen(slices: str | Sequence[int] | None, n_planes: int) -> list[int]:
 
 def _described(shape: tuple[int, ...]) -> str:
     planes, height, width = shape
-    return f"{planes} slice{'s' if planes != 1 else ''} of {height} × {width} px"
+    return f"{counted(planes, 'slice')} of {height} × {width} px"
 
 
 def _class_names(pairs: Sequence[Pair]) -> list[str]:

@@ -55,12 +55,15 @@ class Scores:
         Labelled pixels that were compared.
     objects : ObjectScores or None
         Where objects were compared too.
+    n_slices : int or None
+        That were compared, in all images; None where nobody counted them.
     """
 
     classes: tuple[ClassScores, ...]
     pixel_accuracy: float
     n_px: int
     objects: ObjectScores | None = None
+    n_slices: int | None = None
 
     @property
     def mean_iou(self) -> float:
@@ -86,6 +89,7 @@ class Scores:
             **means,
             "pixel_accuracy": self.pixel_accuracy,
             "n_px": self.n_px,
+            **({} if self.n_slices is None else {"n_slices": self.n_slices}),
             "iou": self.iou,
             "classes": {
                 scored.name: {k: v for k, v in dataclasses.asdict(scored).items() if k != "name"}

@@ -23,6 +23,7 @@ from napari_unetseg.workspace import ImageEntry
 
 from .context import Context
 from .forms import ConfigForm
+from .listen import listen
 from .newest import NewestWins
 from .preview import LivePreview, Request
 from .step import StepPanel
@@ -150,14 +151,14 @@ class BaselinesStep(StepPanel):
         self.preview.failed.connect(context.say)
         self._fitter.answered.connect(self._on_fitted)
         self._fitter.failed.connect(self._on_fit_failed)
-        context.controller.state_changed.connect(self._update_buttons)
-        context.controller.baseline_ready.connect(self._on_baseline_ready)
-        context.workspace.images_changed.connect(self._on_view_changed)
-        context.workspace.codes_changed.connect(self._update_buttons)
-        context.workspace.classes_changed.connect(self._on_classes_changed)
-        context.viewer.dims.events.current_step.connect(self._on_view_changed)
-        context.viewer.layers.selection.events.active.connect(self._on_view_changed)
-        context.viewer.layers.events.removed.connect(self._update_buttons)
+        listen(context.controller.state_changed, self._update_buttons)
+        listen(context.controller.baseline_ready, self._on_baseline_ready)
+        listen(context.workspace.images_changed, self._on_view_changed)
+        listen(context.workspace.codes_changed, self._update_buttons)
+        listen(context.workspace.classes_changed, self._on_classes_changed)
+        listen(context.viewer.dims.events.current_step, self._on_view_changed)
+        listen(context.viewer.layers.selection.events.active, self._on_view_changed)
+        listen(context.viewer.layers.events.removed, self._update_buttons)
 
     # ----------------------------------------------------------------- state
 

@@ -10,6 +10,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_unetseg.workspace import ImageEntry, Workspace
 
+from .listen import listen
 from .newest import NewestWins
 
 #: Rows of a slice are counted in parts of about this many pixels, so that painting goes between.
@@ -36,8 +37,8 @@ class ClassCounts(QObject):
         self._stale: set[tuple[str, int]] = set()
         self._thread = NewestWins()
         self._thread.answered.connect(self._on_counted)
-        workspace.images_changed.connect(self._on_images_changed)
-        workspace.codes_changed.connect(self._on_codes_changed)
+        listen(workspace.images_changed, self._on_images_changed)
+        listen(workspace.codes_changed, self._on_codes_changed)
         self._on_images_changed()
 
     def _on_images_changed(self) -> None:

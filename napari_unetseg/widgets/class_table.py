@@ -34,6 +34,7 @@ from napari_unetseg.errors import UserError
 from napari_unetseg.workspace import Workspace
 
 from .class_counts import ClassCounts, Counts
+from .listen import listen
 
 _COLOR, _NAME, _COUNT = range(3)
 
@@ -123,9 +124,8 @@ class ClassTable(QWidget):
         self.delete = _button(
             "Delete", "Delete this class; its pixels become unlabelled.", self._on_delete
         )
-        self.up = _button("▲", "Move this class up.", lambda: self._on_move(-1))
-
-        self.down = _button("▼", "Move this class down.", lambda: self._on_move(1))
+        self.up = _button("↑", "Move this class up.", lambda: self._on_move(-1))
+        self.down = _button("↓", "Move this class down.", lambda: self._on_move(1))
         for arrow in (self.up, self.down):
             arrow.setFixedWidth(28)
         self.undo = _button("Undo", "", self._on_undo)
@@ -142,8 +142,8 @@ class ClassTable(QWidget):
         self.table.cellClicked.connect(self._on_clicked)
         self.table.itemChanged.connect(self._on_item_changed)
         self.counts.counted.connect(self._on_counted)
-        self._workspace.classes_changed.connect(self._show_classes)
-        self._workspace.history_changed.connect(self._update_buttons)
+        listen(self._workspace.classes_changed, self._show_classes)
+        listen(self._workspace.history_changed, self._update_buttons)
 
     # --------------------------------------------------------------- showing
 

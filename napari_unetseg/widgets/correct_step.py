@@ -14,6 +14,7 @@ from napari_unetseg.workspace import ImageEntry
 
 from .choices import DeviceBox, SecondsBox
 from .context import Context
+from .listen import listen
 from .paint_tools import PaintTools
 from .rounds_table import RoundsTable
 from .step import StepPanel
@@ -97,18 +98,18 @@ class CorrectStep(StepPanel):
         context, controller = self.context, self.context.controller
         self._pause.timeout.connect(self.truth.compare)
         self.truth.scored.connect(self._on_truth_scored)
-        controller.state_changed.connect(self._update)
-        controller.model_changed.connect(self._update)
-        controller.started.connect(self._on_started)
-        controller.rounds_changed.connect(self._on_rounds_changed)
-        controller.finished.connect(self._on_finished)
-        context.workspace.history_changed.connect(self._on_history_changed)
-        context.workspace.images_changed.connect(self._update)
-        context.workspace.segmentation_changed.connect(self._on_segmentation_changed)
-        context.viewer.dims.events.current_step.connect(self._update_accept)
-        context.viewer.layers.selection.events.active.connect(self._update_accept)
+        listen(controller.state_changed, self._update)
+        listen(controller.model_changed, self._update)
+        listen(controller.started, self._on_started)
+        listen(controller.rounds_changed, self._on_rounds_changed)
+        listen(controller.finished, self._on_finished)
+        listen(context.workspace.history_changed, self._on_history_changed)
+        listen(context.workspace.images_changed, self._update)
+        listen(context.workspace.segmentation_changed, self._on_segmentation_changed)
+        listen(context.viewer.dims.events.current_step, self._update_accept)
+        listen(context.viewer.layers.selection.events.active, self._update_accept)
         for event in ("inserted", "removed", "renamed"):
-            getattr(context.viewer.layers.events, event).connect(self._on_layers_changed)
+            listen(getattr(context.viewer.layers.events, event), self._on_layers_changed)
 
     # ----------------------------------------------------------------- state
 

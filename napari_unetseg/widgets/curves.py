@@ -10,12 +10,18 @@ from napari.viewer import Viewer
 from qtpy.QtCore import QRectF
 from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_unetseg.config import PALETTE
 from napari_unetseg.events import HeldOutScored, TrainingStep
+
+from .listen import listen
 
 #: Says how to get the library that draws, where it is missing.
 MISSING = 'Install pyqtgraph for curves of loss and score: pip install "napari-unetseg[all]"'
 
 _HEIGHT_PX = 150
+
+#: Legible on napari's dark background and on its light one.
+_SCORE_COLOR = PALETTE[5]
 
 #: Steps arrive many times a second; curves with more points than this are thinned.
 _MAX_POINTS = 2000
@@ -44,7 +50,7 @@ class Curves(QWidget):
             return
         self._plot = _Plot()
         column.addWidget(self._plot.widget)
-        viewer.events.theme.connect(self._on_theme_changed)
+        listen(viewer.events.theme, self._on_theme_changed)
         self._on_theme_changed()
 
     def clear(self) -> None:
@@ -89,7 +95,7 @@ class _Plot:
         self.widget = pg.GraphicsLayoutWidget()
         self.widget.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         layout = self.widget.ci.layout
-        layout.setContentsMargins(0, 4, 0, 0)
+        layout.setContentsMargins(0, 4, 0, 4)
         layout.setSpacing(0)
         self._left, self._right = self._view(), self._view()
         self._axes = {}
@@ -123,12 +129,13 @@ class _Plot:
         self._loss.setData(*_columns(losses))
         self._score.setData(*_columns(scores))
         until = max([10.0, *(x for x, _ in losses[-1:]), *(x for x, _ in scores[-1:])])
-        self._left.setXRange(0, until, padding=0)
+        # A little more, so that the last dot is seen whole.
+        self._left.setXRange(0, 1.02 * until, padding=0)
         self._left.setYRange(0, max([1.0, *(y for _, y in losses)]), padding=0.08)
 
     def paint_in(self, theme: Any) -> None:
         """Take the colours of napari's theme."""
-        text, accent = theme.text.as_hex(), theme.warning.as_hex()
+        text, accent = theme.text.as_hex(), _SCORE_COLOR
         self.widget.setBackground(theme.background.as_hex())
         self._loss.setPen(self._pg.mkPen(text, width=1.5))
         self._score.setPen(self._pg.mkPen(accent, width=2))

@@ -21,6 +21,7 @@ from .context import Context
 from .image_facts import ImageFacts
 from .image_list import ImageList
 from .labels_source import LabelsSource
+from .listen import listen
 from .newest import NewestWins
 from .open_images import Choices, OpenImage, open_images
 from .stack_from_layers import METADATA, pixel_size_um
@@ -41,8 +42,8 @@ class DataStep(StepPanel):
 
     TITLE: ClassVar[str] = "Data"
     HINT: ClassVar[str] = (
-        "Check the images to work on, name the classes, then paint a few strokes of each class "
-        "and of background."
+        "Drop an image on the window and tick it here, name the classes, then paint a few strokes "
+        "of each class and of background."
     )
 
     def __init__(self, context: Context) -> None:
@@ -119,10 +120,10 @@ class DataStep(StepPanel):
         context = self.context
         layers = context.viewer.layers
         for name in ("inserted", "removed", "reordered", "renamed"):
-            layers.events[name].connect(self._refresh_soon)
-        layers.events.removed.connect(self._on_layer_removed)
-        layers.selection.events.active.connect(self._on_active_changed)
-        context.workspace.images_changed.connect(self._on_images_changed)
+            listen(layers.events[name], self._refresh_soon)
+        listen(layers.events.removed, self._on_layer_removed)
+        listen(layers.selection.events.active, self._on_active_changed)
+        listen(context.workspace.images_changed, self._on_images_changed)
         self.images.toggled.connect(self._on_toggled)
         self.images.chosen.connect(self._on_chosen)
         self.facts.axes_chosen.connect(self._on_axes_chosen)

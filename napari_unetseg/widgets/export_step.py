@@ -33,6 +33,7 @@ from napari_unetseg.workspace.methods import method_facts, methods_paragraph
 
 from .context import Context
 from .dialogs import ask_paths
+from .listen import listen
 from .newest import NewestWins
 from .step import StepPanel
 
@@ -108,11 +109,11 @@ class ExportStep(StepPanel):
 
     def _connect(self) -> None:
         context = self.context
-        context.workspace.images_changed.connect(self._update)
-        context.controller.model_changed.connect(self._update)
-        context.controller.finished.connect(self._on_job_finished)
-        context.viewer.layers.events.inserted.connect(self._list_results)
-        context.viewer.layers.events.removed.connect(self._list_results)
+        listen(context.workspace.images_changed, self._update)
+        listen(context.controller.model_changed, self._update)
+        listen(context.controller.finished, self._on_job_finished)
+        listen(context.viewer.layers.events.inserted, self._list_results)
+        listen(context.viewer.layers.events.removed, self._list_results)
         self.image.currentIndexChanged.connect(self._list_results)
         self.what.activated.connect(self._update_buttons)
         self._writer.answered.connect(self._on_written)

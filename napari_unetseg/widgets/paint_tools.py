@@ -20,6 +20,7 @@ from superqt import QLabeledSlider
 from napari_unetseg.config import BACKGROUND_COLOR
 
 from .context import Context
+from .listen import listen
 from .stack_from_layers import METADATA
 
 #: Mode, napari's icon, tooltip.
@@ -47,9 +48,9 @@ class PaintTools(QWidget):
         self._build()
         self._show_icons()
         self._list_classes()
-        context.workspace.classes_changed.connect(self._list_classes)
-        context.viewer.events.theme.connect(self._show_icons)
-        context.viewer.layers.selection.events.active.connect(self._follow_active)
+        listen(context.workspace.classes_changed, self._list_classes)
+        listen(context.viewer.events.theme, self._show_icons)
+        listen(context.viewer.layers.selection.events.active, self._follow_active)
 
     def _build(self) -> None:
         self.role = QComboBox()

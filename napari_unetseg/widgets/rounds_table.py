@@ -12,7 +12,7 @@ from napari_unetseg.workspace import Round
 _COLUMNS = (
     ("Round", "Trainings of this session, in order."),
     ("Held out", "Mean IoU on held-out annotations, before → after the round."),
-    ("Annotated", "Annotated pixels that trained."),
+    ("Learned from", "Annotated pixels that it learned from; held-out ones are not among them."),
     ("Truth", "Mean IoU against the truth layer, before → after the round."),
 )
 

@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBox
 from napari_unetseg.jobs import JobState
 
 from .context import Context
+from .listen import listen
 
 
 class StatusLine(QWidget):
@@ -33,10 +34,10 @@ class StatusLine(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.sentence)
         column.addLayout(row)
-        context.said.connect(self.say)
-        context.controller.status.connect(self.say)
-        context.controller.progressed.connect(self.show_progress)
-        context.controller.state_changed.connect(self.show_state)
+        listen(context.said, self.say)
+        listen(context.controller.status, self.say)
+        listen(context.controller.progressed, self.show_progress)
+        listen(context.controller.state_changed, self.show_state)
         self.show_state(context.controller.state)
 
     def say(self, sentence: str) -> None:

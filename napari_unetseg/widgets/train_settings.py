@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unetseg.config import (
+    SMALLEST_PATCH_PX,
     AugmentationConfig,
     Recipe,
     TrainingConfig,
@@ -40,16 +41,12 @@ _SCALED = {
 
 _NETWORK = {"filters": "Filters", "depth": "Depth"}
 _TRAINING = {
-    "patch_px": "Patch (px)",
-    "batch": "Batch",
     "learning_rate": "Learning rate",
     "seed": "Seed",
 }
 _TOOLTIPS = {
     "filters": "Channels at the top level of the network: more learn more and take longer.",
     "depth": "Times the network halves the image: each doubles how far it sees.",
-    "patch_px": "Side of the pieces of image it learns from, in px; 0: by how much is painted.",
-    "batch": "Pieces of image per step; more are steadier and slower. 0: by how much is painted.",
     "learning_rate": "How far each step goes; too high and the loss jumps about.",
     "seed": "Start of the random numbers: the same seed and steps give the same model.",
 }
@@ -87,8 +84,18 @@ class TrainSettings(QWidget):
         self.augmentation.setToolTip(
             "How much patches are turned, bent and changed in grey value; 0 % for not at all."
         )
-        self.steps = _spin_box(0, 1_000_000, 0, "")
-        self.steps.setSpecialValueText("by time")
+        self.patch = _spin_box(0, 1 << 16, 0, " px", "automatic")
+        self.patch.setSingleStep(SMALLEST_PATCH_PX)
+        self.patch.setToolTip(
+            "Side of the pieces of image it learns from, 0 for automatic: small for strokes, large "
+            "for slices that are painted completely."
+        )
+        self.patch.editingFinished.connect(self._on_patch_edited)
+        self.batch = _spin_box(0, 1 << 16, 0, "", "automatic")
+        self.batch.setToolTip(
+            "Pieces of image per step, 0 for automatic; more are steadier and slower."
+        )
+        self.steps = _spin_box(0, 1_000_000, 0, "", "by time")
         self.steps.setToolTip("End after this many steps instead of after a time.")
         self.steps.valueChanged.connect(self.steps_changed.emit)
         self.open = QPushButton("Settings from a file…")
@@ -96,6 +103,8 @@ class TrainSettings(QWidget):
         self.open.clicked.connect(self._on_open)
         rows: list[tuple[str, QWidget]] = [
             *((label, self._native(name)) for name, label in (_NETWORK | _TRAINING).items()),
+            ("Patch", self.patch),
+            ("Batch", self.batch),
             ("Augment", self.augmentation),
             ("Steps", self.steps),
         ]
@@ -139,6 +148,8 @@ class TrainSettings(QWidget):
         training = self.training.value().replace(
             max_time_s=None if steps else max_time_s,
             steps=steps,
+            patch_px=self.patch.value(),
+            batch=self.batch.value(),
             augmentation=self._augmentation(),
         )
         return self._recipe.replace(network=self.network.value(), training=training)
@@ -149,6 +160,8 @@ class TrainSettings(QWidget):
         if self._network_base is None:
             self.network.set_value(recipe.network)
         self.training.set_value(recipe.training)
+        self.patch.setValue(recipe.training.patch_px)
+        self.batch.setValue(recipe.training.batch)
         self.augmentation.setValue(100)
         self.steps.setValue(recipe.training.steps or 0)
 
@@ -164,6 +177,10 @@ class TrainSettings(QWidget):
             }
         )
 
+    def _on_patch_edited(self) -> None:
+        if 0 < self.patch.value() < SMALLEST_PATCH_PX:
+            self.patch.setValue(SMALLEST_PATCH_PX)
+
     def _on_open(self) -> None:
         for path in ask_paths(self, "file", "Settings", "Recipes (*.json)"):
             try:
@@ -172,8 +189,10 @@ class TrainSettings(QWidget):
                 self.failed.emit(str(error))
 
 
-def _spin_box(low: int, high: int, value: int, suffix: str) -> QSpinBox:
+def _spin_box(low: int, high: int, value: int, suffix: str, at_low: str = "") -> QSpinBox:
+    """Make a field for a whole number, which reads `at_low` at the lowest one."""
     box = QSpinBox()
+    box.setSpecialValueText(at_low)
     box.setRange(low, high)
     box.setValue(value)
     box.setSuffix(suffix)

@@ -26,6 +26,7 @@ from .choices import DeviceBox, SecondsBox
 from .context import Context
 from .curves import Curves
 from .dialogs import ask_paths
+from .listen import listen
 from .step import StepPanel
 from .train_settings import TrainSettings
 
@@ -121,16 +122,16 @@ class TrainStep(StepPanel):
         self.base.activated.connect(self._on_base_chosen)
         self.settings.steps_changed.connect(self._on_steps_changed)
         self.settings.failed.connect(context.say)
-        controller.state_changed.connect(self._update)
-        controller.started.connect(self._on_started)
-        controller.stepped.connect(self._on_step)
-        controller.scored.connect(self._on_score)
-        controller.model_changed.connect(self._on_model_changed)
-        controller.finished.connect(self._on_finished)
-        context.workspace.images_changed.connect(self._update)
-        context.workspace.codes_changed.connect(self._on_codes_changed)
-        context.viewer.dims.events.current_step.connect(self._on_view_changed)
-        context.viewer.layers.selection.events.active.connect(self._on_view_changed)
+        listen(controller.state_changed, self._update)
+        listen(controller.started, self._on_started)
+        listen(controller.stepped, self._on_step)
+        listen(controller.scored, self._on_score)
+        listen(controller.model_changed, self._on_model_changed)
+        listen(controller.finished, self._on_finished)
+        listen(context.workspace.images_changed, self._update)
+        listen(context.workspace.codes_changed, self._on_codes_changed)
+        listen(context.viewer.dims.events.current_step, self._on_view_changed)
+        listen(context.viewer.layers.selection.events.active, self._on_view_changed)
 
     # ----------------------------------------------------------------- state
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from psygnal import Signal
 
-from napari_unetseg.config import BACKGROUND, ModelInfo, Recipe, read_model_info
+from napari_unetseg.config import BACKGROUND, LabelClass, ModelInfo, Recipe, read_model_info
 from napari_unetseg.events import (
     Event,
     Finished,
@@ -44,6 +44,8 @@ from .job_files import JobFiles
 from .readiness import why_not_predict, why_not_train
 from .rounds import JobRecord, Round
 from .workspace import Workspace
+
+_CLASSES_CHANGED = "The classes changed while the images were being prepared; start again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class JobController:
         self._files = JobFiles(workspace.session)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="pixels")
         self._pending: Future[Command] | None = None
+        self._classes_asked: tuple[LabelClass, ...] = ()
         self._state = JobState.IDLE
         self._job: JobRecord | None = None
         self._looked_at: tuple[str, int] | None = None
@@ -276,6 +279,7 @@ class JobController:
         self._set_state(JobState.PREPARING)
         self.progressed.emit(None, None)
         self.status.emit("Preparing the images …")
+        self._classes_asked = self.workspace.classes
         self._pending = self._writer.submit(command)
 
     def _submit(self, pending: Future[Command]) -> None:
@@ -283,6 +287,10 @@ class JobController:
         error = pending.exception()
         if error is not None:
             self._end(Finished(FinishReason.FAILED, _why_not_written(error), repr(error)))
+            return
+        if self.workspace.classes != self._classes_asked:
+            # What was written may be half of the old classes and half of the new.
+            self._end(Finished(FinishReason.CANCELLED, _CLASSES_CHANGED))
             return
         self._worker.submit(pending.result())
         if self._looked_at is not None:

@@ -122,6 +122,7 @@ def write_exports(exports: Sequence[Export], classes: Sequence[LabelClass]) -> s
             like=export.entry.stack,
             kind=export.kind,
             classes=classes,
+            slices=[i for i, plane in enumerate(codes) if export.kind != "masks" or plane.any()],
             overwrite=export.overwrite,
         )
     what = "segmentation" if exports[0].kind == "masks" else "annotations"

@@ -10,6 +10,7 @@ from napari_unetseg import __version__
 from napari_unetseg.annotations import BLOCK_PX
 from napari_unetseg.config import LabelClass, ModelInfo, Recipe
 from napari_unetseg.images import Stack, format_length
+from napari_unetseg.wording import counted
 
 from .controller import JobController, OpenModel
 from .export import count_pixels
@@ -87,7 +88,7 @@ def methods_paragraph(facts: MethodFacts) -> str:
 def _images(facts: MethodFacts) -> str:
     stacks = [entry.stack for entry in facts.entries.values()]
     one = len(stacks) == 1
-    what = f"The image “{stacks[0].name}”" if one else _number(len(stacks), "image")
+    what = f"The image “{stacks[0].name}”" if one else counted(len(stacks), "image")
     verb = "was" if one else "were"
     versions = dict(facts.versions) | {"Python": platform.python_version()}
     if facts.info is not None and "torch" in facts.info.versions:
@@ -102,7 +103,7 @@ def _images(facts: MethodFacts) -> str:
 def _extent(stacks: Sequence[Stack]) -> str:
     sizes = {stack.plane_shape for stack in stacks}
     n_slices = sum(stack.n_planes for stack in stacks)
-    parts = [_number(n_slices, "slice")]
+    parts = [counted(n_slices, "slice")]
     if len(sizes) == 1:
         height, width = sizes.pop()
         parts[0] += f" of {height} × {width} px"
@@ -135,8 +136,8 @@ def _network(info: ModelInfo) -> str:
     base = info.history.get("base")
     trained = f"starting from the model “{base}”" if base else "from scratch"
     return (
-        f"A {kind} (depth {network.depth}, {_number(network.filters, 'filter')} at the top level, "
-        f"{network.norm} normalisation) with {_number(len(info.channels), 'input channel')} was "
+        f"A {kind} (depth {network.depth}, {counted(network.filters, 'filter')} at the top level, "
+        f"{network.norm} normalisation) with {counted(len(info.channels), 'input channel')} was "
         f"trained {trained}."
     )
 
@@ -150,7 +151,7 @@ def _training(info: ModelInfo) -> str:
     precision = history.get("precision")
     on = f" on {where}" + (f" in {precision}" if precision else "") if where else ""
     return (
-        f"Training took {_number(int(history['steps']), 'optimiser step')} in "
+        f"Training took {counted(int(history['steps']), 'optimiser step')} in "
         f"{_duration(float(history.get('seconds', 0)))}{on}."
     )
 
@@ -167,7 +168,7 @@ def _sampling(recipe: Recipe) -> str:
     side = training.patch_px
     return (
         f"Each step minimised {loss} over the annotated pixels of "
-        f"{_number(training.batch, 'patch', 'patches')} of {side} × {side} px{augmented}, with a "
+        f"{counted(training.batch, 'patch', 'patches')} of {side} × {side} px{augmented}, with a "
         f"learning rate of up to {training.learning_rate:g}."
     )
 
@@ -205,7 +206,7 @@ def _applied(facts: MethodFacts) -> str:
         return ""
     n_all = sum(entry.shape[0] for entry in facts.entries.values())
     return (
-        f"The network was applied to {n_segmented} of {_number(n_all, 'slice')}; annotated pixels "
+        f"The network was applied to {n_segmented} of {counted(n_all, 'slice')}; annotated pixels "
         "were kept as annotated."
     )
 
@@ -216,15 +217,6 @@ def _round_of(model: OpenModel, rounds: Sequence[Round], workspace: Workspace) -
         return None
     score = model.info.scores.get("mean_iou")
     return next((r for r in reversed(rounds) if r.after == score), None)
-
-
-def _number(n: int, noun: str, plural: str = "") -> str:
-    """Write a number with its noun.
-
-    >>> _number(1, "slice"), _number(1200, "slice"), _number(2, "patch", "patches")
-    ('1 slice', '1,200 slices', '2 patches')
-    """
-    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
 
 
 def _list(parts: Sequence[str]) -> str:

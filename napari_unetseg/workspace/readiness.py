@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from napari_unetseg.config import BACKGROUND, ModelInfo
+from napari_unetseg.wording import counted
 
 from .workspace import Workspace
 
@@ -31,7 +32,7 @@ def why_not_predict(workspace: Workspace, model: ModelInfo | None) -> str | None
     for entry in workspace.images.values():
         if entry.stack.n_channels != n_channels:
             return (
-                f"The model takes {n_channels} channel(s) and {entry.stack.name} has "
+                f"The model takes {counted(n_channels, 'channel')} and {entry.stack.name} has "
                 f"{entry.stack.n_channels}."
             )
     return None

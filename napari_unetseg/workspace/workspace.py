@@ -27,6 +27,7 @@ from napari_unetseg.config import BACKGROUND, UNLABELLED, LabelClass, default_cl
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import Stack, fingerprint
 from napari_unetseg.project import EarlierWork, Session
+from napari_unetseg.wording import counted
 
 from .image_entry import Codes, ImageEntry
 
@@ -76,8 +77,8 @@ class Workspace:
         channels = {entry.stack.n_channels for entry in self.images.values()}
         if channels and stack.n_channels not in channels:
             raise UserError(
-                f"{stack.name} has {stack.n_channels} channel(s) and the images chosen before it "
-                f"have {channels.pop()}; choose images with the same channels."
+                f"{stack.name} has {counted(stack.n_channels, 'channel')} and the images "
+                f"chosen before it have {channels.pop()}; choose images with the same channels."
             )
         seen = fingerprint(stack)
         entry = self._take_back(seen, stack.name)

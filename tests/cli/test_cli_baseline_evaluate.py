@@ -43,7 +43,7 @@ def test_a_stack_becomes_masks_with_its_calibration_and_a_record(cells, tmp_path
     params = parse_params(method, ["sigma_px=1.5"])
     expected = [segment(method, plane, params) for plane in open_stack(cells).planes()]
     np.testing.assert_array_equal(read_labels(out, "masks").codes, expected)
-    record = json.loads((tmp_path / "masks.json").read_text())
+    record = json.loads((tmp_path / f"{ending}.json").read_text())
     assert METHODS[method].params.model_validate(record["params"]) == params
     assert record["method"] == method
     assert record["images"][0]["image"] == str(cells)
@@ -55,6 +55,42 @@ def test_only_chosen_slices_are_segmented(cells, tmp_path):
     assert run("baseline", "otsu", cells, "-o", tmp_path / "m.tif", "--slices", "0,2") == 0
     masks = np.asarray(open_stack(tmp_path / "m.tif").data)
     assert [plane.any() for plane in masks] == [True, False, True]
+
+
+def test_slices_that_were_left_out_are_not_scored(cells, tmp_path, capsys):
+    truth = (image() > 90).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "truth.tif", truth, photometric="minisblack")
+    scored = []
+    for options in ((), ("--slices", "0,2")):
+        out = tmp_path / f"m{len(options)}.zarr"
+        assert run("baseline", "otsu", cells, "-o", out, *options) == 0
+        capsys.readouterr()
+        assert run("evaluate", out, "-t", tmp_path / "truth.tif", *options, "--json") == 0
+        scored.append(json.loads(capsys.readouterr().out))
+        evaluated = run("evaluate", out, "-t", tmp_path / "truth.tif", "--json")
+        assert (evaluated, json.loads(capsys.readouterr().out)) == (0, scored[-1])
+    assert [s["n_slices"] for s in scored] == [3, 2]
+    assert run("evaluate", out, "-t", tmp_path / "truth.tif", "--slices", "0-2") == 2
+    assert "Slice 1 was left out" in capsys.readouterr().err
+
+
+def test_results_of_one_stem_keep_a_record_each(cells, tmp_path):
+    for name in ("m.tif", "m.zarr"):
+        assert run("baseline", "otsu", cells, "-o", tmp_path / name) == 0
+    found = sorted(p.name for p in tmp_path.iterdir())
+    assert [name for name in found if name.startswith("m.")] == [
+        "m.tif",
+        "m.tif.json",
+        "m.zarr",
+        "m.zarr.json",
+    ]
+
+
+def test_ids_compared_as_classes_are_pointed_out(tmp_path, capsys):
+    ids = np.arange(400, dtype=np.uint8).reshape(20, 20) % 30
+    tifffile.imwrite(tmp_path / "ids.tif", ids, photometric="minisblack")
+    assert run("evaluate", tmp_path / "ids.tif", "-t", tmp_path / "ids.tif") == 0
+    assert "--kind objects" in capsys.readouterr().err
 
 
 def test_a_folder_of_pictures_gives_one_file_each_or_one_stack(tmp_path):
@@ -80,7 +116,7 @@ def test_what_exists_is_replaced_only_when_that_is_said(cells, tmp_path, capsys)
     assert "--overwrite" in capsys.readouterr().err
     assert out.read_bytes() == before
     assert run("baseline", "kmeans", cells, "-o", out, "--overwrite") == 0
-    assert json.loads((tmp_path / "m.json").read_text())["method"] == "kmeans"
+    assert json.loads((tmp_path / "m.tif.json").read_text())["method"] == "kmeans"
 
 
 def test_the_list_names_every_method_and_parameter(capsys):

@@ -235,7 +235,7 @@ def test_a_device_that_is_not_there(verb, device, folder, model, tiny_config, re
 def test_a_model_made_for_other_channels(folder, model, refused):
     write(folder / "colour.tif", grey(shape=(64, 64, 3)), photometric="rgb")
     line = refused(predict_arguments(folder, model, "colour.tif"))
-    assert "colour.tif has 3 channel(s) and the model 'tiny' was made for 1" in line
+    assert "colour.tif has 3 channels and the model 'tiny' was made for 1" in line
 
 
 def test_a_base_made_for_other_channels(folder, model, tiny_config, refused):

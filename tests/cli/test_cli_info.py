@@ -93,3 +93,25 @@ def test_a_folder_of_slices_is_described_as_a_stack(tmp_path, capsys):
     for index in range(4):
         tifffile.imwrite(tmp_path / f"z{index}.tif", np.zeros((20, 30), np.uint8))
     assert info_json(tmp_path, capsys)["shape"] == [4, 20, 30]
+
+
+def test_labels_of_other_programs_show_their_values(tmp_path, capsys):
+    labels = np.zeros((2, 9, 9), np.uint8)
+    labels[0, :3] = 255
+    tifffile.imwrite(tmp_path / "labels.tif", labels, photometric="minisblack")
+    assert main(["info", str(tmp_path / "labels.tif"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["values"] == [0, 255]
+    ids = np.arange(162, dtype=np.uint16).reshape(2, 9, 9)
+    tifffile.imwrite(tmp_path / "ids.tif", ids, photometric="minisblack")
+    assert main(["info", str(tmp_path / "ids.tif")]) == 0
+    assert "162 different ones from 0 to 161" in capsys.readouterr().out
+
+
+def test_a_folder_of_separate_images_is_described(tmp_path, capsys):
+    for name, size in (("a", 9), ("b", 9), ("c", 12)):
+        plane = np.zeros((size, 10), np.uint8)
+        tifffile.imwrite(tmp_path / f"{name}.tif", plane, photometric="minisblack")
+    assert main(["info", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "9 × 10 (2 of them), 12 × 10 (1 of them)" in said
+    assert "c.tif is 12 × 10 px" in " ".join(said.split())

@@ -86,7 +86,7 @@ def test_a_prediction_keeps_axes_scale_and_classes_and_says_how_it_was_made(
     labels = read_labels(out, "masks")
     assert labels.classes == CLASSES
     assert (labels.codes == picture(0)[1]).mean() > 0.8
-    made = json.loads((tmp_path / "found.json").read_text())
+    made = json.loads((tmp_path / "found.tif.json").read_text())
     assert made["model"]["name"] == "bands"
     assert made["images"][0]["slices"] == [0, 1, 2]
     probabilities = open_stack(tmp_path / "found_probabilities.tif")
@@ -95,8 +95,8 @@ def test_a_prediction_keeps_axes_scale_and_classes_and_says_how_it_was_made(
         np.asarray(probabilities.data).sum(axis=probabilities.axes.index("C")), 1, atol=1e-4
     )
     assert sorted(p.name for p in tmp_path.iterdir()) == [
-        "found.json",
         "found.tif",
+        "found.tif.json",
         "found_probabilities.tif",
     ]
 
@@ -142,6 +142,34 @@ def test_objects_are_ids_in_as_many_slices_as_the_image_has(folder: Path, tmp_pa
     assert ids.shape == (3, 60, 64)
     assert ids[1].max() >= 2
     assert not ids[[0, 2]].any()
+
+
+@pytest.mark.parametrize(
+    ("factor", "says"),
+    [(127, "127 is class 1, 254 is class 2"), (1, ""), (None, "29 classes that have no names")],
+)
+def test_what_foreign_labels_are_taken_for_is_said(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], factor: int | None, says: str
+) -> None:
+    masks = picture(0)[1] - 1
+    if factor is None:
+        masks = np.arange(masks.size, dtype=np.uint8).reshape(masks.shape) % 30
+    labels = tmp_path / "raw.ome.tif"
+    tifffile.imwrite(labels, masks * np.uint8(factor or 1), photometric="minisblack")
+    options = ("--labels-kind", "masks", "--steps", "1")
+    assert train(folder, tmp_path / "m.unet", str(labels), *options) == 0
+    assert says in capsys.readouterr().err
+
+
+def test_an_image_that_cannot_be_resampled_is_pointed_out(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = tmp_path / "plain.tif"
+    tifffile.imwrite(image, picture(0)[0].data, photometric="minisblack")
+    out = tmp_path / "found.tif"
+    arguments = ["predict", str(image), "-m", str(folder / "bands.unet"), "-o", str(out)]
+    assert main([*arguments, "--resample"]) == 0
+    assert "The pixel size of plain is unknown" in capsys.readouterr().err
 
 
 def test_strokes_and_a_base_train_and_a_zarr_is_written(folder: Path, tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_two_classes_may_come_from_two_images():
 
 
 def test_images_with_other_channels_are_not_learned_from_together():
-    with pytest.raises(UserError, match=r"b has 3 channel\(s\) and a has 1"):
+    with pytest.raises(UserError, match=r"b has 3 channels and a has 1"):
         check_training_set(
             [image(name="a"), image(n_channels=3, name="b")], [codes(1, 2), codes(1, 2)]
         )

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from stage import Stage, cells
 
+from napari_unetseg.annotations import add_class
 from napari_unetseg.config import PRESETS, Recipe, TrainingConfig, UNetConfig
 from napari_unetseg.events import HeldOutScored, ModelSaved, TrainingStep
-from napari_unetseg.jobs import PredictCommand, PredictFilesCommand, TrainCommand
+from napari_unetseg.jobs import JobState, PredictCommand, PredictFilesCommand, TrainCommand
 from napari_unetseg.widgets import curves, train_settings, train_step
 from napari_unetseg.widgets.train_settings import TrainSettings
 from napari_unetseg.widgets.train_step import TrainStep
@@ -175,6 +176,27 @@ def test_settings_read_from_a_file_are_kept_where_there_is_no_control(qtbot, tmp
     settings.open.click()
     assert "'networks' is not a setting" in said[0]
     assert settings.value(60) == recipe.replace(training=expected)
+
+
+def test_patches_are_automatic_until_somebody_chooses_them(qtbot):
+    settings = TrainSettings()
+    qtbot.addWidget(settings)
+    assert (settings.patch.text(), settings.batch.text()) == ("automatic", "automatic")
+    settings.patch.setValue(20)
+    settings.patch.editingFinished.emit()
+    settings.batch.setValue(6)
+    training = settings.value(60).training
+    assert (training.patch_px, training.batch) == (32, 6)
+
+
+def test_classes_that_change_while_the_images_are_prepared_end_the_training(stage):
+    stage.annotate()
+    stage.controller.train(Recipe())
+    stage.workspace.change_classes(add_class, label="adding a class")
+    stage.person.wait(lambda: stage.controller.state is JobState.IDLE)
+    assert not stage.worker.commands
+    stage.controller.train(Recipe())
+    assert len(stage.submitted().classes) == 2
 
 
 def test_the_settings_begin_as_the_default_recipe_and_augmentation_has_a_strength(qtbot):

@@ -187,16 +187,26 @@ def test_closing_and_opening_the_dock_again_keeps_everything(sitting):
     entry = sitting.take_image()
     sitting.paint_both_classes(entry)
     painted = entry.codes.copy()
-    sitting.viewer.window.remove_dock_widget(sitting.dock)
+    workspace = sitting.context.workspace
+    signals = workspace.history_changed, workspace.classes_changed, sitting.controller.finished
+    n_listeners = [len(signal) for signal in signals]
+    closed = sitting.dock
+    sitting.viewer.window.remove_dock_widget(closed)
+    closed.deleteLater()
     sitting.person.wait(lambda: True)
     _, again = sitting.viewer.window.add_plugin_dock_widget("napari-unetseg", "U-Net segmentation")
-    assert again is not sitting.dock
+    assert again is not closed
     assert again.context is sitting.context
     assert (entry.codes == painted).all()
     sitting.dock = again
     sitting.stroke(entry, 1, [(50, 50), (50, 80)])
     assert (entry.codes != painted).any()
     assert sitting.step(TRAIN).train.isEnabled()
+    # `closed` is still held by Python: what listened in it must not be called any more.
+    assert [len(signal) for signal in signals] == n_listeners
+    sitting.person.click(sitting.step(DATA).classes.add)
+    sitting.person.click(sitting.step(DATA).classes.undo)
+    assert len(workspace.classes) == 1
 
 
 def test_closing_the_window_ends_the_child_and_leaves_the_strokes_on_disk(sitting, tmp_path):

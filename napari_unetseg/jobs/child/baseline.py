@@ -10,6 +10,7 @@ from napari_unetseg.errors import UserError
 from napari_unetseg.events import Finished, FinishReason
 from napari_unetseg.jobs.commands import BaselineCommand
 from napari_unetseg.jobs.pixels import open_codes, open_image
+from napari_unetseg.wording import counted
 
 from .job import Countdown, Emit, Job
 
@@ -32,5 +33,5 @@ def run_baseline(command: BaselineCommand, job: Job, emit: Emit) -> Finished:
         for _ in segment_stack(command.method, stack, params, out=output):
             countdown.advance()
             job.check()
-    done = f"{method.title} was applied to {total} slice{'s' if total != 1 else ''}."
+    done = f"{method.title} was applied to {counted(total, 'slice')}."
     return Finished(FinishReason.COMPLETED, done)

@@ -26,6 +26,7 @@ from napari_unetseg.jobs.commands import PredictFilesCommand
 from napari_unetseg.jobs.pixels import Codes
 from napari_unetseg.learning import Model, Predictor, codes_from_probabilities
 from napari_unetseg.learning.device import Device, choose_device
+from napari_unetseg.wording import counted
 
 from .job import Countdown, Emit, Job
 from .prediction import LastModel, check_image
@@ -63,7 +64,7 @@ def run_predict_files(
     with atomic_file(record, overwrite=command.overwrite) as partial:
         partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     n = len(inputs)
-    sentence = f"Segmented {n} file{'s' if n != 1 else ''} into {folder}."
+    sentence = f"Segmented {counted(n, 'file')} into {folder}."
     return Finished(FinishReason.COMPLETED, sentence, results={"files": [str(p) for p in outputs]})
 
 

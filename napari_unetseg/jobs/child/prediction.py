@@ -16,6 +16,7 @@ from napari_unetseg.jobs.commands import PredictCommand
 from napari_unetseg.jobs.pixels import Codes, open_codes, open_image
 from napari_unetseg.learning import Model, Predictor, codes_from_probabilities, load_model
 from napari_unetseg.learning.device import Device, choose_device
+from napari_unetseg.wording import counted
 
 from .job import Countdown, Emit, Job
 
@@ -51,7 +52,7 @@ def run_predict(command: PredictCommand, job: Job, emit: Emit, models: LastModel
     for _, stack, _ in images:
         check_image(model, stack, command.resample, emit)
     n_planes, seconds = predict_images(model, images, device, job, emit, command.resample)
-    sentence = f"Segmented {n_planes} slice{'s' if n_planes != 1 else ''} in {seconds:.0f} s."
+    sentence = f"Segmented {counted(n_planes, 'slice')} in {seconds:.0f} s."
     return Finished(FinishReason.COMPLETED, sentence)
 
 
@@ -88,7 +89,7 @@ def predict_images(
 def check_image(model: Model, stack: Stack, resample: bool, emit: Emit) -> None:
     """Raise where an image does not fit a model; say where its pixel size does not."""
     check_channels(model.info, stack)
-    note = None if resample else pixel_size_note(model.info, stack)
+    note = pixel_size_note(model.info, stack, resample=resample)
     if note is not None:
         emit(Warned(note))
 

@@ -28,6 +28,7 @@ from napari_unetseg.learning import (
     codes_from_probabilities,
 )
 from napari_unetseg.learning.device import Device, choose_device
+from napari_unetseg.wording import counted
 
 from .job import Cancelled, Emit, Job
 from .prediction import LastModel, predict_images
@@ -61,8 +62,9 @@ def run_training(command: TrainCommand, job: Job, emit: Emit, models: LastModel)
     models.keep(command.model_path, model)
     emit(ModelSaved(command.model_path))
     stopped = job.stop
-    learned = f"Learned for {last.elapsed_s:.0f} s ({last.step} steps)"
-    results = {"model": command.model_path, "steps": last.step, "seconds": last.elapsed_s}
+    steps = int(model.info.history["steps"])
+    learned = f"Learned for {last.elapsed_s:.0f} s ({counted(steps, 'step')})"
+    results = {"model": command.model_path, "steps": steps, "seconds": last.elapsed_s}
     reason = FinishReason.STOPPED_EARLY if stopped else FinishReason.COMPLETED
     if not command.predict_after or not targets:
         return Finished(reason, f"{learned}; the model is saved.", results=results)
@@ -71,7 +73,7 @@ def run_training(command: TrainCommand, job: Job, emit: Emit, models: LastModel)
     except Cancelled:
         sentence = f"{learned}; the model is kept, the segmentation was cancelled."
         return Finished(FinishReason.CANCELLED, sentence, results=results)
-    sentence = f"{learned} and segmented {n_planes} slice{'s' if n_planes != 1 else ''}."
+    sentence = f"{learned} and segmented {counted(n_planes, 'slice')}; correct what is wrong next."
     return Finished(reason, sentence, results=results)
 
 

@@ -1,0 +1,12 @@
+"""Numbers as sentences have them."""
+
+from __future__ import annotations
+
+
+def counted(n: int, noun: str, plural: str = "") -> str:
+    """Write a number with its noun.
+
+    >>> counted(1, "slice"), counted(1200, "slice"), counted(2, "patch", "patches")
+    ('1 slice', '1,200 slices', '2 patches')
+    """
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
