@@ -14,11 +14,13 @@ from .fields import Floats
 Codes = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 
-#: A stroke keeps this far inside what it follows, in px; membranes are no wider than the brush.
+#: A stroke keeps this far inside what it follows, in px.
 _KEEP_INSIDE_PX = 1.5
 #: Deeper inside than this is as good as this: just enough for the brush.
 _DEEP_ENOUGH_PX = 3.5
 _STEP_PX = 2.0
+#: Nobody takes a brush finer than this, however thin a structure is.
+_FINEST_PX = 2.0
 _TURNS = np.linspace(-0.9, 0.9, 11)
 
 #: A person sees mistakes that lie close together as one; standard deviation of a Gaussian, in px.
@@ -58,7 +60,7 @@ class Annotator:
     seed : int
         Of everything random.
     brush_px : float
-        Diameter of the brush.
+        Diameter of the brush; a finer one is taken for what is thinner.
     """
 
     def __init__(self, truth: Codes, seed: int = 0, brush_px: float = 5.0) -> None:
@@ -84,8 +86,8 @@ class Annotator:
         for code in strokes:
             free = (self._truth[plane] == code) & (annotations[plane] == 0)
             depth = self._depth(free)
-            starts = np.argwhere(depth >= min(_DEEP_ENOUGH_PX, 0.7 * depth.max()))
-            if depth.max() < _KEEP_INSIDE_PX or not len(starts):
+            starts = _places(depth)
+            if not len(starts):
                 continue
             path = self._path(depth, starts[self._rng.integers(len(starts))], length_px)
             done.append(self._paint(annotations, Stroke(plane, code, path)))
@@ -99,9 +101,11 @@ class Annotator:
         n_strokes: int,
         length_px: float,
     ) -> list[Stroke]:
-        """Paint the right class where most is wrong in a segmentation.
+        """Paint the right class where most is wrong in a segmentation, and what it was taken for.
 
-        Rims of a pixel or two are no mistakes to a person; they are not looked at.
+        Strokes come in pairs: one over a mistake, and one nearby, where the class that was answered
+        really is. A network that only sees where a class is not unlearns where it is. Rims of a
+        pixel or two are no mistakes to a person; they are not looked at.
 
         Parameters
         ----------
@@ -112,7 +116,7 @@ class Annotator:
         planes : sequence of int
             Slices to correct.
         n_strokes : int
-            At most so many, each where most is wrong that no stroke has reached yet.
+            At most so many; every pair where most is wrong that no stroke has reached yet.
         length_px : float
             Of a stroke; shorter where the class it follows ends.
         """
@@ -131,7 +135,36 @@ class Annotator:
             path = self._path(depth * (1 + crowding), start, length_px)
             done.append(self._paint(annotations, Stroke(plane, code, path)))
             _clear_around(crowding, path)
+            if len(done) < n_strokes:
+                answered = self._answered(segmentation[plane], plane, code, start)
+                done += self._confirm(annotations, plane, answered, start, length_px)
         return done
+
+    def _answered(
+        self, segmentation: Codes, plane: int, code: int, at: npt.NDArray[np.int64]
+    ) -> int:
+        """Return what pixels of a class were mostly taken for around a place."""
+        reach = int(_NEIGHBOURHOOD_PX)
+        around = tuple(slice(max(0, i - reach), i + reach + 1) for i in at)
+        answers = segmentation[around][self._truth[plane][around] == code]
+        return int(np.bincount(answers[answers != code], minlength=1).argmax())
+
+    def _confirm(
+        self,
+        annotations: Codes,
+        plane: int,
+        code: int,
+        near: npt.NDArray[np.int64],
+        length_px: float,
+    ) -> list[Stroke]:
+        """Paint a class where it is right and not painted yet, as near to a place as can be."""
+        depth = self._depth((self._truth[plane] == code) & (annotations[plane] == 0))
+        places = _places(depth)
+        if not len(places):
+            return []
+        nearest = places[np.square(places - near).sum(axis=1).argmin()]
+        path = self._path(depth, nearest, length_px)
+        return [self._paint(annotations, Stroke(plane, code, path))]
 
     def _crowding(self, segmentation: Codes, plane: int, code: int) -> Floats:
         """Return how much of a class is mistaken around each pixel where a brush may go."""
@@ -173,15 +206,24 @@ class Annotator:
         return np.array(path).reshape(-1, 2)
 
     def _paint(self, annotations: Codes, stroke: Stroke) -> Stroke:
-        radius = self._brush_px / 2
+        """Paint along a path, with a finer brush where the class is thinner than the brush."""
         plane = annotations[stroke.plane]
-        reach = np.arange(-int(radius) - 1, int(radius) + 2)
-        for centre in stroke.path:
+        room = distance_transform_edt(self._truth[stroke.plane] == stroke.code)
+        radii = np.clip(_depth_at(room, stroke.path) - 0.5, _FINEST_PX / 2, self._brush_px / 2)
+        reach = np.arange(-int(self._brush_px / 2) - 1, int(self._brush_px / 2) + 2)
+        for centre, radius in zip(stroke.path, radii, strict=True):
             y, x = np.meshgrid(*(np.round(c).astype(int) + reach for c in centre), indexing="ij")
             inside = (y - centre[0]) ** 2 + (x - centre[1]) ** 2 <= radius**2
             inside &= (y >= 0) & (y < plane.shape[0]) & (x >= 0) & (x < plane.shape[1])
             plane[y[inside], x[inside]] = stroke.code
         return stroke
+
+
+def _places(depth: Floats) -> npt.NDArray[np.int64]:
+    """Return the pixels, (n, 2), where a stroke may begin: none where the brush has no room."""
+    if depth.max() < _KEEP_INSIDE_PX:
+        return np.empty((0, 2), np.int64)
+    return np.argwhere(depth >= min(_DEEP_ENOUGH_PX, 0.7 * depth.max()))
 
 
 def _depth_at(depth: Floats, at: Floats) -> Floats:

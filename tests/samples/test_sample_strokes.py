@@ -76,6 +76,19 @@ def test_the_largest_mistakes_are_corrected_first_and_with_the_true_class(truth,
     assert np.all((start > 180) & (start < 270))
 
 
+def test_beside_a_mistake_is_painted_what_it_was_taken_for(truth, annotations):
+    wrong = truth.copy()
+    wrong[0, 200:250, 200:250] = np.where(
+        truth[0, 200:250, 200:250] == BACKGROUND, MITOCHONDRION, truth[0, 200:250, 200:250]
+    )
+    mistake, example = Annotator(truth).correct(annotations, wrong, [0], 2, 30)
+    assert (mistake.code, example.code) == (BACKGROUND, MITOCHONDRION)
+    y, x = np.round(example.path).astype(int).T
+    assert (truth[0, y, x] == MITOCHONDRION).all()
+    painted = annotations[0] == MITOCHONDRION
+    assert (truth[0][painted] == MITOCHONDRION).mean() > 0.8
+
+
 def test_slices_that_are_not_corrected_stay_untouched(truth, annotations):
     wrong = np.full_like(truth, BACKGROUND)
     strokes = Annotator(truth).correct(annotations, wrong, [1], 8, 60)
