@@ -67,6 +67,7 @@ class Photographer:
             name="neuropil",
             scale=[size[axis] for axis in "ZYX"],
             units=["micrometer"] * 3,
+            axis_labels=["z", "y", "x"],
         )
         self.entry = self.context.layers.add_image([image])
         self.context.workspace.set_classes(sample.classes)

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QPushButton, QSizePolicy, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from .context import Context
+from .listen import listen
 
 
 class StepPanel(QWidget):
@@ -33,6 +35,8 @@ class StepPanel(QWidget):
         self.column.setContentsMargins(4, 4, 4, 4)
         self.column.setSpacing(6)
         self.column.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._sections: list[QCollapsible] = []
+        listen(context.viewer.events.theme, self._show_arrows)
 
     def entered(self) -> None:
         """Bring what is shown up to date; called each time the step comes into view."""
@@ -62,7 +66,16 @@ class StepPanel(QWidget):
         section.addWidget(content)
         section.collapse(animate=False)
         self.column.addWidget(section)
+        self._sections.append(section)
+        self._show_arrows()
         return section
+
+    def _show_arrows(self, *_: object) -> None:
+        """Take the arrows of napari's theme; those of superqt are black on black."""
+        folder = f"theme_{self.context.viewer.theme}:"
+        for section in self._sections:
+            section.setCollapsedIcon(QIcon(f"{folder}/right_arrow.svg"))
+            section.setExpandedIcon(QIcon(f"{folder}/down_arrow.svg"))
 
     def enable(self, button: QPushButton, why_not: str | None) -> None:
         """Enable a button, or disable it and say why in its tooltip."""
