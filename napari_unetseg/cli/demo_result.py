@@ -65,9 +65,9 @@ class DemoSettings:
         BACKGROUND,
     )
     stroke_px: float = 160.0
-    n_corrections: int = 24
+    n_corrections: int = 30
     first_s: float = 90.0
-    second_s: float = 85.0
+    second_s: float = 90.0
     steps: tuple[int, int] | None = None
 
     @property

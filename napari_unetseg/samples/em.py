@@ -59,8 +59,10 @@ class _Tissue:
 
     def __init__(self, rng: np.random.Generator, shape: tuple[int, int, int]) -> None:
         self._neurites = Neurites(rng, shape)
+        # As wide as those of the larva of Drosophila in docs/benchmarks.md: half of them between
+        # 156 and 262 nm, six in a section of 2.6 × 2.6 µm.
         self._mitochondria = place_bodies(
-            rng, self._neurites, shape[0], 17, 0.36, (0.5, 0.85), (4, 14)
+            rng, self._neurites, shape[0], 28, 0.8, (0.7, 0.95), (4, 14)
         )
         self._vacuoles = place_bodies(
             rng, self._neurites, shape[0], 20, 0.35, (0.18, 0.45), (1.5, 5)

@@ -32,7 +32,8 @@ class CorrectStep(StepPanel):
 
     TITLE: ClassVar[str] = "Correct"
     HINT: ClassVar[str] = (
-        "Paint over what is wrong, accept slices that are right, and retrain on that."
+        "Paint over mistakes and, beside them, some of what they were taken for; accept slices "
+        "that are right; retrain."
     )
 
     def __init__(self, context: Context) -> None:
