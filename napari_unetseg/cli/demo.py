@@ -35,7 +35,7 @@ def demo(
     """Try everything on a generated stack: in the window, or alone and scored with --headless.
 
     Without a window a simulated annotator paints strokes on three slices, baselines are fitted, a
-    network learns, the annotator corrects its largest mistakes, and it learns on: about four
+    network learns, the annotator corrects its largest mistakes, and it learns on: about five
     minutes on two cores. Masks, annotations, model, figure and scores go to a folder.
     """
     from .app import has_display, open_window

@@ -52,22 +52,11 @@ class DemoSettings:
     seed: int = 0
     shape: tuple[int, int, int] = (24, 512, 512)
     annotated: tuple[int, ...] = (3, 11, 19)
-    strokes: tuple[int, ...] = (
-        BACKGROUND,
-        _MEMBRANE,
-        _MITOCHONDRION,
-        BACKGROUND,
-        _MEMBRANE,
-        BACKGROUND,
-        BACKGROUND,
-        _MEMBRANE,
-        _MITOCHONDRION,
-        BACKGROUND,
-    )
+    strokes: tuple[int, ...] = (BACKGROUND, _MEMBRANE, _MITOCHONDRION, BACKGROUND)
     stroke_px: float = 160.0
-    n_corrections: int = 30
-    first_s: float = 90.0
-    second_s: float = 90.0
+    n_corrections: int = 42
+    first_s: float = 75.0
+    second_s: float = 95.0
     steps: tuple[int, int] | None = None
 
     @property

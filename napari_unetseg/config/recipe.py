@@ -39,13 +39,15 @@ class AugmentationConfig(Config):
     flip: bool = True
     rotation_deg: float = Field(180.0, ge=0, le=180)
     scale: float = Field(0.2, ge=0, lt=1, description="up to this much larger or smaller")
-    elastic_px: float = Field(8.0, ge=0, description="standard deviation of the displacement")
+    elastic: float = Field(
+        0.03, ge=0, description="standard deviation of the displacement ÷ side of a patch"
+    )
     elastic_grid: int = Field(4, ge=2, description="random vectors along each side of a patch")
-    brightness: float = Field(0.15, ge=0)
-    contrast: float = Field(0.25, ge=0, lt=1)
-    gamma: float = Field(0.25, ge=0, lt=1)
-    noise: float = Field(0.05, ge=0)
-    blur_px: float = Field(1.0, ge=0)
+    brightness: float = Field(0.08, ge=0)
+    contrast: float = Field(0.12, ge=0, lt=1)
+    gamma: float = Field(0.12, ge=0, lt=1)
+    noise: float = Field(0.025, ge=0)
+    blur_px: float = Field(0.5, ge=0)
 
     def without_grey_values(self) -> Self:
         """Return the same changes of geometry, with grey values left as they are."""

@@ -16,7 +16,7 @@ def crop_px(patch_px: int, config: AugmentationConfig) -> int:
     rotation = math.radians(min(config.rotation_deg, 45.0))
     turned = math.cos(rotation) + math.sin(rotation)
     # Three standard deviations on each side; what is bent further is mirrored.
-    side = patch_px * turned * (1 + config.scale) + 6 * config.elastic_px
+    side = patch_px * turned * (1 + config.scale) + 6 * config.elastic * patch_px
     return math.ceil(side / 2) * 2
 
 
@@ -26,7 +26,7 @@ def sampling_grid(
     """Draw where each pixel of each patch comes from in its crop.
 
     Flip, rotation and scaling about the middle, then random displacements on a coarse grid with
-    standard deviation ``elastic_px``, interpolated bicubically.
+    standard deviation ``elastic · patch_px``, interpolated bicubically.
 
     Returns
     -------
@@ -47,9 +47,9 @@ def sampling_grid(
     y, x = torch.meshgrid(line, line, indexing="ij")
     offsets = torch.stack([x, y], dim=-1).reshape(1, -1, 2)
     where = (offsets @ matrix.transpose(1, 2)).reshape(batch, patch_px, patch_px, 2)
-    if config.elastic_px:
+    if config.elastic:
         n = config.elastic_grid
-        coarse = torch.randn(batch, 2, n, n, generator=generator) * config.elastic_px
+        coarse = torch.randn(batch, 2, n, n, generator=generator) * config.elastic * patch_px
         smooth = F.interpolate(coarse, size=(patch_px, patch_px), mode="bicubic")
         where = where + smooth.permute(0, 2, 3, 1)
     return where * (2 / crop)

@@ -103,9 +103,10 @@ class Annotator:
     ) -> list[Stroke]:
         """Paint the right class where most is wrong in a segmentation, and what it was taken for.
 
-        Strokes come in pairs: one over a mistake, and one nearby, where the class that was answered
-        really is. A network that only sees where a class is not unlearns where it is. Rims of a
-        pixel or two are no mistakes to a person; they are not looked at.
+        Strokes come in threes: one over a mistake, one nearby, where the class that was answered
+        really is, and one of the class that is painted least. A network that only sees where a
+        class is not unlearns where it is. Rims of a pixel or two are no mistakes to a person; they
+        are not looked at.
 
         Parameters
         ----------
@@ -116,7 +117,7 @@ class Annotator:
         planes : sequence of int
             Slices to correct.
         n_strokes : int
-            At most so many; every pair where most is wrong that no stroke has reached yet.
+            At most so many; every three where most is wrong that no stroke has reached yet.
         length_px : float
             Of a stroke; shorter where the class it follows ends.
         """
@@ -135,9 +136,10 @@ class Annotator:
             path = self._path(depth * (1 + crowding), start, length_px)
             done.append(self._paint(annotations, Stroke(plane, code, path)))
             _clear_around(crowding, path)
-            if len(done) < n_strokes:
-                answered = self._answered(segmentation[plane], plane, code, start)
-                done += self._confirm(annotations, plane, answered, start, length_px)
+            answered = self._answered(segmentation[plane], plane, code, start)
+            for beside in (answered, self._least_painted(annotations, planes)):
+                if len(done) < n_strokes:
+                    done += self._confirm(annotations, plane, beside, start, length_px)
         return done
 
     def _answered(
@@ -148,6 +150,12 @@ class Annotator:
         around = tuple(slice(max(0, i - reach), i + reach + 1) for i in at)
         answers = segmentation[around][self._truth[plane][around] == code]
         return int(np.bincount(answers[answers != code], minlength=1).argmax())
+
+    def _least_painted(self, annotations: Codes, planes: Sequence[int]) -> int:
+        """Return the code with the fewest painted pixels, of those in the truth of some slices."""
+        codes = np.unique(self._truth[list(planes)])
+        painted = np.bincount(annotations.ravel(), minlength=int(codes.max()) + 1)
+        return int(codes[painted[codes].argmin()])
 
     def _confirm(
         self,

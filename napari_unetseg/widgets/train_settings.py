@@ -31,7 +31,7 @@ from .forms import ConfigForm
 _SCALED = {
     "rotation_deg": 180.0,
     "scale": 0.9,
-    "elastic_px": 64.0,
+    "elastic": 0.25,
     "brightness": 1.0,
     "contrast": 0.9,
     "gamma": 0.9,

@@ -26,7 +26,7 @@ _SHAPE_CHANGES = {
     "flip": "flips",
     "rotation_deg": "rotations",
     "scale": "scaling",
-    "elastic_px": "elastic deformations",
+    "elastic": "elastic deformations",
 }
 _GREY_CHANGES = {
     "brightness": "brightness",

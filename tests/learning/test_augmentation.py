@@ -19,7 +19,7 @@ STILL = AugmentationConfig(
     flip=False,
     rotation_deg=0,
     scale=0,
-    elastic_px=0,
+    elastic=0,
     brightness=0,
     contrast=0,
     gamma=0,
@@ -56,7 +56,7 @@ def test_without_any_change_the_middle_of_the_crop_comes_out() -> None:
 
 
 def test_a_crop_holds_all_that_a_turned_and_scaled_patch_needs() -> None:
-    config = AugmentationConfig(elastic_px=0)
+    config = AugmentationConfig(elastic=0)
     crop = crop_px(64, config)
     for seed in range(20):
         grid = sampling_grid(8, 64, crop, config, seeded(seed))
@@ -64,7 +64,7 @@ def test_a_crop_holds_all_that_a_turned_and_scaled_patch_needs() -> None:
 
 
 def test_flips_and_rotations_occur() -> None:
-    turned = AugmentationConfig(scale=0, elastic_px=0)
+    turned = AugmentationConfig(scale=0, elastic=0)
     grid = sampling_grid(64, 8, 16, turned, seeded())
     across, down = grid[:, 0, -1] - grid[:, 0, 0], grid[:, -1, 0] - grid[:, 0, 0]
     turn = across[:, 0] * down[:, 1] - across[:, 1] * down[:, 0]

@@ -89,6 +89,13 @@ def test_beside_a_mistake_is_painted_what_it_was_taken_for(truth, annotations):
     assert (truth[0][painted] == MITOCHONDRION).mean() > 0.8
 
 
+def test_every_third_correction_is_of_the_class_painted_least(truth, annotations):
+    wrong = np.where(truth == BACKGROUND, MITOCHONDRION, truth).astype(np.uint8)
+    codes = [s.code for s in Annotator(truth).correct(annotations, wrong, [0], 6, 30)]
+    assert codes[:3] == [BACKGROUND, MITOCHONDRION, MEMBRANE]
+    assert codes[3:5] == [BACKGROUND, MITOCHONDRION]
+
+
 def test_slices_that_are_not_corrected_stay_untouched(truth, annotations):
     wrong = np.full_like(truth, BACKGROUND)
     strokes = Annotator(truth).correct(annotations, wrong, [1], 8, 60)

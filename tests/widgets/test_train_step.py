@@ -206,9 +206,9 @@ def test_the_settings_begin_as_the_default_recipe_and_augmentation_has_a_strengt
     settings.augmentation.setValue(0)
     off = settings.value(60).training.augmentation
     assert not off.flip
-    assert (off.elastic_px, off.brightness, off.rotation_deg) == (0, 0, 0)
+    assert (off.elastic, off.brightness, off.rotation_deg) == (0, 0, 0)
     settings.augmentation.setValue(200)
-    assert settings.value(60).training.augmentation.elastic_px == 16
+    assert settings.value(60).training.augmentation.elastic == 0.06
     settings.steps.setValue(7)
     assert (settings.value(60).training.steps, settings.value(60).training.max_time_s) == (7, None)
 
