@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_unetseg.images import Stack
 
 #: Stacks of more pixels than this are not read through to list their values.
-_READ_UP_TO_PX = 1 << 26
+_READ_UP_TO_PX = 1 << 28
 
 #: More values than this are summed up by their range: these are no classes.
 _LISTED_VALUES = 16
@@ -35,7 +35,7 @@ def info(
 
     if (path / "model.json").is_file():
         facts = _describe_model(path, read_model_info(path))
-    elif path.is_dir() and (pictures := images_in(path)) and not is_zarr(path):
+    elif path.is_dir() and not is_zarr(path) and (pictures := images_in(path)):
         facts = _describe_folder(path, pictures)
     else:
         facts = _describe_stack(open_stack(path))
@@ -83,20 +83,27 @@ def _describe_stack(stack: Stack) -> dict[str, Any]:
     return facts
 
 
-def _values(stack: Stack) -> list[Any] | str | None:
-    """List the values of a stack, or say where they lie; None where that would take long."""
+def _values(stack: Stack) -> list[int] | dict[str, Any] | None:
+    """List the values of labels, or say where those of an image lie; None where that takes long."""
     import numpy as np
+
+    from napari_unetseg.images import values_in
 
     n_px = stack.n_planes * stack.n_channels * stack.size("Y") * stack.size("X")
     if n_px > _READ_UP_TO_PX:
         return None
-    found = np.unique(np.concatenate([np.unique(plane) for plane in stack.planes()]))
-    found = found[np.isfinite(found)]
-    if not len(found):
-        return "none that is finite"
+    if stack.dtype.kind not in "iub":
+        limits: list[float] = []
+        for plane in stack.planes():
+            finite = plane[np.isfinite(plane)]
+            limits += [float(finite.min()), float(finite.max())] if finite.size else []
+        return {"from": min(limits), "to": max(limits)} if limits else None
+    found: set[int] = set()
+    for plane in stack.planes():
+        found |= values_in(plane)
     if len(found) <= _LISTED_VALUES:
-        return list(found.tolist())
-    return f"{len(found):,} different ones from {found[0]:g} to {found[-1]:g}"
+        return sorted(found)
+    return {"different": len(found), "from": min(found), "to": max(found)}
 
 
 def _describe_model(path: Path, model: ModelInfo) -> dict[str, Any]:
