@@ -49,7 +49,7 @@ class Step:
     classes_before, classes_after : tuple of LabelClass or None
         None where the classes stay.
     shown_before, shown_after : ndarray of uint8, shape (256,), or None
-        How predictions are shown: see `workspace.ImageEntry.shown_as`.
+        How predictions are shown: see `workspace.Slots`.
     """
 
     label: str

@@ -23,6 +23,7 @@ from napari_unetseg.workspace import ImageEntry
 
 from .context import Context
 from .forms import ConfigForm
+from .label_colors import label_colormap
 from .listen import listen
 from .newest import NewestWins
 from .preview import LivePreview, Request
@@ -242,7 +243,7 @@ class BaselinesStep(StepPanel):
     def _on_classes_changed(self) -> None:
         layer = self.preview.layer
         if layer is not None:
-            layer.colormap = self.context.layers.colormap()
+            layer.colormap = label_colormap("preview", self.context.workspace.classes)
 
     def _say_summary(self) -> None:
         summary = METHODS[self.method_name].summary

@@ -5,28 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from app_model.types import KeyCode, KeyMod
 from napari.layers import Image, Labels, Layer
-from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.notifications import show_warning
 from napari.viewer import Viewer
 
 from napari_unetseg.annotations import code_of
-from napari_unetseg.config import BACKGROUND, BACKGROUND_COLOR
+from napari_unetseg.wording import counted
 from napari_unetseg.workspace import ImageEntry, Workspace
 
+from .label_colors import OPACITY, Role, highest_label, label_colormap, label_features
 from .stack_from_layers import METADATA, guess_axes, labels_placement, stack_from_layers
 from .strokes import DragWatch, touched_planes
 
-Role: TypeAlias = Literal["annotations", "segmentation", "region"]
-Codes: TypeAlias = npt.NDArray[np.uint8]
-
-#: Inside and excluded, in the region layer.
-_REGION_COLORS: dict[int | None, str] = {1: "#009e73", 2: "#d55e00"}
-_OPACITY = {"annotations": 0.7, "segmentation": 0.45, "region": 0.3}
+Codes = npt.NDArray[np.uint8]
 
 
 @dataclass(eq=False)
@@ -207,17 +203,6 @@ class LayerBinder:
         """Return every Labels layer of the viewer, bottom first."""
         return [layer for layer in self.viewer.layers if isinstance(layer, Labels)]
 
-    def colormap(self, role: str = "") -> DirectLabelColormap:
-        """Return the colours of the codes: 0 clear, 1 background, then the classes.
-
-        Background is seen where a person painted it; where a method answered it, the image is.
-        """
-        colors: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
-        colors[BACKGROUND] = BACKGROUND_COLOR if role == "annotations" else "transparent"
-        for k, cls in enumerate(self.workspace.classes, 1):
-            colors[code_of(k)] = cls.color
-        return DirectLabelColormap(color_dict=colors)
-
     def _layer(self, image_id: str, role: Role) -> _Shown:
         shown = self._shown.get((image_id, role))
         return shown or self._make(self.workspace.images[image_id], role)
@@ -249,20 +234,21 @@ class LayerBinder:
         layer.bind_key(KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ, self._on_redo, overwrite=True)
         return shown
 
-    def _add(self, entry: ImageEntry, role: str, codes: Codes, name: str) -> Labels:
+    def _add(self, entry: ImageEntry, role: Role, codes: Codes, name: str) -> Labels:
         """Put a Labels layer on an image without taking the selection from the person."""
         layers, axes = self._images[entry.id]
-        region = role == "region"
+        classes = self.workspace.classes
         layer = Labels(
             codes.reshape(entry.stack.labels_shape),
             name=name,
-            opacity=_OPACITY.get(role, 0.6),
-            colormap=_region_colormap() if region else self.colormap(role),
-            features=self._features(region),
+            opacity=OPACITY[role],
+            colormap=label_colormap(role, classes),
+            features=label_features(role, classes),
             metadata={METADATA: {"image": entry.id, "role": role}},
             **labels_placement(layers[0], axes),
         )
-        layer.selected_label = 1 if region else code_of(1)
+        layer.selected_label = 1 if role == "region" else code_of(1)
+        layer.events.selected_label.connect(lambda: self._limit_label(layer, role))
         active = self.viewer.layers.selection.active
         with _mouse_elsewhere(self.viewer):
             self.viewer.add_layer(layer)
@@ -275,14 +261,13 @@ class LayerBinder:
                 self.viewer.layers.selection.active = active
         return layer
 
-    def _features(self, region: bool) -> dict[str, list[Any]]:
-        """Name the codes, for napari's status bar."""
-        if region:
-            return {"index": [0, 1, 2], "class": ["", "region of interest", "excluded"]}
-        names = ["unlabelled", "background", *(c.name for c in self.workspace.classes)]
-        return {"index": list(range(len(names))), "class": names}
-
     # -------------------------------------------------------------- painting
+
+    def _limit_label(self, layer: Labels, role: Role) -> None:
+        """Let napari's keys choose no label beyond that of the class to come."""
+        highest = highest_label(role, self.workspace.classes)
+        if layer.selected_label > highest:
+            layer.selected_label = highest
 
     def _on_painted(self, image_id: str, role: Role, atoms: Any) -> None:
         planes = touched_planes(self._shown[image_id, role].layer, atoms)
@@ -300,8 +285,17 @@ class LayerBinder:
             return
         if given.size == shown.buffer.size:
             pixels = given.reshape(shown.buffer.shape)
-            known = (pixels >= 0) & (pixels <= code_of(len(self.workspace.classes)))
+            highest = highest_label(role, self.workspace.classes)
+            known = (pixels >= 0) & (pixels <= highest)
             np.copyto(shown.buffer, pixels.astype(np.uint8), where=known)
+            n_unknown = known.size - int(np.count_nonzero(known))
+            if n_unknown:
+                show_warning(
+                    f"{counted(n_unknown, 'pixel')} of {shown.layer.name} stayed as they were: "
+                    f"their new values are not 0 (unlabelled), 1 (background) or 2 to {highest} "
+                    "(the classes). To take labels of another kind over, put them into a layer "
+                    "of their own and press Use as annotations."
+                )
         shown.layer.data = shown.buffer.reshape(entry.stack.labels_shape)
         self._commit(image_id, role, range(len(shown.buffer)))
 
@@ -375,12 +369,12 @@ class LayerBinder:
         return entry.codes[plane] if role == "annotations" else entry.segmentation(plane)
 
     def _on_classes_changed(self) -> None:
-        features = self._features(region=False)
+        classes = self.workspace.classes
         for role, layer in self._class_layers():
-            layer.colormap = self.colormap(role)
-            layer.features = features
+            layer.colormap = label_colormap(role, classes)
+            layer.features = label_features(role, classes)
 
-    def _class_layers(self) -> Iterator[tuple[str, Labels]]:
+    def _class_layers(self) -> Iterator[tuple[Role, Labels]]:
         for layer in self.labels_layers():
             role = layer.metadata.get(METADATA, {}).get("role")
             if role in ("annotations", "segmentation", "baseline"):
@@ -414,7 +408,3 @@ def _mouse_elsewhere(viewer: Viewer) -> Iterator[None]:
         yield
     finally:
         viewer.mouse_over_canvas = over
-
-
-def _region_colormap() -> DirectLabelColormap:
-    return DirectLabelColormap(color_dict={None: "transparent", 0: "transparent", **_REGION_COLORS})

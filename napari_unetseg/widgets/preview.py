@@ -16,6 +16,7 @@ from napari_unetseg.images import Stack
 from napari_unetseg.workspace import ImageEntry
 
 from .context import Context
+from .label_colors import OPACITY, label_colormap
 from .newest import NewestWins
 from .stack_from_layers import METADATA
 
@@ -199,8 +200,8 @@ class LivePreview(QObject):
         layer = Labels(
             codes.copy(),
             name=f"{entry.stack.name} · preview",
-            opacity=0.5,
-            colormap=self._context.layers.colormap(),
+            opacity=OPACITY["preview"],
+            colormap=label_colormap("preview", self._context.workspace.classes),
             metadata={METADATA: {"image": entry.id, "role": "preview"}},
             **_placement_in_plane(image_layers[0]),
         )

@@ -39,10 +39,10 @@ from napari_unetseg.jobs.commands import (
     TrainCommand,
 )
 
-from .image_entry import Codes
 from .job_files import JobFiles
 from .readiness import why_not_predict, why_not_train
 from .rounds import JobRecord, Round
+from .slots import Codes
 from .workspace import Workspace
 
 _CLASSES_CHANGED = "The classes changed while the images were being prepared; start again."

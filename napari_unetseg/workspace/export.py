@@ -14,7 +14,8 @@ from napari_unetseg.config import MODEL_JSON, LabelClass
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import atomic_folder, suffix_of, write_labels
 
-from .image_entry import Codes, ImageEntry
+from .image_entry import ImageEntry
+from .slots import Codes
 
 #: What is written: every pixel labelled (background where nothing was decided), or codes.
 ExportKind: TypeAlias = Literal["masks", "annotations"]

@@ -12,7 +12,7 @@ from napari_unetseg.config import UNLABELLED
 from napari_unetseg.images import Stack
 from napari_unetseg.project import Session
 
-Codes = npt.NDArray[np.uint8]
+from .slots import Codes, Slots
 
 #: Codes of the region layer.
 INSIDE, EXCLUDED = 1, 2
@@ -34,9 +34,8 @@ class ImageEntry:
         Which parts train and which are held out: see `annotations.held_out`.
     prediction : ndarray
         What a network answered, in *slots*: 0 where it has not been asked.
-    shown_as : ndarray of uint8, shape (256,)
-        The code that each slot is shown as. Classes may be renamed, merged, deleted and brought
-        back without touching the prediction: only this table changes.
+    slots : Slots
+        What they are shown as; the same for all images.
     region : ndarray or None
         1 inside the region of interest, 2 excluded; None while nobody asked for one.
     has_inside : bool
@@ -48,12 +47,12 @@ class ImageEntry:
     codes: Codes
     blocks: Codes
     prediction: Codes
-    shown_as: Codes
+    slots: Slots
     region: Codes | None = None
     has_inside: bool = False
 
     @classmethod
-    def create(cls, image_id: str, stack: Stack, session: Session, shown_as: Codes) -> ImageEntry:
+    def create(cls, image_id: str, stack: Stack, session: Session, slots: Slots) -> ImageEntry:
         """Make the arrays of an image in a session's folder."""
         shape = (stack.n_planes, *stack.plane_shape)
         return cls(
@@ -62,7 +61,7 @@ class ImageEntry:
             codes=session.array(image_id, "annotations", shape),
             blocks=session.array(image_id, "blocks", new_blocks(shape).shape),
             prediction=session.array(image_id, "prediction", shape),
-            shown_as=shown_as,
+            slots=slots,
         )
 
     @property
@@ -74,7 +73,7 @@ class ImageEntry:
     def segmentation(self, plane: int) -> Codes:
         """Return what is shown of a slice: annotations first, the prediction under them."""
         codes = self.codes[plane]
-        predicted = self.shown_as[self.prediction[plane]]
+        predicted = self.slots.shown_as[self.prediction[plane]]
         predicted = np.where(self.allowed(plane), predicted, np.uint8(UNLABELLED))
         return np.where(codes == UNLABELLED, predicted, codes)
 

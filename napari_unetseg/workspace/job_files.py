@@ -11,7 +11,8 @@ from napari_unetseg.jobs.commands import ImageRef, ImageToPredict, TrainingImage
 from napari_unetseg.jobs.pixels import save_planes
 from napari_unetseg.project import Session
 
-from .image_entry import Codes, ImageEntry
+from .image_entry import ImageEntry
+from .slots import Codes
 
 
 class JobFiles:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from napari_unetseg.events import HeldOutScored, TrainingStarted, TrainingStep
 
-from .image_entry import Codes
+from .slots import Codes
 
 
 @dataclass(frozen=True, slots=True)

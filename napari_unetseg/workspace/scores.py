@@ -12,7 +12,8 @@ from napari_unetseg.config import BACKGROUND, UNLABELLED
 from napari_unetseg.errors import UserError
 from napari_unetseg.measure import ConfusionMatrix, scores
 
-from .image_entry import Codes, ImageEntry
+from .image_entry import ImageEntry
+from .slots import Codes
 
 #: What the values of a truth mean: ``masks`` 0 background, k class k; ``annotations`` codes.
 TruthKind: TypeAlias = Literal["masks", "annotations"]

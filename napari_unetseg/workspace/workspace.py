@@ -19,7 +19,9 @@ from napari_unetseg.annotations import (
     Edit,
     EditLog,
     Step,
+    add_class,
     assign_blocks,
+    code_of,
     edit_between,
     fill_unlabelled,
 )
@@ -29,7 +31,8 @@ from napari_unetseg.images import Stack, fingerprint
 from napari_unetseg.project import EarlierWork, Session
 from napari_unetseg.wording import counted
 
-from .image_entry import Codes, ImageEntry
+from .image_entry import ImageEntry
+from .slots import Codes, Slots
 
 ClassChange = Callable[..., tuple[Classes, npt.NDArray[np.uint8]]]
 
@@ -65,10 +68,7 @@ class Workspace:
         self._fingerprints: dict[str, str] = {}
         self._left_out: dict[str, ImageEntry] = {}
         self._n_added = 0
-        # No slot is ever given to a second class: what was answered for one that was added and
-        # taken back is nothing, and not the next one.
-        self._n_slots = 0
-        self._shown_as = self._with_slots_for(np.zeros(256, np.uint8), len(self.classes))
+        self._slots = Slots(len(self.classes))
 
     # ---------------------------------------------------------------- images
 
@@ -84,8 +84,8 @@ class Workspace:
         entry = self._take_back(seen, stack.name)
         if entry is None:
             self._n_added += 1
-            entry = ImageEntry.create(f"image-{self._n_added}", stack, self.session, self._shown_as)
-        entry.stack, entry.shown_as = stack, self._shown_as
+            entry = ImageEntry.create(f"image-{self._n_added}", stack, self.session, self._slots)
+        entry.stack = stack
         self.images[entry.id] = entry
         self._fingerprints[entry.id] = seen
         self._describe()
@@ -157,8 +157,7 @@ class Workspace:
             Slices on which something may have been painted.
         """
         entry = self.images[image_id]
-        edits = (self._edit_plane(entry, p, painted[p]) for p in planes)
-        self._do(Step(label, tuple(edit for edit in edits if edit is not None)))
+        self._record(label, (self._edit_plane(entry, p, painted[p]) for p in planes))
 
     def commit_segmentation(
         self,
@@ -185,7 +184,7 @@ class Workspace:
             changed = painted[p] != shown[p]
             meant = np.maximum(painted[p], BACKGROUND)
             edits.append(self._edit_plane(entry, p, np.where(changed, meant, entry.codes[p])))
-        self._do(Step(label, tuple(edit for edit in edits if edit is not None)))
+        self._record(label, edits)
 
     def accept(self, image_id: str, planes: Sequence[int]) -> int:
         """Fill the unlabelled pixels of slices with the segmentation shown; return how many."""
@@ -201,15 +200,11 @@ class Workspace:
             Codes.
         """
         entry = self.images[image_id]
-        top = max((int(labels[p].max(initial=0)) for p in planes), default=0)
-        classes = self.classes
-        while len(classes) < top - 1:
-            classes = (*classes, default_class(len(classes) + 1))
 
         def source(plane: int) -> Codes:
             return np.where(entry.allowed(plane), labels[plane], np.uint8(UNLABELLED))
 
-        return self._fill(entry, planes, source, "using labels as annotations", classes)
+        return self._fill(entry, planes, source, "using labels as annotations")
 
     def _fill(
         self,
@@ -217,14 +212,21 @@ class Workspace:
         planes: Sequence[int],
         source: Callable[[int], Codes],
         label: str,
-        classes: Classes | None = None,
     ) -> int:
         filled = (
             self._edit_plane(entry, p, fill_unlabelled(entry.codes[p], source(p))) for p in planes
         )
-        edits = tuple(edit for edit in filled if edit is not None)
-        self._do(Step(label, edits, self.classes, classes or self.classes))
-        return sum(len(edit.indices) for edit in edits)
+        return self._record(label, filled)
+
+    def _record(self, label: str, edits: Iterable[Edit | None]) -> int:
+        """Do edits as one step, with a new class for every code that has none; count the pixels."""
+        made = tuple(edit for edit in edits if edit is not None)
+        top = max((int(edit.after.max()) for edit in made), default=0)
+        classes = self.classes
+        while code_of(len(classes)) < top:
+            classes, _ = add_class(classes)
+        self._do(Step(label, made, self.classes, classes))
+        return sum(len(edit.indices) for edit in made)
 
     def prediction_slots(self) -> Codes:
         """Return the slot in which each present code is stored, for `set_prediction`.
@@ -236,9 +238,7 @@ class Workspace:
         -------
         ndarray of uint8, shape (256,)
         """
-        slots = np.zeros(256, np.uint8)
-        slots[self._shown_as[::-1]] = np.arange(256, dtype=np.uint8)[::-1]
-        return slots
+        return self._slots.of_codes()
 
     def set_prediction(self, image_id: str, plane: int, slots: Codes) -> None:
         """Show what a network answered for a slice; annotated pixels stay as they are.
@@ -281,8 +281,8 @@ class Workspace:
                 tuple(edit for edit in edits if edit is not None),
                 self.classes,
                 classes,
-                self._shown_as,
-                table[self._shown_as],
+                self._slots.shown_as,
+                table[self._slots.shown_as],
             )
         )
 
@@ -315,22 +315,12 @@ class Workspace:
     def _do(self, step: Step) -> None:
         if step.edits or step.classes_before != step.classes_after:
             if step.classes_after is not None:
-                shown = self._shown_as if step.shown_after is None else step.shown_after
-                after = self._with_slots_for(shown, len(step.classes_after))
-                step = dataclasses.replace(step, shown_before=self._shown_as, shown_after=after)
+                before = self._slots.shown_as
+                after = before if step.shown_after is None else step.shown_after
+                after = self._slots.with_classes(after, len(step.classes_after))
+                step = dataclasses.replace(step, shown_before=before, shown_after=after)
             self.log.record(step)
             self._run(step)
-
-    def _with_slots_for(self, shown_as: Codes, n_classes: int) -> Codes:
-        """Return the table with a slot for every code there is, and none for any other."""
-        n_codes = n_classes + 2
-        table = np.where(shown_as < n_codes, shown_as, np.uint8(UNLABELLED))
-        for code in sorted(set(range(1, n_codes)) - set(table.tolist())):
-            self._n_slots += 1
-            # After hundreds of classes in one sitting, slots of long deleted ones come again.
-            free = np.flatnonzero(table[1:] == UNLABELLED) + 1
-            table[self._n_slots if self._n_slots in free else free[-1]] = code
-        return table
 
     def _run(self, step: Step) -> None:
         for edit in step.edits:
@@ -351,11 +341,9 @@ class Workspace:
 
     def _finish(self, step: Step, classes: Classes | None, shown_as: Codes | None) -> None:
         """Tell everyone what a step changed, after deciding what of it is held out."""
-        moved = shown_as is not None and not np.array_equal(shown_as, self._shown_as)
+        moved = shown_as is not None and not np.array_equal(shown_as, self._slots.shown_as)
         if moved and shown_as is not None:
-            self._shown_as = shown_as
-            for entry in self._all_entries():
-                entry.shown_as = shown_as
+            self._slots.shown_as = shown_as
         if classes is not None and classes != self.classes:
             self.classes = classes
             self._describe()

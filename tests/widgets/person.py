@@ -67,6 +67,11 @@ class Person:
         QTest.keyClick(self.canvas, Qt.Key.Key_Z, both)
         QApplication.processEvents()
 
+    def new_label(self) -> None:
+        """Press M over the canvas: napari chooses a label that is not in use."""
+        QTest.keyClick(self.canvas, Qt.Key.Key_M)
+        QApplication.processEvents()
+
     def click(self, widget: QWidget) -> None:
         """Click a widget in its middle; it must be in view and enabled."""
         assert widget.isVisible(), f"{widget} is not in view"

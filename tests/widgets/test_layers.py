@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from napari.utils.notifications import notification_manager
 from person import Person
 
 from napari_unetseg.annotations import add_class, recolor_class
@@ -204,11 +205,39 @@ def test_pixels_put_in_place_of_a_layers_are_taken_over_and_strokes_go_on_counti
     other[0, 60:64, 60:64] = 1
     other[0, 70, 70] = 99
     layer.data = other
+    said = notification_manager.records[-1].message
+    assert said.startswith("1 pixel of cells · annotations stayed")
     assert (bench.entry.codes[0, 60:64, 60:64] == 1).all()
     assert bench.entry.codes[0, 70, 70] == 0
     Person(bench.viewer).stroke(layer, [(80, 20), (80, 60)])
     assert (np.asarray(layer.data) == bench.entry.codes).all()
     assert (bench.entry.codes != before).sum() > 100
+
+
+def test_painting_with_naparis_new_label_makes_a_class_and_undo_takes_both_back(bench):
+    bench.paint("annotations", [(60, 30), (60, 90)])
+    layer = bench.viewer.layers.selection.active
+    assert len(bench.workspace.classes) == 1
+    bench.person.new_label()
+    assert layer.selected_label == 3
+    color = layer.colormap.map(3)
+    bench.person.stroke(layer, [(20, 30), (20, 90)])
+    assert len(bench.workspace.classes) == 2
+    assert (bench.entry.codes[0, 20, 40:80] == 3).all()
+    assert color[-1] > 0
+    assert (layer.colormap.map(3) == color).all(), "the stroke was seen in the class's colour"
+    bench.person.undo()
+    assert len(bench.workspace.classes) == 1
+    assert not (bench.entry.codes == 3).any()
+
+
+def test_no_label_can_be_chosen_that_lies_beyond_the_next_class(bench):
+    layer = bench.paint("annotations", [(60, 30), (60, 90)])
+    layer.selected_label = 200
+    assert layer.selected_label == 3
+    region = bench.layers.region_layer(bench.entry.id)
+    region.selected_label = 9
+    assert region.selected_label == 2
 
 
 def test_undo_is_shown_where_the_slices_are_seen_from_the_side(bench):

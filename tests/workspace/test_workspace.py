@@ -79,6 +79,18 @@ def test_erasing_on_the_segmentation_means_background_and_in_annotations_unlabel
     assert (entry.segmentation(0) == 2).all()
 
 
+def test_a_code_that_has_no_class_gets_one_in_the_same_step(workspace, entry):
+    workspace.change_classes(rename_class, 1, "class 2", label="renaming")
+    paint(workspace, entry, 1, np.s_[5:9, 5:9], 4)
+    assert [c.name for c in workspace.classes] == ["class 2", "class 2 2", "class 3"]
+    workspace.set_prediction(entry.id, 0, workspace.prediction_slots()[np.full(SHAPE[1:], 4)])
+    assert (entry.segmentation(0) == 4).all()
+    workspace.undo()
+    assert [c.name for c in workspace.classes] == ["class 2"]
+    assert not entry.codes.any()
+    assert not entry.segmentation(0).any()
+
+
 def test_undoing_a_correction_shows_the_newest_prediction_again(workspace, entry):
     workspace.change_classes(add_class, label="adding")
     workspace.set_prediction(entry.id, 0, np.full(SHAPE[1:], 1, np.uint8))
