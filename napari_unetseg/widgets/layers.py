@@ -4,43 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from app_model.types import KeyCode, KeyMod
 from napari.layers import Image, Labels, Layer
-from napari.utils.notifications import show_warning
 from napari.viewer import Viewer
 
 from napari_unetseg.annotations import code_of
-from napari_unetseg.wording import counted
 from napari_unetseg.workspace import ImageEntry, Workspace
 
 from .label_colors import OPACITY, Role, highest_label, label_colormap, label_features
+from .shown_layer import ShownLayer
 from .stack_from_layers import METADATA, guess_axes, labels_placement, stack_from_layers
-from .strokes import DragWatch, touched_planes
 
 Codes = npt.NDArray[np.uint8]
-
-
-@dataclass(eq=False)
-class _Shown:
-    """A layer of ours, and whether somebody is painting on it.
-
-    Attributes
-    ----------
-    buffer : ndarray, shape (planes, Y, X), uint8
-        The layer's pixels.
-    drawn : ndarray, shape (planes, Y, X), uint8
-        What was last written to it by us: the difference is what a person painted.
-    """
-
-    layer: Labels
-    buffer: Codes
-    drawn: Codes
-    drag: DragWatch
 
 
 class LayerBinder:
@@ -56,9 +35,8 @@ class LayerBinder:
         self.viewer = viewer
         self.workspace = workspace
         self._images: dict[str, tuple[tuple[Image, ...], str]] = {}
-        self._shown: dict[tuple[str, str], _Shown] = {}
+        self._shown: dict[tuple[str, Role], ShownLayer] = {}
         self._waiting: dict[str, set[int]] = {}
-        self._unsettled: dict[tuple[str, Role], set[int]] = {}
         workspace.codes_changed.connect(self._on_codes_changed)
         workspace.segmentation_changed.connect(self._on_segmentation_changed)
         workspace.classes_changed.connect(self._on_classes_changed)
@@ -141,11 +119,11 @@ class LayerBinder:
 
     def annotations_layer(self, image_id: str) -> Labels:
         """Return the layer to paint on; made again where it was closed."""
-        return self._layer(image_id, "annotations").layer
+        return self._layer(image_id, "annotations")
 
     def segmentation_layer(self, image_id: str) -> Labels:
         """Return the layer that shows what the network answered, under what was painted."""
-        return self._layer(image_id, "segmentation").layer
+        return self._layer(image_id, "segmentation")
 
     def shown_segmentation(self, image_id: str) -> Labels | None:
         """Return the segmentation layer where there is one."""
@@ -158,7 +136,7 @@ class LayerBinder:
 
     def region_layer(self, image_id: str) -> Labels:
         """Return the layer of the region of interest: 1 inside, 2 excluded."""
-        return self._layer(image_id, "region").layer
+        return self._layer(image_id, "region")
 
     def set_tool(self, role: Role, image_id: str, mode: str, k: int) -> None:
         """Take up a tool.
@@ -169,7 +147,7 @@ class LayerBinder:
         k : int
             Class to paint with, 0 for background; in the region layer 1 inside, 2 excluded.
         """
-        layer = self._layer(image_id, role).layer
+        layer = self._layer(image_id, role)
         if not layer.visible:
             layer.visible = True
         layer.selected_label = k if role == "region" else code_of(k)
@@ -203,36 +181,19 @@ class LayerBinder:
         """Return every Labels layer of the viewer, bottom first."""
         return [layer for layer in self.viewer.layers if isinstance(layer, Labels)]
 
-    def _layer(self, image_id: str, role: Role) -> _Shown:
+    def _layer(self, image_id: str, role: Role) -> Labels:
         shown = self._shown.get((image_id, role))
-        return shown or self._make(self.workspace.images[image_id], role)
-
-    def _make(self, entry: ImageEntry, role: Role) -> _Shown:
-        new_array = self.workspace.session.array
-        if role == "region":
-            if entry.region is None:
-                entry.region = new_array(entry.id, "region", entry.shape)
-            buffer = drawn = entry.region
-        else:
-            buffer = new_array(entry.id, f"{role}-shown", entry.shape)
-            drawn = entry.codes
-            if role == "segmentation":
-                drawn = new_array(entry.id, f"{role}-drawn", entry.shape)
-            for plane in range(entry.shape[0]):
-                pixels = self._pixels(entry, role, plane)
-                if pixels.any():
-                    buffer[plane] = drawn[plane] = pixels
-        layer = self._add(entry, role, buffer, f"{entry.stack.name} · {role}")
-        shown = _Shown(layer, buffer, drawn, DragWatch(layer))
-        self._shown[entry.id, role] = shown
-        if role == "region":
-            layer.events.paint.connect(lambda: self.workspace.update_region(entry.id))
-            return shown
-        layer.events.paint.connect(lambda event: self._on_painted(entry.id, role, event.value))
-        layer.events.data.connect(lambda: self._on_data_replaced(entry.id, role))
-        layer.bind_key(KeyMod.CtrlCmd | KeyCode.KeyZ, self._on_undo, overwrite=True)
-        layer.bind_key(KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ, self._on_redo, overwrite=True)
-        return shown
+        if shown is None:
+            entry = self.workspace.images[image_id]
+            shown = ShownLayer(self.workspace, entry, role)
+            layer = self._add(entry, role, shown.pixels, f"{entry.stack.name} · {role}")
+            shown.attach(layer)
+            self._shown[image_id, role] = shown
+            keys = KeyMod.CtrlCmd | KeyCode.KeyZ, KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ
+            if role != "region":
+                layer.bind_key(keys[0], self._on_undo, overwrite=True)
+                layer.bind_key(keys[1], self._on_redo, overwrite=True)
+        return shown.layer
 
     def _add(self, entry: ImageEntry, role: Role, codes: Codes, name: str) -> Labels:
         """Put a Labels layer on an image without taking the selection from the person."""
@@ -269,59 +230,26 @@ class LayerBinder:
         if layer.selected_label > highest:
             layer.selected_label = highest
 
-    def _on_painted(self, image_id: str, role: Role, atoms: Any) -> None:
-        planes = touched_planes(self._shown[image_id, role].layer, atoms)
-        self._commit(image_id, role, planes)
-        # napari tells of a polygon before it has painted it; `_settle` looks again.
-        self._unsettled.setdefault((image_id, role), set()).update(planes)
-
-    def _on_data_replaced(self, image_id: str, role: Role) -> None:
-        """Take over what napari or a script put in place of the pixels, and give ours back."""
-        shown, entry = self._shown.get((image_id, role)), self.workspace.images.get(image_id)
-        if shown is None or entry is None:  # the layer was closed
-            return
-        given = np.asarray(shown.layer.data)
-        if np.shares_memory(given, shown.buffer):
-            return
-        if given.size == shown.buffer.size:
-            pixels = given.reshape(shown.buffer.shape)
-            highest = highest_label(role, self.workspace.classes)
-            known = (pixels >= 0) & (pixels <= highest)
-            np.copyto(shown.buffer, pixels.astype(np.uint8), where=known)
-            n_unknown = known.size - int(np.count_nonzero(known))
-            if n_unknown:
-                show_warning(
-                    f"{counted(n_unknown, 'pixel')} of {shown.layer.name} stayed as they were: "
-                    f"their new values are not 0 (unlabelled), 1 (background) or 2 to {highest} "
-                    "(the classes). To take labels of another kind over, put them into a layer "
-                    "of their own and press Use as annotations."
-                )
-        shown.layer.data = shown.buffer.reshape(entry.stack.labels_shape)
-        self._commit(image_id, role, range(len(shown.buffer)))
-
-    def _commit(self, image_id: str, role: Role, planes: Sequence[int]) -> None:
-        shown = self._shown[image_id, role]
-        if role == "annotations":
-            self.workspace.commit_annotations(image_id, shown.buffer, planes)
-        else:
-            self.workspace.commit_segmentation(image_id, shown.buffer, shown.drawn, planes)
-
-    def _settle(self) -> None:
-        """Take over what was painted after napari had told of it."""
-        for image_id, role in [key for key in self._unsettled if not self._busy(*key)]:
-            planes = self._unsettled.pop((image_id, role))
-            if image_id in self.workspace.images and (image_id, role) in self._shown:
-                self._commit(image_id, role, sorted(planes))
-
     def _on_undo(self, layer: Labels) -> None:
-        if not self._any_busy():
-            self._settle()
+        if self._settle_all():
             self.workspace.undo()
 
     def _on_redo(self, layer: Labels) -> None:
-        if not self._any_busy():
-            self._settle()
+        if self._settle_all():
             self.workspace.redo()
+
+    def _settle(self) -> None:
+        """Take over what was painted after napari had told of it."""
+        for shown in list(self._shown.values()):
+            if not shown.busy:
+                shown.settle()
+
+    def _settle_all(self) -> bool:
+        """Do so with every layer; return False where somebody is painting."""
+        if any(shown.busy for shown in self._shown.values()):
+            return False
+        self._settle()
+        return True
 
     # --------------------------------------------------------------- showing
 
@@ -339,7 +267,7 @@ class LayerBinder:
 
     def _on_segmentation_changed(self, image_id: str, planes: list[int]) -> None:
         self._waiting.setdefault(image_id, set()).update(planes)
-        if not self._unsettled:
+        if not any(shown.unsettled for shown in self._shown.values()):
             self.flush()
 
     def _show_segmentation(self, image_id: str, planes: set[int]) -> None:
@@ -350,23 +278,11 @@ class LayerBinder:
             self.segmentation_layer(image_id)
 
     def _show(self, image_id: str, role: Role, planes: Sequence[int]) -> None:
-        entry = self.workspace.images[image_id]
-        shown = self._shown[image_id, role]
-        changed = []
-        for plane in planes:
-            pixels = self._pixels(entry, role, plane)
-            if not np.array_equal(shown.buffer[plane], pixels):
-                shown.buffer[plane] = pixels
-                changed.append(plane)
-            if role == "segmentation":
-                shown.drawn[plane] = pixels
-        dims = self.viewer.dims
+        shown, dims = self._shown[image_id, role], self.viewer.dims
+        changed = shown.show(planes)
         across = tuple(dims.displayed) != (dims.ndim - 2, dims.ndim - 1)
-        if changed and (across or self.current_plane(entry) in changed):
+        if changed and (across or self.current_plane(self.workspace.images[image_id]) in changed):
             shown.layer.refresh(thumbnail=False, highlight=False, extent=False)
-
-    def _pixels(self, entry: ImageEntry, role: Role, plane: int) -> Codes:
-        return entry.codes[plane] if role == "annotations" else entry.segmentation(plane)
 
     def _on_classes_changed(self) -> None:
         classes = self.workspace.classes
@@ -380,12 +296,9 @@ class LayerBinder:
             if role in ("annotations", "segmentation", "baseline"):
                 yield role, layer
 
-    def _busy(self, image_id: str, role: str) -> bool:
+    def _busy(self, image_id: str, role: Role) -> bool:
         shown = self._shown.get((image_id, role))
-        return shown is not None and shown.drag.busy
-
-    def _any_busy(self) -> bool:
-        return any(shown.drag.busy for shown in self._shown.values())
+        return shown is not None and shown.busy
 
     def _on_layer_removed(self, event: Any) -> None:
         for key, shown in list(self._shown.items()):
