@@ -55,8 +55,8 @@ class DemoSettings:
     strokes: tuple[int, ...] = (BACKGROUND, _MEMBRANE, _MITOCHONDRION, BACKGROUND)
     stroke_px: float = 160.0
     n_corrections: int = 42
-    first_s: float = 75.0
-    second_s: float = 95.0
+    first_s: float = 60.0
+    second_s: float = 80.0
     steps: tuple[int, int] | None = None
 
     @property

@@ -47,7 +47,7 @@ class AugmentationConfig(Config):
     contrast: float = Field(0.12, ge=0, lt=1)
     gamma: float = Field(0.12, ge=0, lt=1)
     noise: float = Field(0.025, ge=0)
-    blur_px: float = Field(0.5, ge=0)
+    blur_px: float = Field(0.5, ge=0, le=8)
 
     def without_grey_values(self) -> Self:
         """Return the same changes of geometry, with grey values left as they are."""
@@ -61,7 +61,7 @@ class TrainingConfig(Config):
     steps: int | None = Field(None, ge=1, description="optimiser steps; None: by time alone")
     patch_px: int = Field(0, ge=0, description="side of a patch; 0: by how much is painted")
     batch: int = Field(0, ge=0, description="patches per step; 0: by how much is painted")
-    learning_rate: float = Field(2e-3, gt=0)
+    learning_rate: float = Field(2e-3, gt=0, le=1)
     warmup_steps: int = Field(10, ge=0, description="over which the learning rate rises")
     weight_decay: float = Field(1e-2, ge=0)
     ema_decay: float = Field(0.99, ge=0, lt=1, description="averaging of the weights")

@@ -13,6 +13,10 @@ from napari_unetseg.config import NormalisationConfig
 from .sampling import sample_pixels
 from .stack import Stack
 
+#: How far from 0 a scaled value may lie. A hot pixel would else outweigh all others, or be more
+#: than the half precision in which training keeps pixels can hold.
+LARGEST = 100.0
+
 
 @dataclass(frozen=True, slots=True)
 class Normalisation:
@@ -28,7 +32,7 @@ class Normalisation:
     high: tuple[float, ...]
 
     def apply(self, plane: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Scale a slice linearly; values outside `low` … `high` are kept outside [0, 1].
+        """Scale a slice linearly; values outside `low` … `high` lie outside [0, 1], up to ±100.
 
         Parameters
         ----------
@@ -46,6 +50,7 @@ class Normalisation:
         scaled = plane.astype(working)
         scaled -= low.astype(working)
         scaled /= span.astype(working)
+        np.clip(scaled, -LARGEST, LARGEST, out=scaled)
         result: npt.NDArray[np.float32] = scaled.astype(np.float32, copy=False)
         return result
 

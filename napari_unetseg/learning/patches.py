@@ -44,7 +44,10 @@ def chosen_patches(training: TrainingConfig, planes: Sequence[LabelledPlane]) ->
 
 
 def fitting_side(wanted: int, planes: Sequence[LabelledPlane], multiple: int) -> int:
-    """Return the side of a patch: no larger than the largest slice, even at every pooling."""
+    """Return the side of a patch: no larger than the largest slice, even at every pooling.
+
+    At least 2 px are left at the bottom of the network: one has no statistics to normalise by.
+    """
     largest = max(max(plane.targets.shape) for plane in planes)
-    side = min(wanted, max(largest, 2 * multiple))
+    side = max(min(wanted, largest), 2 * multiple)
     return -(-side // multiple) * multiple

@@ -68,6 +68,11 @@ _NO_BETTER = (
     "{after:.3f}, so the model from before stays."
 )
 
+_NOT_FINITE = (
+    "Training failed with numbers that are not finite; check the image for extreme values, or "
+    "lower learning_rate in the config."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -174,6 +179,8 @@ class TrainingRun:
             batches = [self._draw(as_they_are)[0] for _ in range(self._n_statistics_batches)]
             with autocast(self._device):
                 measure_batch_statistics(average, batches)
+            if not all(bool(t.isfinite().all()) for t in average.state_dict().values()):
+                raise UserError(_NOT_FINITE)
         if self.scorer.n_blocks:
             last = _mean(self.scorer.score(average, LIVE_BLOCKS))
             earlier = self._better_than(last)
@@ -256,10 +263,7 @@ class TrainingRun:
 
     def _failed(self) -> Warned:
         if self._stepper.failures >= MAX_FAILURES:
-            raise UserError(
-                f"Training failed {MAX_FAILURES} times with numbers that are not finite; check "
-                "the image for extreme values, or lower learning_rate in the config."
-            )
+            raise UserError(_NOT_FINITE)
         return Warned("A training step failed, so it was undone and the learning rate halved.")
 
     def _draw_preview(self) -> npt.NDArray[np.uint8]:

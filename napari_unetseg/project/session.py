@@ -12,7 +12,7 @@ import platform
 import shutil
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,13 +28,17 @@ from napari_unetseg.config import LabelClass
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import map_npy
 
-#: How many sessions that hold annotations are kept; the oldest go first.
+#: How many sessions are kept whole. Of older ones models go, and annotations of which nearly all
+#: are in a newer session too; nothing else that was painted is ever deleted.
 MAX_KEPT = 30
+
+#: Share of earlier annotations from which later ones are taken to go on from them.
+CONTAINED = 0.9
 
 _DESCRIPTION = "session.json"
 
 #: Arrays that are worth keeping when a session has ended.
-_KEPT = ("annotations", "blocks")
+_KEPT = ("annotations", "blocks", "region")
 
 
 def default_root() -> Path:
@@ -45,10 +49,25 @@ def default_root() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class EarlierWork:
-    """Annotations of an image that an earlier session left behind."""
+    """Annotations of an image that an earlier session left behind.
 
+    Attributes
+    ----------
+    fingerprint : str
+        Of the image.
+    annotations, blocks : Path
+    region : Path or None
+        Of the region of interest, where there was one.
+    classes : tuple of LabelClass
+    saved_at : float
+        As of `time.time`.
+    n_labelled_px : int
+    """
+
+    fingerprint: str
     annotations: Path
     blocks: Path
+    region: Path | None
     classes: tuple[LabelClass, ...]
     saved_at: float
     n_labelled_px: int
@@ -120,29 +139,37 @@ class Session:
     def close(self) -> None:
         """Flush; then delete what nobody needs of this session and of all that have ended.
 
-        Sessions without annotations go, and the oldest past `MAX_KEPT`.
+        What holds neither annotations nor a model goes, and of the oldest what `MAX_KEPT` says.
         """
         self.flush()
         self._arrays.clear()
         self._write_description(process=None)
         kept = 0
+        later: list[EarlierWork] = []
         for ended in _ended_sessions(self.root, here=True):
             _drop_scratch(ended)
             # None, for a damaged file, is not nothing: a person may still want to look at it.
             holds_work = any(_n_labelled(path) != 0 for path in ended.glob("*/annotations.npy"))
-            kept += holds_work
-            if not holds_work or kept > MAX_KEPT:
+            kept += holds_work or any(ended.glob("models/*"))
+            if kept > MAX_KEPT:
+                shutil.rmtree(ended / "models", ignore_errors=True)
+                holds_work = holds_work and not _repeats(ended, later)
+            if not holds_work and not any(ended.glob("models/*")):
                 shutil.rmtree(ended, ignore_errors=True)
+            else:
+                later += _works_in(ended)
 
-    def earlier_work(self, fingerprint: str) -> EarlierWork | None:
-        """Find the newest annotations of an image in the sessions that have ended."""
+    def earlier_work(self, fingerprint: str) -> list[EarlierWork]:
+        """Find the annotations of an image in the sessions that have ended, newest first.
+
+        Those that later ones go on from are left out.
+        """
+        found: list[EarlierWork] = []
         for folder in _ended_sessions(self.root):
-            if folder == self.folder:
-                continue
-            work = _work_in(folder, fingerprint)
-            if work is not None:
-                return work
-        return None
+            if folder != self.folder:
+                works = [w for w in _works_in(folder) if w.fingerprint == fingerprint]
+                found += [w for w in works if not _is_continued(w, found)]
+        return found
 
 
 def _this_process() -> list[float]:
@@ -218,20 +245,57 @@ def _drop_scratch(folder: Path) -> None:
             partial.unlink(missing_ok=True)
 
 
-def _work_in(folder: Path, fingerprint: str) -> EarlierWork | None:
+def _works_in(folder: Path) -> list[EarlierWork]:
+    """Return the annotations in a session, of undamaged files."""
     description = _read(folder)
-    if description is None:
-        return None
-    for image, facts in description.images.items():
+    works = []
+    for image, facts in description.images.items() if description is not None else ():
         path = folder / Path(image).name / "annotations.npy"
-        if facts.fingerprint != fingerprint or not path.is_file():
-            continue
-        n_labelled = _n_labelled(path)
-        if n_labelled:
-            blocks = path.with_name("blocks.npy")
-            saved_at = path.stat().st_mtime
-            return EarlierWork(path, blocks, description.classes, saved_at, n_labelled)
-    return None
+        n_labelled = _n_labelled(path) if path.is_file() else None
+        if description is not None and n_labelled:
+            work = EarlierWork(
+                facts.fingerprint,
+                path,
+                path.with_name("blocks.npy"),
+                _region_beside(path),
+                description.classes,
+                path.stat().st_mtime,
+                n_labelled,
+            )
+            works.append(work)
+    return works
+
+
+def _region_beside(annotations: Path) -> Path | None:
+    path = annotations.with_name("region.npy")
+    try:
+        region = map_npy(path) if path.is_file() else None
+    except UserError:
+        return None
+    if region is None or region.dtype != np.uint8 or region.shape != map_npy(annotations).shape:
+        return None
+    return path if any(plane.any() for plane in region) else None
+
+
+def _repeats(folder: Path, later: Sequence[EarlierWork]) -> bool:
+    """Tell whether later sessions go on from everything annotated in a session."""
+    works = _works_in(folder)
+    readable = {work.annotations for work in works}
+    n_files = sum(_n_labelled(path) != 0 for path in folder.glob("*/annotations.npy"))
+    return len(readable) == n_files and all(_is_continued(work, later) for work in works)
+
+
+def _is_continued(work: EarlierWork, later: Iterable[EarlierWork]) -> bool:
+    """Tell whether nearly all that was annotated is so, and alike, in later work."""
+    codes = map_npy(work.annotations)
+    for other in later:
+        others = map_npy(other.annotations)
+        if other.fingerprint == work.fingerprint and others.shape == codes.shape:
+            pairs = zip(codes, others, strict=True)
+            alike = sum(int(np.count_nonzero(a[a == b])) for a, b in pairs)
+            if alike >= CONTAINED * work.n_labelled_px:
+                return True
+    return False
 
 
 def _n_labelled(path: Path) -> int | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QWidget
 
 from napari_unetseg.annotations import code_of
 from napari_unetseg.errors import UserError
@@ -49,8 +50,8 @@ class DataStep(StepPanel):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._choices = Choices()
-        self._earlier: dict[str, EarlierWork] = {}
-        self._brought_back: set[str] = set()
+        self._earlier: dict[str, list[EarlierWork]] = {}
+        self._brought_back: set[tuple[str, Path]] = set()
         self._searcher = NewestWins()
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
@@ -83,8 +84,8 @@ class DataStep(StepPanel):
 
     def _build_earlier(self) -> QWidget:
         self.earlier = QWidget()
-        self.earlier_text = QLabel()
-        self.earlier_text.setWordWrap(True)
+        self.earlier_works = QComboBox()
+        self.earlier_works.setToolTip("Annotations of this image that earlier sessions left.")
         self.bring_back = self.button(
             "Bring back",
             "Fill in what was painted then; what you painted now stays.",
@@ -92,7 +93,8 @@ class DataStep(StepPanel):
         )
         row = QHBoxLayout(self.earlier)
         row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.earlier_text, 1)
+        row.addWidget(QLabel("Earlier:"))
+        row.addWidget(self.earlier_works, 1)
         row.addWidget(self.bring_back)
         self.earlier.hide()
         return self.earlier
@@ -177,12 +179,13 @@ class DataStep(StepPanel):
 
     def _show_earlier(self) -> None:
         entry = self._selected_entry()
-        work = self._earlier.get(entry.id) if entry else None
-        self.earlier.setVisible(work is not None)
-        if work is not None:
+        works = self._earlier.get(entry.id, []) if entry else []
+        self.earlier.setVisible(bool(works))
+        self.earlier_works.clear()
+        for work in works:
             when = datetime.datetime.fromtimestamp(work.saved_at)
-            self.earlier_text.setText(
-                f"Annotations from {when.day} {when:%b %H:%M} ({work.n_labelled_px:,} px) found"
+            self.earlier_works.addItem(
+                f"{when.day} {when:%b %H:%M}, {work.n_labelled_px:,} px", work
             )
 
     def _entry(self, image: OpenImage) -> ImageEntry | None:
@@ -280,8 +283,10 @@ class DataStep(StepPanel):
         if n_px and not new.annotated_planes():
             path = self.context.workspace.session.path
             work = EarlierWork(
+                "",
                 path(old.id, "annotations"),
                 path(old.id, "blocks"),
+                path(old.id, "region") if old.region is not None else None,
                 self.context.workspace.classes,
                 0.0,
                 n_px,
@@ -303,17 +308,16 @@ class DataStep(StepPanel):
 
     # --------------------------------------------------------- earlier work
 
-    def _on_earlier_found(self, found: dict[str, EarlierWork | None]) -> None:
+    def _on_earlier_found(self, found: dict[str, list[EarlierWork]]) -> None:
         self._earlier = {
-            image_id: work
-            for image_id, work in found.items()
-            if work is not None and image_id not in self._brought_back
+            image_id: [w for w in works if (image_id, w.annotations) not in self._brought_back]
+            for image_id, works in found.items()
         }
         self._show_earlier()
 
     def _on_back(self) -> None:
         entry = self._selected_entry()
-        work = self._earlier.get(entry.id) if entry else None
+        work = self.earlier_works.currentData()
         if entry is None or work is None:
             return
         try:
@@ -321,9 +325,12 @@ class DataStep(StepPanel):
         except UserError as error:
             self.context.say(str(error))
             return
-        del self._earlier[entry.id]
-        self._brought_back.add(entry.id)
+        if entry.region is not None:
+            self.context.layers.region_layer(entry.id)
+        self._earlier[entry.id].remove(work)
+        self._brought_back.add((entry.id, work.annotations))
         self._show_earlier()
+        self._update_buttons()
         self.context.say(f"Brought back {work.n_labelled_px:,} px of annotations.")
 
     # --------------------------------------------------------------- painting
@@ -368,8 +375,7 @@ class DataStep(StepPanel):
             return
         layer = self.context.layers.region_layer(entry.id)
         self.context.viewer.layers.remove(layer)
-        entry.region = None
-        self.context.workspace.update_region(entry.id)
+        self.context.workspace.clear_region(entry.id)
         self.context.say("The whole image is used again.")
         self._update_buttons()
 

@@ -119,7 +119,7 @@ class LabelsSource(QWidget):
         workspace = self._context.workspace
         if image_id not in workspace.images:
             return
-        if classes and not any(e.annotated_planes() for e in workspace.images.values()):
+        if classes and not workspace.in_use:
             workspace.set_classes(tuple(LabelClass.model_validate(c) for c in classes))
         planes = [p for p in range(len(codes)) if codes[p].any()]
         n_px = workspace.use_as_annotations(image_id, codes, planes)

@@ -189,10 +189,11 @@ class LayerBinder:
             layer = self._add(entry, role, shown.pixels, f"{entry.stack.name} · {role}")
             shown.attach(layer)
             self._shown[image_id, role] = shown
-            keys = KeyMod.CtrlCmd | KeyCode.KeyZ, KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ
-            if role != "region":
-                layer.bind_key(keys[0], self._on_undo, overwrite=True)
-                layer.bind_key(keys[1], self._on_redo, overwrite=True)
+            undo, redo = (self._on_undo, self._on_redo)
+            if role == "region":  # that of napari itself tells nobody
+                undo, redo = shown.undo, shown.redo
+            layer.bind_key(KeyMod.CtrlCmd | KeyCode.KeyZ, undo, overwrite=True)
+            layer.bind_key(KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ, redo, overwrite=True)
         return shown.layer
 
     def _add(self, entry: ImageEntry, role: Role, codes: Codes, name: str) -> Labels:

@@ -62,6 +62,16 @@ class ShownLayer:
         if planes and self._entry.id in self._workspace.images:
             self._commit(planes)
 
+    def undo(self, layer: Labels) -> None:
+        """Take a stroke back that is in the layer's history alone."""
+        layer.undo()
+        self._commit(range(len(self._buffer)))
+
+    def redo(self, layer: Labels) -> None:
+        """Paint it again."""
+        layer.redo()
+        self._commit(range(len(self._buffer)))
+
     def show(self, planes: Iterable[int]) -> list[int]:
         """Write what the workspace has onto slices; return those that look different now."""
         changed = []

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from psygnal import Signal
 
-from napari_unetseg.config import BACKGROUND, LabelClass, ModelInfo, Recipe, read_model_info
+from napari_unetseg.config import BACKGROUND, ModelInfo, Recipe, read_model_info
 from napari_unetseg.events import (
     Event,
     Finished,
@@ -96,7 +96,7 @@ class JobController:
         self._files = JobFiles(workspace.session)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="pixels")
         self._pending: Future[Command] | None = None
-        self._classes_asked: tuple[LabelClass, ...] = ()
+        self._classes_changed = False
         self._state = JobState.IDLE
         self._job: JobRecord | None = None
         self._looked_at: tuple[str, int] | None = None
@@ -104,6 +104,7 @@ class JobController:
         self._n_models = 0
         self._n_results = 0
         workspace.images_changed.connect(self._warm_up)
+        workspace.classes_changed.connect(self._on_classes_changed)
 
     @property
     def state(self) -> JobState:
@@ -248,7 +249,7 @@ class JobController:
             If the folder is no model.
         """
         self.model = OpenModel(Path(path), read_model_info(path))
-        if not any(e.annotated_planes() for e in self.workspace.images.values()):
+        if not self.workspace.in_use:
             self.workspace.set_classes(self.model.info.classes)
         self.model_changed.emit()
 
@@ -266,8 +267,12 @@ class JobController:
     def close(self) -> None:
         """End the child and give its files back."""
         self.workspace.images_changed.disconnect(self._warm_up)
+        self.workspace.classes_changed.disconnect(self._on_classes_changed)
         self._writer.shutdown(wait=True, cancel_futures=True)
         self._worker.close()
+
+    def _on_classes_changed(self) -> None:
+        self._classes_changed = True
 
     def _warm_up(self) -> None:
         """Start the child with the first image: by the first click it has loaded torch."""
@@ -279,7 +284,7 @@ class JobController:
         self._set_state(JobState.PREPARING)
         self.progressed.emit(None, None)
         self.status.emit("Preparing the images …")
-        self._classes_asked = self.workspace.classes
+        self._classes_changed = False
         self._pending = self._writer.submit(command)
 
     def _submit(self, pending: Future[Command]) -> None:
@@ -288,7 +293,7 @@ class JobController:
         if error is not None:
             self._end(Finished(FinishReason.FAILED, _why_not_written(error), repr(error)))
             return
-        if self.workspace.classes != self._classes_asked:
+        if self._classes_changed:
             # What was written may be half of the old classes and half of the new.
             self._end(Finished(FinishReason.CANCELLED, _CLASSES_CHANGED))
             return

@@ -55,12 +55,14 @@ class ImageEntry:
     def create(cls, image_id: str, stack: Stack, session: Session, slots: Slots) -> ImageEntry:
         """Make the arrays of an image in a session's folder."""
         shape = (stack.n_planes, *stack.plane_shape)
+        prediction = session.array(image_id, "prediction", shape)
+        slots.keep(prediction)
         return cls(
             image_id,
             stack,
             codes=session.array(image_id, "annotations", shape),
             blocks=session.array(image_id, "blocks", new_blocks(shape).shape),
-            prediction=session.array(image_id, "prediction", shape),
+            prediction=prediction,
             slots=slots,
         )
 

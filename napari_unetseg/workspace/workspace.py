@@ -88,7 +88,7 @@ class Workspace:
         entry.stack = stack
         self.images[entry.id] = entry
         self._fingerprints[entry.id] = seen
-        self._describe()
+        self._describe(self.classes)
         self.images_changed.emit()
         return entry
 
@@ -105,8 +105,8 @@ class Workspace:
         entry = next((e for e in same if e.stack.name == name), same[0])
         return self._left_out.pop(entry.id)
 
-    def earlier_work(self, image_id: str) -> EarlierWork | None:
-        """Find annotations that an earlier session left for the same image."""
+    def earlier_work(self, image_id: str) -> list[EarlierWork]:
+        """Find annotations that earlier sessions left for the same image, newest first."""
         return self.session.earlier_work(self._fingerprints[image_id])
 
     def restore(self, image_id: str, work: EarlierWork) -> None:
@@ -119,7 +119,7 @@ class Workspace:
         """
         entry = self.images[image_id]
         same = [c.name for c in work.classes] == [c.name for c in self.classes]
-        if not same and any(e.annotated_planes() for e in self.images.values()):
+        if not same and self.in_use:
             raise UserError(
                 f"The earlier annotations of {entry.stack.name} have the classes "
                 f"{', '.join(c.name for c in work.classes)}; name yours alike to bring them back."
@@ -133,14 +133,12 @@ class Workspace:
             for p in range(len(earlier))
             if earlier[p].any()
         )
-        self._do(
-            Step(
-                "bringing back earlier annotations",
-                tuple(edit for edit in edits if edit is not None),
-                self.classes,
-                self.classes if same else work.classes,
-            )
-        )
+        classes = self.classes if same else work.classes
+        self._record("bringing back earlier annotations", edits, classes)
+        if work.region is not None and entry.region is None:
+            entry.region = self.session.array(image_id, "region", entry.shape)
+            entry.region[...] = np.load(work.region, mmap_mode="r", allow_pickle=False)
+            self.update_region(image_id)
 
     # --------------------------------------------------------------- painting
 
@@ -218,11 +216,13 @@ class Workspace:
         )
         return self._record(label, filled)
 
-    def _record(self, label: str, edits: Iterable[Edit | None]) -> int:
+    def _record(
+        self, label: str, edits: Iterable[Edit | None], classes: Classes | None = None
+    ) -> int:
         """Do edits as one step, with a new class for every code that has none; count the pixels."""
         made = tuple(edit for edit in edits if edit is not None)
         top = max((int(edit.after.max()) for edit in made), default=0)
-        classes = self.classes
+        classes = classes or self.classes
         while code_of(len(classes)) < top:
             classes, _ = add_class(classes)
         self._do(Step(label, made, self.classes, classes))
@@ -250,6 +250,19 @@ class Workspace:
         """
         self.images[image_id].prediction[plane] = slots
         self.segmentation_changed.emit(image_id, [plane])
+
+    @property
+    def in_use(self) -> bool:
+        """Whether anything is annotated, on images that are left out too."""
+        return any(entry.annotated_planes() for entry in self._all_entries())
+
+    def clear_region(self, image_id: str) -> None:
+        """Forget the region of interest of an image."""
+        entry = self.images[image_id]
+        if entry.region is not None:
+            entry.region[...] = 0
+            entry.region = None
+            self.update_region(image_id)
 
     def update_region(self, image_id: str) -> None:
         """Take note that the region of interest was painted on."""
@@ -288,9 +301,12 @@ class Workspace:
 
     def set_classes(self, classes: Sequence[LabelClass]) -> None:
         """Replace the classes where nothing has been painted with them yet."""
-        if any(entry.annotated_planes() for entry in self.images.values()):
+        if self.in_use:
             raise UserError("The classes are in use; add, rename or delete them one by one.")
-        self._do(Step("choosing classes", (), self.classes, tuple(classes)))
+        # What was predicted is of the classes before.
+        nothing = np.zeros(256, np.uint8)
+        before = self._slots.shown_as
+        self._do(Step("choosing classes", (), self.classes, tuple(classes), before, nothing))
 
     # ---------------------------------------------------------------- history
 
@@ -313,12 +329,16 @@ class Workspace:
         return step.label
 
     def _do(self, step: Step) -> None:
-        if step.edits or step.classes_before != step.classes_after:
-            if step.classes_after is not None:
+        classes = step.classes_after
+        if step.edits or step.classes_before != classes:
+            if classes is not None:
                 before = self._slots.shown_as
                 after = before if step.shown_after is None else step.shown_after
-                after = self._slots.with_classes(after, len(step.classes_after))
+                after = self._slots.with_classes(after, len(classes))
                 step = dataclasses.replace(step, shown_before=before, shown_after=after)
+                if len(classes) > len(self.classes):
+                    # Names first: a code on disk without a class would mean nothing.
+                    self._describe(classes)
             self.log.record(step)
             self._run(step)
 
@@ -346,7 +366,7 @@ class Workspace:
             self._slots.shown_as = shown_as
         if classes is not None and classes != self.classes:
             self.classes = classes
-            self._describe()
+            self._describe(classes)
             self.classes_changed.emit()
         for image_id, planes in self._touched(step).items():
             entry = self._entry(image_id)
@@ -373,9 +393,9 @@ class Workspace:
         for entry in self.images.values():
             self.segmentation_changed.emit(entry.id, list(range(entry.shape[0])))
 
-    def _describe(self) -> None:
+    def _describe(self, classes: Classes) -> None:
         self.session.describe(
-            self.classes,
+            classes,
             {
                 entry.id: {
                     "fingerprint": self._fingerprints[entry.id],

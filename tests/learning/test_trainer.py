@@ -222,6 +222,39 @@ def test_training_that_never_succeeds_ends_with_a_sentence(monkeypatch) -> None:
         trained(TrainingImage(*discs()), tiny_recipe(8))
 
 
+def test_hot_pixels_neither_spoil_a_model_nor_stop_training() -> None:
+    stack, codes = discs(1)
+    pixels = np.asarray(stack.plane(0)[0]).astype(np.float32)
+    pixels[10, 10], pixels[50, 60] = 3e38, -3e38
+    hot = Stack(pixels, "YX")
+    trainer = Trainer([TrainingImage(hot, codes)], tiny_recipe(6), (CELL,), device=FLOAT32)
+    events = list(trainer.run())
+    assert not any(isinstance(event, Warned) for event in events)
+    weights = trainer.current_model().network.state_dict().values()
+    assert all(bool(w.isfinite().all()) for w in weights)
+
+
+def test_a_network_of_numbers_that_are_none_is_never_kept(monkeypatch) -> None:
+    def spoil(network, batches) -> None:
+        next(m for m in network.modules() if hasattr(m, "running_mean")).running_mean.fill_(np.nan)
+
+    monkeypatch.setattr("napari_unetseg.learning.run.measure_batch_statistics", spoil)
+    stack, codes = discs(1)
+    trainer = Trainer([TrainingImage(stack, codes)], tiny_recipe(3), (CELL,), device=FLOAT32)
+    with pytest.raises(UserError, match="not finite"):
+        list(trainer.run())
+
+
+@pytest.mark.parametrize("norm", ["batch", "instance", "group"])
+def test_the_deepest_network_trains_on_the_smallest_patches(norm) -> None:
+    stack, codes = discs(1, (17, 23))
+    recipe = tiny_recipe(2, patch_px=32, batch=1)
+    recipe = recipe.replace(network=UNetConfig(depth=6, filters=4, norm=norm).model_dump())
+    trainer = Trainer([TrainingImage(stack, codes)], recipe, (CELL,), device=FLOAT32)
+    list(trainer.run())
+    assert trainer.current_model().info.history["steps"] == 2
+
+
 def test_a_collapse_at_the_end_does_not_replace_a_better_network(monkeypatch) -> None:
     from napari_unetseg.learning.stepper import Stepper
 

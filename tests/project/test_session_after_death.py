@@ -50,7 +50,7 @@ def test_the_next_session_finds_the_strokes_of_a_dead_one_and_drops_its_copies(t
     session = Session(tmp_path)
     assert files_in(folder) == {"annotations.npy", "blocks.npy", "session.json"}
     assert not list((folder / "models").iterdir())
-    work = session.earlier_work("abc")
+    [work] = session.earlier_work("abc")
     assert work.n_labelled_px == 50
     assert (np.load(work.annotations) == codes).all()
     session.close()
@@ -77,7 +77,7 @@ def test_strokes_of_a_killed_window_are_found_on_another_computer_too(tmp_path):
     paint(other)
     die(other, host=f"not-{platform.node()}")
     session = Session(tmp_path)
-    assert session.earlier_work("abc").n_labelled_px == 50
+    assert [w.n_labelled_px for w in session.earlier_work("abc")] == [50]
     session.close()
 
 
@@ -94,6 +94,33 @@ def test_dead_sessions_without_a_stroke_do_not_push_out_those_with_some(tmp_path
     paint(session, n_px=0)
     session.close()
     assert list(tmp_path.iterdir()) == [painted.folder]
+
+
+def test_only_work_that_a_later_session_goes_on_from_is_ever_deleted(tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_unetseg.project.session.MAX_KEPT", 1)
+    alone = Session(tmp_path)
+    paint(alone, n_px=70, fingerprint="another")
+    (alone.folder / "models" / "a.unet").mkdir(parents=True)
+    alone.close()
+    begun = Session(tmp_path)
+    paint(begun, n_px=40)
+    begun.close()
+    other_class = Session(tmp_path)
+    paint(other_class, n_px=40)[0, 0, :40] = 3
+    other_class.close()
+    gone_on = Session(tmp_path)
+    paint(gone_on, n_px=60)
+    gone_on.close()
+    left = set(tmp_path.iterdir())
+    assert left == {alone.folder, other_class.folder, gone_on.folder}
+    assert not (alone.folder / "models").exists()
+
+
+def test_a_model_without_annotations_is_kept(tmp_path):
+    session = Session(tmp_path)
+    (session.folder / "models" / "a.unet").mkdir(parents=True)
+    session.close()
+    assert (session.folder / "models" / "a.unet").is_dir()
 
 
 DAMAGE = {
@@ -116,7 +143,7 @@ def test_a_damaged_description_hides_no_other_work_and_deletes_none(tmp_path, da
     path = die(damaged) / "session.json"
     path.write_text(json.dumps(damage(json.loads(path.read_text()))))
     session = Session(tmp_path)
-    assert session.earlier_work("abc").n_labelled_px in (20, 30)
+    assert [w.n_labelled_px for w in session.earlier_work("abc")] in ([20], [30])
     session.close()
     assert (damaged.folder / "image-1" / "annotations.npy").is_file()
 
@@ -133,6 +160,6 @@ def test_arrays_cut_short_hide_no_other_work_and_are_not_deleted(tmp_path, role,
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     session = Session(tmp_path)
-    assert session.earlier_work("abc").n_labelled_px == 20
+    assert [w.n_labelled_px for w in session.earlier_work("abc")] == [20]
     session.close()
     assert path.is_file()

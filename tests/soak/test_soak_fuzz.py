@@ -269,8 +269,7 @@ def test_damaged_sessions_never_keep_a_window_from_opening(tmp_path, tally, figu
         (old.folder / name).write_bytes(broken)
         with tally.one(broken, name):
             session = Session(tmp_path / "sessions")
-            work = session.earlier_work("abc")
-            if work is not None:
+            for work in session.earlier_work("abc"):
                 n_found += 1
                 earlier = np.load(work.annotations, allow_pickle=False)
                 assert np.count_nonzero(earlier) == work.n_labelled_px

@@ -265,7 +265,7 @@ def test_annotations_of_an_earlier_session_are_found_and_brought_back(stage, ste
     check(stage, step, 0, checked=False)
     check(stage, step, 0)
     assert step.earlier.isVisible()
-    assert "(100 px) found" in step.earlier_text.text()
+    assert step.earlier_works.currentText().endswith(", 100 px")
     stage.person.click(step.bring_back)
     assert (stage.entry.codes == codes).all()
     assert not step.earlier.isVisible()

@@ -214,6 +214,26 @@ def test_pixels_put_in_place_of_a_layers_are_taken_over_and_strokes_go_on_counti
     assert (bench.entry.codes != before).sum() > 100
 
 
+def test_a_region_follows_polygons_undo_and_pixels_put_in_its_place(bench):
+    entry = bench.entry
+    layer = bench.layers.region_layer(entry.id)
+    bench.layers.set_tool("region", entry.id, "polygon", 1)
+    layer.paint_polygon([(0, 20, 20), (0, 20, 90), (0, 80, 90), (0, 80, 20)], 1)
+    bench.layers.flush()
+    assert entry.allowed(0)[30:70, 30:80].all()
+    assert not entry.allowed(0)[100:].any()
+    bench.person.undo()
+    assert entry.allowed(0).all(), "no region is left, so the whole image is used"
+    bench.person.redo()
+    assert not entry.allowed(0).all()
+    layer.data = np.zeros_like(layer.data)
+    assert entry.allowed(0).all()
+    bench.layers.set_tool("region", entry.id, "paint", 1)
+    bench.person.stroke(layer, [(60, 30), (60, 90)])
+    assert entry.allowed(0)[60, 40:80].all()
+    assert not entry.allowed(0)[100:].any()
+
+
 def test_painting_with_naparis_new_label_makes_a_class_and_undo_takes_both_back(bench):
     bench.paint("annotations", [(60, 30), (60, 90)])
     layer = bench.viewer.layers.selection.active

@@ -178,18 +178,17 @@ def test_what_was_painted_is_found_after_the_session_and_brought_back(tmp_path):
     first.change_classes(rename_class, 1, "membrane", label="renaming")
     paint(first, entry, 1, np.s_[:20], 2)
     painted = entry.codes.copy()
-    assert first.earlier_work(entry.id) is None
+    assert not first.earlier_work(entry.id)
     first.close()
     second = Workspace(Session(tmp_path))
     entry = second.add_image(Stack(pixels, "ZYX"))
-    work = second.earlier_work(entry.id)
-    assert work is not None
+    [work] = second.earlier_work(entry.id)
     assert work.n_labelled_px == 20 * 50
     second.restore(entry.id, work)
     assert (entry.codes == painted).all()
     assert second.classes[0].name == "membrane"
     other = second.add_image(Stack(255 - pixels, "ZYX"))
-    assert second.earlier_work(other.id) is None
+    assert not second.earlier_work(other.id)
     second.close()
 
 
@@ -222,6 +221,96 @@ def test_hundreds_of_classes_can_come_and_go(workspace, entry, monkeypatch):
     slots = workspace.prediction_slots()
     workspace.set_prediction(entry.id, 0, slots[np.full(SHAPE[1:], 2, np.uint8)])
     assert (entry.segmentation(0) == 2).all()
+
+
+def test_after_hundreds_of_merges_new_classes_and_predictions_are_still_right(workspace, entry):
+    slots = workspace.prediction_slots()
+    workspace.set_prediction(entry.id, 0, slots[np.full(SHAPE[1:], 2, np.uint8)])
+    for _ in range(260):
+        workspace.change_classes(add_class, label="adding")
+        workspace.change_classes(merge_classes, 2, 1, label="merging")
+    workspace.change_classes(add_class, label="adding")
+    paint(workspace, entry, 1, np.s_[5:9, 5:9], 3)
+    assert (entry.segmentation(0) == 2).all()
+    assert (entry.segmentation(1)[5:9, 5:9] == 3).all()
+
+
+def test_images_that_are_left_out_keep_their_classes(workspace, entry, tmp_path):
+    paint(workspace, entry, 1, np.s_[5:9, 5:9], 2)
+    workspace.remove_image(entry.id)
+    with pytest.raises(UserError, match="in use"):
+        workspace.set_classes([workspace.classes[0].replace(name="golgi")])
+
+
+def test_names_are_on_disk_before_the_codes_that_need_them(workspace, entry, monkeypatch):
+    written = []
+    describe = workspace.session.describe
+
+    def watched(classes, images):
+        written.append((len(classes), int(entry.codes.max())))
+        describe(classes, images)
+
+    monkeypatch.setattr(workspace.session, "describe", watched)
+    paint(workspace, entry, 1, np.s_[5:9, 5:9], 5)
+    assert written[0] == (4, 0)
+
+
+def test_codes_brought_back_without_their_classes_get_some(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, SHAPE, dtype=np.uint8)
+    first = Workspace(Session(tmp_path))
+    entry = first.add_image(Stack(pixels, "ZYX"))
+    paint(first, entry, 1, np.s_[:20], 2)
+    entry.codes[1, 30:] = 4
+    first.close()
+    second = Workspace(Session(tmp_path))
+    entry = second.add_image(Stack(pixels, "ZYX"))
+    second.restore(entry.id, *second.earlier_work(entry.id))
+    assert entry.codes.max() == 4
+    assert len(second.classes) == 3
+    second.close()
+
+
+def test_one_stroke_in_a_later_session_does_not_hide_earlier_work(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, SHAPE, dtype=np.uint8)
+
+    def opened():
+        workspace = Workspace(Session(tmp_path))
+        return workspace, workspace.add_image(Stack(pixels, "ZYX"))
+
+    first, entry = opened()
+    paint(first, entry, 1, np.s_[:20], 2)
+    first.close()
+    second, entry = opened()
+    paint(second, entry, 0, np.s_[:1, :1], 2)
+    second.close()
+    third, entry = opened()
+    works = third.earlier_work(entry.id)
+    assert [w.n_labelled_px for w in works] == [1, 1000]
+    for work in works:
+        third.restore(entry.id, work)
+    third.close()
+    fourth, entry = opened()
+    assert [w.n_labelled_px for w in fourth.earlier_work(entry.id)] == [1001]
+    fourth.close()
+
+
+def test_a_region_comes_back_with_the_annotations(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, SHAPE, dtype=np.uint8)
+    first = Workspace(Session(tmp_path))
+    entry = first.add_image(Stack(pixels, "ZYX"))
+    paint(first, entry, 1, np.s_[:20], 2)
+    entry.region = first.session.array(entry.id, "region", SHAPE)
+    entry.region[:, :10] = 1
+    first.update_region(entry.id)
+    first.close()
+    second = Workspace(Session(tmp_path))
+    entry = second.add_image(Stack(pixels, "ZYX"))
+    second.restore(entry.id, *second.earlier_work(entry.id))
+    assert entry.allowed(0)[:10].all()
+    assert not entry.allowed(0)[10:].any()
+    second.clear_region(entry.id)
+    assert entry.allowed(0).all()
+    second.close()
 
 
 def test_two_images_of_the_same_pixels_get_their_own_annotations_back(tmp_path):
