@@ -114,7 +114,7 @@ class _Experiment:
         self, title: str, method: str, *, base: Model | None = None
     ) -> Generator[Stage, None, Model]:
         """Train a network on the annotations as they are, and segment the stack with it."""
-        from napari_unetseg.events import HeldOutScored, TrainingStep
+        from napari_unetseg.events import HeldOutScored, TrainingStep, Warned
         from napari_unetseg.learning import Trainer, TrainingImage
 
         start = time.monotonic()
@@ -129,10 +129,12 @@ class _Experiment:
         yield Stage(title, 0.0)
         for event in trainer.run():
             if isinstance(event, HeldOutScored):
-                score = f", IoU {event.mean_iou:.2f} on held-out strokes"
+                score = f", IoU {event.mean_iou:.2f} on {event.n_px:,} held-out px"
             elif isinstance(event, TrainingStep):
                 note = f"step {event.step}, loss {event.loss:.2f}{score}"
                 yield Stage(title, 0.97 * event.fraction, note)
+            elif isinstance(event, Warned):
+                score = f"{score}. {event.sentence}"
         model = trainer.current_model()
         self._segmentations[method] = dict(self._segment(model))
         self._seconds[method] = time.monotonic() - start

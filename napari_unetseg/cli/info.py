@@ -150,6 +150,11 @@ def _as_text(key: str, value: Any, facts: dict[str, Any]) -> str:
         return ", ".join(f"{k} {c['name']} ({c['color']})" for k, c in enumerate(value, start=1))
     if key == "data":
         return ", ".join(str(image.get("name", "?")) for image in value)
+    if key == "values" and isinstance(value, dict):
+        many = f"{value['different']:,} from " if "different" in value else ""
+        return f"{many}{_plain(value['from'])} to {_plain(value['to'])}"
+    if key == "history" and isinstance(value, dict):
+        value = {name: part for name, part in value.items() if part not in (None, "")}
     return _plain(value)
 
 

@@ -18,6 +18,7 @@ from napari_unetseg.config import AugmentationConfig, ModelInfo
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Event, HeldOutScored, TrainingStep, Warned
 from napari_unetseg.networks import Network
+from napari_unetseg.wording import counted
 
 from .augmentation import augment, crop_px
 from .averaging import measure_batch_statistics
@@ -63,6 +64,10 @@ SAVING_S = 0.5
 #: Share of a patch that the labelled pixel it was drawn for may lie from the middle.
 JITTER = 0.35
 
+#: Steps below which a network has learned next to nothing.
+FEW_STEPS = 20
+
+_FEW_STEPS = "Only {steps} fitted into the time, too few to learn much; give training more time."
 _NO_BETTER = (
     "Training did not help: mean IoU on held-out annotations fell from {before:.3f} to "
     "{after:.3f}, so the model from before stays."
@@ -168,7 +173,7 @@ class TrainingRun:
         if now - self._reported_at >= REPORT_EVERY_S:
             self._reported_at = now
             yield self._report(loss, rate, now)
-        if self._score_due(time.time()):
+        if self._score_due(time.time()) and not self.over():
             yield self._score_live()
 
     def finish(self) -> Iterator[Event]:
@@ -181,14 +186,18 @@ class TrainingRun:
                 measure_batch_statistics(average, batches)
             if not all(bool(t.isfinite().all()) for t in average.state_dict().values()):
                 raise UserError(_NOT_FINITE)
+            if self._budget.steps is None and self._step < FEW_STEPS:
+                yield Warned(_FEW_STEPS.format(steps=counted(self._step, "step")))
         if self.scorer.n_blocks:
-            last = _mean(self.scorer.score(average, LIVE_BLOCKS))
-            earlier = self._better_than(last)
+            iou = self.scorer.score(average, LIVE_BLOCKS)
+            earlier = self._better_than(_mean(iou))
             if earlier is not None:
                 average.load_state_dict(earlier.weights)
                 if earlier is self._start:
-                    yield Warned(_NO_BETTER.format(before=earlier.mean_iou, after=last))
-            yield self._scored(self.scorer.score(average))
+                    yield Warned(_NO_BETTER.format(before=earlier.mean_iou, after=_mean(iou)))
+            if earlier is not None or self.scorer.n_blocks > LIVE_BLOCKS:
+                iou = self.scorer.score(average)
+            yield self._scored(iou)
         self._preview = self._draw_preview()
 
     def _better_than(self, last: float) -> Candidate | None:

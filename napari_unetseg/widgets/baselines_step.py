@@ -84,6 +84,7 @@ class BaselinesStep(StepPanel):
         self._entered = False
         self._fits: dict[str, _Fit] = {}
         self._tables: dict[str, Codes | None] = {}
+        self._made_by = ""
         self._made_way = False
         self.preview = LivePreview(context, self)
         self._fitter = NewestWins()
@@ -301,7 +302,10 @@ class BaselinesStep(StepPanel):
             return
         images = self.context.workspace.images
         self._tables = dict.fromkeys(images, self._table(params))
-        self.context.controller.baseline(self.method_name, params.model_dump(mode="json"))
+        settings = params.model_dump(mode="json")
+        words = [f"{name.replace('_', ' ')} {value}" for name, value in settings.items()]
+        self._made_by = f"{METHODS[self.method_name].title} ({', '.join(words)})"
+        self.context.controller.baseline(self.method_name, settings)
 
     def _on_baseline_ready(self, image_id: str, title: str, codes: Codes) -> None:
         if image_id not in self._tables or image_id not in self.context.workspace.images:
@@ -311,7 +315,7 @@ class BaselinesStep(StepPanel):
             for plane in codes:
                 plane[...] = table[plane]
         name = METHODS[title].title if title in METHODS else title
-        self.context.layers.add_result(image_id, name, codes)
+        self.context.layers.add_result(image_id, name, codes, self._made_by)
         # The preview makes way for the result until the next move of a slider.
         self._made_way = self._made_way or self.show_preview.isChecked()
         self.show_preview.setChecked(False)

@@ -31,6 +31,7 @@ class Context:
         self.workspace = workspace
         self.controller = controller
         self.layers = LayerBinder(viewer, workspace)
+        self.layers.said.connect(self.say)
         self.timer = QTimer()
         self.timer.setInterval(_POLL_MS)
         self.timer.timeout.connect(self._on_tick)

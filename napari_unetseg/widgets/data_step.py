@@ -32,7 +32,7 @@ _NOTHING_OPEN = (
     "Open an image: drop a file on the window, File → Open, or "
     "File → Open Sample → U-Net segmentation."
 )
-_NONE_CHECKED = "Check an image first."
+_NONE_TICKED = "Tick the box of the image that you want to work on."
 
 #: Modes of a labels layer that a change of class leaves as they are.
 _PAINTING = ("paint", "fill", "polygon")
@@ -145,7 +145,8 @@ class DataStep(StepPanel):
     def refresh(self) -> None:
         """Show the images of the viewer and what is known of the one selected."""
         found = open_images(self.context.viewer.layers)
-        self.hint.setVisible(not found)
+        self.hint.setText(_NONE_TICKED if found else _NOTHING_OPEN)
+        self.hint.setVisible(not (found and self.context.workspace.images))
         self.images.setVisible(bool(found))
         self.images.show_images(found, lambda image: self._entry(image) is not None)
         self.source.refresh()
@@ -161,7 +162,7 @@ class DataStep(StepPanel):
 
     def _update_buttons(self) -> None:
         entry = self.context.layers.current_image()
-        why_not = None if entry else _NONE_CHECKED
+        why_not = None if entry else _NONE_TICKED
         for button in (self.paint, self.region, self.exclude):
             self.enable(button, why_not)
         no_region = None if entry and entry.region is not None else "There is no region to clear."
@@ -341,7 +342,7 @@ class DataStep(StepPanel):
     def _on_class_chosen(self, k: int) -> None:
         entry = self.context.layers.current_image()
         if entry is None:
-            self.context.say(_NONE_CHECKED)
+            self.context.say(_NONE_TICKED)
             return
         active = self.context.viewer.layers.selection.active
         painting = active is self.context.layers.annotations_layer(entry.id)

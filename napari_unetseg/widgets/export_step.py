@@ -35,6 +35,7 @@ from .context import Context
 from .dialogs import ask_paths
 from .listen import listen
 from .newest import NewestWins
+from .stack_from_layers import METADATA
 from .step import StepPanel
 
 _TIFF = "OME-TIFF (*.ome.tif *.ome.tiff *.tif *.tiff)"
@@ -115,7 +116,7 @@ class ExportStep(StepPanel):
         listen(context.viewer.layers.events.inserted, self._list_results)
         listen(context.viewer.layers.events.removed, self._list_results)
         self.image.currentIndexChanged.connect(self._list_results)
-        self.what.activated.connect(self._update_buttons)
+        self.what.activated.connect(self._on_result_chosen)
         self._writer.answered.connect(self._on_written)
         self._writer.failed.connect(self._on_written)
         self._describer.answered.connect(self._on_described)
@@ -179,6 +180,10 @@ class ExportStep(StepPanel):
         no_model = None if self.context.controller.model else "Train a model or open one first."
         self.enable(self.save_model, busy or no_model)
         self.enable(self.copy, None if self.methods.toPlainText() else "There is nothing to copy.")
+
+    def _on_result_chosen(self) -> None:
+        self._update_buttons()
+        self._describe()
 
     def _entries(self) -> list[ImageEntry]:
         """Return the images to save."""
@@ -261,8 +266,12 @@ class ExportStep(StepPanel):
     # --------------------------------------------------------------- methods
 
     def _describe(self) -> None:
+        result = self.what.currentData()
         facts = method_facts(
-            self.context.workspace, self.context.controller, {"napari": napari.__version__}
+            self.context.workspace,
+            self.context.controller,
+            {"napari": napari.__version__},
+            made_by=None if result is None else result.metadata[METADATA].get("made_by", ""),
         )
         self._describer.ask(lambda: methods_paragraph(facts))
 

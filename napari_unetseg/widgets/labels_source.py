@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from napari.layers import Labels
+from napari.layers import Image, Labels
 from qtpy.QtWidgets import QComboBox, QFormLayout, QPushButton, QWidget
 
 from napari_unetseg.config import BACKGROUND, MAX_CLASSES, UNLABELLED, LabelClass
@@ -64,7 +64,17 @@ class LabelsSource(QWidget):
     def refresh(self) -> None:
         """List the labels layers anew, and say why none can be used."""
         before = self.layer.currentData()
-        found = [layer for layer in self._context.layers.labels_layers() if _is_source(layer)]
+        entry = self._context.layers.current_image()
+        found: list[Labels | Image] = [
+            layer for layer in self._context.layers.labels_layers() if _is_source(layer)
+        ]
+        found += [
+            layer
+            for layer in self._context.viewer.layers
+            if isinstance(layer, Image)
+            and self._context.layers.image_of(layer) is None
+            and _could_be_labels(layer, entry)
+        ]
         self.layer.blockSignals(True)
         self.layer.clear()
         for layer in found:
@@ -79,9 +89,9 @@ class LabelsSource(QWidget):
     def _update(self) -> None:
         why_not = None
         if not self.layer.count():
-            why_not = "There is no other labels layer; open one as a file, for instance."
+            why_not = "No other layer has labels of this image's size; open a file of them."
         elif self._context.layers.current_image() is None:
-            why_not = "Check the image first."
+            why_not = "Tick the box of the image first."
         elif self._thread.busy:
             why_not = "Reading the labels …"
         for widget in (self.use, self.layer, self.meaning):
@@ -187,6 +197,12 @@ def codes_of(labels: Any, entry: ImageEntry, meaning: Meaning, name: str, n_clas
 
 def _is_source(layer: Labels) -> bool:
     return layer.metadata.get(METADATA, {}).get("role") not in _OURS
+
+
+def _could_be_labels(layer: Image, entry: ImageEntry | None) -> bool:
+    """Tell whether an image layer, as a mask is opened by many readers, may hold labels."""
+    whole = layer.dtype.kind in "iub" and not layer.rgb and not layer.multiscale
+    return whole and entry is not None and tuple(layer.data.shape) == entry.stack.labels_shape
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from app_model.types import KeyCode, KeyMod
 from napari.layers import Image, Labels, Layer
 from napari.viewer import Viewer
+from psygnal import Signal
 
 from napari_unetseg.annotations import code_of
 from napari_unetseg.workspace import ImageEntry, Workspace
@@ -29,7 +30,14 @@ class LayerBinder:
     there. What arrives from a job while a person is painting waits until the stroke has ended.
     Layers are found by their metadata, so they may be renamed, hidden or closed; a closed layer is
     made again when it is needed, with everything that was painted.
+
+    Attributes
+    ----------
+    said : Signal(str)
+        What a key has just done.
     """
+
+    said = Signal(str)
 
     def __init__(self, viewer: Viewer, workspace: Workspace) -> None:
         self.viewer = viewer
@@ -159,22 +167,27 @@ class LayerBinder:
         with _mouse_elsewhere(self.viewer):
             self.viewer.layers.selection.active = layer
 
-    def add_result(self, image_id: str, title: str, codes: Codes) -> Labels:
+    def add_result(self, image_id: str, title: str, codes: Codes, made_by: str) -> Labels:
         """Show what a baseline answered, as a layer of its own that can be edited.
 
         Parameters
         ----------
         codes : ndarray, shape (planes, Y, X), uint8
+        made_by : str
+            Method and settings, in words for a paper.
         """
         entry = self.workspace.images[image_id]
-        return self._add(entry, "baseline", codes, f"{entry.stack.name} · {title}")
+        layer = self._add(entry, "baseline", codes, f"{entry.stack.name} · {title}")
+        layer.metadata[METADATA]["made_by"] = made_by
+        return layer
 
     def result_layers(self, image_id: str) -> list[Labels]:
         """Return the layers of baselines of an image."""
         return [
             la
             for la in self.labels_layers()
-            if la.metadata.get(METADATA, {}) == {"image": image_id, "role": "baseline"}
+            if la.metadata.get(METADATA, {}).get("role") == "baseline"
+            and la.metadata[METADATA].get("image") == image_id
         ]
 
     def labels_layers(self) -> list[Labels]:
@@ -186,6 +199,9 @@ class LayerBinder:
         if shown is None:
             entry = self.workspace.images[image_id]
             shown = ShownLayer(self.workspace, entry, role)
+            if role == "segmentation":  # two answers over each other cannot be read
+                for result in self.result_layers(image_id):
+                    result.visible = False
             layer = self._add(entry, role, shown.pixels, f"{entry.stack.name} · {role}")
             shown.attach(layer)
             self._shown[image_id, role] = shown
@@ -232,12 +248,14 @@ class LayerBinder:
             layer.selected_label = highest
 
     def _on_undo(self, layer: Labels) -> None:
-        if self._settle_all():
-            self.workspace.undo()
+        label = self.workspace.undo() if self._settle_all() else None
+        if label is not None:
+            self.said.emit(f"Took back: {label}.")
 
     def _on_redo(self, layer: Labels) -> None:
-        if self._settle_all():
-            self.workspace.redo()
+        label = self.workspace.redo() if self._settle_all() else None
+        if label is not None:
+            self.said.emit(f"Done again: {label}.")
 
     def _settle(self) -> None:
         """Take over what was painted after napari had told of it."""

@@ -109,9 +109,11 @@ class PaintTools(QWidget):
             return
         role = self.role.currentData()
         k = max(0, self.label.currentIndex())
+        brush_px = self.brush.value()
         self._context.layers.set_tool(role, entry.id, self.mode, k)
         self._follow_active()
-        self._on_brush_changed(self.brush.value())
+        self.brush.setValue(brush_px)
+        self._on_brush_changed(brush_px)
 
     def _on_brush_changed(self, size_px: int) -> None:
         if self._followed is not None:
@@ -122,7 +124,7 @@ class PaintTools(QWidget):
     def _follow_active(self, *_: object) -> None:
         """Show what the active layer has in hand, when it is one to paint on."""
         if self._followed is not None:
-            for event in (self._followed.events.mode, self._followed.events.selected_label):
+            for event in _in_hand(self._followed):
                 event.disconnect(self._show_layer)
             self._followed = None
         active = self._context.viewer.layers.selection.active
@@ -131,7 +133,7 @@ class PaintTools(QWidget):
             self._check(None)
             return
         self._followed = active
-        for event in (active.events.mode, active.events.selected_label):
+        for event in _in_hand(active):
             event.connect(self._show_layer)
         self.role.setCurrentIndex(self.role.findData(role))
         self._show_layer()
@@ -143,6 +145,7 @@ class PaintTools(QWidget):
         self._check(str(layer.mode))
         if 1 <= layer.selected_label <= self.label.count():
             self.label.setCurrentIndex(int(layer.selected_label) - 1)
+        self.brush.setValue(round(layer.brush_size))
 
     def _check(self, mode: str | None) -> None:
         """Press the button of a mode down; none where no button stands for it."""
@@ -172,3 +175,8 @@ def _swatch(color: str) -> QIcon:
     pixmap = QPixmap(_SWATCH_PX, _SWATCH_PX)
     pixmap.fill(QColor(color))
     return QIcon(pixmap)
+
+
+def _in_hand(layer: Labels) -> tuple[Any, ...]:
+    """Return the events that tell of another tool, class or brush."""
+    return layer.events.mode, layer.events.selected_label, layer.events.brush_size

@@ -42,7 +42,7 @@ class ShownLayer:
     def attach(self, layer: Labels) -> None:
         """Follow the layer that shows `pixels`."""
         self.layer = layer
-        self._drag = DragWatch(layer)
+        self._drag = DragWatch(layer, follow_brush=self._role == "segmentation")
         layer.events.paint.connect(self._on_painted)
         layer.events.data.connect(self._on_data_replaced)
 
@@ -59,7 +59,7 @@ class ShownLayer:
     def settle(self) -> None:
         """Take over what was painted after napari had told of it."""
         planes, self.unsettled = sorted(self.unsettled), set()
-        if planes and self._entry.id in self._workspace.images:
+        if (planes or self._drag.has_painted) and self._entry.id in self._workspace.images:
             self._commit(planes)
 
     def undo(self, layer: Labels) -> None:
@@ -140,4 +140,14 @@ class ShownLayer:
         elif self._role == "annotations":
             workspace.commit_annotations(image, self._buffer, planes)
         else:
-            workspace.commit_segmentation(image, self._buffer, self._drawn, planes)
+            covered = self._covered()
+            planes = sorted({*planes, *covered})
+            workspace.commit_segmentation(image, self._buffer, self._drawn, planes, covered)
+
+    def _covered(self) -> dict[int, npt.NDArray[np.bool_]]:
+        """Return where the brush found right already what it painted: that is confirmed."""
+        taken = self._drag.take_covered()
+        if taken is None or self._entry.id not in self._workspace.images:
+            return {}
+        plane, covered = taken
+        return {plane: covered & (self._buffer[plane] == self.layer.selected_label)}

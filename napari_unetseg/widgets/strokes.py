@@ -1,4 +1,4 @@
-"""When a person is painting on a layer, and which slices a finished stroke touched."""
+"""When a person is painting on a layer, and what a finished stroke has touched and covered."""
 
 from __future__ import annotations
 
@@ -6,32 +6,111 @@ from collections.abc import Generator, Iterable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from napari.layers import Labels
+from scipy.ndimage import distance_transform_edt
+from skimage.draw import line
 
 
 class DragWatch:
-    """Knows whether a mouse button is down on a layer: nothing may write to it meanwhile."""
+    """Knows whether a mouse button is down on a layer, and where the brush has been.
 
-    def __init__(self, layer: Labels) -> None:
+    Parameters
+    ----------
+    layer : Labels
+    follow_brush : bool
+        Whether `take_covered` will be asked.
+    """
+
+    def __init__(self, layer: Labels, *, follow_brush: bool) -> None:
         self._layer = layer
+        self._follow_brush = follow_brush
         self._dragging = False
+        self._path: list[npt.NDArray[np.float64]] = []
         layer.mouse_drag_callbacks.append(self._watch)
 
     @property
     def busy(self) -> bool:
-        """Whether a stroke is under way."""
+        """Whether a stroke is under way: nothing may write to the layer meanwhile."""
         # A stroke of several clicks (encircle and fill) holds no button down; what it has painted
         # so far is staged, and napari 0.9 has no public name for that.
         return self._dragging or bool(getattr(self._layer, "_staged_history", ()))
 
+    @property
+    def has_painted(self) -> bool:
+        """Whether a stroke of the brush waits for `take_covered`."""
+        return bool(self._path)
+
+    def take_covered(self) -> tuple[int, npt.NDArray[np.bool_]] | None:
+        """Return what the last stroke of the brush covered, once.
+
+        napari tells only of pixels that a stroke has changed.
+
+        Returns
+        -------
+        plane : int
+            Slice, along the flattened leading axes.
+        covered : ndarray of bool, shape (Y, X)
+        """
+        path, self._path = self._path, []
+        if not path:
+            return None
+        *leading, height, width = self._layer.data.shape
+        index = np.clip(np.round(path[0][:-2]), 0, np.array(leading) - 1).astype(int)
+        plane = int(np.ravel_multi_index(tuple(index), tuple(leading))) if leading else 0
+        points = np.array([point[-2:] for point in path])
+        return plane, covered_by_brush(points, self._layer.brush_size, (height, width))
+
     def _watch(self, layer: Labels, event: Any) -> Generator[None, None, None]:
         self._dragging = True
+        n_shown = len(event.dims_displayed)
+        flat = n_shown == 2 and max(event.dims_displayed) == len(event.position) - 1
+        brush = flat and str(layer.mode) == "paint" and layer.selected_label != 0
+        brush = brush and self._follow_brush
+        self._path = []
         try:
+            self._follow(event, brush)
             yield
             while event.type == "mouse_move":
+                self._follow(event, brush)
                 yield
         finally:
             self._dragging = False
+
+    def _follow(self, event: Any, brush: bool) -> None:
+        if brush:
+            position = np.array(event.position)[-self._layer.ndim :]
+            self._path.append(np.array(self._layer.world_to_data(position)))
+
+
+def covered_by_brush(
+    path: npt.NDArray[np.float64], brush_px: float, shape: tuple[int, int]
+) -> npt.NDArray[np.bool_]:
+    """Return which pixels a round brush has covered on its way.
+
+    Parameters
+    ----------
+    path : ndarray, shape (n, 2)
+        (y, x) in px, joined by straight lines.
+    brush_px : float
+        Diameter.
+    shape : tuple of int
+        Height and width in px.
+    """
+    reach = int(np.ceil(brush_px / 2)) + 1
+    corners = np.round(path).astype(int)
+    low, high = corners.min(axis=0) - reach, corners.max(axis=0) + reach + 1
+    away = np.ones(high - low, bool)
+    for start, end in zip(corners, [*corners[1:], corners[-1]], strict=True):
+        away[line(*(start - low), *(end - low))] = False  # type: ignore[no-untyped-call]
+    near = distance_transform_edt(away) <= brush_px / 2
+    covered = np.zeros(shape, bool)
+    top, left = np.maximum(low, 0)
+    bottom, right = np.minimum(high, shape)
+    if bottom > top and right > left:
+        inside = near[top - low[0] : bottom - low[0], left - low[1] : right - low[1]]
+        covered[top:bottom, left:right] = inside
+    return covered
 
 
 def touched_planes(layer: Labels, atoms: Iterable[Any]) -> list[int]:

@@ -342,6 +342,9 @@ class JobController:
     def _show(self, image_id: str, plane: int) -> None:
         if self._job is None or self._job.baseline or image_id not in self.workspace.images:
             return
+        if self._job.is_training and not self._job.saved:
+            before = self.workspace.images[image_id].prediction[plane].copy()
+            self._job.replaced.setdefault((image_id, plane), before)
         codes: Codes = self._files.predicted(image_id)[plane]
         self.workspace.set_prediction(image_id, plane, self._job.slots[codes])
 
@@ -349,6 +352,8 @@ class JobController:
         job, self._job = self._job, None
         self._set_state(JobState.IDLE)
         kept = finished.reason in (FinishReason.COMPLETED, FinishReason.STOPPED_EARLY)
+        if job is not None and not job.saved:
+            self._show_again(job)
         if job is not None and kept:
             if job.is_training:
                 self.rounds.append(job.as_round(len(self.rounds) + 1))
@@ -357,6 +362,12 @@ class JobController:
                 self._deliver(*job.baseline)
         self.status.emit(finished.sentence)
         self.finished.emit(finished)
+
+    def _show_again(self, job: JobRecord) -> None:
+        """Show what was predicted before a network answered that is not kept."""
+        for (image_id, plane), slots in job.replaced.items():
+            if image_id in self.workspace.images:
+                self.workspace.set_prediction(image_id, plane, slots)
 
     def _deliver(self, method: str, role: str) -> None:
         for image_id in self.workspace.images:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from napari_unetseg import __version__
 from napari_unetseg.annotations import BLOCK_PX
@@ -47,6 +47,8 @@ class MethodFacts:
         The training that made the model; None where the model comes from elsewhere.
     versions : mapping of str to str
         Of programs that only the window knows, by name.
+    made_by : str or None
+        A classical method with its settings, where the result of one is what is described.
     """
 
     entries: Mapping[str, ImageEntry]
@@ -54,10 +56,14 @@ class MethodFacts:
     info: ModelInfo | None
     round: Round | None
     versions: Mapping[str, str]
+    made_by: str | None = None
 
 
 def method_facts(
-    workspace: Workspace, controller: JobController, versions: Mapping[str, str]
+    workspace: Workspace,
+    controller: JobController,
+    versions: Mapping[str, str],
+    made_by: str | None = None,
 ) -> MethodFacts:
     """Collect what there is to say now; cheap."""
     model = controller.model
@@ -67,14 +73,18 @@ def method_facts(
         None if model is None else model.info,
         None if model is None else _round_of(model, controller.rounds, workspace),
         dict(versions),
+        made_by,
     )
 
 
 def methods_paragraph(facts: MethodFacts) -> str:
     """Write the paragraph; reads all annotations, so it is called on a thread.
 
-    Empty where nothing has been annotated or trained.
+    Empty where nothing has been annotated, trained or made by a classical method.
     """
+    if facts.entries and facts.made_by is not None:
+        facts = replace(facts, info=None)
+        return f"{_images(facts)} Each slice was segmented by {facts.made_by}."
     annotated = any(entry.annotated_planes() for entry in facts.entries.values())
     if not facts.entries or not (annotated or facts.info):
         return ""

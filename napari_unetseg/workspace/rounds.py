@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from napari_unetseg.events import HeldOutScored, TrainingStarted, TrainingStep
 
@@ -42,6 +42,8 @@ class JobRecord:
         Title and array of a baseline's answer.
     before, after : float or None
         Mean IoU on held-out annotations.
+    replaced : dict of (str, int) to ndarray, shape (Y, X), uint8
+        What was predicted of a slice before a network that is still learning answered it.
     """
 
     slots: Codes
@@ -53,6 +55,7 @@ class JobRecord:
     last_step: TrainingStep | None = None
     before: float | None = None
     after: float | None = None
+    replaced: dict[tuple[str, int], Codes] = field(default_factory=dict)
 
     def score(self, event: HeldOutScored) -> None:
         """Take note of a score."""

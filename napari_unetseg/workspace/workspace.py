@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -163,7 +163,7 @@ class Workspace:
         painted: Codes,
         shown: Codes,
         planes: Iterable[int],
-        label: str = "correction",
+        confirmed: Mapping[int, npt.NDArray[np.bool_]] | None = None,
     ) -> None:
         """Turn what was painted on the segmentation layer into annotations; erased: background.
 
@@ -175,14 +175,18 @@ class Workspace:
             What the layer showed before; a newer prediction may have come meanwhile.
         planes : iterable of int
             Slices on which something may have been painted.
+        confirmed : mapping of int to ndarray of bool, shape (Y, X), optional
+            By slice: pixels that were painted as what they showed already.
         """
         entry = self.images[image_id]
         edits = []
         for p in planes:
             changed = painted[p] != shown[p]
+            if confirmed is not None and p in confirmed:
+                changed |= confirmed[p]
             meant = np.maximum(painted[p], BACKGROUND)
             edits.append(self._edit_plane(entry, p, np.where(changed, meant, entry.codes[p])))
-        self._record(label, edits)
+        self._record("correction", edits)
 
     def accept(self, image_id: str, planes: Sequence[int]) -> int:
         """Fill the unlabelled pixels of slices with the segmentation shown; return how many."""

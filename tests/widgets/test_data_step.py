@@ -83,7 +83,7 @@ def test_with_nothing_open_the_step_says_how_to_open_an_image(stage, step):
     assert step.hint.isVisible()
     assert "File → Open Sample" in step.hint.text()
     assert not step.paint.isEnabled()
-    assert step.paint.toolTip() == "Check an image first."
+    assert step.paint.toolTip() == "Tick the box of the image that you want to work on."
 
 
 def test_checking_an_image_takes_it_in_and_unchecking_keeps_what_was_painted(stage, step, entry):
@@ -292,9 +292,10 @@ def test_images_with_other_channels_are_refused_with_the_reason(stage, step, ent
     assert step.images.item(1).checkState() == Qt.CheckState.Unchecked
 
 
-def test_masks_in_a_layer_become_annotations(stage, step, entry):
+@pytest.mark.parametrize("kind", ["labels", "image"])
+def test_masks_in_a_layer_become_annotations(stage, step, entry, kind):
     masks = (cells() > 120).astype(np.uint8) * 255
-    stage.viewer.add_labels(masks, name="mine")
+    getattr(stage.viewer, f"add_{kind}")(masks, name="mine")
     settle(stage, step)
     step.section.expand(animate=False)
     stage.person.wait(lambda: step.source.use.height() > 10, 10)

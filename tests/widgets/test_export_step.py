@@ -132,7 +132,7 @@ def test_all_images_go_into_a_folder_and_nothing_there_is_replaced(stage, step, 
 
 def test_the_result_of_a_baseline_can_be_saved(stage, step, answer):
     codes = np.where(cells() > 60, 2, 1).astype(np.uint8)
-    stage.layers.add_result(stage.entry.id, "Otsu", codes)
+    stage.layers.add_result(stage.entry.id, "Otsu", codes, "Otsu (foreground bright)")
     assert [step.what.itemText(i) for i in range(step.what.count())][1:] == ["cells · Otsu"]
     step.what.setCurrentIndex(1)
     step.what.activated.emit(1)
@@ -140,6 +140,8 @@ def test_the_result_of_a_baseline_can_be_saved(stage, step, answer):
     stage.person.click(step.save_segmentation)
     settle(stage, step)
     assert (tifffile.imread(answer["path"]) == codes - 1).all()
+    stage.person.wait(lambda: "Otsu (foreground bright)" in step.methods.toPlainText(), 5)
+    assert "network" not in step.methods.toPlainText()
     assert open_stack(answer["path"]).pixel_size_um["X"] == pytest.approx(0.01)
 
 

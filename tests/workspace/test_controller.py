@@ -112,6 +112,18 @@ def test_cancelling_keeps_the_strokes_and_makes_no_model(desk):
     assert desk.controller.state is JobState.IDLE
 
 
+def test_cancelling_shows_again_what_was_segmented_before(desk):
+    desk.paint()
+    before = np.full(desk.entry.shape[1:], desk.workspace.prediction_slots()[2])
+    desk.workspace.set_prediction(desk.entry.id, 0, before)
+    desk.controller.look_at(desk.entry.id, 0)
+    desk.controller.train(desk.recipe(steps=100_000))
+    desk.wait(lambda: (desk.entry.prediction[0] != before).any())
+    desk.controller.cancel()
+    desk.run()
+    assert (desk.entry.prediction[0] == before).all()
+
+
 def test_stopping_keeps_what_was_learned(desk):
     desk.paint()
     steps: list = []

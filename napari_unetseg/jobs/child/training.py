@@ -28,6 +28,7 @@ from napari_unetseg.learning import (
     codes_from_probabilities,
 )
 from napari_unetseg.learning.device import Device, choose_device
+from napari_unetseg.learning.run import FEW_STEPS
 from napari_unetseg.wording import counted
 
 from .job import Cancelled, Emit, Job
@@ -64,6 +65,8 @@ def run_training(command: TrainCommand, job: Job, emit: Emit, models: LastModel)
     stopped = job.stop
     steps = int(model.info.history["steps"])
     learned = f"Learned for {last.elapsed_s:.0f} s ({counted(steps, 'step')})"
+    if steps < FEW_STEPS and model.info.recipe.training.steps is None and not stopped:
+        learned = f"{learned}, too few to be good: give it more time"
     results = {"model": command.model_path, "steps": steps, "seconds": last.elapsed_s}
     reason = FinishReason.STOPPED_EARLY if stopped else FinishReason.COMPLETED
     if not command.predict_after or not targets:
