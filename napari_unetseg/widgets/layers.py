@@ -108,7 +108,7 @@ class LayerBinder:
         leading = entry.stack.labels_shape[:-2]
         if not leading:
             return 0
-        layer = self.annotations_layer(entry.id)
+        layer = self._ruler(entry)
         point = layer.world_to_data(self.viewer.dims.point[-layer.ndim :])[: len(leading)]
         index = [int(np.clip(round(p), 0, n - 1)) for p, n in zip(point, leading, strict=True)]
         return int(np.ravel_multi_index(index, leading))
@@ -117,11 +117,20 @@ class LayerBinder:
         """Move the slider to a slice."""
         leading = entry.stack.labels_shape[:-2]
         if leading:
-            layer = self.annotations_layer(entry.id)
+            layer = self._ruler(entry)
             index = np.unravel_index(plane, leading)
             world = layer.data_to_world((*index, 0, 0))
             for axis in range(len(leading)):
                 self.viewer.dims.set_point(self.viewer.dims.ndim - layer.ndim + axis, world[axis])
+
+    def _ruler(self, entry: ImageEntry) -> Labels:
+        """Return a layer that lies where the labels of an image do, without showing one for it."""
+        shown = self._shown.get((entry.id, "annotations"))
+        if shown is not None:
+            return shown.layer
+        layers, axes = self._images[entry.id]
+        nothing = np.zeros((1,) * len(entry.stack.labels_shape), np.uint8)
+        return Labels(nothing, **labels_placement(layers[0], axes))
 
     # ---------------------------------------------------------------- layers
 

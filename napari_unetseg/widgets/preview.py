@@ -166,6 +166,9 @@ class LivePreview(QObject):
             return
         if request.entry.id not in self._context.workspace.images:
             return
+        images = self._context.layers.image_layers_of(request.entry.id)
+        if not any(image in self._context.viewer.layers for image in images):
+            return  # closed while the answer was on its way
         self._stale.stop()
         self._show(request, codes)
         self.shown.emit()

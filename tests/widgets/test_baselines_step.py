@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 from stage import Stage, cells
 
 from napari_unetseg.classical import METHODS, segment, segment_stack
@@ -172,20 +173,44 @@ def test_a_button_that_can_do_nothing_says_why(make_napari_viewer, tmp_path):
     stage.close()
 
 
-def test_a_preview_of_a_megapixel_takes_under_150_ms_of_work(make_napari_viewer, tmp_path):
+def least_work(deed):
+    """Return the processor time of a deed, the least of five: what else runs adds to it."""
+    times = []
+    for i in range(5):
+        started = time.process_time()
+        deed(i)
+        times.append(time.process_time() - started)
+    return min(times)
+
+
+@pytest.fixture
+def megapixel_stage(make_napari_viewer, tmp_path):
     pixels = np.tile(cells((1, 128, 128)), (2, 8, 8))
     stage = Stage(make_napari_viewer(show=True), tmp_path, pixels)
+    yield stage
+    stage.close()
+
+
+def test_a_preview_of_a_megapixel_is_as_much_work_as_a_few_gaussians(megapixel_stage):
+    stage = megapixel_stage
     step = stage.show(BaselinesStep)
+    plane = np.asarray(stage.entry.stack.plane(0)[0], np.float32)
+    gaussian = least_work(lambda i: gaussian_filter(plane, 1.5 + i))
     moves = {"otsu": "sigma_px", "threshold": "percent", "sobel": "percent", "kmeans": "sigma_px"}
     for method, name in moves.items():
         choose(step, method)
         preview(stage, step)
-        times = []
-        for i in range(5):
-            # Processor time, which what else runs on the machine does not lengthen.
-            started = time.process_time()
+
+        def move(i, name=name):
             step.form.control(name).value = 1.5 + i
             preview(stage, step)
-            times.append(time.process_time() - started)
-        assert min(times) < 0.15, (method, times)
-    stage.close()
+
+        work = least_work(move)
+        assert work < 6 * gaussian, (method, work, gaussian)
+
+
+def test_closing_all_layers_makes_none_again(stage, step):
+    assert preview(stage, step) is not None
+    stage.viewer.layers.clear()
+    preview(stage, step)
+    assert not list(stage.viewer.layers)
