@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +58,10 @@ MAX_FAILURES = 8
 #: left as they are: on EM membranes mean IoU was 0.849, with changed ones 0.840, and 0.844 with
 #: the running statistics of training; with 8 patches it was another 0.01 lower.
 STATISTICS_PATCHES = 32
+
+#: Steps whose patches give the statistics while training goes on. Those of the network that learns
+#: lag behind it: as long as its steps are large, the averaged one would answer nonsense with them.
+LIVE_STATISTICS_STEPS = 4
 
 #: Seconds kept for writing the model.
 SAVING_S = 0.5
@@ -133,6 +138,8 @@ class TrainingRun:
             int(self._patch * JITTER),
             self._generator,
         )
+        self._recent: deque[Tensor] = deque(maxlen=LIVE_STATISTICS_STEPS)
+        self._finished = False
         self._n_statistics_batches = -(-STATISTICS_PATCHES // self._training.batch)
         self._step = 0
         self._rows: list[dict[str, float]] = []
@@ -162,7 +169,9 @@ class TrainingRun:
         """Take one step, and a score when it is time."""
         began = time.time()
         rate = learning_rate(self._training, self._step, self._fraction())
-        loss = self._stepper.step(*self._draw(self._training.augmentation), rate)
+        pixels, codes = self._draw(self._training.augmentation)
+        self._recent.append(pixels)
+        loss = self._stepper.step(pixels, codes, rate)
         if not math.isfinite(loss):
             yield self._failed()
             return
@@ -182,8 +191,7 @@ class TrainingRun:
         if self._step > 0:
             as_they_are = self._training.augmentation.without_grey_values()
             batches = [self._draw(as_they_are)[0] for _ in range(self._n_statistics_batches)]
-            with autocast(self._device):
-                measure_batch_statistics(average, batches)
+            self._measure_statistics(batches)
             if not all(bool(t.isfinite().all()) for t in average.state_dict().values()):
                 raise UserError(_NOT_FINITE)
             if self._budget.steps is None and self._step < FEW_STEPS:
@@ -199,6 +207,11 @@ class TrainingRun:
                 iou = self.scorer.score(average)
             yield self._scored(iou)
         self._preview = self._draw_preview()
+        self._finished = True
+
+    def _measure_statistics(self, batches: Iterable[Tensor]) -> None:
+        with autocast(self._device):
+            measure_batch_statistics(self._stepper.average.network, batches)
 
     def _better_than(self, last: float) -> Candidate | None:
         """Return the earlier network to keep in place of the one at the end; None if that stays."""
@@ -210,6 +223,8 @@ class TrainingRun:
 
     def model(self) -> Model:
         """Return a copy of the averaged network with what is known about it."""
+        if self._recent and not self._finished:
+            self._measure_statistics(self._recent)
         network = place_network(copy.deepcopy(self._stepper.average.network), AT_REST)
         history = {
             **self._info.history,
@@ -257,6 +272,8 @@ class TrainingRun:
     def _score_live(self) -> HeldOutScored:
         began = time.time()
         average = self._stepper.average.network
+        if self._recent:
+            self._measure_statistics(self._recent)
         iou = self.scorer.score(average, LIVE_BLOCKS)
         self._scored_at, self._scored_fraction = time.time(), self._fraction()
         self._score_s = self._scored_at - began

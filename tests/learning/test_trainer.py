@@ -157,6 +157,18 @@ def test_a_model_is_there_as_soon_as_training_has_begun() -> None:
     assert not all(map(torch.equal, weights(early), weights(trainer.current_model())))
 
 
+def test_the_network_is_usable_after_a_few_steps_of_a_long_run(monkeypatch) -> None:
+    monkeypatch.setattr("napari_unetseg.learning.run.REPORT_EVERY_S", 0)
+    stack, codes = discs(1)
+    trainer = Trainer([TrainingImage(stack, codes)], tiny_recipe(200), (CELL,), device=FLOAT32)
+    run = trainer.run()
+    next(event for event in run if isinstance(event, TrainingStep) and event.step == 15)
+    probabilities = predict_plane(trainer.current_model(), stack, 0, device=FLOAT32)
+    run.close()
+    found, true = codes_from_probabilities(probabilities) == 2, codes[0] == 2
+    assert (found & true).sum() / (found | true).sum() > 0.65
+
+
 def test_one_stroke_on_one_slice_trains() -> None:
     stack, codes = discs(3, (120, 120))
     sparse = np.zeros_like(codes)
