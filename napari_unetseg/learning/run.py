@@ -150,7 +150,8 @@ class TrainingRun:
         self._reported_at = -math.inf
         self._scored_at = time.time()
         self._scored_fraction = 0.0
-        self._score_s = 0.0
+        self._score_s = 0.0  # of the score alone
+        self._live_s = 0.0  # with the statistics that it needs
         self._step_s = 0.0
 
     def over(self) -> bool:
@@ -267,16 +268,18 @@ class TrainingRun:
         if self._budget.deadline is None:
             # By steps, so that a run by steps does the same every time.
             return self._fraction() - self._scored_fraction >= LIVE_EVERY_FRACTION
-        return now - self._scored_at >= max(LIVE_EVERY_S, self._score_s / LIVE_COST)
+        return now - self._scored_at >= max(LIVE_EVERY_S, self._live_s / LIVE_COST)
 
     def _score_live(self) -> HeldOutScored:
         began = time.time()
         average = self._stepper.average.network
         if self._recent:
             self._measure_statistics(self._recent)
+        measured = time.time()
         iou = self.scorer.score(average, LIVE_BLOCKS)
         self._scored_at, self._scored_fraction = time.time(), self._fraction()
-        self._score_s = self._scored_at - began
+        self._score_s = self._scored_at - measured
+        self._live_s = self._scored_at - began
         if self._best is None or _mean(iou) > self._best.mean_iou:
             self._best = Candidate(_mean(iou), copy.deepcopy(average.state_dict()))
         return self._scored(iou)
