@@ -287,10 +287,14 @@ def _repeats(folder: Path, later: Sequence[EarlierWork]) -> bool:
 
 def _is_continued(work: EarlierWork, later: Iterable[EarlierWork]) -> bool:
     """Tell whether nearly all that was annotated is so, and alike, in later work."""
-    codes = map_npy(work.annotations)
     for other in later:
-        others = map_npy(other.annotations)
-        if other.fingerprint == work.fingerprint and others.shape == codes.shape:
+        if other.fingerprint != work.fingerprint:
+            continue
+        try:
+            codes, others = map_npy(work.annotations), map_npy(other.annotations)
+        except UserError:  # another window has just deleted it
+            continue
+        if others.shape == codes.shape:
             pairs = zip(codes, others, strict=True)
             alike = sum(int(np.count_nonzero(a[a == b])) for a, b in pairs)
             if alike >= CONTAINED * work.n_labelled_px:
