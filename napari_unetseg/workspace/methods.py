@@ -178,7 +178,8 @@ def _sampling(recipe: Recipe) -> str:
     side = training.patch_px
     return (
         f"Each step minimised {loss} over the annotated pixels of "
-        f"{counted(training.batch, 'patch', 'patches')} of {side} × {side} px{augmented}, with a "
+        f"{counted(training.batch, 'patch', 'patches')} of {side} × {side} px{augmented}, by "
+        "Muon in the convolutions between the first and the last and by AdamW elsewhere, at a "
         f"learning rate of up to {training.learning_rate:g}."
     )
 
