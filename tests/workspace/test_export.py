@@ -223,7 +223,7 @@ def test_the_paragraph_leaves_out_augmentation_that_is_off(workspace, entry):
     raw["training"] |= {"augmentation": off, "dice_weight": 0, "batch": 1, "patch_px": 256}
     text = paragraph(workspace, model_info(recipe=Recipe.model_validate(raw)))
     assert "minimised cross entropy over the annotated pixels of 1 patch of 256 × 256 px" in text
-    assert "augmented by random flips, with" in text
+    assert "augmented by random flips, by Muon" in text
 
 
 def test_one_of_a_thing_is_told_in_the_singular(workspace):
