@@ -12,17 +12,15 @@ from .classes import (
     default_color,
 )
 from .model_info import MODEL_JSON, ModelInfo, read_model_info
+from .network import UNetConfig
 from .recipe import (
     PRESETS,
-    SMALLEST_PATCH_PX,
-    AugmentationConfig,
     NormalisationConfig,
     Recipe,
-    TrainingConfig,
-    UNetConfig,
     describe_validation_error,
     load_recipe,
 )
+from .training import SMALLEST_PATCH_PX, AugmentationConfig, TrainingConfig
 
 __all__ = [
     "BACKGROUND",

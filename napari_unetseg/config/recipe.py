@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError
 
 from napari_unetseg.errors import UserError
 
 from .base import Config
-
-#: The network halves a patch several times, and something must be left.
-SMALLEST_PATCH_PX = 32
-
-
-class UNetConfig(Config):
-    """A U-Net: how deep, how wide, how normalised."""
-
-    kind: Literal["unet"] = "unet"
-    depth: int = Field(4, ge=1, le=6, description="times the image is halved")
-    filters: int = Field(16, ge=4, le=128, description="channels at the top level")
-    norm: Literal["batch", "instance", "group"] = "batch"
-    dropout: float = Field(0.0, ge=0, lt=1, description="at the end of the contracting path")
+from .network import UNetConfig
+from .training import TrainingConfig
 
 
 class NormalisationConfig(Config):
@@ -31,56 +20,6 @@ class NormalisationConfig(Config):
 
     low_percentile: float = Field(0.5, ge=0, lt=50)
     high_percentile: float = Field(99.5, gt=50, le=100)
-
-
-class AugmentationConfig(Config):
-    """Random changes of each training patch; 0 turns one off."""
-
-    flip: bool = True
-    rotation_deg: float = Field(180.0, ge=0, le=180)
-    scale: float = Field(0.2, ge=0, lt=1, description="up to this much larger or smaller")
-    elastic: float = Field(
-        0.03, ge=0, description="standard deviation of the displacement ÷ side of a patch"
-    )
-    elastic_grid: int = Field(4, ge=2, description="random vectors along each side of a patch")
-    brightness: float = Field(0.08, ge=0)
-    contrast: float = Field(0.12, ge=0, lt=1)
-    gamma: float = Field(0.12, ge=0, lt=1)
-    noise: float = Field(0.025, ge=0)
-    blur_px: float = Field(0.5, ge=0, le=8)
-
-    def without_grey_values(self) -> Self:
-        """Return the same changes of geometry, with grey values left as they are."""
-        return self.replace(brightness=0, contrast=0, gamma=0, noise=0, blur_px=0)
-
-
-class TrainingConfig(Config):
-    """How the network learns."""
-
-    max_time_s: float | None = Field(60.0, gt=0, description="wall clock; None: by steps alone")
-    steps: int | None = Field(None, ge=1, description="optimiser steps; None: by time alone")
-    patch_px: int = Field(0, ge=0, description="side of a patch; 0: by how much is painted")
-    batch: int = Field(0, ge=0, description="patches per step; 0: by how much is painted")
-    learning_rate: float = Field(2e-3, gt=0, le=1)
-    warmup_steps: int = Field(10, ge=0, description="over which the learning rate rises")
-    weight_decay: float = Field(1e-2, ge=0)
-    ema_decay: float = Field(0.99, ge=0, lt=1, description="averaging of the weights")
-    dice_weight: float = Field(1.0, ge=0, description="of the Dice loss beside cross entropy")
-    seed: int = Field(0, ge=0, lt=2**63)
-    augmentation: AugmentationConfig = AugmentationConfig()
-
-    @model_validator(mode="after")
-    def _ends(self) -> Self:
-        if self.steps is None and self.max_time_s is None:
-            raise ValueError("training needs an end: give steps, max_time_s or both")
-        return self
-
-    @field_validator("patch_px")
-    @classmethod
-    def _large_enough(cls, value: int) -> int:
-        if 0 < value < SMALLEST_PATCH_PX:
-            raise ValueError(f"a patch has at least {SMALLEST_PATCH_PX} px; 0 leaves the choice")
-        return value
 
 
 class Recipe(Config):
