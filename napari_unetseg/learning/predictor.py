@@ -16,7 +16,7 @@ from napari_unetseg.networks import Network
 from napari_unetseg.networks.padding import mirrored
 
 from .bundle import Model
-from .placement import Device, autocast, choose_device, place_image, place_network
+from .placement import Device, autocast, choose_device, place_image, place_network, suited
 
 #: Mirrored around every slice, so that its edge is not seen as the edge of the world.
 BORDER_PX = 32
@@ -53,7 +53,8 @@ class Predictor:
         normalisation: Normalisation | None = None,
     ) -> None:
         check_channels(model.info, stack)
-        self._device = choose_device(device) if isinstance(device, str) else device
+        chosen = choose_device(device) if isinstance(device, str) else device
+        self._device = suited(chosen, model.network)
         self._network = place_network(copy.deepcopy(model.network), self._device).eval()
         self._stack = stack
         if normalisation is None:
