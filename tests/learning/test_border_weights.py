@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from skimage.segmentation import watershed
+
+from napari_unetseg.learning.border_weights import border_weights
+
+
+def brute_force(ids, weight, sigma_px):
+    """Measure every pixel's distance to every pixel of every object."""
+    pixels = np.argwhere(np.ones(ids.shape)).astype(float)
+    distances = np.sort(
+        [
+            np.sqrt(((pixels[:, None] - np.argwhere(ids == k)[None]) ** 2).sum(-1)).min(1)
+            for k in np.unique(ids[ids > 0])
+        ],
+        axis=0,
+    )
+    both = distances[0] + distances[1]
+    return (weight * np.exp(-(both**2) / (2 * sigma_px**2))).reshape(ids.shape)
+
+
+def random_objects(shape, n, seed=0):
+    """Return ids of blobs that partly touch, with gaps between the ids."""
+    rng = np.random.default_rng(seed)
+    seeds = np.zeros(shape, np.uint32)
+    seeds[tuple(rng.integers(0, size, n) for size in shape)] = rng.permutation(7 * n)[:n] + 1
+    away = np.linalg.norm(np.indices(shape) - np.reshape(shape, (-1,) + (1,) * len(shape)), axis=0)
+    return watershed(rng.random(shape), seeds, mask=np.sin(away / 3) > -0.6).astype(np.uint32)
+
+
+@pytest.mark.parametrize("shape", [(40, 50), (9, 16, 14)])
+@pytest.mark.parametrize("sigma_px", [1.0, 5.0])
+def test_weights_are_those_of_the_formula(shape, sigma_px):
+    ids = random_objects(shape, 7)
+    assert len(np.unique(ids)) > 4
+    weights = border_weights(ids, 10, sigma_px)
+    assert weights.dtype == np.float32
+    assert np.allclose(weights, brute_force(ids, 10, sigma_px), atol=1e-5)
+
+
+def test_objects_that_fill_the_image_weigh_most_where_they_touch():
+    ids = np.repeat([[3, 9]], 30, axis=1).astype(np.uint32)
+    weights = border_weights(ids, 10, 5)
+    assert np.allclose(weights, brute_force(ids, 10, 5), atol=1e-5)
+    assert weights.argmax() in (29, 30)
+
+
+@pytest.mark.parametrize("objects", [0, 1])
+def test_without_two_objects_there_is_no_border(objects):
+    ids = np.zeros((20, 20), np.uint32)
+    ids[5:9, 5:9] = objects
+    assert not border_weights(ids, 10, 5).any()
+
+
+def test_an_image_of_fifty_cells_takes_less_than_a_second():
+    ids = np.zeros((520, 696), np.uint32)
+    for k in range(50):
+        y, x = divmod(k, 10)
+        ids[y * 104 : y * 104 + 90, x * 69 : x * 69 + 64] = k + 1
+    began = time.process_time()
+    border_weights(ids, 10, 5)
+    assert time.process_time() - began < 1
