@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from .base import Config
 
@@ -17,3 +17,24 @@ class UNetConfig(Config):
     filters: int = Field(16, ge=4, le=128, description="channels at the top level")
     norm: Literal["batch", "instance", "group"] = "batch"
     dropout: float = Field(0.0, ge=0, lt=1, description="at the end of the contracting path")
+
+
+class UNet2015Config(Config):
+    """The U-Net of the paper of 2015: unpadded convolutions, nothing normalised."""
+
+    depth: ClassVar[int] = 4
+
+    kind: Literal["unet2015"] = "unet2015"
+    filters: int = Field(64, ge=4, le=128, description="channels at the top level")
+    dropout: float = Field(0.5, ge=0, lt=1, description="at the end of the contracting path")
+
+
+def _with_kind(network: Any) -> Any:
+    """Take a network whose kind nobody wrote down for the usual one."""
+    return {"kind": "unet", **network} if isinstance(network, dict) else network
+
+
+#: Any architecture, told apart by its ``kind``; the plain U-Net where there is none.
+NetworkConfig: TypeAlias = Annotated[
+    UNetConfig | UNet2015Config, Field(discriminator="kind"), BeforeValidator(_with_kind)
+]

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
 from napari_unetseg.config import (
     SMALLEST_PATCH_PX,
     AugmentationConfig,
+    NetworkConfig,
     Recipe,
     TrainingConfig,
     UNetConfig,
@@ -69,7 +70,7 @@ class TrainSettings(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._recipe = Recipe()
-        self._network_base: UNetConfig | None = None
+        self._network_base: NetworkConfig | None = None
         self.network: ConfigForm[UNetConfig] = ConfigForm(
             UNetConfig, _NETWORK, only=list(_NETWORK), sliders=False
         )
@@ -124,17 +125,33 @@ class TrainSettings(QWidget):
         native.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         return native
 
-    def set_network_of(self, base: UNetConfig | None) -> None:
+    def set_network_of(self, base: NetworkConfig | None) -> None:
         """Show the network of a model that training continues with, which cannot be changed."""
         self._network_base = base
-        if base is not None:
-            self.network.set_value(base)
+        self._show_network()
+
+    def _show_network(self) -> None:
+        fixed = self._fixed_network()
+        if isinstance(fixed, UNetConfig):
+            self.network.set_value(fixed)
         for name in _NETWORK:
             control = self.network.control(name)
-            control.enabled = base is None
-            control.tooltip = (
-                _TOOLTIPS[name] if base is None else "The network is that of the model at hand."
-            )
+            control.enabled = fixed is None
+            control.tooltip = _TOOLTIPS[name]
+            if fixed is not None:
+                control.value = getattr(fixed, name)
+                control.tooltip = (
+                    f"The settings ask for the network {fixed.kind}, which is used as it is."
+                    if self._network_base is None
+                    else "The network is that of the model at hand."
+                )
+
+    def _fixed_network(self) -> NetworkConfig | None:
+        """Return the network where the form cannot change it: a model's, or none of its kind."""
+        if self._network_base is not None:
+            return self._network_base
+        asked = self._recipe.network
+        return None if isinstance(asked, UNetConfig) else asked
 
     def value(self, max_time_s: float) -> Recipe:
         """Return the recipe.
@@ -152,13 +169,15 @@ class TrainSettings(QWidget):
             batch=self.batch.value(),
             augmentation=self._augmentation(),
         )
-        return self._recipe.replace(network=self.network.value(), training=training)
+        network = self._fixed_network() or self.network.value()
+        return self._recipe.replace(network=network, training=training)
 
     def set_value(self, recipe: Recipe) -> None:
         """Show a recipe; what has no control here is kept as it is."""
         self._recipe = recipe
-        if self._network_base is None:
+        if isinstance(recipe.network, UNetConfig):
             self.network.set_value(recipe.network)
+        self._show_network()
         self.training.set_value(recipe.training)
         self.patch.setValue(recipe.training.patch_px)
         self.batch.setValue(recipe.training.batch)

@@ -7,12 +7,15 @@ import math
 import pytest
 import torch
 
-from napari_unetseg.config import UNetConfig
+from napari_unetseg.config import UNet2015Config, UNetConfig
 from napari_unetseg.networks import NETWORKS, Network, build_network
 from napari_unetseg.networks.padding import mirrored
 from napari_unetseg.networks.unet import UNet
 
-CONFIGS = {"unet": UNetConfig(depth=3, filters=4)}
+CONFIGS = {
+    "unet": UNetConfig(depth=3, filters=4),
+    "unet2015": UNet2015Config(filters=4, dropout=0),
+}
 
 
 @pytest.fixture(params=sorted(NETWORKS))

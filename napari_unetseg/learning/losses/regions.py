@@ -1,29 +1,9 @@
-"""Losses over labelled pixels; an unlabelled pixel changes neither value nor gradient."""
+"""Losses of whole classes: how far what is predicted and what is labelled overlap."""
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-
-
-def cross_entropy(logits: Tensor, codes: Tensor) -> Tensor:
-    """Mean cross entropy of the labelled pixels.
-
-    Parameters
-    ----------
-    logits : Tensor, shape (B, K, Y, X), float32
-    codes : Tensor, shape (B, Y, X), integer
-        0 unlabelled, k + 1 for channel k.
-
-    Returns
-    -------
-    Tensor, scalar
-        0 where nothing is labelled.
-    """
-    targets = codes.long() - 1
-    total = F.cross_entropy(logits, targets, ignore_index=-1, reduction="sum")
-    return total / (targets >= 0).sum().clamp(min=1)
 
 
 def soft_dice(logits: Tensor, codes: Tensor) -> Tensor:
@@ -34,8 +14,9 @@ def soft_dice(logits: Tensor, codes: Tensor) -> Tensor:
 
     Parameters
     ----------
-    logits : Tensor, shape (B, K, Y, X), float32
-    codes : Tensor, shape (B, Y, X), integer
+    logits : Tensor, shape (B, K, …), float32
+        With 2 or 3 spatial axes.
+    codes : Tensor, shape (B, …), integer
 
     Returns
     -------
@@ -46,23 +27,51 @@ def soft_dice(logits: Tensor, codes: Tensor) -> Tensor:
     ----------
     F. Milletari, N. Navab, S.-A. Ahmadi, "V-Net", 3DV 2016, with the unsquared denominator.
     """
-    n_classes = logits.shape[1]
+    both, predicted, present = _sums(logits, codes)
+    return _mean_loss(2 * both / (predicted + present).clamp(min=1e-6), present)
+
+
+def tversky(logits: Tensor, codes: Tensor, alpha: float, beta: float) -> Tensor:
+    """Mean over the classes present of ``1 − TP / (TP + α FP + β FN)``, with soft counts.
+
+    With α = β = 0.5 it is `soft_dice`; a larger β makes the network miss less.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (B, K, …), float32
+        With 2 or 3 spatial axes.
+    codes : Tensor, shape (B, …), integer
+    alpha, beta : float
+        Weights of false positives and of false negatives.
+
+    Returns
+    -------
+    Tensor, scalar, in [0, 1]
+        0 where nothing is labelled.
+
+    References
+    ----------
+    S. S. M. Salehi, D. Erdogmus, A. Gholipour, "Tversky loss function for image segmentation
+    using 3D fully convolutional deep networks", MLMI 2017.
+    """
+    both, predicted, present = _sums(logits, codes)
+    union = both + alpha * (predicted - both) + beta * (present - both)
+    return _mean_loss(both / union.clamp(min=1e-6), present)
+
+
+def _sums(logits: Tensor, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return ``Σ p y``, ``Σ p`` and ``Σ y`` over labelled pixels, each of shape (K,)."""
     labelled = codes > 0
     probabilities = logits.softmax(dim=1)
-    intersection, predicted, present = [], [], []
-    for k in range(n_classes):
+    both, predicted, present = [], [], []
+    for k in range(logits.shape[1]):
         p, y = probabilities[:, k], codes == k + 1
-        intersection.append((p * y).sum())
+        both.append((p * y).sum())
         predicted.append((p * labelled).sum())
         present.append(y.sum())
-    sizes = torch.stack(present).to(logits.dtype)
-    overlap = 2 * torch.stack(intersection) / (torch.stack(predicted) + sizes).clamp(min=1e-6)
-    there = (sizes > 0).to(logits.dtype)
+    return torch.stack(both), torch.stack(predicted), torch.stack(present).to(logits.dtype)
+
+
+def _mean_loss(overlap: Tensor, present: Tensor) -> Tensor:
+    there = (present > 0).to(overlap.dtype)
     return ((1 - overlap) * there).sum() / there.sum().clamp(min=1)
-
-
-def segmentation_loss(logits: Tensor, codes: Tensor, dice_weight: float) -> Tensor:
-    """Cross entropy plus `dice_weight` times soft Dice, in float32 whatever the logits are."""
-    logits = logits.float()
-    loss = cross_entropy(logits, codes)
-    return loss + dice_weight * soft_dice(logits, codes) if dice_weight else loss
