@@ -193,7 +193,7 @@ class PatchSampler:
             plane = self._planes[index]
             top = y - self._crop // 2 + self._offset()
             left = x - self._crop // 2 + self._offset()
-            window = (top, top + self._crop, left, left + self._crop)
+            window = (top, left), (top + self._crop, left + self._crop)
             pixels.append(mirrored(plane.pixels, *window))
             codes.append(mirrored(plane.targets, *window))
         return torch.stack(pixels).float(), torch.stack(codes)

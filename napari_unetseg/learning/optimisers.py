@@ -34,7 +34,7 @@ def build_optimisers(network: Network, config: TrainingConfig) -> tuple[torch.op
     if config.optimiser == "adamw":
         return (torch.optim.AdamW(_groups(network.parameters(), decay)),)
     # Muon moves the convolutions between the first and the head, AdamW everything else.
-    convolutions = [m.weight for m in network.modules() if isinstance(m, nn.Conv2d)]
+    convolutions = [m.weight for m in network.modules() if isinstance(m, nn.Conv2d | nn.Conv3d)]
     hidden = [w for w in convolutions[1:] if w is not network.head.weight]
     ids = {id(weight) for weight in hidden}
     others = [p for p in network.parameters() if id(p) not in ids]

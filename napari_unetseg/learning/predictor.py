@@ -107,7 +107,7 @@ def tiled_probabilities(
         On the CPU.
     """
     height, width = image.shape[-2:]
-    multiple = network.multiple_px
+    multiple, halo = network.multiple_px[-1], network.halo_px[-1]
     border = -(-BORDER_PX // multiple) * multiple
     stop_y = height + border + (-height % multiple)
     stop_x = width + border + (-width % multiple)
@@ -115,10 +115,10 @@ def tiled_probabilities(
     result = torch.empty(network.head.out_channels, height, width)
     for y in range(0, height, step):
         for x in range(0, width, step):
-            top, left = max(-border, y - network.halo_px), max(-border, x - network.halo_px)
-            bottom = min(stop_y, y + step + network.halo_px)
-            right = min(stop_x, x + step + network.halo_px)
-            tile = place_image(mirrored(image, top, bottom, left, right), device)
+            top, left = max(-border, y - halo), max(-border, x - halo)
+            bottom = min(stop_y, y + step + halo)
+            right = min(stop_x, x + step + halo)
+            tile = place_image(mirrored(image, (top, left), (bottom, right)), device)
             with autocast(device):
                 logits = network(tile)
             rows = slice(y - top, min(y + step, height) - top)

@@ -129,7 +129,7 @@ class TrainingRun:
         names = ["background", *(c.name for c in info.classes)]
         self.scorer = HeldOutScorer(planes, names, device)
         self._stepper = Stepper(network, self._training, device)
-        self._patch = fitting_side(self._training.patch_px, planes, network.multiple_px)
+        self._patch = fitting_side(self._training.patch_px, planes, network.multiple_px[-1])
         # Weights have a generator of their own, so that patches do not depend on the network.
         self._generator = torch.Generator().manual_seed(self._training.seed + 1)
         self._sampler = PatchSampler(

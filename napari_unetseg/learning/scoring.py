@@ -87,10 +87,8 @@ class HeldOutScorer:
             pixels.append(
                 mirrored(
                     plane.pixels,
-                    y - CONTEXT_PX,
-                    y + BLOCK_PX + CONTEXT_PX,
-                    x - CONTEXT_PX,
-                    x + BLOCK_PX + CONTEXT_PX,
+                    (y - CONTEXT_PX, x - CONTEXT_PX),
+                    (y + BLOCK_PX + CONTEXT_PX, x + BLOCK_PX + CONTEXT_PX),
                 )
             )
             cut = torch.zeros(BLOCK_PX, BLOCK_PX, dtype=torch.uint8)

@@ -18,9 +18,12 @@ from .padding import mirrored
 #: What unpadded convolutions take off on each side: (572 − 388) / 2.
 BORDER_PX = 92
 
-#: The smallest output; others are larger by multiples of `UNet2015.multiple_px`, so that every
-#: map that is pooled is even.
-SMALLEST_PX = 4
+#: The smallest output; larger ones differ from it by multiples of 16 px, so that every map that
+#: is pooled is even.
+SMALLEST_PX, MULTIPLE_PX = 4, 16
+
+#: The border, rounded up so that pooling stays aligned.
+HALO_PX = 96
 
 
 class UNet2015(Network):
@@ -44,8 +47,9 @@ class UNet2015(Network):
     def __init__(self, config: UNet2015Config, n_channels: int, n_classes: int) -> None:
         super().__init__()
         widths = [config.filters * 2**level for level in range(config.depth + 1)]
-        self.multiple_px = 2**config.depth
-        self.halo_px = -(-BORDER_PX // self.multiple_px) * self.multiple_px
+        self.spatial_dims, self.neighbours = 2, 0
+        self.multiple_px = (MULTIPLE_PX, MULTIPLE_PX)
+        self.halo_px = (HALO_PX, HALO_PX)
         inputs = [n_channels, *widths[:-1]]
         self.contracting = nn.ModuleList(
             _block(n_in, n_out) for n_in, n_out in zip(inputs, widths, strict=True)
@@ -77,8 +81,8 @@ class UNet2015(Network):
         Tensor, shape (B, n_classes, Y, X)
         """
         height, width = image.shape[-2:]
-        bottom, right = (BORDER_PX + _valid_px(size, self.multiple_px) for size in (height, width))
-        context = mirrored(image, -BORDER_PX, bottom, -BORDER_PX, right)
+        stop = [_valid_px(size) + BORDER_PX for size in (height, width)]
+        context = mirrored(image, (-BORDER_PX, -BORDER_PX), stop)
         return self.forward_unpadded(context)[..., :height, :width]
 
     def forward_unpadded(self, image: Tensor) -> Tensor:
@@ -99,12 +103,11 @@ class UNet2015(Network):
             If Y or X is such that a map that is pooled would not be even.
         """
         smallest = SMALLEST_PX + 2 * BORDER_PX
-        if any(
-            size < smallest or (size - smallest) % self.multiple_px for size in image.shape[-2:]
-        ):
+        more = [size - smallest for size in image.shape[-2:]]
+        if any(px < 0 or px % MULTIPLE_PX for px in more):
             raise ValueError(
                 f"an input of {tuple(image.shape[-2:])} px; height and width must be {smallest} px "
-                f"or a multiple of {self.multiple_px} px more"
+                f"or a multiple of {MULTIPLE_PX} px more"
             )
         x = image
         skips = []
@@ -121,13 +124,13 @@ class UNet2015(Network):
         return logits
 
 
-def _valid_px(wanted: int, multiple: int) -> int:
+def _valid_px(wanted: int) -> int:
     """Return the smallest output that holds `wanted` px.
 
-    >>> [_valid_px(wanted, 16) for wanted in (1, 4, 5, 384, 388, 389)]
+    >>> [_valid_px(wanted) for wanted in (1, 4, 5, 384, 388, 389)]
     [4, 4, 20, 388, 388, 404]
     """
-    return wanted + (SMALLEST_PX - wanted) % multiple if wanted > SMALLEST_PX else SMALLEST_PX
+    return max(wanted, SMALLEST_PX) + (SMALLEST_PX - max(wanted, SMALLEST_PX)) % MULTIPLE_PX
 
 
 def _middle(image: Tensor, shape: torch.Size) -> Tensor:

@@ -171,7 +171,7 @@ def _architecture(network: NetworkConfig) -> str:
     size = f"depth {network.depth}, {counted(network.filters, 'filter')} at the top level"
     if network.kind == "unet2015":
         return f"2D U-Net as published in 2015 ({size}, dropout {network.dropout:g})"
-    return f"2D U-Net ({size}, {network.norm} normalisation)"
+    return f"{network.dims}D U-Net ({size}, {network.norm} normalisation)"
 
 
 def _training(info: ModelInfo) -> str:
