@@ -96,7 +96,10 @@ def load_recipe(path_or_preset: str) -> Recipe:
 def describe_validation_error(error: ValidationError) -> str:
     """Say in one sentence what pydantic objects to first."""
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"]) or "the top level"
+    keys = [str(part) for part in first["loc"]]
+    # Pydantic names the kind of a network as if it were a key.
+    shown = [key for before, key in zip(["", *keys], keys, strict=False) if before != "network"]
+    key = ".".join(shown) or "the top level"
     if first["type"] == "extra_forbidden":
         return f"{key!r} is not a setting; remove it or correct its spelling."
     return f"{key!r} is {first['input']!r}: {first['msg'].lower()}."

@@ -145,7 +145,7 @@ def test_no_pixel_beyond_the_halo_changes_a_tile(network: Network) -> None:
     alone, whole = network(image[seen]), network(image)[kept]
     inner = _box(network, halo, tuple(halo[a] + stop[a] - start[a] for a in axes))
     # Without normalisation logits are large, and so is what rounding does to them.
-    assert torch.allclose(alone[inner], whole, atol=1e-5 * max(1.0, float(whole.abs().max())))
+    assert torch.allclose(alone[inner], whole, atol=1e-5 * max(1.0, whole.abs().max().item()))
 
 
 def test_the_halo_is_no_wider_than_rounding_makes_it(network: Network) -> None:
