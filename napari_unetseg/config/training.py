@@ -51,7 +51,7 @@ class LossConfig(Config):
     tversky_alpha: float = Field(0.3, gt=0, le=1, description="weight of false positives")
     tversky_beta: float = Field(0.7, gt=0, le=1, description="weight of false negatives")
     border_weight: float = Field(
-        0.0, ge=0, description="extra weight between touching objects, where objects are known"
+        0.0, ge=0, le=1000, description="extra weight between objects, where these are known"
     )
     border_sigma_px: float = Field(5.0, gt=0, le=100, description="how far apart still touches")
 

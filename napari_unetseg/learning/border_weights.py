@@ -11,7 +11,7 @@ _REACH_SIGMA = 6.0
 
 
 def border_weights(
-    ids: npt.NDArray[np.integer], weight: float, sigma_px: float
+    ids: npt.NDArray[np.integer], weight: float, sigma_px: float, anisotropy: float = 1.0
 ) -> npt.NDArray[np.float32]:
     """Compute ``w₀ exp(−(d₁ + d₂)² / 2σ²)``, high where two objects are close.
 
@@ -25,7 +25,9 @@ def border_weights(
     weight : float
         w₀.
     sigma_px : float
-        σ, in px along every axis.
+        σ, in px along Y and X.
+    anisotropy : float
+        Size of a voxel along Z ÷ along X, for volumes.
 
     Returns
     -------
@@ -48,11 +50,16 @@ def border_weights(
     reach = _REACH_SIGMA * sigma_px
     nearest = np.full(ids.shape, np.inf, np.float32)
     second = nearest.copy()
-    margin = int(np.ceil(reach))
+    spacing = (anisotropy, 1.0, 1.0)[-ids.ndim :]
+    margins = [int(np.ceil(reach / size)) for size in spacing]
     # Only an object's surroundings matter, and every pixel of it lies within them.
     for number, box in enumerate(ndimage.find_objects(numbered), start=1):
-        where = tuple(slice(max(s.start - margin, 0), s.stop + margin) for s in box)
-        distance = ndimage.distance_transform_edt(numbered[where] != number).astype(np.float32)
+        where = tuple(
+            slice(max(span.start - margin, 0), span.stop + margin)
+            for span, margin in zip(box, margins, strict=True)
+        )
+        outside = numbered[where] != number
+        distance = ndimage.distance_transform_edt(outside, spacing).astype(np.float32)
         second[where] = np.minimum(second[where], np.maximum(nearest[where], distance))
         nearest[where] = np.minimum(nearest[where], distance)
     both = nearest + second

@@ -9,12 +9,12 @@ from skimage.segmentation import watershed
 from napari_unetseg.learning.border_weights import border_weights
 
 
-def brute_force(ids, weight, sigma_px):
+def brute_force(ids, weight, sigma_px, spacing=1.0):
     """Measure every pixel's distance to every pixel of every object."""
-    pixels = np.argwhere(np.ones(ids.shape)).astype(float)
+    pixels = np.argwhere(np.ones(ids.shape)) * spacing
     distances = np.sort(
         [
-            np.sqrt(((pixels[:, None] - np.argwhere(ids == k)[None]) ** 2).sum(-1)).min(1)
+            np.sqrt(((pixels[:, None] - np.argwhere(ids == k)[None] * spacing) ** 2).sum(-1)).min(1)
             for k in np.unique(ids[ids > 0])
         ],
         axis=0,
@@ -40,6 +40,13 @@ def test_weights_are_those_of_the_formula(shape, sigma_px):
     weights = border_weights(ids, 10, sigma_px)
     assert weights.dtype == np.float32
     assert np.allclose(weights, brute_force(ids, 10, sigma_px), atol=1e-5)
+
+
+def test_distances_in_volumes_count_how_thick_a_section_is():
+    ids = random_objects((9, 16, 14), 7)
+    weights = border_weights(ids, 10, 3, anisotropy=2.5)
+    assert np.allclose(weights, brute_force(ids, 10, 3, np.array([2.5, 1, 1])), atol=1e-5)
+    assert not np.allclose(weights, border_weights(ids, 10, 3), atol=0.1)
 
 
 def test_objects_that_fill_the_image_weigh_most_where_they_touch():
