@@ -40,6 +40,7 @@ class UNetConfig(Config):
 class UNet2015Config(Config):
     """The U-Net of the paper of 2015: unpadded convolutions, nothing normalised."""
 
+    dims: ClassVar[Literal["2"]] = "2"
     depth: ClassVar[int] = 4
 
     kind: Literal["unet2015"] = "unet2015"

@@ -31,7 +31,7 @@ AT_REST = Device("cpu", "float32", channels_last=False, reason="")
 
 def place_network(network: N, device: Device) -> N:
     """Move a network to the device, in its memory layout."""
-    layout = torch.channels_last if device.channels_last else torch.contiguous_format
+    layout = _layout(device, network.spatial_dims)
     network.to(device.name)
     # torch's annotations know no memory format for modules.
     network.to(memory_format=layout)  # type: ignore[call-overload]
@@ -39,9 +39,15 @@ def place_network(network: N, device: Device) -> N:
 
 
 def place_image(image: Tensor, device: Device) -> Tensor:
-    """Move a batch (B, C, Y, X) to the device, in its memory layout."""
-    layout = torch.channels_last if device.channels_last else torch.contiguous_format
+    """Move a batch (B, C, Y, X) or (B, C, Z, Y, X) to the device, in its memory layout."""
+    layout = _layout(device, image.ndim - 2)
     return image.to(device.name).contiguous(memory_format=layout)
+
+
+def _layout(device: Device, spatial_dims: int) -> torch.memory_format:
+    if not device.channels_last:
+        return torch.contiguous_format
+    return torch.channels_last if spatial_dims == 2 else torch.channels_last_3d
 
 
 def autocast(device: Device) -> AbstractContextManager[Any]:

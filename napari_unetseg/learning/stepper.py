@@ -46,15 +46,19 @@ class Stepper:
         self._scaler = torch.amp.GradScaler(device.kind, enabled=device.precision == "float16")
         self._kept = self._state()
 
-    def step(self, pixels: Tensor, codes: Tensor, rate: float) -> float:
+    def step(
+        self, pixels: Tensor, codes: Tensor, rate: float, border: Tensor | None = None
+    ) -> float:
         """Learn from one batch of patches.
 
         Parameters
         ----------
-        pixels : Tensor, shape (B, C, Y, X), float32
-        codes : Tensor, shape (B, Y, X), uint8
+        pixels : Tensor, shape (B, C, Y, X) or (B, C, Z, Y, X), float32
+        codes : Tensor, shape (B, Y, X) or (B, Z, Y, X), uint8
         rate : float
             Learning rate; halved after every failure.
+        border : Tensor, of the shape of `codes`, optional
+            Extra weights of pixels between objects.
 
         Returns
         -------
@@ -67,7 +71,7 @@ class Stepper:
                 group["lr"] = rate * 0.5**self.failures * group["relative_rate"]
         with autocast(self._device), seeded(self._device, self._config.seed + self._steps):
             logits = self.network(pixels)
-        loss = segmentation_loss(logits, codes, self._config.loss)
+        loss = segmentation_loss(logits, codes, self._config.loss, border)
         value = float(loss.detach())
         if not math.isfinite(value):
             self._return_to_kept()

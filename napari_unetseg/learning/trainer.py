@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import torch
 
@@ -11,16 +12,23 @@ from napari_unetseg.config import LabelClass, Recipe, UNetConfig
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Event, Preparing, TrainingStarted, Warned
 from napari_unetseg.images import check_training_set
-from napari_unetseg.networks import build_network
+from napari_unetseg.networks import Network, build_network
 
+from .border_weights import border_weights
 from .bundle import Model
-from .data import LabelledPlane, TrainingImage, check_annotations, load_planes
+from .data import LabelledRegion, TrainingImage, check_annotations, load_regions
 from .description import describe
-from .patches import DENSE, chosen_patches
+from .dimensions import dimensions_note, with_anisotropy
+from .patches import chosen_patches, margin_px
 from .placement import AT_REST, Device, choose_device, place_network, seeded
 from .run import TrainingRun
 from .schedule import Budget
 from .transfer import check_base, copy_weights, recipe_from_base
+
+_NO_OBJECTS = (
+    "Borders between objects get no weight of their own, for these labels do not tell objects "
+    "apart; give labels of kind objects."
+)
 
 
 class Trainer:
@@ -78,8 +86,16 @@ class Trainer:
         if base is not None:
             check_base(base, images[0].stack.n_channels)
             recipe = recipe_from_base(recipe, base)
+        stacks = [image.stack for image in images]
+        self._notes = [note] if (note := dimensions_note(recipe.network, stacks)) else []
+        recipe = recipe.replace(network=with_anisotropy(recipe.network, stacks).model_dump())
+        if recipe.training.loss.border_weight and all(image.ids is None for image in images):
+            loss = recipe.training.loss.replace(border_weight=0)
+            recipe = recipe.replace(training=recipe.training.replace(loss=loss))
+            self._notes.append(_NO_OBJECTS)
         # The default was asked for by nobody.
-        self._asked_network = recipe.network if asked == UNetConfig() else asked
+        asked = recipe.network if asked == UNetConfig() else asked
+        self._asked_network = with_anisotropy(asked, stacks)
         self._images = images
         self._recipe = recipe
         self._classes = classes
@@ -128,12 +144,14 @@ class Trainer:
                 f"The network is that of the base model {self._base.info.name!r}; "
                 "the one in the config is for training from scratch."
             )
-        planes = self._read()
-        run = self._run = self._begin(planes)
+        yield from map(Warned, self._notes)
+        network = self._new_network()
+        regions = self._read(network)
+        run = self._run = self._begin(regions, network)
         yield TrainingStarted(
             device=self._device.kind,
             precision=self._device.precision,
-            n_labelled_px=sum(int(torch.count_nonzero(p.targets)) for p in planes),
+            n_labelled_px=sum(int(torch.count_nonzero(r.targets)) for r in regions),
             n_held_out_px=run.scorer.n_px,
         )
         if self._base is not None:
@@ -142,23 +160,37 @@ class Trainer:
             yield from run.advance()
         yield from run.finish()
 
-    def _read(self) -> list[LabelledPlane]:
-        recipe = self._recipe
-        margin_px = recipe.training.patch_px or DENSE.patch_px
-        planes = list(load_planes(self._images, recipe.normalisation, margin_px))
-        known = frozenset(self._base.class_names if self._base is not None else ())
-        check_annotations(planes, self._classes, known)
-        return planes
-
-    def _begin(self, planes: list[LabelledPlane]) -> TrainingRun:
-        training = chosen_patches(self._recipe.training, planes)
-        self._recipe = self._recipe.replace(training=training.model_dump())
-        n_channels = self._images[0].stack.n_channels
-        with seeded(AT_REST, training.seed):
-            network = build_network(self._recipe.network, n_channels, len(self._classes) + 1)
-        network.initialise(torch.Generator().manual_seed(training.seed))
+    def _new_network(self) -> Network:
+        recipe, n_channels = self._recipe, self._images[0].stack.n_channels
+        seed = recipe.training.seed
+        with seeded(AT_REST, seed):
+            network = build_network(recipe.network, n_channels, len(self._classes) + 1)
+        network.initialise(torch.Generator().manual_seed(seed))
         if self._base is not None:
             copy_weights(self._base, network, self._classes)
+        return network
+
+    def _read(self, network: Network) -> list[LabelledRegion]:
+        recipe = self._recipe
+        margin = margin_px(recipe.training, network)
+        loss, weigh = recipe.training.loss, None
+        if loss.border_weight:
+            weigh = partial(
+                border_weights,
+                weight=loss.border_weight,
+                sigma_px=loss.border_sigma_px,
+                anisotropy=network.anisotropy,
+            )
+        regions = list(
+            load_regions(self._images, recipe.normalisation, margin, network.neighbours, weigh)
+        )
+        known = frozenset(self._base.class_names if self._base is not None else ())
+        check_annotations(regions, self._classes, known)
+        return regions
+
+    def _begin(self, regions: list[LabelledRegion], network: Network) -> TrainingRun:
+        training = chosen_patches(self._recipe.training, regions, network)
+        self._recipe = self._recipe.replace(training=training.model_dump())
         info = describe(
             self._images,
             self._recipe,
@@ -170,7 +202,7 @@ class Trainer:
         )
         deadline = None if training.max_time_s is None else self._clock_start + training.max_time_s
         return TrainingRun(
-            planes,
+            regions,
             place_network(network, self._device).train(),
             info,
             Budget(training.steps, deadline, time.time()),

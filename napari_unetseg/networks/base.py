@@ -13,6 +13,8 @@ class Network(nn.Module):
     ----------
     spatial_dims : {2, 3}
         Axes of an input beside batch and channels: (Y, X) or (Z, Y, X).
+    anisotropy : float
+        Size of the voxels along Z ÷ along X that the network is made for; 1 in 2D.
     neighbours : int
         Sections on each side of the one answered for that are stacked as channels, from the
         first section to the last, all channels of a section together; 0 unless 2.5D.
@@ -27,8 +29,9 @@ class Network(nn.Module):
         The last layer, whose output channels are the classes.
     """
 
-    spatial_dims: int
-    neighbours: int
+    spatial_dims: int = 2
+    anisotropy: float = 1.0
+    neighbours: int = 0
     multiple_px: tuple[int, ...]
     halo_px: tuple[int, ...]
     head: nn.Conv2d | nn.Conv3d

@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+#: Sections are thick from this size of a voxel along Z ÷ along X on.
+THICK = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
@@ -30,8 +33,8 @@ class Geometry:
     def of(cls, depth: int, spatial_dims: int, anisotropy: float) -> Self:
         """Choose 3 px kernels and 2 px poolings, and along Z 1 px while sections are too thick.
 
-        A section is too thick where it is at least twice as thick as a pixel of its level is
-        wide; pooling within sections makes voxels more alike from level to level.
+        A section is too thick where it is at least `THICK` times as thick as a pixel of its level
+        is wide; pooling within sections makes voxels more alike from level to level.
 
         Parameters
         ----------
@@ -39,7 +42,7 @@ class Geometry:
             Poolings.
         spatial_dims : {2, 3}
         anisotropy : float
-            Size of a voxel along Z ÷ along X; what is below 2 counts as isotropic.
+            Size of a voxel along Z ÷ along X; what is below `THICK` counts as isotropic.
 
         References
         ----------
@@ -55,7 +58,7 @@ class Geometry:
         """
         sizes = []
         for _ in range(depth + 1):
-            thick = spatial_dims == 3 and anisotropy >= 2
+            thick = spatial_dims == 3 and anisotropy >= THICK
             anisotropy = anisotropy / 2 if thick else anisotropy
             within = (spatial_dims - 1) * (2,)
             sizes.append((1, *within) if thick else (2, *within))

@@ -43,7 +43,9 @@ class UNet(Network):
         widths = [config.filters * 2**level for level in range(depth + 1)]
         self.spatial_dims = 3 if config.dims == "3" else 2
         self.neighbours = config.neighbours if config.dims == "2.5" else 0
-        geometry = Geometry.of(depth, self.spatial_dims, config.anisotropy or 1.0)
+        if self.spatial_dims == 3 and config.anisotropy:
+            self.anisotropy = config.anisotropy
+        geometry = Geometry.of(depth, self.spatial_dims, self.anisotropy)
         self.multiple_px, self.halo_px = geometry.multiple_px, geometry.halo_px
         self._poolings = geometry.poolings
         inputs = [n_channels * (2 * self.neighbours + 1), *widths[:-1]]

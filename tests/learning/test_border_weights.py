@@ -1,12 +1,19 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import numpy as np
 import pytest
+import tifffile
+import torch
 from skimage.segmentation import watershed
 
+from napari_unetseg.config import AugmentationConfig, NormalisationConfig
+from napari_unetseg.learning import read_training_set
+from napari_unetseg.learning.augmentation import Patch, augment, crop_px
 from napari_unetseg.learning.border_weights import border_weights
+from napari_unetseg.learning.data import LabelledRegion, PatchSampler, load_regions
 
 
 def brute_force(ids, weight, sigma_px, spacing=1.0):
@@ -71,3 +78,47 @@ def test_an_image_of_fifty_cells_takes_less_than_a_second():
     began = time.process_time()
     border_weights(ids, 10, 5)
     assert time.process_time() - began < 1
+
+
+def test_weights_go_with_the_pixels_through_sampling_and_augmentation():
+    """Where weights are the grey values, they still are after everything was turned and bent."""
+    generator = torch.Generator().manual_seed(0)
+    grey = torch.rand(1, 90, 100, generator=generator).half()
+    codes = (grey[0] > 0.5).byte() + 1
+    regions = [LabelledRegion(grey, codes, torch.zeros_like(codes), grey[0])]
+    config = AugmentationConfig().without_grey_values()
+    patch = Patch((32, 32))
+    crop = crop_px(patch, config)
+    sampler = PatchSampler(regions, crop, (10, 10), generator)
+    pixels, codes, border = sampler.draw(4)
+    assert torch.equal(border, pixels[:, 0])
+    pixels, codes, border = augment(pixels, codes, patch, config, generator, border)
+    assert border.shape == codes.shape == (4, 32, 32)
+    assert torch.allclose(border, pixels[:, 0], atol=1e-5)
+
+
+def test_weights_are_turned_over_with_the_sections_of_a_volume():
+    generator = torch.Generator().manual_seed(0)
+    grey = torch.rand(8, 1, 6, 16, 16, generator=generator)
+    off = AugmentationConfig(rotation_deg=0, scale=0, elastic=0).without_grey_values()
+    patch = Patch((6, 16, 16), anisotropy=4.0)
+    codes = torch.ones(8, 6, 16, 16, dtype=torch.uint8)
+    pixels, _, border = augment(grey, codes, patch, off, generator, grey[:, 0])
+    assert torch.allclose(border, pixels[:, 0], atol=1e-5)
+    assert not torch.allclose(border, grey[:, 0], atol=1e-5)
+
+
+def test_object_files_bring_ids_and_mask_files_none(tmp_path):
+    ids = random_objects((40, 50), 7)
+    tifffile.imwrite(tmp_path / "image.tif", ids.astype(np.uint8))
+    tifffile.imwrite(tmp_path / "ids.tif", ids)
+    read = [
+        read_training_set([tmp_path / "image.tif"], [tmp_path / "ids.tif"], kind).images[0]
+        for kind in ("objects", "masks")
+    ]
+    assert np.array_equal(read[0].ids[0], ids)
+    assert read[1].ids is None
+    whole = partial(border_weights, weight=10.0, sigma_px=5.0)
+    (region,) = load_regions(read[:1], NormalisationConfig(), (256, 256), weigh=whole)
+    assert np.allclose(region.border, border_weights(ids, 10, 5), atol=0.01)
+    assert region.border.max() > 5
