@@ -12,7 +12,7 @@ from .classes import (
     default_color,
 )
 from .model_info import MODEL_JSON, ModelInfo, read_model_info
-from .network import UNetConfig
+from .network import NetworkConfig, UNet2015Config, UNetConfig
 from .recipe import (
     PRESETS,
     NormalisationConfig,
@@ -20,7 +20,7 @@ from .recipe import (
     describe_validation_error,
     load_recipe,
 )
-from .training import SMALLEST_PATCH_PX, AugmentationConfig, TrainingConfig
+from .training import SMALLEST_PATCH_PX, AugmentationConfig, LossConfig, TrainingConfig
 
 __all__ = [
     "BACKGROUND",
@@ -34,10 +34,13 @@ __all__ = [
     "AugmentationConfig",
     "Config",
     "LabelClass",
+    "LossConfig",
     "ModelInfo",
+    "NetworkConfig",
     "NormalisationConfig",
     "Recipe",
     "TrainingConfig",
+    "UNet2015Config",
     "UNetConfig",
     "default_class",
     "default_color",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from .base import Config
 
@@ -35,3 +35,25 @@ class UNetConfig(Config):
         """Take 2, 2.5 and 3 as they stand in JSON."""
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         return f"{value:g}" if is_number else value
+
+
+class UNet2015Config(Config):
+    """The U-Net of the paper of 2015: unpadded convolutions, nothing normalised."""
+
+    dims: ClassVar[Literal["2"]] = "2"
+    depth: ClassVar[int] = 4
+
+    kind: Literal["unet2015"] = "unet2015"
+    filters: int = Field(64, ge=4, le=128, description="channels at the top level")
+    dropout: float = Field(0.5, ge=0, lt=1, description="at the end of the contracting path")
+
+
+def _with_kind(network: Any) -> Any:
+    """Take a network whose kind nobody wrote down for the usual one."""
+    return {"kind": "unet", **network} if isinstance(network, dict) else network
+
+
+#: Any architecture, told apart by its ``kind``; the plain U-Net where there is none.
+NetworkConfig: TypeAlias = Annotated[
+    UNetConfig | UNet2015Config, Field(discriminator="kind"), BeforeValidator(_with_kind)
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -37,6 +37,37 @@ class AugmentationConfig(Config):
         return self.replace(**dict.fromkeys(off, 0))
 
 
+class LossConfig(Config):
+    """What a step makes smaller: a weighted sum, over labelled pixels alone.
+
+    `class_balanced` and `border_weight` weigh single pixels, so they act on the losses that are
+    means over pixels (cross entropy, binary, focal) and not on those of whole classes (Dice,
+    Tversky). Classes are read off as the largest channel, whatever was minimised.
+    """
+
+    cross_entropy: float = Field(1.0, ge=0, description="share of softmax cross entropy")
+    dice: float = Field(1.0, ge=0, description="share of the Dice loss")
+    binary: float = Field(0.0, ge=0, description="share of one sigmoid per class")
+    focal: float = Field(0.0, ge=0, description="share of the focal loss")
+    tversky: float = Field(0.0, ge=0, description="share of the Tversky loss")
+    class_balanced: bool = Field(False, description="rare classes count as much as frequent ones")
+    focal_gamma: float = Field(2.0, ge=0, le=10, description="how little certain pixels count")
+    tversky_alpha: float = Field(0.3, gt=0, le=1, description="weight of false positives")
+    tversky_beta: float = Field(0.7, gt=0, le=1, description="weight of false negatives")
+    border_weight: float = Field(
+        0.0, ge=0, le=1000, description="extra weight between objects, where these are known"
+    )
+    border_sigma_px: float = Field(5.0, gt=0, le=100, description="how far apart still touches")
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not (self.cross_entropy or self.dice or self.binary or self.focal or self.tversky):
+            raise ValueError(
+                "nothing to learn from: give cross_entropy, dice, binary, focal or tversky a weight"
+            )
+        return self
+
+
 class TrainingConfig(Config):
     """How the network learns."""
 
@@ -48,8 +79,12 @@ class TrainingConfig(Config):
     warmup_steps: int = Field(10, ge=0, description="over which the learning rate rises")
     weight_decay: float = Field(1e-2, ge=0)
     ema_decay: float = Field(0.99, ge=0, lt=1, description="averaging of the weights")
-    dice_weight: float = Field(1.0, ge=0, description="of the Dice loss beside cross entropy")
+    optimiser: Literal["muon", "adamw", "sgd"] = Field(
+        "muon", description="muon: in hidden convolutions, and AdamW in the other layers"
+    )
+    momentum: float = Field(0.99, ge=0, lt=1, description="of sgd alone")
     seed: int = Field(0, ge=0, lt=2**63)
+    loss: LossConfig = LossConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
 
     @model_validator(mode="after")

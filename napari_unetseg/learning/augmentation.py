@@ -137,8 +137,12 @@ def _affine(
     return whole
 
 
-def resample(pixels: Tensor, codes: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
-    """Read pixels (linearly) and codes (nearest) at the same places, mirrored beyond the crop.
+def resample(
+    pixels: Tensor, codes: Tensor, grid: Tensor, border: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Read pixels and weights (linearly) and codes (nearest) at the same places.
+
+    Beyond the crop everything is mirrored.
 
     Parameters
     ----------
@@ -146,14 +150,18 @@ def resample(pixels: Tensor, codes: Tensor, grid: Tensor) -> tuple[Tensor, Tenso
     codes : Tensor, shape (B, Y, X) or (B, Z, Y, X), uint8
     grid : Tensor, shape (B, Y', X', 2) or (B, Z', Y', X', 3)
         With (x, y) alone, every section of a volume is read at the same places.
+    border : Tensor, of the shape of `codes`, float32, optional
 
     Returns
     -------
     pixels : Tensor, shape (B, C, Y', X') or (B, C, Z', Y', X'), float32
     codes : Tensor, shape (B, Y', X') or (B, Z', Y', X'), uint8
+    border : Tensor or None, of the shape of `codes`, float32
     """
     read = _read(pixels, grid, "bilinear")
-    return read, _read(codes[:, None].float(), grid, "nearest")[:, 0].to(torch.uint8)
+    labels = _read(codes[:, None].float(), grid, "nearest")[:, 0].to(torch.uint8)
+    weights = None if border is None else _read(border[:, None], grid, "bilinear")[:, 0]
+    return read, labels, weights
 
 
 def _read(image: Tensor, grid: Tensor, mode: str) -> Tensor:
@@ -176,7 +184,8 @@ def augment(
     patch: Patch,
     config: AugmentationConfig,
     generator: torch.Generator,
-) -> tuple[Tensor, Tensor]:
+    border: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor | None]:
     """Turn a batch of crops into a batch of patches.
 
     Parameters
@@ -187,25 +196,32 @@ def augment(
     patch : Patch
         No larger than the crop.
     generator : Generator
+    border : Tensor, shape (B, *crop), float32, optional
+        Extra weights of pixels.
 
     Returns
     -------
     pixels : Tensor, shape (B, C, *patch.shape), float32
     codes : Tensor, shape (B, *patch.shape), uint8
+    border : Tensor or None, shape (B, *patch.shape), float32
     """
     crop = tuple(codes.shape[1:])
     grid = sampling_grid(pixels.shape[0], patch, crop, config, generator)
-    pixels, codes = resample(pixels, codes, grid.to(pixels.device))
+    pixels, codes, border = resample(pixels, codes, grid.to(pixels.device), border)
     if config.flip and patch.in_plane and patch.n_sections > 1:
-        pixels, codes = _turned_over(pixels, codes, patch, generator)
+        pixels, codes, border = _turned_over(pixels, codes, border, patch, generator)
     if config.section_dropout and patch.n_sections > 1:
         pixels = blank_a_section(pixels, patch.n_sections, config.section_dropout, generator)
-    return change_grey_values(pixels, config, generator), codes
+    return change_grey_values(pixels, config, generator), codes, border
 
 
 def _turned_over(
-    pixels: Tensor, codes: Tensor, patch: Patch, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+    pixels: Tensor,
+    codes: Tensor,
+    border: Tensor | None,
+    patch: Patch,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor, Tensor | None]:
     """Reverse the order of the sections of every other patch."""
     turn = (torch.rand(len(pixels), generator=generator) < 0.5).to(pixels.device)
     if pixels.ndim == 5:
@@ -216,4 +232,6 @@ def _turned_over(
     pixels = torch.where(turn.view(-1, *(1,) * (pixels.ndim - 1)), turned, pixels)
     if codes.ndim == 4:
         codes = torch.where(turn.view(-1, 1, 1, 1), codes.flip(1), codes)
-    return pixels, codes
+        if border is not None:
+            border = torch.where(turn.view(-1, 1, 1, 1), border.flip(1), border)
+    return pixels, codes, border

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,9 @@ from napari_unetseg.config import LabelClass, NormalisationConfig
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import Normalisation, Stack, check_same_slices, fit_normalisation
 from napari_unetseg.networks.padding import mirrored
+
+#: Computes extra weights of pixels from ids of objects, as `border_weights` does.
+Weigh: TypeAlias = Callable[[npt.NDArray[np.uint32]], npt.NDArray[np.float32]]
 
 #: Positions kept of each class, from which patches are centred; more would change nothing.
 MAX_POSITIONS = 200_000
@@ -31,11 +35,14 @@ class TrainingImage:
         0 unlabelled, 1 background, k + 1 class k.
     blocks : ndarray or None, shape (planes, blocks_y, blocks_x), uint8
         Which blocks are held out, as `annotations.assign_blocks` has it; None: nothing is.
+    ids : ndarray or None, shape (planes, Y, X), uint32
+        Which object a pixel belongs to, 0 background; None where objects are not told apart.
     """
 
     stack: Stack
     codes: npt.NDArray[np.uint8]
     blocks: npt.NDArray[np.uint8] | None = None
+    ids: npt.NDArray[np.uint32] | None = None
 
     def __post_init__(self) -> None:
         """Check that the annotations fit the stack."""
@@ -65,11 +72,14 @@ class LabelledRegion:
         Codes that may enter a loss; 0 where nothing is annotated or it is held out.
     held_out : Tensor, of the same shape, uint8
         Codes to score with; 0 elsewhere.
+    border : Tensor or None, of the same shape, float16
+        Extra weights of pixels between objects; None where there are none.
     """
 
     pixels: Tensor
     targets: Tensor
     held_out: Tensor
+    border: Tensor | None = None
 
 
 def load_regions(
@@ -77,6 +87,7 @@ def load_regions(
     normalisation: NormalisationConfig,
     margin_px: Sequence[int],
     neighbours: int = 0,
+    weigh: Weigh | None = None,
 ) -> Iterator[LabelledRegion]:
     """Read and normalise what is annotated, cut to the annotations and a margin around them.
 
@@ -89,12 +100,14 @@ def load_regions(
         volume of a time point, and what is annotated far apart along Z is in several.
     neighbours : int
         Sections on each side whose channels are stacked, of slices.
+    weigh : callable, optional
+        Gives pixels extra weights; they are 0 in images whose objects are not told apart.
     """
     for image in images:
         fitted = None
         for planes in _annotated_runs(image, margin_px):
             fitted = fitted or fit_normalisation(image.stack, normalisation)
-            yield _read(image, planes, fitted, margin_px, neighbours)
+            yield _read(image, planes, fitted, margin_px, neighbours, weigh)
 
 
 def _annotated_runs(image: TrainingImage, margin_px: Sequence[int]) -> Iterator[range]:
@@ -118,6 +131,7 @@ def _read(
     fitted: Normalisation,
     margin_px: Sequence[int],
     neighbours: int,
+    weigh: Weigh | None,
 ) -> LabelledRegion:
     """Read one region; of slices only the first of `planes` is meant."""
     codes = image.codes[planes.start : planes.stop]
@@ -135,11 +149,24 @@ def _read(
         sections = image.stack.neighbouring_planes(planes.start, neighbours)
         pixels = np.concatenate([pixels_of(plane) for plane in sections])
         codes, held = codes[0], held[0]
+    border = None
+    if weigh is not None:
+        border = torch.from_numpy(_border(image, planes, inside, weigh)).reshape(codes.shape)
     return LabelledRegion(
         torch.from_numpy(pixels),
         torch.from_numpy(np.where(held, 0, codes).astype(np.uint8)),
         torch.from_numpy(np.where(held, codes, 0).astype(np.uint8)),
+        border,
     )
+
+
+def _border(
+    image: TrainingImage, planes: range, inside: tuple[slice, ...], weigh: Weigh
+) -> npt.NDArray[np.float16]:
+    if image.ids is None:
+        return np.zeros(image.codes[planes.start : planes.stop][inside].shape, np.float16)
+    ids = image.ids[planes.start : planes.stop][inside]
+    return weigh(ids[0] if len(planes) == 1 else ids).astype(np.float16)
 
 
 def check_annotations(
@@ -228,7 +255,7 @@ class PatchSampler:
         keep = torch.randint(len(positions), (MAX_POSITIONS,), generator=self._generator)
         return positions[keep]
 
-    def draw(self, batch: int) -> tuple[Tensor, Tensor]:
+    def draw(self, batch: int) -> tuple[Tensor, Tensor, Tensor | None]:
         """Draw `batch` crops.
 
         Returns
@@ -236,8 +263,10 @@ class PatchSampler:
         pixels : Tensor, shape (batch, C, *crop_px), float32
             Mirrored where a crop reaches beyond its region.
         codes : Tensor, shape (batch, *crop_px), uint8
+        border : Tensor or None, shape (batch, *crop_px), float32
+            Extra weights, where the regions have them.
         """
-        pixels, codes = [], []
+        pixels, codes, border = [], [], []
         for _ in range(batch):
             positions = self._positions[self._integer(len(self._positions))]
             index, *middle = positions[self._integer(len(positions))].tolist()
@@ -249,7 +278,10 @@ class PatchSampler:
             stop = [first + size for first, size in zip(start, self._crop, strict=True)]
             pixels.append(mirrored(region.pixels, start, stop))
             codes.append(mirrored(region.targets, start, stop))
-        return torch.stack(pixels).float(), torch.stack(codes)
+            if region.border is not None:
+                border.append(mirrored(region.border, start, stop))
+        weights = torch.stack(border).float() if border else None
+        return torch.stack(pixels).float(), torch.stack(codes), weights
 
     def _integer(self, n: int) -> int:
         return int(torch.randint(n, (), generator=self._generator))

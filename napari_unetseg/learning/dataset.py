@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from napari_unetseg.annotations import assign_blocks, new_blocks
 from napari_unetseg.config import LabelClass
 from napari_unetseg.images import (
+    Labels,
     LabelsKind,
     Stack,
     find_inputs,
@@ -86,17 +86,16 @@ def read_training_set(
     stacks = [open_stack(image) for image, _ in pairs]
     read = read_label_files([path for _, path in pairs], kind, likes=stacks)
     return TrainingSet(
-        [training_image(stack, one.codes, slices) for stack, one in zip(stacks, read, strict=True)],
+        [training_image(stack, one, slices) for stack, one in zip(stacks, read, strict=True)],
         read[0].classes,
         read[0].values,
         notes_on(read),
     )
 
 
-def training_image(
-    stack: Stack, codes: npt.NDArray[np.uint8], slices: str | None = None
-) -> TrainingImage:
+def training_image(stack: Stack, labels: Labels, slices: str | None = None) -> TrainingImage:
     """Keep the labels of the chosen slices, and hold some of their blocks out."""
+    codes = labels.codes
     chosen = parse_slices(slices, stack.n_planes)
     if len(chosen) < stack.n_planes:
         kept = np.zeros_like(codes)
@@ -104,4 +103,4 @@ def training_image(
         codes = kept
     blocks = new_blocks(codes.shape)
     assign_blocks(codes, blocks)
-    return TrainingImage(stack, codes, blocks)
+    return TrainingImage(stack, codes, blocks, labels.ids)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from napari_unetseg.config import UNetConfig
+from napari_unetseg.config import NetworkConfig
 from napari_unetseg.images import Stack
 
 
-def with_anisotropy(network: UNetConfig, stacks: Sequence[Stack]) -> UNetConfig:
+def with_anisotropy(network: NetworkConfig, stacks: Sequence[Stack]) -> NetworkConfig:
     """Fill in the shape of the voxels that a network of volumes is made for.
 
     It is that of the first stack that knows it, and that of a cube where none does. What is given
@@ -20,7 +20,7 @@ def with_anisotropy(network: UNetConfig, stacks: Sequence[Stack]) -> UNetConfig:
     return network.replace(anisotropy=known[0] if known else 1.0)
 
 
-def dimensions_note(network: UNetConfig, stacks: Sequence[Stack]) -> str | None:
+def dimensions_note(network: NetworkConfig, stacks: Sequence[Stack]) -> str | None:
     """Say in a sentence what a person may not expect of a network that looks beyond a slice."""
     if network.dims == "2":
         return None

@@ -169,9 +169,9 @@ class TrainingRun:
         """Take one step, and a score when it is time."""
         began = time.time()
         rate = learning_rate(self._training, self._step, self._fraction())
-        pixels, codes = self._draw(self._training.augmentation)
+        pixels, codes, border = self._draw(self._training.augmentation)
         self._recent.append(pixels)
-        loss = self._stepper.step(pixels, codes, rate)
+        loss = self._stepper.step(pixels, codes, rate, border)
         if not math.isfinite(loss):
             yield self._failed()
             return
@@ -234,16 +234,17 @@ class TrainingRun:
         info = self._info.replace(history=history, scores=self._scores)
         return Model(info, network, tuple(self._rows), self._preview)
 
-    def _draw(self, augmentation: AugmentationConfig) -> tuple[Tensor, Tensor]:
-        pixels, codes = self._sampler.draw(self._training.batch)
-        pixels, codes = augment(
+    def _draw(self, augmentation: AugmentationConfig) -> tuple[Tensor, Tensor, Tensor | None]:
+        pixels, codes, border = self._sampler.draw(self._training.batch)
+        pixels, codes, border = augment(
             pixels.to(self._device.name),
             codes.to(self._device.name),
             self._patch,
             augmentation,
             self._generator,
+            None if border is None else border.to(self._device.name),
         )
-        return place_image(pixels, self._device), codes
+        return place_image(pixels, self._device), codes, border
 
     def _fraction(self) -> float:
         return self._budget.fraction(self._step, time.time(), self._finishing_s())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import torch
 
@@ -13,6 +14,7 @@ from napari_unetseg.events import Event, Preparing, TrainingStarted, Warned
 from napari_unetseg.images import check_training_set
 from napari_unetseg.networks import Network, build_network
 
+from .border_weights import border_weights
 from .bundle import Model
 from .data import LabelledRegion, TrainingImage, check_annotations, load_regions
 from .description import describe
@@ -22,6 +24,11 @@ from .placement import AT_REST, Device, choose_device, place_network, seeded, su
 from .run import TrainingRun
 from .schedule import Budget
 from .transfer import check_base, copy_weights, recipe_from_base
+
+_NO_OBJECTS = (
+    "Borders between objects get no weight of their own, for these labels do not tell objects "
+    "apart; give labels of kind objects."
+)
 
 
 class Trainer:
@@ -82,6 +89,10 @@ class Trainer:
         stacks = [image.stack for image in images]
         self._notes = [note] if (note := dimensions_note(recipe.network, stacks)) else []
         recipe = recipe.replace(network=with_anisotropy(recipe.network, stacks).model_dump())
+        if recipe.training.loss.border_weight and all(image.ids is None for image in images):
+            loss = recipe.training.loss.replace(border_weight=0)
+            recipe = recipe.replace(training=recipe.training.replace(loss=loss))
+            self._notes.append(_NO_OBJECTS)
         # The default was asked for by nobody.
         asked = recipe.network if asked == UNetConfig() else asked
         self._asked_network = with_anisotropy(asked, stacks)
@@ -163,7 +174,17 @@ class Trainer:
     def _read(self, network: Network) -> list[LabelledRegion]:
         recipe = self._recipe
         margin = margin_px(recipe.training, network)
-        regions = list(load_regions(self._images, recipe.normalisation, margin, network.neighbours))
+        loss, weigh = recipe.training.loss, None
+        if loss.border_weight:
+            weigh = partial(
+                border_weights,
+                weight=loss.border_weight,
+                sigma_px=loss.border_sigma_px,
+                anisotropy=network.anisotropy,
+            )
+        regions = list(
+            load_regions(self._images, recipe.normalisation, margin, network.neighbours, weigh)
+        )
         known = frozenset(self._base.class_names if self._base is not None else ())
         check_annotations(regions, self._classes, known)
         return regions

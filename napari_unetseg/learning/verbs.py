@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -173,4 +174,4 @@ def _with_blocks(image: TrainingImage) -> TrainingImage:
         return image
     blocks = new_blocks(image.codes.shape)
     assign_blocks(image.codes, blocks)
-    return TrainingImage(image.stack, image.codes, blocks)
+    return replace(image, blocks=blocks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from napari_unetseg.config import UNetConfig
+from napari_unetseg.config import NetworkConfig
 
 from .base import Network
 
@@ -12,15 +12,16 @@ from .base import Network
 #: there is called as ``attribute(config, n_channels, n_classes)`` and returns a `Network`.
 NETWORKS = {
     "unet": "napari_unetseg.networks.unet:UNet",
+    "unet2015": "napari_unetseg.networks.unet2015:UNet2015",
 }
 
 
-def build_network(config: UNetConfig, n_channels: int, n_classes: int) -> Network:
+def build_network(config: NetworkConfig, n_channels: int, n_classes: int) -> Network:
     """Build the network that `config` describes, with whatever weights torch gives it.
 
     Parameters
     ----------
-    config : UNetConfig
+    config : NetworkConfig
         The architecture's own config; its ``kind`` chooses it.
     n_channels : int
         Channels of an image.

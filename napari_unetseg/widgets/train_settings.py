@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 from napari_unetseg.config import (
     SMALLEST_PATCH_PX,
     AugmentationConfig,
+    NetworkConfig,
     Recipe,
     TrainingConfig,
     UNetConfig,
@@ -83,7 +84,7 @@ class TrainSettings(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._recipe = Recipe()
-        self._network_base: UNetConfig | None = None
+        self._network_base: NetworkConfig | None = None
         self.network: ConfigForm[UNetConfig] = ConfigForm(
             UNetConfig, _NETWORK, only=list(_NETWORK), sliders=False
         )
@@ -143,17 +144,40 @@ class TrainSettings(QWidget):
         native.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         return native
 
-    def set_network_of(self, base: UNetConfig | None) -> None:
+    def set_network_of(self, base: NetworkConfig | None) -> None:
         """Show the network of a model that training continues with, which cannot be changed."""
         self._network_base = base
-        if base is not None:
-            self._show_network(base)
-        self.dims.setEnabled(base is None)
-        self.dims.setToolTip(_DIMS_TOOLTIP if base is None else _OF_BASE)
+        self._show_network()
+
+    def _show_network(self) -> None:
+        fixed = self._fixed_network()
+        if isinstance(fixed, UNetConfig):
+            self.network.set_value(fixed)
+        why = self._why_fixed(fixed)
         for name in _NETWORK:
             control = self.network.control(name)
-            control.enabled = base is None
-            control.tooltip = _TOOLTIPS[name] if base is None else _OF_BASE
+            if fixed is not None:
+                control.value = getattr(fixed, name)
+            control.enabled = fixed is None
+            control.tooltip = why or _TOOLTIPS[name]
+        shown = self.network.value() if fixed is None else fixed
+        self.dims.setCurrentIndex(self.dims.findData(shown.dims))
+        self.dims.setEnabled(fixed is None)
+        self.dims.setToolTip(why or _DIMS_TOOLTIP)
+
+    def _why_fixed(self, fixed: NetworkConfig | None) -> str:
+        if fixed is None:
+            return ""
+        if self._network_base is not None:
+            return _OF_BASE
+        return f"The settings ask for the network {fixed.kind}, which is used as it is."
+
+    def _fixed_network(self) -> NetworkConfig | None:
+        """Return the network where the form cannot change it: a model's, or none of its kind."""
+        if self._network_base is not None:
+            return self._network_base
+        asked = self._recipe.network
+        return None if isinstance(asked, UNetConfig) else asked
 
     def value(self, max_time_s: float) -> Recipe:
         """Return the recipe.
@@ -171,23 +195,22 @@ class TrainSettings(QWidget):
             batch=self.batch.value(),
             augmentation=self._augmentation(),
         )
-        network = self.network.value().replace(dims=self.dims.currentData())
+        network = self._fixed_network() or self.network.value().replace(
+            dims=self.dims.currentData()
+        )
         return self._recipe.replace(network=network, training=training)
 
     def set_value(self, recipe: Recipe) -> None:
         """Show a recipe; what has no control here is kept as it is."""
         self._recipe = recipe
-        if self._network_base is None:
-            self._show_network(recipe.network)
+        if isinstance(recipe.network, UNetConfig) and self._network_base is None:
+            self.network.set_value(recipe.network)
+        self._show_network()
         self.training.set_value(recipe.training)
         self.patch.setValue(recipe.training.patch_px)
         self.batch.setValue(recipe.training.batch)
         self.augmentation.setValue(100)
         self.steps.setValue(recipe.training.steps or 0)
-
-    def _show_network(self, network: UNetConfig) -> None:
-        self.network.set_value(network)
-        self.dims.setCurrentIndex(self.dims.findData(network.dims))
 
     def _augmentation(self) -> AugmentationConfig:
         strength = self.augmentation.value() / 100

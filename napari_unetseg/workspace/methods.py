@@ -8,7 +8,14 @@ from dataclasses import dataclass, replace
 
 from napari_unetseg import __version__
 from napari_unetseg.annotations import BLOCK_PX
-from napari_unetseg.config import LabelClass, ModelInfo, Recipe
+from napari_unetseg.config import (
+    LabelClass,
+    LossConfig,
+    ModelInfo,
+    NetworkConfig,
+    Recipe,
+    TrainingConfig,
+)
 from napari_unetseg.images import Stack, format_length
 from napari_unetseg.wording import counted
 
@@ -18,8 +25,19 @@ from .image_entry import ImageEntry
 from .rounds import Round
 from .workspace import Workspace
 
-_NETWORKS = {"unet": "U-Net"}
 _DEVICES = {"cpu": "a CPU", "cuda": "an NVIDIA GPU", "mps": "an Apple GPU"}
+
+#: Shares of a loss config, as a paper names them.
+_LOSSES = {
+    "cross_entropy": "cross entropy",
+    "dice": "Dice loss",
+    "binary": "binary cross entropy of each class",
+    "focal": "focal loss (γ = {focal_gamma:g})",
+    "tversky": "Tversky loss (α = {tversky_alpha:g}, β = {tversky_beta:g})",
+}
+
+#: Those in which single pixels are weighted.
+_PIXEL_LOSSES = ("cross_entropy", "binary", "focal")
 
 #: Parts of an augmentation config, as a paper names them; each is left out where it is off.
 _SHAPE_CHANGES = {
@@ -142,15 +160,19 @@ def _annotations(facts: MethodFacts) -> str:
 
 
 def _network(info: ModelInfo) -> str:
-    network = info.recipe.network
-    kind = f"{network.dims}D {_NETWORKS.get(network.kind, network.kind)}"
     base = info.history.get("base")
     trained = f"starting from the model “{base}”" if base else "from scratch"
     return (
-        f"A {kind} (depth {network.depth}, {counted(network.filters, 'filter')} at the top level, "
-        f"{network.norm} normalisation) with {counted(len(info.channels), 'input channel')} was "
-        f"trained {trained}."
+        f"A {_architecture(info.recipe.network)} with "
+        f"{counted(len(info.channels), 'input channel')} was trained {trained}."
     )
+
+
+def _architecture(network: NetworkConfig) -> str:
+    size = f"depth {network.depth}, {counted(network.filters, 'filter')} at the top level"
+    if network.kind == "unet2015":
+        return f"2D U-Net as published in 2015 ({size}, dropout {network.dropout:g})"
+    return f"{network.dims}D U-Net ({size}, {network.norm} normalisation)"
 
 
 def _training(info: ModelInfo) -> str:
@@ -177,16 +199,46 @@ def _sampling(recipe: Recipe) -> str:
     random = [f"random {_list(shapes)}"] if shapes else []
     random += [f"random changes of {_list(greys)}"] if greys else []
     augmented = f", augmented by {', and by '.join(random)}" if random else ""
-    loss = "cross entropy and Dice loss" if training.dice_weight else "cross entropy"
     size = f"{training.patch_px} × {training.patch_px} px"
     if recipe.network.dims == "3":
         size += " and about as deep"
     return (
-        f"Each step minimised {loss} over the annotated pixels of "
+        f"Each step minimised {_loss(training.loss)} over the annotated pixels of "
         f"{counted(training.batch, 'patch', 'patches')} of {size}{augmented}, by "
-        "Muon in the convolutions between the first and the last and by AdamW elsewhere, at a "
-        f"learning rate of up to {training.learning_rate:g}."
+        f"{_optimiser(training)} at a learning rate of up to {training.learning_rate:g}."
     )
+
+
+def _loss(loss: LossConfig) -> str:
+    """Name what was minimised; shares are told where they differ."""
+    shares = {name: getattr(loss, name) for name in _LOSSES if getattr(loss, name)}
+    parts = []
+    for name, share in shares.items():
+        text = _LOSSES[name].format(**loss.model_dump())
+        parts.append(f"{share:g} × {text}" if len(set(shares.values())) > 1 else text)
+    return _list(parts) + _pixel_weights(loss)
+
+
+def _pixel_weights(loss: LossConfig) -> str:
+    of_pixels = [name for name in _PIXEL_LOSSES if getattr(loss, name)]
+    purposes = ["to balance the classes"] if loss.class_balanced else []
+    if loss.border_weight:
+        purposes.append(
+            f"to stress borders between objects (w₀ = {loss.border_weight:g}, "
+            f"σ = {loss.border_sigma_px:g} px)"
+        )
+    if not of_pixels or not purposes:
+        return ""
+    names = _list([name.replace("_", " ") for name in of_pixels])
+    return f", the pixels of the {names} weighted {_list(purposes)},"
+
+
+def _optimiser(training: TrainingConfig) -> str:
+    if training.optimiser == "sgd":
+        return f"stochastic gradient descent with momentum {training.momentum:g}"
+    if training.optimiser == "adamw":
+        return "AdamW"
+    return "Muon in the convolutions between the first and the last and by AdamW elsewhere,"
 
 
 def _held_out(info: ModelInfo, made_by: Round | None) -> str:

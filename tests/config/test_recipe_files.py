@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from napari_unetseg.config import Recipe, load_recipe
+from napari_unetseg.config import PRESETS, Recipe, UNet2015Config, UNetConfig, load_recipe
 from napari_unetseg.errors import UserError
 
 
@@ -14,6 +14,28 @@ def test_a_recipe_survives_being_written_and_read(tmp_path):
     path = tmp_path / "recipe.json"
     path.write_text(recipe.model_dump_json())
     assert load_recipe(str(path)) == recipe
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_a_preset_survives_being_written_and_read(tmp_path, name):
+    path = tmp_path / "recipe.json"
+    path.write_text(PRESETS[name].model_dump_json())
+    assert load_recipe(str(path)) == load_recipe(name) == PRESETS[name]
+
+
+@pytest.mark.parametrize(
+    ("written", "network"),
+    [
+        ({"filters": 8}, UNetConfig(filters=8)),
+        ({"kind": "unet", "filters": 8}, UNetConfig(filters=8)),
+        ({"kind": "unet2015"}, UNet2015Config()),
+        ({"kind": "unet2015", "filters": 8}, UNet2015Config(filters=8)),
+    ],
+)
+def test_the_kind_of_a_network_is_the_usual_one_where_it_is_left_out(tmp_path, written, network):
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps({"network": written}))
+    assert load_recipe(str(path)).network == network
 
 
 @pytest.mark.parametrize(
@@ -26,6 +48,13 @@ def test_a_recipe_survives_being_written_and_read(tmp_path):
         (b"[]", "the top level"),
         (b'{"training": {"learning_rate": Infinity}}', r"training\.learning_rate"),
         (b'{"training": {"noise": 1}}', "is not a setting"),
+        (b'{"training": {"loss": {"cross_entropy": 0, "dice": 0}}}', "nothing to learn from"),
+        (b'{"network": {"kind": "unet1915"}}', "network.*does not match any of the expected tags"),
+        (
+            b'{"network": {"kind": "unet2015", "norm": "batch"}}',
+            r"network\.norm' is not a setting",
+        ),
+        (b'{"network": {"depth": 9}}', r"'network\.depth' is 9"),
     ],
 )
 def test_what_is_no_recipe_is_refused_in_a_sentence(tmp_path, content, complaint):

@@ -39,7 +39,7 @@ def test_labels_follow_the_image_exactly() -> None:
     codes = torch.randint(0, 3, (4, 30, 30), generator=seeded(), dtype=torch.uint8)
     codes = codes.repeat_interleave(5, 1).repeat_interleave(5, 2)
     grid = sampling_grid(4, Patch((64, 64)), (150, 150), ONLY_GEOMETRY, seeded())
-    pixels, moved = resample(codes[:, None].float(), codes, grid)
+    pixels, moved, _ = resample(codes[:, None].float(), codes, grid)
     # Where bilinear sampling read four equal pixels, it read the label.
     pure = (pixels - pixels.round()).abs()[:, 0] < 1e-4
     agree = pixels[:, 0].round() == moved
@@ -51,7 +51,7 @@ def test_labels_follow_the_image_exactly() -> None:
 def test_without_any_change_the_middle_of_the_crop_comes_out() -> None:
     pixels = torch.randn(2, 3, 48, 48)
     codes = torch.randint(0, 5, (2, 48, 48), dtype=torch.uint8)
-    same, labels = augment(pixels, codes, Patch((32, 32)), STILL, seeded())
+    same, labels, _ = augment(pixels, codes, Patch((32, 32)), STILL, seeded())
     assert torch.allclose(same, pixels[..., 8:40, 8:40], atol=1e-5)
     assert torch.equal(labels, codes[:, 8:40, 8:40])
 
@@ -97,7 +97,7 @@ def test_grey_values_change_and_stay_finite() -> None:
 def test_the_same_seed_gives_the_same_patches(patch: int) -> None:
     config = AugmentationConfig()
     pixels, codes = torch.rand(2, 1, 128, 128), torch.ones(2, 128, 128, dtype=torch.uint8)
-    first = augment(pixels, codes, Patch((patch, patch)), config, seeded(3))
+    first = augment(pixels, codes, Patch((patch, patch)), config, seeded(3))[:2]
     again = augment(pixels, codes, Patch((patch, patch)), config, seeded(3))
     assert torch.equal(first[0], again[0])
     assert first[0].shape == (2, 1, patch, patch)
@@ -117,7 +117,7 @@ def volumes(anisotropy: float) -> tuple[torch.Tensor, torch.Tensor, Patch]:
 @pytest.mark.parametrize("anisotropy", [1.0, 1.7, 4.0])
 def test_labels_follow_the_volume_exactly(anisotropy: float) -> None:
     shown, codes, patch = volumes(anisotropy)
-    pixels, moved = augment(shown, codes, patch, ONLY_GEOMETRY, seeded(1))
+    pixels, moved, _ = augment(shown, codes, patch, ONLY_GEOMETRY, seeded(1))
     assert pixels.shape == (2, 1, *patch.shape)
     pure = (pixels - pixels.round()).abs()[:, 0] < 1e-4
     assert pure.float().mean() > 0.3
@@ -130,7 +130,7 @@ def test_without_any_change_the_middle_of_a_volume_comes_out(anisotropy: float) 
     codes = torch.randint(0, 5, (2, 10, 20, 20), dtype=torch.uint8)
     depth = 10 if anisotropy == 4 else 6
     patch = Patch((depth, 16, 16), anisotropy)
-    same, labels = augment(pixels, codes, patch, STILL, seeded())
+    same, labels, _ = augment(pixels, codes, patch, STILL, seeded())
     z = slice((10 - depth) // 2, (10 + depth) // 2)
     assert torch.allclose(same, pixels[:, :, z, 2:18, 2:18], atol=1e-5)
     assert torch.equal(labels, codes[:, z, 2:18, 2:18])
@@ -159,7 +159,7 @@ def test_thick_sections_are_not_mixed_and_all_turned_alike() -> None:
     patch = Patch((6, 32, 32), 4.0)
     orders = set()
     for seed in range(6):
-        moved, labels = augment(pixels, codes, patch, ONLY_GEOMETRY, seeded(seed))
+        moved, labels, _ = augment(pixels, codes, patch, ONLY_GEOMETRY, seeded(seed))
         assert torch.allclose(moved[:, 0], labels.float(), atol=1e-4)
         assert torch.equal(labels, labels[..., :1, :1].expand(2, 6, 32, 32))
         orders |= {tuple(one[:, 0, 0].tolist()) for one in labels}
@@ -170,7 +170,7 @@ def test_neighbouring_sections_change_sides_together_with_their_channels() -> No
     pixels = torch.arange(6.0).view(1, 6, 1, 1).expand(8, 6, 24, 24)  # 3 sections of 2 channels
     codes = torch.ones(8, 24, 24, dtype=torch.uint8)
     patch = Patch((16, 16), neighbours=1)
-    moved, _ = augment(pixels, codes, patch, ONLY_GEOMETRY, seeded())
+    moved, _, _ = augment(pixels, codes, patch, ONLY_GEOMETRY, seeded())
     orders = {tuple(one[:, 0, 0].round().tolist()) for one in moved}
     assert orders == {(0, 1, 2, 3, 4, 5), (4, 5, 2, 3, 0, 1)}
 

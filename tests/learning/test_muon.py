@@ -4,11 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from napari_unetseg.config import TrainingConfig, UNetConfig
 from napari_unetseg.learning.muon import Muon, orthogonalised
-from napari_unetseg.learning.placement import AT_REST
-from napari_unetseg.learning.stepper import Stepper
-from napari_unetseg.networks import build_network
 
 
 @pytest.mark.parametrize("shape", [(16, 144), (64, 64), (300, 40)])
@@ -49,14 +45,3 @@ def test_it_goes_down_the_gradient_in_any_memory_layout():
         assert losses[-1] < 0.2 * losses[0]
         results.append(weight.detach().contiguous())
     assert torch.allclose(*results, atol=1e-4)
-
-
-def test_every_weight_of_a_network_belongs_to_one_optimiser():
-    network = build_network(UNetConfig(), 1, 3)
-    stepper = Stepper(network, TrainingConfig(), AT_REST)
-    groups = [g for optimiser in stepper._optimisers for g in optimiser.param_groups]
-    owned = [id(p) for group in groups for p in group["params"]]
-    assert sorted(owned) == sorted(id(p) for p in network.parameters())
-    moved = stepper._optimisers[1].param_groups[0]["params"]
-    assert len(moved) == 4 * (UNetConfig().depth) + 1
-    assert network.head.weight.shape not in {w.shape for w in moved}

@@ -50,7 +50,7 @@ def test_classes_are_drawn_alike_however_rare_they_are() -> None:
     codes[0, 40:44, 60:64] = 2
     stack = Stack(np.random.default_rng(0).integers(0, 255, codes.shape, np.uint8), "ZYX")
     sampler = PatchSampler(planes_of(TrainingImage(stack, codes)), (32, 32), (8, 8), seeded())
-    _, drawn = sampler.draw(200)
+    _, drawn, _ = sampler.draw(200)
     assert 70 < int((drawn == 2).flatten(1).any(1).sum()) < 140
 
 
@@ -60,7 +60,7 @@ def test_every_patch_from_strokes_holds_a_label() -> None:
     sparse[1, 150:155, 20:70] = codes[1, 150:155, 20:70]
     sparse[1, 20:25, 250:290] = codes[1, 20:25, 250:290]
     sampler = PatchSampler(planes_of(TrainingImage(stack, sparse)), (64, 64), (20, 20), seeded())
-    _, drawn = sampler.draw(50)
+    _, drawn, _ = sampler.draw(50)
     assert (drawn > 0).flatten(1).any(1).all()
 
 
@@ -69,7 +69,7 @@ def test_crops_beyond_the_slice_are_mirrored() -> None:
     codes = np.ones((1, 20, 24), np.uint8)
     planes = planes_of(TrainingImage(Stack(pixels, "ZYX"), codes))
     sampler = PatchSampler(planes, (64, 64), (0, 0), seeded())
-    crops, _ = sampler.draw(1)
+    crops, _, _ = sampler.draw(1)
     found = set(crops.unique().tolist())
     assert found <= set(planes[0].pixels.float().unique().tolist())
 
@@ -161,7 +161,7 @@ def test_every_crop_of_a_volume_holds_a_label_and_shows_what_lies_under_it() -> 
     image = TrainingImage(shown, sparse)
     regions = list(load_regions([image], NormalisationConfig(), (8, 48, 48)))
     sampler = PatchSampler(regions, (4, 32, 32), (1, 8, 8), seeded())
-    pixels, drawn = sampler.draw(40)
+    pixels, drawn, _ = sampler.draw(40)
     assert pixels.shape == (40, 1, 4, 32, 32)
     assert (drawn > 0).flatten(1).any(1).all()
     grey_of = [float(pixels[:, 0][drawn == code].mean()) for code in (0, 1, 2)]

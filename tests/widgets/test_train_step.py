@@ -7,7 +7,7 @@ import pytest
 from stage import Stage, cells
 
 from napari_unetseg.annotations import add_class
-from napari_unetseg.config import PRESETS, Recipe, TrainingConfig, UNetConfig
+from napari_unetseg.config import PRESETS, LossConfig, Recipe, TrainingConfig, UNetConfig
 from napari_unetseg.events import HeldOutScored, ModelSaved, TrainingStep
 from napari_unetseg.jobs import JobState, PredictCommand, PredictFilesCommand, TrainCommand
 from napari_unetseg.widgets import curves, train_settings, train_step
@@ -163,7 +163,7 @@ def test_settings_read_from_a_file_are_kept_where_there_is_no_control(qtbot, tmp
     qtbot.addWidget(settings)
     recipe = Recipe(
         network=UNetConfig(filters=32, norm="group"),
-        training=TrainingConfig(patch_px=128, dice_weight=0.3, steps=50),
+        training=TrainingConfig(patch_px=128, loss=LossConfig(dice=0.3), steps=50),
     )
     (tmp_path / "recipe.json").write_text(recipe.model_dump_json())
     (tmp_path / "wrong.json").write_text('{"networks": {}}')
@@ -204,6 +204,33 @@ def test_without_augmentation_no_slice_is_left_out_either(qtbot):
     changes = settings.value(60).training.augmentation.model_dump()
     changes.pop("elastic_grid")
     assert not any(changes.values())
+
+
+def test_a_network_of_another_kind_is_kept_and_cannot_be_edited(qtbot, tmp_path, monkeypatch):
+    settings = TrainSettings()
+    qtbot.addWidget(settings)
+    paper = PRESETS["unet2015"]
+    for name, recipe in (("paper", paper), ("plain", Recipe())):
+        (tmp_path / f"{name}.json").write_text(recipe.model_dump_json())
+    files = ([tmp_path / "paper.json"], [tmp_path / "plain.json"])
+    answer_with(monkeypatch, train_settings, *files)
+    settings.open.click()
+    asked = settings.value(60)
+    assert asked == paper.replace(training=paper.training.replace(max_time_s=60))
+    filters = settings.network.control("filters")
+    assert (filters.value, filters.enabled) == (64, False)
+    assert "unet2015" in filters.tooltip
+
+    # The network of a model goes before it, for as long as that is continued with.
+    settings.set_network_of(UNetConfig(filters=24))
+    assert settings.value(60).network == UNetConfig(filters=24)
+    settings.set_network_of(None)
+    assert settings.value(60).network == paper.network
+
+    settings.open.click()
+    assert settings.value(60) == Recipe()
+    assert filters.enabled
+    assert "Channels at the top level" in filters.tooltip
 
 
 def test_patches_are_automatic_until_somebody_chooses_them(qtbot):

@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from napari_unetseg.annotations import add_class, recolor_class, rename_class
-from napari_unetseg.config import ModelInfo, Recipe
+from napari_unetseg.config import PRESETS, ModelInfo, Recipe
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import Stack, open_stack, read_labels
 from napari_unetseg.project import Session
@@ -220,7 +220,8 @@ def test_the_paragraph_says_when_nothing_was_held_out_or_painted(workspace, entr
 def test_the_paragraph_leaves_out_augmentation_that_is_off(workspace, entry):
     raw = Recipe().model_dump()
     off = dict.fromkeys(raw["training"]["augmentation"], 0) | {"elastic_grid": 2, "flip": True}
-    raw["training"] |= {"augmentation": off, "dice_weight": 0, "batch": 1, "patch_px": 256}
+    raw["training"] |= {"augmentation": off, "batch": 1, "patch_px": 256}
+    raw["training"]["loss"]["dice"] = 0
     text = paragraph(workspace, model_info(recipe=Recipe.model_validate(raw)))
     assert "minimised cross entropy over the annotated pixels of 1 patch of 256 × 256 px" in text
     assert "augmented by random flips, by Muon" in text
@@ -236,6 +237,40 @@ def test_the_paragraph_says_when_a_network_saw_more_than_a_slice(workspace, entr
     assert f"2 patches of 96 × 96 px{depth}, augmented" in text
     assert "blur and missing slices" in text
     assert "missing slices" not in paragraph(workspace, model_info())
+
+
+@pytest.mark.parametrize(
+    ("training", "told"),
+    [
+        ({}, "minimised cross entropy and Dice loss over the annotated"),
+        (
+            {"loss": {"dice": 0, "class_balanced": True, "border_weight": 10}},
+            "cross entropy, the pixels of the cross entropy weighted to balance the classes and "
+            "to stress borders between objects (w₀ = 10, σ = 5 px), over",
+        ),
+        (
+            {"loss": {"cross_entropy": 0.5, "dice": 0, "focal": 2}},
+            "minimised 0.5 × cross entropy and 2 × focal loss (γ = 2) over",
+        ),
+        (
+            {"loss": {"cross_entropy": 0, "dice": 0, "tversky": 1, "class_balanced": True}},
+            "minimised Tversky loss (α = 0.3, β = 0.7) over",
+        ),
+        ({}, "by Muon in the convolutions between the first and the last and by AdamW elsewhere, "),
+        ({"optimiser": "adamw"}, ", by AdamW at a learning rate"),
+        ({"optimiser": "sgd"}, ", by stochastic gradient descent with momentum 0.99 at a learning"),
+    ],
+)
+def test_the_paragraph_names_the_loss_and_the_optimiser(workspace, entry, training, told):
+    recipe = Recipe.model_validate({"training": training})
+    assert told in paragraph(workspace, model_info(recipe=recipe))
+
+
+def test_the_paragraph_tells_the_network_of_the_paper_from_the_plain_one(workspace, entry):
+    text = paragraph(workspace, model_info(recipe=PRESETS["unet2015"]))
+    assert (
+        "A 2D U-Net as published in 2015 (depth 4, 64 filters at the top level, dropout 0.5) with"
+    ) in text
 
 
 def test_one_of_a_thing_is_told_in_the_singular(workspace):
