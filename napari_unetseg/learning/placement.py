@@ -31,17 +31,22 @@ AT_REST = Device("cpu", "float32", channels_last=False, reason="")
 
 def place_network(network: N, device: Device) -> N:
     """Move a network to the device, in its memory layout."""
-    layout = torch.channels_last if device.channels_last else torch.contiguous_format
     network.to(device.name)
     # torch's annotations know no memory format for modules.
-    network.to(memory_format=layout)  # type: ignore[call-overload]
+    network.to(memory_format=layout(device, 2 + network.spatial_dims))  # type: ignore[call-overload]
     return network
 
 
 def place_image(image: Tensor, device: Device) -> Tensor:
-    """Move a batch (B, C, Y, X) to the device, in its memory layout."""
-    layout = torch.channels_last if device.channels_last else torch.contiguous_format
-    return image.to(device.name).contiguous(memory_format=layout)
+    """Move a batch (B, C, …) to the device, in its memory layout."""
+    return image.to(device.name).contiguous(memory_format=layout(device, image.ndim))
+
+
+def layout(device: Device, n_axes: int) -> torch.memory_format:
+    """Return the memory layout of batches with that many axes."""
+    if not device.channels_last:
+        return torch.contiguous_format
+    return torch.channels_last if n_axes == 4 else torch.channels_last_3d
 
 
 def autocast(device: Device) -> AbstractContextManager[Any]:

@@ -21,13 +21,14 @@ from napari_unetseg.events import Event, HeldOutScored, TrainingStep, Warned
 from napari_unetseg.networks import Network
 from napari_unetseg.wording import counted
 
+from .answers import codes_from_probabilities
 from .augmentation import augment, crop_px
 from .averaging import measure_batch_statistics
 from .bundle import Model
 from .data import LabelledPlane, PatchSampler
 from .patches import fitting_side
 from .placement import AT_REST, Device, autocast, place_image, place_network
-from .predictor import codes_from_probabilities, tiled_probabilities
+from .predictor import whole_probabilities
 from .preview import PREVIEW_PX, draw_preview
 from .schedule import Budget, learning_rate
 from .scoring import HeldOutScorer
@@ -298,7 +299,7 @@ class TrainingRun:
     def _draw_preview(self) -> npt.NDArray[np.uint8]:
         pixels = self._planes[0].pixels[:, :PREVIEW_PX, :PREVIEW_PX].float()
         network = self._stepper.average.network
-        probabilities = tiled_probabilities(network, pixels[None], self._device)
+        probabilities = whole_probabilities(network, pixels, self._device)
         codes = codes_from_probabilities(probabilities.numpy())
         return draw_preview(pixels.numpy(), codes, self._info.classes)
 
