@@ -42,28 +42,25 @@ def place_tile(pixels: Tensor, device: Device) -> Tensor:
 class RectifiedConvolution(nn.Module):
     """A convolution that sets what is below 0 to 0 before it writes its output.
 
-    One pass over the map less: on 512 × 512 px and one core 6 % (16 filters) of the whole
-    network's time. torch's own compiler calls the same kernel.
+    It saves a pass over the map, with the kernel that torch's own compiler calls. In float32
+    without bfloat16 units no difference could be measured; the faster the convolutions are, the
+    more such passes weigh.
     """
 
     def __init__(self, convolution: nn.Conv2d | nn.Conv3d) -> None:
         super().__init__()
-        self.convolution = convolution
+        self.weight, self.bias = convolution.weight, convolution.bias
+        self._settings = (
+            convolution.padding,
+            convolution.stride,
+            convolution.dilation,
+            convolution.groups,
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """As the convolution and ``relu`` after it."""
-        conv = self.convolution
         rectified: Tensor = torch.ops.mkldnn._convolution_pointwise(  # noqa: SLF001
-            x,
-            conv.weight,
-            conv.bias,
-            conv.padding,
-            conv.stride,
-            conv.dilation,
-            conv.groups,
-            "relu",
-            [],
-            "",
+            x, self.weight, self.bias, *self._settings, "relu", [], ""
         )
         return rectified
 
