@@ -32,6 +32,7 @@ from napari_unetseg.images import (
 from napari_unetseg.networks import Network
 from napari_unetseg.networks.padding import mirrored
 
+from .allocator import keep_freed_memory
 from .answers import Answer, SlabOutput, Wanted, entropy, most_probable
 from .bundle import Model
 from .inference import for_inference, place_tile
@@ -97,6 +98,8 @@ class Predictor:
     ) -> None:
         check_channels(model.info, stack)
         self._device = choose_device(device) if isinstance(device, str) else device
+        if self._device.kind == "cpu":
+            keep_freed_memory()
         self._network = for_inference(model.network, self._device)
         self._stack = stack
         if normalisation is None:
