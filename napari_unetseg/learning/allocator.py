@@ -26,7 +26,6 @@ def _c_library() -> ctypes.CDLL | None:
     return library if hasattr(library, "mallopt") and hasattr(library, "malloc_trim") else None
 
 
-@cache
 def keep_freed_memory() -> None:
     """Let this process keep memory that becomes free; without effect but on Linux."""
     library = _c_library()
