@@ -22,12 +22,13 @@ class Outputs:
     Attributes
     ----------
     labels : Path
-    probabilities : Path or None
+    probabilities, uncertainty : Path or None
         Where these go, if they are wanted.
     """
 
     labels: Path
     probabilities: Path | None = None
+    uncertainty: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,11 @@ class OutputPlan:
 
 
 def plan_outputs(
-    images: Sequence[Path], output: Path, *, probabilities: bool = False
+    images: Sequence[Path],
+    output: Path,
+    *,
+    probabilities: bool = False,
+    uncertainty: bool = False,
 ) -> OutputPlan:
     """Decide the name of every file.
 
@@ -64,25 +69,28 @@ def plan_outputs(
         raise UserError(f"{output} is the image itself; choose another name for the result.")
     if not output.name:
         raise UserError(f"{str(output)!r} is no name for a result; name a file or a new folder.")
-    aside = output.with_name(f"{output.stem}_probabilities{output.suffix}")
+    is_file = output.suffix.lower() in FILE_SUFFIXES
+    base, ending = (output.stem, output.suffix) if is_file else (output.name, "")
+    aside = [
+        output.with_name(f"{base}_{kind}{ending}") if wanted else None
+        for kind, wanted in (("probabilities", probabilities), ("uncertainty", uncertainty))
+    ]
     record = output.with_name(f"{output.name}.json")
-    if output.suffix.lower() in FILE_SUFFIXES:
+    if is_file:
         if len(images) > 1:
             raise UserError(
                 f"{len(images)} images do not fit into the one file {output}; "
                 "name a folder, without an ending, or use --stack for slices of one stack."
             )
-        return OutputPlan([Outputs(output, aside if probabilities else None)], record)
+        return OutputPlan([Outputs(output, *aside)], record)
     if output.suffix.lower() in (".png", ".jpg", ".jpeg", ".npy", ".h5"):
         raise UserError(f"{output} would be no stack; write a .tif, a .zarr or a folder.")
-    aside = output.with_name(f"{output.name}_probabilities")
     names = [f"{_stem(image)}.tif" for image in images]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise UserError(f"Several images would be written as {twice[0]}; rename one of them.")
-    files = [Outputs(output / n, aside / n if probabilities else None) for n in names]
-    folders = (output, aside) if probabilities else (output,)
-    return OutputPlan(files, record, folders)
+    files = [Outputs(output / n, *(None if a is None else a / n for a in aside)) for n in names]
+    return OutputPlan(files, record, (output, *(a for a in aside if a is not None)))
 
 
 def check_outputs(plan: OutputPlan, *, overwrite: bool) -> None:
@@ -92,7 +100,7 @@ def check_outputs(plan: OutputPlan, *, overwrite: bool) -> None:
     """
     from napari_unetseg.images import check_output
 
-    written = [path for files in plan.files for path in (files.labels, files.probabilities)]
+    written = [path for f in plan.files for path in (f.labels, f.probabilities, f.uncertainty)]
     for path in [*written, plan.record]:
         if path is not None:
             check_output(path, overwrite)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -11,14 +11,17 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
+from napari_unetseg.events import Event, Warned
+
 if TYPE_CHECKING:
     from napari_unetseg.images import Stack
     from napari_unetseg.learning import Model
 
     from .outputs import Outputs
 
-#: Codes of shape (planes, Y, X), and probabilities (planes, K, Y, X) where they are wanted.
-Answer: TypeAlias = tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32] | None]
+#: Arrays of all slices by name: codes (planes, Y, X), and where they are wanted probabilities
+#: (planes, K, Y, X) and uncertainty (planes, Y, X).
+Segmented: TypeAlias = dict[str, npt.NDArray[Any]]
 
 
 def predict(
@@ -44,6 +47,14 @@ def predict(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Write OUT_probabilities too.")
     ] = False,
+    uncertainty: Annotated[
+        bool,
+        typer.Option("--uncertainty", help="Write OUT_uncertainty too: 0 certain, 1 a guess."),
+    ] = False,
+    tta: Annotated[
+        bool,
+        typer.Option("--tta", help="Average over eight flips and turns: slower, better."),
+    ] = False,
     resample: Annotated[
         bool, typer.Option("--resample", help="Scale images to the model's pixel size.")
     ] = False,
@@ -54,13 +65,13 @@ def predict(
     from .threads import wait_briefly
 
     wait_briefly()
-    from napari_unetseg.learning import choose_device, iter_predict, load_model, open_inputs
+    from napari_unetseg.learning import Predictor, choose_device, load_model, open_inputs
 
     from .outputs import check_outputs, plan_outputs, write_record
     from .progress import bar
 
     paths = open_inputs(images, as_stack=stack)
-    plan = plan_outputs(paths, output, probabilities=probabilities)
+    plan = plan_outputs(paths, output, probabilities=probabilities, uncertainty=uncertainty)
     check_outputs(plan, overwrite=overwrite)
     loaded = load_model(model)
     chosen = choose_device(device)
@@ -70,21 +81,23 @@ def predict(
         task = progress.add_task("Segmenting", total=sum(len(planes) for _, planes in opened))
         for (image, planes), files in zip(opened, plan.files, strict=True):
             progress.update(task, description=f"Segmenting {image.name}")
-            answer = _segment(
-                iter_predict(loaded, image, planes, device=chosen, resample=resample),
-                image,
-                keep_probabilities=files.probabilities,
-                n_classes=len(loaded.class_names),
-                advance=lambda: progress.advance(task),
+            predictor = Predictor(
+                loaded, image, device=chosen, resample=resample, tta=tta, on_event=_say
             )
-            _write(answer, files, (image, planes), loaded, objects=objects, overwrite=overwrite)
+            found = predictor.answers(planes, probabilities=probabilities, uncertainty=uncertainty)
+            arrays = _arrays(image, files, len(loaded.class_names))
+            for plane, answer in found:
+                for name, values in arrays.items():
+                    values[plane] = getattr(answer, name)
+                progress.advance(task)
+            _write(arrays, files, (image, planes), loaded, objects=objects, overwrite=overwrite)
             answers.append({**_facts(image), "output": str(files.labels), "slices": planes})
     record = {
         "command": sys.argv[1:],
         "model": {"path": str(model), "name": loaded.info.name, "created": loaded.info.created},
         "classes": [c.model_dump() for c in loaded.info.classes],
         "device": {"name": chosen.name, "precision": chosen.precision},
-        "options": {"objects": objects, "resample": resample},
+        "options": {"objects": objects, "resample": resample, "tta": tta},
         "images": answers,
     }
     write_record(plan.record, record, overwrite=overwrite)
@@ -116,32 +129,32 @@ def _open(
     return opened
 
 
-def _segment(
-    answers: Iterator[tuple[int, npt.NDArray[np.float32]]],
-    image: Stack,
-    *,
-    keep_probabilities: Path | None,
-    n_classes: int,
-    advance: Callable[[], None],
-) -> Answer:
-    """Collect slices; those that are not asked for stay unlabelled, with probability 0."""
-    from napari_unetseg.learning import codes_from_probabilities
+def _arrays(image: Stack, files: Outputs, n_classes: int) -> Segmented:
+    """Make room for what is asked for; slices that are not stay unlabelled, with probability 0.
 
-    shape = image.plane_shape
-    codes = np.zeros((image.n_planes, *shape), np.uint8)
-    kept = None
-    if keep_probabilities is not None:
-        kept = np.zeros((image.n_planes, n_classes, *shape), np.float32)
-    for plane, probabilities in answers:
-        codes[plane] = codes_from_probabilities(probabilities)
-        if kept is not None:
-            kept[plane] = probabilities
-        advance()
-    return codes, kept
+    In files without a name beside the results, so that memory does not grow with the stack.
+    """
+    folder = next(parent for parent in files.labels.absolute().parents if parent.is_dir())
+
+    def room(shape: tuple[int, ...], dtype: type[np.generic]) -> npt.NDArray[Any]:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            return np.memmap(file, dtype, "w+", shape=(image.n_planes, *shape))
+
+    arrays = {"codes": room(image.plane_shape, np.uint8)}
+    if files.probabilities is not None:
+        arrays["probabilities"] = room((n_classes, *image.plane_shape), np.float32)
+    if files.uncertainty is not None:
+        arrays["uncertainty"] = room(image.plane_shape, np.float32)
+    return arrays
+
+
+def _say(event: Event) -> None:
+    if isinstance(event, Warned):
+        typer.echo(event.sentence, err=True)
 
 
 def _write(
-    answer: Answer,
+    arrays: Segmented,
     files: Outputs,
     segmented: tuple[Stack, list[int]],
     model: Model,
@@ -149,10 +162,10 @@ def _write(
     objects: bool,
     overwrite: bool,
 ) -> None:
-    from napari_unetseg.images import write_labels, write_probabilities
+    from napari_unetseg.images import Stack, write_image, write_labels, write_probabilities
     from napari_unetseg.learning import connected_objects
 
-    (codes, probabilities), (image, planes) = answer, segmented
+    codes, (image, planes) = arrays["codes"], segmented
     classes = model.info.classes
     values: npt.NDArray[Any] = connected_objects(codes, image.size("T")) if objects else codes
     write_labels(
@@ -164,10 +177,19 @@ def _write(
         slices=planes,
         overwrite=overwrite,
     )
-    if files.probabilities is not None and probabilities is not None:
+    if files.probabilities is not None:
         write_probabilities(
-            files.probabilities, probabilities, like=image, classes=classes, overwrite=overwrite
+            files.probabilities,
+            arrays["probabilities"],
+            like=image,
+            classes=classes,
+            overwrite=overwrite,
         )
+    if files.uncertainty is not None:
+        values = arrays["uncertainty"].reshape(image.labels_shape)
+        axes = image.axes.replace("C", "")
+        map_ = Stack(values, axes, image.pixel_size_um, image.name)
+        write_image(files.uncertainty, map_, overwrite=overwrite)
 
 
 def _facts(image: Stack) -> dict[str, Any]:

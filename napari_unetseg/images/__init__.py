@@ -30,7 +30,7 @@ from .reading import is_zarr, open_stack
 from .sampling import fingerprint, sample_pixels
 from .sequence import images_in
 from .stack import Stack
-from .tiling import Tile, mirrored, plan_tiles
+from .tiling import Tile, even_size, mirrored, plan_tiles, read_mirrored
 from .writing import write_image, write_labels, write_probabilities
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "check_training_set",
     "classes_present",
     "codes_to_masks",
+    "even_size",
     "find_inputs",
     "fingerprint",
     "fit_normalisation",
@@ -69,6 +70,7 @@ __all__ = [
     "plan_tiles",
     "read_label_files",
     "read_labels",
+    "read_mirrored",
     "sample_pixels",
     "saved_kind",
     "stem_of",

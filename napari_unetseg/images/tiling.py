@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A piece of an image, with the context it is predicted from.
+    """A box of an image, with the context it is predicted from.
 
     Attributes
     ----------
@@ -25,23 +25,13 @@ class Tile:
         The part of the image that this tile answers for, in px per spatial axis.
     read_start, read_stop : tuple of int
         The part it is predicted from; it may begin before and end after the image, where the
-        image is mirrored. All tiles of a plan have the same ``read_stop - read_start``.
-    image_shape : tuple of int
-        Of the image, spatial axes alone.
+        image is mirrored.
     """
 
     start: tuple[int, ...]
     stop: tuple[int, ...]
     read_start: tuple[int, ...]
     read_stop: tuple[int, ...]
-    image_shape: tuple[int, ...]
-
-    @property
-    def read_shape(self) -> tuple[int, ...]:
-        """Size of the input, in px per spatial axis."""
-        return tuple(
-            stop - start for start, stop in zip(self.read_start, self.read_stop, strict=True)
-        )
 
     @property
     def where(self) -> tuple[slice, ...]:
@@ -55,44 +45,6 @@ class Tile:
             slice(a - r, b - r)
             for a, b, r in zip(self.start, self.stop, self.read_start, strict=True)
         )
-
-    def read(self, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Cut the input out of an image, mirrored where it ends.
-
-        Parameters
-        ----------
-        image : ndarray, shape (..., *image_shape)
-            Channels first.
-
-        Returns
-        -------
-        ndarray, shape (..., *read_shape)
-            A view where nothing had to be mirrored.
-        """
-        spans = list(zip(self.read_start, self.read_stop, self.image_shape, strict=True))
-        inside = tuple(slice(max(a, 0), min(b, n)) for a, b, n in spans)
-        if all(a >= 0 and b <= n for a, b, n in spans):
-            where: Any = (..., *inside)
-            view: npt.NDArray[Any] = image[where]
-            return view
-        offset = image.ndim - len(spans)
-        for axis, (start, stop, length) in enumerate(spans):
-            image = np.take(image, mirrored(start, stop, length), axis=axis + offset)
-        return image
-
-    def write(self, output: npt.NDArray[Any], answer: npt.NDArray[Any]) -> None:
-        """Copy this tile's part of an answer into `output`, which is modified.
-
-        Parameters
-        ----------
-        output : ndarray, shape (..., *image_shape)
-            The stitched result.
-        answer : ndarray, shape (..., *read_shape)
-            What the network said about the whole input.
-        """
-        where: Any = (..., *self.where)
-        inner: Any = (..., *self.inner)
-        output[where] = answer[inner]
 
 
 def mirrored(start: int, stop: int, length: int) -> npt.NDArray[np.intp]:
@@ -108,73 +60,98 @@ def mirrored(start: int, stop: int, length: int) -> npt.NDArray[np.intp]:
     return np.minimum(phase, period - phase).astype(np.intp)
 
 
+def read_mirrored(
+    image: npt.NDArray[Any], start: Sequence[int], stop: Sequence[int]
+) -> npt.NDArray[Any]:
+    """Cut a box out of the last axes of an image, mirrored where the image ends.
+
+    Parameters
+    ----------
+    image : ndarray, shape (…, *spatial)
+    start, stop : sequence of int
+        In px per spatial axis; any of them may lie outside the image.
+
+    Returns
+    -------
+    ndarray, shape (…, *(stop − start))
+        A view where nothing had to be mirrored.
+    """
+    spans = list(zip(start, stop, image.shape[-len(start) :], strict=True))
+    if all(a >= 0 and b <= n for a, b, n in spans):
+        where: Any = (..., *(slice(a, b) for a, b, _ in spans))
+        view: npt.NDArray[Any] = image[where]
+        return view
+    for axis, (first, last, length) in enumerate(spans, -len(spans)):
+        image = np.take(image, mirrored(first, last, length), axis=axis)
+    return image
+
+
 def plan_tiles(
     shape: Sequence[int],
-    tile: int | Sequence[int],
-    halo: int | Sequence[int],
-    multiple: int | Sequence[int] = 1,
+    kept: Sequence[int],
+    halo: Sequence[int],
+    border: Sequence[int],
+    multiple: Sequence[int],
+    *,
+    start: Sequence[int] | None = None,
+    stop: Sequence[int] | None = None,
 ) -> list[Tile]:
-    """Cover an image with tiles of one size whose answers do not overlap.
+    """Cover an image, or a box of it, with tiles whose answers do not overlap and meet exactly.
 
-    Tiles are made as even as possible, so that little beyond the image is computed.
+    Every tile is read from a multiple of `multiple` to another, so that poolings see one grid,
+    and with the halo around what is kept of it, but never further than `border` beyond the image.
 
     Parameters
     ----------
     shape : sequence of int
-        Of the image in px, spatial axes alone.
-    tile : int or sequence of int
-        Largest size of an input, halo included.
-    halo : int or sequence of int
-        Context on every side whose answer is thrown away.
-    multiple : int or sequence of int
-        What every input size is divisible by: 2 to the number of poolings.
+        Of the image in px, spatial axes alone; the other parameters have as many entries.
+    kept : sequence of int
+        Largest size of the part of a tile that is kept; see `even_size`.
+    halo : sequence of int
+        Context that an answer needs on every side, a multiple.
+    border : sequence of int
+        Mirrored around the image, a multiple.
+    multiple : sequence of int
+        What is divisible by it has even poolings: 2 to the number of poolings.
+    start, stop : sequence of int, optional
+        The box to cover; all of the image where left out.
 
     Returns
     -------
     list of Tile
         In the order of the image, last axis fastest.
-
-    Raises
-    ------
-    ValueError
-        If halo and multiple leave nothing of a tile.
     """
-    n_axes = len(shape)
+    start = [0] * len(shape) if start is None else start
+    stop = shape if stop is None else stop
     per_axis = [
-        _plan_axis(*settings)
-        for settings in zip(
-            shape,
-            _per_axis(tile, n_axes),
-            _per_axis(halo, n_axes),
-            _per_axis(multiple, n_axes),
-            strict=True,
-        )
+        _plan_axis(*axis)
+        for axis in zip(shape, kept, halo, border, multiple, start, stop, strict=True)
     ]
-    tiles = []
-    for spans in product(*per_axis):
-        start, stop, read_start, read_stop = zip(*spans, strict=True)
-        tiles.append(Tile(start, stop, read_start, read_stop, tuple(shape)))
-    return tiles
+    return [Tile(*zip(*spans, strict=True)) for spans in product(*per_axis)]
 
 
-def _per_axis(value: int | Sequence[int], n_axes: int) -> Sequence[int]:
-    return (value,) * n_axes if isinstance(value, int) else value
+def even_size(length: int, kept: int, multiple: int) -> int:
+    """Return the size of tiles as even as their number allows, a multiple.
+
+    >>> even_size(100, 64, 16)
+    64
+    >>> even_size(130, 64, 16)
+    48
+    """
+    n_tiles = -(-length // (-(-kept // multiple) * multiple))
+    return -(-length // (n_tiles * multiple)) * multiple
 
 
-def _plan_axis(length: int, tile: int, halo: int, multiple: int) -> list[tuple[int, int, int, int]]:
+def _plan_axis(
+    length: int, kept: int, halo: int, border: int, multiple: int, start: int, stop: int
+) -> list[tuple[int, int, int, int]]:
     """Return (start, stop, read_start, read_stop) of each tile along one axis."""
-    largest = tile - tile % multiple - 2 * halo
-    if largest < 1:
-        raise ValueError(
-            f"a tile of {tile} px with a halo of {halo} px on both sides and sizes divisible by "
-            f"{multiple} leaves nothing to predict"
-        )
-    n_tiles = -(-length // largest)
-    core = -(-length // n_tiles)
-    if n_tiles > 1 and -(-core // multiple) * multiple <= largest:
-        core = -(-core // multiple) * multiple  # pooling then sees the same grid in every tile
-    size = -(-(core + 2 * halo) // multiple) * multiple
-    return [
-        (start, min(start + core, length), start - halo, start - halo + size)
-        for start in range(0, length, core)
-    ]
+    base = start - start % multiple
+    size = even_size(stop - base, kept, multiple)
+    end = -(-length // multiple) * multiple + border
+    spans = []
+    for first in range(base, stop, size):
+        last = min(first + size, stop)
+        read_stop = -(-last // multiple) * multiple + halo
+        spans.append((max(first, start), last, max(-border, first - halo), min(end, read_stop)))
+    return spans

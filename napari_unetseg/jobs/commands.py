@@ -114,6 +114,8 @@ class PredictCommand:
     ----------
     resample : bool
         Scale slices to the model's pixel size, and the answer back.
+    tta : bool
+        Average over flips and turns: slower, better.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -122,6 +124,7 @@ class PredictCommand:
     model: str
     device: str = "auto"
     resample: bool = False
+    tta: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,7 @@ class PredictFilesCommand:
     out_dir: str
     device: str = "auto"
     resample: bool = False
+    tta: bool = False
     overwrite: bool = False
 
 

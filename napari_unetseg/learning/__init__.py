@@ -1,16 +1,18 @@
 """Training and prediction; importing this imports torch."""
 
+from .answers import Answer, codes_from_probabilities
 from .bundle import HISTORY_COLUMNS, Model, check_model_output, load_model
 from .data import TrainingImage
 from .dataset import TrainingSet, open_inputs, read_training_set
 from .device import Device, choose_device
 from .objects import connected_objects
-from .predictor import Predictor, codes_from_probabilities, iter_predict, predict_plane
+from .predictor import Predictor, iter_predict, predict_plane
 from .trainer import Trainer
 from .verbs import predict, train
 
 __all__ = [
     "HISTORY_COLUMNS",
+    "Answer",
     "Device",
     "Model",
     "Predictor",

@@ -21,7 +21,7 @@ from napari_unetseg.images import LabelsKind, Stack, codes_to_masks, open_stack
 from .bundle import Model, load_model
 from .data import TrainingImage
 from .dataset import TrainingSet, read_training_set
-from .predictor import codes_from_probabilities, iter_predict
+from .predictor import Predictor
 from .trainer import Trainer
 
 #: What stands for files: one, or several.
@@ -105,8 +105,10 @@ def predict(
     model: Model | str | Path,
     *,
     probabilities: bool = False,
+    uncertainty: bool = False,
     device: str = "auto",
     resample: bool = False,
+    tta: bool = False,
     on_event: Callable[[Event], Any] | None = None,
 ) -> npt.NDArray[Any]:
     """Segment an image.
@@ -115,11 +117,13 @@ def predict(
     ----------
     image : Stack or path
     model : Model or path
-    probabilities : bool
-        Return these instead of masks.
+    probabilities, uncertainty : bool
+        Return these instead of masks, one of them; `Predictor` gives all in one pass.
     device : str
     resample : bool
         Scale slices to the pixel size that the model was trained at.
+    tta : bool
+        Average over eight flips and turns: slower, better.
     on_event : callable, optional
         Called with a `Progress` after every slice.
 
@@ -127,7 +131,8 @@ def predict(
     -------
     ndarray
         Masks, uint8: 0 background, k class k; axes of the image without C. Or probabilities,
-        float32, of shape (planes, K, Y, X).
+        float32, of shape (planes, K, Y, X). Or uncertainty, float32 from 0 to 1, with the axes of
+        masks; see `Predictor.answer`.
 
     Raises
     ------
@@ -136,16 +141,23 @@ def predict(
     """
     stack = image if isinstance(image, Stack) else open_stack(image)
     loaded = model if isinstance(model, Model) else load_model(model)
-    answers: list[npt.NDArray[Any]] = []
-    for done, (_, answer) in enumerate(
-        iter_predict(loaded, stack, device=device, resample=resample), start=1
+    if probabilities and uncertainty:
+        raise UserError("Probabilities and uncertainty were asked for; ask for one at a time.")
+    kept = "probabilities" if probabilities else "uncertainty" if uncertainty else "codes"
+    predictor = Predictor(
+        loaded, stack, device=device, resample=resample, tta=tta, on_event=on_event
+    )
+    found: list[npt.NDArray[Any]] = []
+    for _, answer in predictor.answers(
+        range(stack.n_planes), probabilities=probabilities, uncertainty=uncertainty
     ):
-        answers.append(answer if probabilities else codes_from_probabilities(answer))
+        found.append(getattr(answer, kept))
         if on_event is not None:
-            on_event(Progress("Segmenting", done, stack.n_planes))
+            on_event(Progress("Segmenting", len(found), stack.n_planes))
+    values = np.stack(found)
     if probabilities:
-        return np.stack(answers)
-    return codes_to_masks(np.stack(answers)).reshape(stack.labels_shape)
+        return values
+    return (values if uncertainty else codes_to_masks(values)).reshape(stack.labels_shape)
 
 
 def _training_set(

@@ -109,12 +109,15 @@ class TrainStep(StepPanel):
         self.resample = QCheckBox("Resample to the model's pixel size")
         self.resample.setChecked(True)
         self.resample.setToolTip("Scale each image so that things look as large as in training.")
+        self.tta = QCheckBox("Average over flips (slower, better)")
+        self.tta.setToolTip("Segment each slice from eight sides, in eight times the time.")
         row = QHBoxLayout()
         row.addWidget(self.apply)
         row.addWidget(self.apply_files)
         self.column.addLayout(row)
         self.column.addWidget(self.note)
         self.column.addWidget(self.resample)
+        self.column.addWidget(self.tta)
         self.column.addStretch(1)
 
     def _connect(self) -> None:
@@ -318,7 +321,9 @@ class TrainStep(StepPanel):
     def _on_apply(self) -> None:
         self._look()
         self.context.controller.predict(
-            device=self.device.device, resample=self.resample.isChecked()
+            device=self.device.device,
+            resample=self.resample.isChecked(),
+            tta=self.tta.isChecked(),
         )
 
     def _on_apply_files(self, what: str) -> None:
@@ -334,5 +339,9 @@ class TrainStep(StepPanel):
             self.context.say(str(error))
             return
         self.context.controller.predict_files(
-            images, out[0], device=self.device.device, resample=self.resample.isChecked()
+            images,
+            out[0],
+            device=self.device.device,
+            resample=self.resample.isChecked(),
+            tta=self.tta.isChecked(),
         )

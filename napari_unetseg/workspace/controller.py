@@ -162,8 +162,8 @@ class JobController:
         slots = self.workspace.prediction_slots()
         self._begin(JobRecord(slots, is_training=True, has_base=base is not None), command)
 
-    def predict(self, *, device: str = "auto", resample: bool = False) -> None:
-        """Apply the model at hand to every image."""
+    def predict(self, *, device: str = "auto", resample: bool = False, tta: bool = False) -> None:
+        """Apply the model at hand to every image; with `tta` averaged over flips and turns."""
         why_not = self.why_not_predict()
         if why_not is not None or self.model is None:
             self.status.emit(why_not or "")
@@ -174,7 +174,9 @@ class JobController:
 
         def command() -> Command:
             images = [self._files.image_to_predict(entry) for entry in entries]
-            return PredictCommand(images=images, model=model, device=device, resample=resample)
+            return PredictCommand(
+                images=images, model=model, device=device, resample=resample, tta=tta
+            )
 
         self._begin(JobRecord(slots), command)
 
@@ -185,6 +187,7 @@ class JobController:
         *,
         device: str = "auto",
         resample: bool = False,
+        tta: bool = False,
     ) -> None:
         """Apply the model at hand to files; one mask file per image, nothing overwritten."""
         if self._state is not JobState.IDLE or self.model is None:
@@ -196,6 +199,7 @@ class JobController:
             out_dir=str(out_dir),
             device=device,
             resample=resample,
+            tta=tta,
             overwrite=False,
         )
         self._begin(JobRecord(self.workspace.prediction_slots()), lambda: command)

@@ -101,6 +101,21 @@ def test_a_prediction_keeps_axes_scale_and_classes_and_says_how_it_was_made(
     ]
 
 
+def test_uncertainty_is_written_beside_the_masks_and_views_are_recorded(
+    folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "found.tif"
+    assert main(predict_arguments(folder, out, "--uncertainty", "--tta")) == 0
+    uncertainty = open_stack(tmp_path / "found_uncertainty.tif")
+    assert uncertainty.axes == "ZYX"
+    assert uncertainty.shape == (3, 60, 64)
+    values = np.asarray(uncertainty.data)
+    assert values.dtype == np.float32
+    assert 0 <= values.min() < values.max() <= 1
+    made = json.loads((tmp_path / "found.tif.json").read_text())
+    assert made["options"]["tta"] is True
+
+
 def predict_arguments(folder: Path, out: Path, *options: str) -> list[str]:
     image, model = folder / "raw.ome.tif", folder / "bands.unet"
     return ["predict", str(image), "-m", str(model), "-o", str(out), *options]

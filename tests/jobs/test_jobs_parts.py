@@ -77,9 +77,9 @@ def test_showing_the_slice_in_view_takes_a_bounded_share_of_the_time(
         def __init__(self, *_, normalisation=None, **__):
             self.normalisation = normalisation
 
-        def plane(self, _):
+        def codes(self, _):
             clock.now += took_s
-            return np.array([[[0.2]], [[0.8]]])
+            return np.array([[2]], np.uint8)
 
     monkeypatch.setattr(training, "time", clock)
     monkeypatch.setattr(training, "Predictor", Predictor)

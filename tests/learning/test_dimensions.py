@@ -97,7 +97,7 @@ def test_a_model_of_volumes_goes_on_learning_as_it_was_made() -> None:
     image = TrainingImage(Stack(stack.data, "ZYX", SIZES), codes)
     base, _ = trained(image, recipe_of("3", 1))
     other = TrainingImage(Stack(stack.data, "ZYX", {"Z": 1.0, "Y": 0.1, "X": 0.1}), codes)
-    model, events = trained(other, tiny_recipe(1), base=base)
+    model, events = trained(other, Recipe(training=tiny_recipe(1).training), base=base)
     assert model.info.recipe.network.anisotropy == 2.5
     assert not any(isinstance(event, Warned) for event in events)
 

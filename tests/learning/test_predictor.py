@@ -38,9 +38,9 @@ def model() -> Model:
 @pytest.mark.parametrize("shape", [(150, 131), (17, 23), (64, 64), (5, 200)])
 def test_tiles_stitch_to_what_the_whole_slice_gives(model: Model, shape: tuple[int, int]) -> None:
     stack, _ = discs(1, shape)
-    whole = Predictor(model, stack, device=FLOAT32, tile_px=512).plane(0)
+    whole = Predictor(model, stack, device=FLOAT32, tile_px=(512, 512)).plane(0)
     for tile_px in (16, 40):
-        tiled = Predictor(model, stack, device=FLOAT32, tile_px=tile_px).plane(0)
+        tiled = Predictor(model, stack, device=FLOAT32, tile_px=(tile_px, tile_px)).plane(0)
         assert tiled.shape == (2, *shape)
         assert np.abs(tiled - whole).max() < 1e-5
 

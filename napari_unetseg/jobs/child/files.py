@@ -24,7 +24,7 @@ from napari_unetseg.images import (
 )
 from napari_unetseg.jobs.commands import PredictFilesCommand
 from napari_unetseg.jobs.pixels import Codes
-from napari_unetseg.learning import Model, Predictor, codes_from_probabilities
+from napari_unetseg.learning import Model, Predictor
 from napari_unetseg.learning.device import Device, choose_device
 from napari_unetseg.wording import counted
 
@@ -50,7 +50,7 @@ def run_predict_files(
     stacks = [_open(path, model, command.resample, job, emit) for path in inputs]
     countdown = Countdown(emit, "Segmenting file", len(inputs))
     for stack, output in zip(stacks, outputs, strict=True):
-        codes = _segment(model, stack, device, command.resample, job)
+        codes = _segment(model, stack, device, command, job, emit)
         write_labels(
             output,
             codes,
@@ -96,12 +96,21 @@ def _open(path: Path, model: Model, resample: bool, job: Job, emit: Emit) -> Sta
     return stack
 
 
-def _segment(model: Model, stack: Stack, device: Device, resample: bool, job: Job) -> Codes:
-    predictor = Predictor(model, stack, device=device, resample=resample)
+def _segment(
+    model: Model, stack: Stack, device: Device, command: PredictFilesCommand, job: Job, emit: Emit
+) -> Codes:
+    predictor = Predictor(
+        model,
+        stack,
+        device=device,
+        resample=command.resample,
+        tta=command.tta,
+        on_event=emit,
+    )
     codes = np.zeros((stack.n_planes, *stack.plane_shape), np.uint8)
-    for plane in range(stack.n_planes):
+    for plane, answer in predictor.answers(range(stack.n_planes)):
         job.check()
-        codes[plane] = codes_from_probabilities(predictor.plane(plane))
+        codes[plane] = answer.codes
     return codes
 
 
@@ -120,7 +129,7 @@ def _facts(
         },
         "classes": [label_class.model_dump() for label_class in model.info.classes],
         "device": {"name": device.name, "precision": device.precision},
-        "options": {"resample": command.resample},
+        "options": {"resample": command.resample, "tta": command.tta},
         "images": [
             {
                 "image": str(stack.path),

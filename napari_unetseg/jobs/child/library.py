@@ -14,6 +14,7 @@ from napari_unetseg.events import Preparing
 from .job import Emit, Job
 
 _MODULE = "napari_unetseg.learning"
+_ALLOCATOR = "napari_unetseg.learning.allocator"
 
 #: What torch imports when the first optimiser is made: a second that nobody should wait for then.
 _LATER = "torch._dynamo"
@@ -70,6 +71,7 @@ class NetworkLibrary:
         torch = sys.modules.get("torch")
         if torch is None or self._thread.is_alive():
             return
+        importlib.import_module(_ALLOCATOR).give_back_memory()
         if torch.cuda.is_initialized():
             torch.cuda.empty_cache()
         if torch.backends.mps.is_available():

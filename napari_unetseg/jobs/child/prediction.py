@@ -14,7 +14,7 @@ from napari_unetseg.images import (
 )
 from napari_unetseg.jobs.commands import PredictCommand
 from napari_unetseg.jobs.pixels import Codes, open_codes, open_image
-from napari_unetseg.learning import Model, Predictor, codes_from_probabilities, load_model
+from napari_unetseg.learning import Model, Predictor, load_model
 from napari_unetseg.learning.device import Device, choose_device
 from napari_unetseg.wording import counted
 
@@ -51,7 +51,9 @@ def run_predict(command: PredictCommand, job: Job, emit: Emit, models: LastModel
     ]
     for _, stack, _ in images:
         check_image(model, stack, command.resample, emit)
-    n_planes, seconds = predict_images(model, images, device, job, emit, command.resample)
+    n_planes, seconds = predict_images(
+        model, images, device, job, emit, resample=command.resample, tta=command.tta
+    )
     sentence = f"Segmented {counted(n_planes, 'slice')} in {seconds:.0f} s."
     return Finished(FinishReason.COMPLETED, sentence)
 
@@ -62,7 +64,9 @@ def predict_images(
     device: Device,
     job: Job,
     emit: Emit,
+    *,
     resample: bool = False,
+    tta: bool = False,
 ) -> tuple[int, float]:
     """Fill the codes of (id, stack, codes): what is in view first, then outward from it.
 
@@ -77,9 +81,11 @@ def predict_images(
     in_view = job.looked_at.image if job.looked_at is not None else ""
     for image, stack, codes in sorted(images, key=lambda item: item[0] != in_view):
         job.check()
-        predictor = Predictor(model, stack, device=device, resample=resample)
-        for plane in job.planes_by_interest(image, stack.n_planes):
-            codes[plane] = codes_from_probabilities(predictor.plane(plane))
+        predictor = Predictor(
+            model, stack, device=device, resample=resample, tta=tta, on_event=emit
+        )
+        for plane, answer in predictor.answers(job.planes_by_interest(image, stack.n_planes)):
+            codes[plane] = answer.codes
             emit(PlanePredicted(image, plane))
             countdown.advance()
             job.check()

@@ -25,7 +25,6 @@ from napari_unetseg.learning import (
     Trainer,
     TrainingImage,
     check_model_output,
-    codes_from_probabilities,
 )
 from napari_unetseg.learning.device import Device, choose_device
 from napari_unetseg.learning.run import FEW_STEPS
@@ -163,7 +162,7 @@ class View:
             normalisation=self._normalisations.get(looked_at.image),
         )
         self._normalisations[looked_at.image] = predictor.normalisation
-        codes[looked_at.plane] = codes_from_probabilities(predictor.plane(looked_at.plane))
+        codes[looked_at.plane] = predictor.codes(looked_at.plane)
         self._emit(PlanePredicted(looked_at.image, looked_at.plane, step))
         self._shown, self._shown_at = looked_at, time.monotonic()
         self._took_s = self._shown_at - began
