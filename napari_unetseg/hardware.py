@@ -1,4 +1,4 @@
-"""Which NVIDIA card and driver this machine has, found without torch, and the torch that fits."""
+"""What is known of the machine without torch: its NVIDIA card, and when memory ran out."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 _TIMEOUT_S = 15
 _PCI_DEVICES = Path("/sys/bus/pci/devices")
+_NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "bad_alloc")
 
 #: Where drivers are found for every card and system.
 DRIVER_PAGE = "https://www.nvidia.com/drivers"
@@ -131,3 +132,14 @@ def _wheel_tag(driver: NvidiaDriver) -> str | None:
     if driver.cuda >= (13, 0):
         return "cu130"
     return "cu128" if driver.capability >= (10, 0) else "cu126"
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Tell whether memory ran out, the processor's or a graphics card's.
+
+    torch says so with a RuntimeError or a class of its own.
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(sign in text for sign in _NO_MEMORY)

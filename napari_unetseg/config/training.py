@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
@@ -10,6 +10,9 @@ from .base import Config
 
 #: The network halves a patch several times, and something must be left.
 SMALLEST_PATCH_PX = 32
+
+#: What of a base model learns on: all of it, all but the contracting path, or the head alone.
+Transfer: TypeAlias = Literal["all", "expanding", "head"]
 
 
 class AugmentationConfig(Config):
@@ -46,6 +49,14 @@ class TrainingConfig(Config):
     ema_decay: float = Field(0.99, ge=0, lt=1, description="averaging of the weights")
     dice_weight: float = Field(1.0, ge=0, description="of the Dice loss beside cross entropy")
     seed: int = Field(0, ge=0, lt=2**63)
+    transfer: Transfer = Field("all", description="what of a base model learns on")
+    new_head: bool = Field(False, description="forget what a base model knows of its classes")
+    pretrain: float = Field(
+        0.0, ge=0, le=0.9, description="share of the budget spent on unlabelled slices first"
+    )
+    early_stop: float = Field(
+        0.0, ge=0, lt=1, description="end after this share of the budget without progress; 0: never"
+    )
     augmentation: AugmentationConfig = AugmentationConfig()
 
     @model_validator(mode="after")

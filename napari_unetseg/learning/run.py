@@ -15,23 +15,27 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from napari_unetseg.config import AugmentationConfig, ModelInfo
+from napari_unetseg.config import ModelInfo
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Event, HeldOutScored, TrainingStep, Warned
+from napari_unetseg.hardware import is_out_of_memory
 from napari_unetseg.networks import Network
 from napari_unetseg.wording import counted
 
-from .augmentation import augment, crop_px
 from .averaging import measure_batch_statistics
+from .batches import Batches
 from .bundle import Model
-from .data import LabelledPlane, PatchSampler
-from .patches import fitting_side
+from .data import LabelledPlane
+from .memory import fitting_patches, smaller
+from .patches import Patches, fitting_side
 from .placement import AT_REST, Device, autocast, place_image, place_network
 from .predictor import codes_from_probabilities, tiled_probabilities
 from .preview import PREVIEW_PX, draw_preview
+from .resume import TrainingState, prefixed, under
 from .schedule import Budget, learning_rate
 from .scoring import HeldOutScorer
-from .stepper import Stepper
+from .source import SourceScorer
+from .stepper import MAX_FAILURES, Stepper
 
 #: Seconds between reported steps.
 REPORT_EVERY_S = 0.25
@@ -51,9 +55,6 @@ TOLERATED_DECLINE = 0.01
 #: less than this share of it.
 COLLAPSED = 0.5
 
-#: Failed steps after which training gives up.
-MAX_FAILURES = 8
-
 #: Patches from which the statistics of the averaged network are measured. Their grey values are
 #: left as they are: on EM membranes mean IoU was 0.849, with changed ones 0.840, and 0.844 with
 #: the running statistics of training; with 8 patches it was another 0.01 lower.
@@ -66,9 +67,6 @@ LIVE_STATISTICS_STEPS = 4
 #: Seconds kept for writing the model.
 SAVING_S = 0.5
 
-#: Share of a patch that the labelled pixel it was drawn for may lie from the middle.
-JITTER = 0.35
-
 #: Steps below which a network has learned next to nothing.
 FEW_STEPS = 20
 
@@ -78,9 +76,40 @@ _NO_BETTER = (
     "{after:.3f}, so the model from before stays."
 )
 
+_NO_PROGRESS = (
+    "Scores on held-out annotations have not risen for {share:.0%} of the planned training, so it "
+    "ended early."
+)
+_LITTLE_MEMORY = (
+    "Memory is short, so training goes on with {patches} of {side} px in each step instead of "
+    "{wanted} of {wanted_side} px."
+)
+_NO_MEMORY = (
+    "There is not enough memory for even the smallest training step; close other programs, or "
+    "choose a network with fewer filters."
+)
+
+_WORSE_ON_SOURCE = (
+    "On the annotations that the base model learned from, mean IoU fell from {before:.3f} to "
+    "{after:.3f}; keep the base model for images like those."
+)
+
 _NOT_FINITE = (
     "Training failed with numbers that are not finite; check the image for extreme values, or "
     "lower learning_rate in the config."
+)
+
+
+#: Of a run, what is made of builtins and goes into its state as it is.
+_PLAIN = (
+    "step",
+    "rows",
+    "scores",
+    "scored_fraction",
+    "risen_at",
+    "score_s",
+    "live_s",
+    "step_s",
 )
 
 
@@ -111,6 +140,12 @@ class TrainingRun:
         What is known of the model before its first step.
     budget : Budget
     device : Device
+
+    Attributes
+    ----------
+    scorer : HeldOutScorer
+    notes : list of str
+        What a person should know before the first step, in sentences.
     """
 
     def __init__(
@@ -129,18 +164,14 @@ class TrainingRun:
         names = ["background", *(c.name for c in info.classes)]
         self.scorer = HeldOutScorer(planes, names, device)
         self._stepper = Stepper(network, self._training, device)
-        self._patch = fitting_side(self._training.patch_px, planes, network.multiple_px)
-        # Weights have a generator of their own, so that patches do not depend on the network.
-        self._generator = torch.Generator().manual_seed(self._training.seed + 1)
-        self._sampler = PatchSampler(
-            planes,
-            crop_px(self._patch, self._training.augmentation),
-            int(self._patch * JITTER),
-            self._generator,
-        )
+        side = fitting_side(self._training.patch_px, planes, network.multiple_px)
+        wanted = Patches(side, self._training.batch)
+        patches = fitting_patches(network, planes[0].pixels.shape[0], wanted, device)
+        self.notes = [] if patches == wanted else [_fewer(wanted, patches)]
+        self._batches = Batches(planes, self._training, patches, device)
         self._recent: deque[Tensor] = deque(maxlen=LIVE_STATISTICS_STEPS)
+        self._source: dict[str, Any] = {}
         self._finished = False
-        self._n_statistics_batches = -(-STATISTICS_PATCHES // self._training.batch)
         self._step = 0
         self._rows: list[dict[str, float]] = []
         self._scores: dict[str, Any] = {}
@@ -150,13 +181,18 @@ class TrainingRun:
         self._reported_at = -math.inf
         self._scored_at = time.time()
         self._scored_fraction = 0.0
+        self._risen_at = 0.0  # fraction of the budget when the score was best
         self._score_s = 0.0  # of the score alone
         self._live_s = 0.0  # with the statistics that it needs
         self._step_s = 0.0
 
     def over(self) -> bool:
-        """Return whether the budget is used up; one step is always taken."""
-        return self._step > 0 and self._fraction() >= 1.0
+        """Return whether the budget is used up, or no use; one step is always taken."""
+        return self._step > 0 and (self._fraction() >= 1.0 or self._no_progress())
+
+    def _no_progress(self) -> bool:
+        share = self._training.early_stop
+        return 0 < share <= self._scored_fraction - self._risen_at
 
     def score_start(self) -> Iterator[Event]:
         """Score the network that training starts from: what comes after is compared with it."""
@@ -170,12 +206,20 @@ class TrainingRun:
         """Take one step, and a score when it is time."""
         began = time.time()
         rate = learning_rate(self._training, self._step, self._fraction())
-        pixels, codes = self._draw(self._training.augmentation)
-        self._recent.append(pixels)
-        loss = self._stepper.step(pixels, codes, rate)
+        pixels, codes = self._batches.draw(self._training.augmentation)
+        try:
+            loss: float | None = self._stepper.step(pixels, codes, rate)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            loss = None  # no more: the error holds on to the maps of the step
+        if loss is None:
+            yield self._use_less_memory()
+            return
         if not math.isfinite(loss):
             yield self._failed()
             return
+        self._recent.append(pixels)
         self._step += 1
         now = time.time()
         # The first step is slow; slow ones later are forgotten gradually.
@@ -186,12 +230,22 @@ class TrainingRun:
         if self._score_due(time.time()) and not self.over():
             yield self._score_live()
 
-    def finish(self) -> Iterator[Event]:
-        """Make the network to keep ready for use, and score it on everything held out."""
+    def finish(self, source: SourceScorer | None = None) -> Iterator[Event]:
+        """Make the network to keep ready for use, and score it on everything held out.
+
+        Parameters
+        ----------
+        source : SourceScorer, optional
+            Of what the base model learned from, to be scored too.
+        """
         average = self._stepper.average.network
+        if self._no_progress():
+            yield Warned(_NO_PROGRESS.format(share=self._training.early_stop))
         if self._step > 0:
             as_they_are = self._training.augmentation.without_grey_values()
-            batches = [self._draw(as_they_are)[0] for _ in range(self._n_statistics_batches)]
+            batches = [
+                self._batches.draw(as_they_are)[0] for _ in range(self._n_statistics_batches())
+            ]
             self._measure_statistics(batches)
             if not all(bool(t.isfinite().all()) for t in average.state_dict().values()):
                 raise UserError(_NOT_FINITE)
@@ -207,8 +261,19 @@ class TrainingRun:
             if earlier is not None or self.scorer.n_blocks > LIVE_BLOCKS:
                 iou = self.scorer.score(average)
             yield self._scored(iou)
+        if source is not None:
+            yield from self._score_source(source)
         self._preview = self._draw_preview()
         self._finished = True
+
+    def _score_source(self, source: SourceScorer) -> Iterator[Event]:
+        scored = source.score(self._stepper.average.network)
+        self._source = {"before": scored.before, "after": scored.after}
+        yield scored
+        if scored.mean_after < scored.mean_before - TOLERATED_DECLINE:
+            yield Warned(
+                _WORSE_ON_SOURCE.format(before=scored.mean_before, after=scored.mean_after)
+            )
 
     def _measure_statistics(self, batches: Iterable[Tensor]) -> None:
         with autocast(self._device):
@@ -230,21 +295,13 @@ class TrainingRun:
         history = {
             **self._info.history,
             "steps": self._step,
+            "patch_px": self._batches.patches.patch_px,
+            "batch": self._batches.patches.batch,
+            **({"source": self._source} if self._source else {}),
             "seconds": round(time.time() - self._budget.began, 2),
         }
         info = self._info.replace(history=history, scores=self._scores)
         return Model(info, network, tuple(self._rows), self._preview)
-
-    def _draw(self, augmentation: AugmentationConfig) -> tuple[Tensor, Tensor]:
-        pixels, codes = self._sampler.draw(self._training.batch)
-        pixels, codes = augment(
-            pixels.to(self._device.name),
-            codes.to(self._device.name),
-            self._patch,
-            augmentation,
-            self._generator,
-        )
-        return place_image(pixels, self._device), codes
 
     def _fraction(self) -> float:
         return self._budget.fraction(self._step, time.time(), self._finishing_s())
@@ -252,7 +309,7 @@ class TrainingRun:
     def _finishing_s(self) -> float:
         """Estimate what comes after the last step that may begin, that step included."""
         all_blocks = self._score_s * (1 + self.scorer.n_blocks / LIVE_BLOCKS)
-        return SAVING_S + all_blocks + self._step_s * (1 + self._n_statistics_batches / 3)
+        return SAVING_S + all_blocks + self._step_s * (1 + self._n_statistics_batches() / 3)
 
     def _report(self, loss: float, rate: float, now: float) -> TrainingStep:
         elapsed = now - self._budget.began
@@ -282,6 +339,7 @@ class TrainingRun:
         self._live_s = self._scored_at - began
         if self._best is None or _mean(iou) > self._best.mean_iou:
             self._best = Candidate(_mean(iou), copy.deepcopy(average.state_dict()))
+            self._risen_at = self._scored_fraction
         return self._scored(iou)
 
     def _scored(self, iou: dict[str, float]) -> HeldOutScored:
@@ -295,12 +353,72 @@ class TrainingRun:
             raise UserError(_NOT_FINITE)
         return Warned("A training step failed, so it was undone and the learning rate halved.")
 
+    def _use_less_memory(self) -> Warned:
+        patches = self._batches.patches
+        fewer = smaller(patches, self._stepper.network.multiple_px)
+        if fewer is None:
+            raise UserError(_NO_MEMORY)
+        self._batches.use(fewer)
+        self._recent.clear()
+        self._stepper.network.zero_grad(set_to_none=True)
+        if self._device.kind == "cuda":
+            torch.cuda.empty_cache()
+        return Warned(_fewer(patches, fewer))
+
+    def _n_statistics_batches(self) -> int:
+        return -(-STATISTICS_PATCHES // self._batches.patches.batch)
+
+    def state(self) -> TrainingState:
+        """Return everything that `restore` needs to go on as if nothing had happened."""
+        kept = {"best": self._best, "start": self._start}
+        tensors = {
+            **prefixed("stepper", self._stepper.tensors()),
+            "generator": self._batches.generator.get_state(),
+            **{f"recent/{i}": pixels for i, pixels in enumerate(self._recent)},
+        }
+        for name, candidate in kept.items():
+            if candidate is not None:
+                tensors.update(prefixed(name, candidate.weights))
+        values = {
+            "stepper": self._stepper.values(),
+            "patch_px": self._batches.patches.patch_px,
+            "batch": self._batches.patches.batch,
+            "elapsed_s": time.time() - self._budget.began,
+            **{name: candidate and candidate.mean_iou for name, candidate in kept.items()},
+            **{name: getattr(self, f"_{name}") for name in _PLAIN},
+        }
+        return TrainingState(tensors, values)
+
+    def restore(self, state: TrainingState) -> None:
+        """Go on from where another run was, whose `state` this is."""
+        tensors, values = state.tensors, state.values
+        self._batches.use(Patches(values["patch_px"], values["batch"]))
+        self._stepper.restore(under("stepper", tensors), values["stepper"])
+        self._batches.generator.set_state(tensors["generator"])
+        recent = under("recent", tensors)
+        self._recent.extend(place_image(recent[name], self._device) for name in sorted(recent))
+        self._best, self._start = (
+            None if values[name] is None else Candidate(values[name], under(name, tensors))
+            for name in ("best", "start")
+        )
+        for name in _PLAIN:
+            setattr(self, f"_{name}", values[name])
+
     def _draw_preview(self) -> npt.NDArray[np.uint8]:
         pixels = self._planes[0].pixels[:, :PREVIEW_PX, :PREVIEW_PX].float()
         network = self._stepper.average.network
         probabilities = tiled_probabilities(network, pixels[None], self._device)
         codes = codes_from_probabilities(probabilities.numpy())
         return draw_preview(pixels.numpy(), codes, self._info.classes)
+
+
+def _fewer(wanted: Patches, patches: Patches) -> str:
+    return _LITTLE_MEMORY.format(
+        patches=counted(patches.batch, "patch", "patches"),
+        side=patches.patch_px,
+        wanted=wanted.batch,
+        wanted_side=wanted.patch_px,
+    )
 
 
 def _mean(iou: dict[str, float]) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Any
 
@@ -16,6 +15,7 @@ from .averaging import WeightAverage
 from .losses import segmentation_loss
 from .muon import Muon
 from .placement import Device, autocast, seeded
+from .resume import load_optimisers, optimiser_tensors, prefixed, under
 
 #: Longer gradients are shortened to this.
 MAX_GRADIENT_NORM = 10.0
@@ -24,6 +24,9 @@ MAX_GRADIENT_NORM = 10.0
 #: 80 steps, two seeds: 0.755 and 0.740 with AdamW alone, 0.794 and 0.749 with 10, 0.827 and 0.799
 #: with 30, 0.824 and 0.799 with 60, 0.824 (one seed) with 120.
 MUON_RATE = 30.0
+
+#: Failed steps after which training gives up.
+MAX_FAILURES = 8
 
 #: Steps between copies of a state that can be returned to.
 KEEP_EVERY = 25
@@ -47,9 +50,14 @@ class Stepper:
         self._config = config
         self._device = device
         self._steps = 0
-        self._optimisers = self._new_optimisers()
+        # One whose weights are all frozen has nothing to do.
+        self._optimisers = tuple(o for o in self._new_optimisers() if _learns(o))
         self._scaler = torch.amp.GradScaler(device.kind, enabled=device.precision == "float16")
-        self._kept = self._state()
+        self._kept = self._tensors()
+
+    def loss(self, logits: Tensor, codes: Tensor) -> Tensor:
+        """Return what a step makes smaller."""
+        return segmentation_loss(logits, codes, self._config.dice_weight)
 
     def step(self, pixels: Tensor, codes: Tensor, rate: float) -> float:
         """Learn from one batch of patches.
@@ -72,7 +80,7 @@ class Stepper:
                 group["lr"] = rate * 0.5**self.failures * group["relative_rate"]
         with autocast(self._device), seeded(self._device, self._config.seed + self._steps):
             logits = self.network(pixels)
-        loss = segmentation_loss(logits, codes, self._config.dice_weight)
+        loss = self.loss(logits, codes)
         value = float(loss.detach())
         if not math.isfinite(value):
             self._return_to_kept()
@@ -91,7 +99,7 @@ class Stepper:
         self.average.update(self.network)
         self._steps += 1
         if self._steps % KEEP_EVERY == 0:
-            self._kept = self._state()
+            self._kept = self._tensors()
         return value
 
     def _new_optimisers(self) -> tuple[torch.optim.Optimizer, ...]:
@@ -112,13 +120,40 @@ class Stepper:
         muon = Muon([{"params": hidden, "weight_decay": decay, "relative_rate": MUON_RATE}])
         return adam, muon
 
-    def _state(self) -> dict[str, Any]:
-        return copy.deepcopy(
-            {"network": self.network.state_dict(), "average": self.average.network.state_dict()}
-        )
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all that changes from step to step, and what a failed step would return to."""
+        return {**self._tensors(), **prefixed("kept", self._kept)}
+
+    def values(self) -> dict[str, Any]:
+        """Return all that goes with `tensors` and is none, as builtins."""
+        scaler = self._scaler.state_dict()
+        return {"steps": self._steps, "failures": self.failures, "scaler": scaler}
+
+    def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        """Go on from what `tensors` and `values` returned."""
+        self._load(tensors)
+        self._kept = under("kept", tensors)
+        self._steps = self.average.updates = values["steps"]
+        self.failures = values["failures"]
+        self._scaler.load_state_dict(values["scaler"])
+
+    def _tensors(self) -> dict[str, Tensor]:
+        named = {
+            **prefixed("network", self.network.state_dict()),
+            **prefixed("average", self.average.network.state_dict()),
+            **prefixed("optimiser", optimiser_tensors(self._optimisers)),
+        }
+        return {name: tensor.clone() for name, tensor in named.items()}
+
+    def _load(self, tensors: dict[str, Tensor]) -> None:
+        self.network.load_state_dict(under("network", tensors))
+        self.average.network.load_state_dict(under("average", tensors))
+        load_optimisers(self._optimisers, under("optimiser", tensors))
 
     def _return_to_kept(self) -> None:
         self.failures += 1
-        self.network.load_state_dict(self._kept["network"])
-        self.average.network.load_state_dict(self._kept["average"])
-        self._optimisers = self._new_optimisers()
+        self._load(self._kept)
+
+
+def _learns(optimiser: torch.optim.Optimizer) -> bool:
+    return any(w.requires_grad for group in optimiser.param_groups for w in group["params"])

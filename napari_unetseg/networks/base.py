@@ -16,12 +16,15 @@ class Network(nn.Module):
         multiples of it see the same pooling as the whole image.
     halo_px : int
         Context that a tile needs on every side so that its middle equals that of the whole image.
+    contracting : Module
+        The path from the image to the bottom; what it sees in an image serves other classes too.
     head : Conv2d
         The last layer, whose output channels are the classes.
     """
 
     multiple_px: int
     halo_px: int
+    contracting: nn.Module
     head: nn.Conv2d
 
     def initialise(self, generator: torch.Generator) -> None:

@@ -7,8 +7,7 @@ import traceback
 
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Finished, FinishReason
-
-_NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "bad_alloc")
+from napari_unetseg.hardware import is_out_of_memory
 
 
 def describe_failure(error: Exception) -> Finished:
@@ -35,14 +34,3 @@ def _sentence(error: Exception) -> str:
         f"Something went wrong inside the program ({type(error).__name__}: {reason}); your "
         "annotations are safe, please send the details to its developers."
     )
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Tell whether memory ran out, the processor's or a graphics card's.
-
-    torch says so with a RuntimeError or a class of its own.
-    """
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and any(sign in text for sign in _NO_MEMORY)

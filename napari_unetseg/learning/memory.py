@@ -1,0 +1,163 @@
+"""What a training step needs of memory, what there is, and what to do when it is not enough."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psutil
+import torch
+from torch import Tensor
+
+from napari_unetseg.config import SMALLEST_PATCH_PX
+from napari_unetseg.networks import Network
+
+from .patches import Patches
+from .placement import Device, autocast, place_image
+
+#: Most of the free memory that a step may be expected to take: others need some too.
+MOST_OF_FREE = 0.8
+
+#: Copies of the weights: the network, its gradients, two of the optimiser, the average, and what
+#: training could return to (network, average, optimiser, best).
+COPIES_OF_WEIGHTS = 10
+
+#: A step's peak in units of the maps kept for gradients: gradients of the largest maps and what
+#: convolutions rearrange come on top. On the CPU, estimated and measured MiB of a step: 573 and 547
+#: (16 filters, 4 × 256²), 544 and 430 (32, 4 × 128²), 1215 and 922 (64, 1 × 64²).
+PEAK = 1.5
+
+_CGROUPS = Path("/sys/fs/cgroup")
+
+
+def fitting_patches(
+    network: Network, n_channels: int, patches: Patches, device: Device, free: int | None = None
+) -> Patches:
+    """Return the largest patches, up to `patches`, whose training step fits into memory.
+
+    Parameters
+    ----------
+    network : Network
+        In training mode, frozen where it will be.
+    n_channels : int
+    patches : Patches
+        Wanted.
+    device : Device
+    free : int, optional
+        Bytes; what is free on the device by default.
+    """
+    most = MOST_OF_FREE * (free_bytes(device) if free is None else free)
+    need = step_memory(network, n_channels, device)
+    while need.bytes(patches) > most:
+        fewer = smaller(patches, network.multiple_px)
+        if fewer is None:
+            break
+        patches = fewer
+    return patches
+
+
+def smaller(patches: Patches, multiple_px: int) -> Patches | None:
+    """Halve the batch, or else the side of a patch; None where neither can be."""
+    if patches.batch > 1:
+        return replace(patches, batch=patches.batch // 2)
+    side = patches.patch_px // 2 // multiple_px * multiple_px
+    # As in `fitting_side`: one pixel at the bottom has no statistics.
+    if side < max(SMALLEST_PATCH_PX, 2 * multiple_px):
+        return None
+    return replace(patches, patch_px=side)
+
+
+@dataclass(frozen=True, slots=True)
+class StepMemory:
+    """What a training step of a network needs, by the size of its batch.
+
+    Attributes
+    ----------
+    fixed : int
+        Bytes of the weights and of their copies.
+    per_px : float
+        Bytes for each pixel of each patch.
+    """
+
+    fixed: int
+    per_px: float
+
+    def bytes(self, patches: Patches) -> int:
+        """Return what a step with these patches needs."""
+        return self.fixed + int(self.per_px * patches.batch * patches.patch_px**2)
+
+
+def step_memory(network: Network, n_channels: int, device: Device) -> StepMemory:
+    """Count what a network keeps for its gradients, on the smallest patch it can learn from.
+
+    Parameters
+    ----------
+    network : Network
+        In training mode, on the device, frozen where it will be; not changed.
+    """
+    network = copy.deepcopy(network)
+    weights = list(network.state_dict().values())
+    kept: dict[int, int] = {}
+
+    def count(saved: Tensor) -> Tensor:
+        storage = saved.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return saved
+
+    side = 2 * network.multiple_px
+    image = place_image(torch.zeros(1, n_channels, side, side), device)
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda saved: saved), autocast(device):
+        logits = network(image)
+    for weight in weights:
+        kept.pop(weight.untyped_storage().data_ptr(), None)
+    # Softmax, Dice and their gradients are computed in float32.
+    loss = 4 * 4 * logits.numel()
+    fixed = COPIES_OF_WEIGHTS * sum(weight.nbytes for weight in weights)
+    return StepMemory(fixed, (PEAK * sum(kept.values()) + loss) / side**2)
+
+
+def free_bytes(device: Device) -> int:
+    """Return what can still be allocated on the device, in bytes."""
+    if device.kind == "cuda":
+        cached = torch.cuda.memory_reserved(device.name) - torch.cuda.memory_allocated(device.name)
+        return int(torch.cuda.mem_get_info(device.name)[0]) + cached
+    # Apple's graphics processor shares the memory of the machine.
+    free = int(psutil.virtual_memory().available)
+    left = _left_in_cgroup(_CGROUPS)
+    return free if left is None else min(free, left)
+
+
+def _left_in_cgroup(root: Path) -> int | None:
+    """Return what the container, or the batch system, still allows; None without a limit."""
+    left = None
+    for limit_name, used_name, cache_name in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        for folder in _own_groups(root):
+            limit = folder / limit_name
+            if limit.is_file() and limit.read_text().strip().isdigit():
+                used = int((folder / used_name).read_text()) - _statistic(limit, cache_name)
+                here = max(0, int(limit.read_text()) - used)
+                left = here if left is None else min(left, here)
+    return left
+
+
+def _own_groups(root: Path) -> list[Path]:
+    """Return the folder of this process's group and of all those around it."""
+    groups = Path("/proc/self/cgroup")
+    lines = groups.read_text().splitlines() if groups.is_file() else []
+    own = next((line.partition("::")[2] for line in lines if line.startswith("0::")), "/")
+    folder = root / own.strip("/")
+    return [folder, *(parent for parent in folder.parents if parent.is_relative_to(root))]
+
+
+def _statistic(limit: Path, name: str) -> int:
+    """Return a number of ``memory.stat``: files that were read can be dropped at any time."""
+    file = limit.with_name("memory.stat")
+    for line in file.read_text().splitlines() if file.is_file() else []:
+        key, _, value = line.partition(" ")
+        if key == name:
+            return int(value)
+    return 0

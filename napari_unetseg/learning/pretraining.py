@@ -1,0 +1,174 @@
+"""Learning what images look like before any annotation is seen.
+
+P. Vincent et al., "Stacked Denoising Autoencoders", JMLR 11, 2010; with whole squares left out as
+in D. Pathak et al., "Context Encoders", CVPR 2016.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from napari_unetseg.config import NormalisationConfig, TrainingConfig
+from napari_unetseg.errors import UserError
+from napari_unetseg.events import Event, Progress
+from napari_unetseg.images import Stack, fit_normalisation
+from napari_unetseg.networks import Network
+from napari_unetseg.networks.padding import mirrored
+
+from .placement import Device, place_image, place_network, seeded
+from .schedule import Budget, learning_rate
+from .stepper import MAX_FAILURES, Stepper
+
+#: Seconds between reports.
+REPORT_EVERY_S = 0.25
+
+#: Most pixels of the stacks that are read: beyond that, slices evenly spread.
+MOST_PX = 64 * 1024**2
+
+#: What a patch is spoiled by: Gaussian noise of up to this standard deviation, and this share of
+#: its squares of so many px replaced by its mean.
+NOISE = 0.15
+MASKED_SHARE = 0.3
+MASKED_PX = 12
+
+_STAGE = "Looking at unlabelled slices"
+
+
+def read_unlabelled(
+    stacks: Sequence[Stack], normalisation: NormalisationConfig
+) -> Iterator[Tensor]:
+    """Read whole slices, annotated or not, normalised.
+
+    Yields
+    ------
+    Tensor, shape (C, Y, X), float16
+    """
+    total = sum(stack.n_planes * math.prod(stack.plane_shape) for stack in stacks)
+    every = math.ceil(total / MOST_PX)
+    for stack in stacks:
+        fitted = fit_normalisation(stack, normalisation)
+        for index in range(0, stack.n_planes, every):
+            pixels = fitted.apply(stack.plane(index))
+            yield torch.from_numpy(np.ascontiguousarray(pixels, np.float16))
+
+
+def spoiled(clean: Tensor, generator: torch.Generator) -> Tensor:
+    """Add noise to patches and leave squares out.
+
+    Parameters
+    ----------
+    clean : Tensor, shape (B, C, Y, X), float32 near [0, 1]
+    generator : Generator
+        Of the CPU.
+    """
+    batch, _, height, width = clean.shape
+    strength = NOISE * torch.rand(batch, 1, 1, 1, generator=generator)
+    noisy = clean + strength * torch.randn(clean.shape, generator=generator)
+    squares = (batch, 1, -(-height // MASKED_PX), -(-width // MASKED_PX))
+    masked = (torch.rand(squares, generator=generator) < MASKED_SHARE).float()
+    masked = F.interpolate(masked, scale_factor=MASKED_PX)[..., :height, :width]
+    return torch.where(masked > 0, clean.mean(dim=(2, 3), keepdim=True), noisy)
+
+
+class DenoisingStepper(Stepper):
+    """Moves a network towards answering with the clean patch."""
+
+    def loss(self, logits: Tensor, codes: Tensor) -> Tensor:
+        """Return the mean absolute difference from the clean patches in `codes`."""
+        return F.l1_loss(logits.float(), codes)
+
+
+class Pretraining:
+    """Trains all of a network but its head to restore patches of unlabelled slices.
+
+    The head is replaced by one that answers with grey values, and put back at the end.
+
+    Parameters
+    ----------
+    planes : sequence of Tensor, shape (C, Y, X), float16
+    network : Network
+        On the device, in training mode; its weights are changed.
+    training : TrainingConfig
+        With side and number of patches filled in.
+    budget : Budget
+    device : Device
+
+    Attributes
+    ----------
+    steps : int
+        Done so far.
+    """
+
+    def __init__(
+        self,
+        planes: Sequence[Tensor],
+        network: Network,
+        training: TrainingConfig,
+        budget: Budget,
+        device: Device,
+    ) -> None:
+        self.steps = 0
+        self._planes = planes
+        self._network = network
+        self._training = training
+        self._batch, self._side = training.batch, training.patch_px
+        self._budget = budget
+        self._device = device
+        self._generator = torch.Generator().manual_seed(training.seed + 2)
+        self._reported_at = -math.inf
+        self._head = network.head
+        with seeded(device, training.seed):
+            head = nn.Conv2d(network.head.in_channels, len(planes[0]), 1)
+        network.head = head
+        place_network(network, device)
+        self._stepper = DenoisingStepper(network, training, device)
+
+    def run(self) -> Iterator[Event]:
+        """Yield `Progress` until the budget is used up; then, or when closed, put the head back."""
+        try:
+            while (fraction := self._fraction()) < 1.0:
+                yield from self._report(fraction)
+                clean = self._draw()
+                rate = learning_rate(self._training, self.steps, fraction)
+                noisy = place_image(spoiled(clean, self._generator), self._device)
+                loss = self._stepper.step(noisy, clean.to(self._device.name), rate)
+                if not math.isfinite(loss) and self._stepper.failures >= MAX_FAILURES:
+                    raise UserError(
+                        "Learning from the unlabelled slices failed with numbers that are not "
+                        "finite; check the images for extreme values, or train without it."
+                    )
+                self.steps += 1
+            self._network.load_state_dict(self._stepper.average.network.state_dict())
+        finally:
+            self._network.head = self._head
+
+    def _fraction(self) -> float:
+        return self._budget.fraction(self.steps, time.time(), 0.0)
+
+    def _report(self, fraction: float) -> Iterator[Event]:
+        now = time.time()
+        if now - self._reported_at >= REPORT_EVERY_S:
+            self._reported_at = now
+            left = self._budget.seconds_left(self.steps, now, 0.0)
+            yield Progress(_STAGE, int(100 * fraction), 100, left)
+
+    def _draw(self) -> Tensor:
+        return torch.stack([self._crop() for _ in range(self._batch)]).float()
+
+    def _crop(self) -> Tensor:
+        plane = self._planes[self._integer(len(self._planes))]
+        side = self._side
+        top, left = (self._integer(max(1, n - side + 1)) for n in plane.shape[-2:])
+        crop = mirrored(plane, top, top + side, left, left + side)
+        crop = torch.rot90(crop, self._integer(4), dims=(-2, -1))
+        return crop.flip(-1) if self._integer(2) else crop
+
+    def _integer(self, n: int) -> int:
+        return int(torch.randint(n, (), generator=self._generator))
