@@ -50,8 +50,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--sides", default=",".join(SIDES))
     parser.add_argument("--base", type=Path, help="a model of the membranes of those slices")
+    parser.add_argument("--save-base", type=Path, help="where to keep the one trained here")
     parser.add_argument("--base-steps", type=int, default=300)
     parser.add_argument("--crop", type=int, default=0, help="of the slices, in px; 0: whole")
+    parser.add_argument("--patch", type=int, default=0, help="side in px; 0: as the program does")
     parser.add_argument("--pretrain", type=float, default=0.3, help="share of the budget")
     options = parser.parse_args()
     SIDES["unlabelled slices first"]["pretrain"] = options.pretrain
@@ -68,6 +70,7 @@ def main() -> None:
                     steps=most if options.steps else None,
                     max_time_s=None if options.steps else most,
                     seed=seed,
+                    patch_px=options.patch,
                     **SIDES[side],
                 )
                 row = {"side": side, "budget": most, "seed": seed}
@@ -99,12 +102,15 @@ def labels(path: Path, stack: Stack) -> np.ndarray[Any, np.dtype[np.uint8]]:
 def membranes(stack: Stack, folder: Path, options: argparse.Namespace) -> Model:
     """Train the model that is at hand."""
     image = training_image(stack, labels(folder / "membranes.ome.tif", stack), BASE_SLICES)
-    training = TrainingConfig(steps=options.base_steps, max_time_s=None)
+    training = TrainingConfig(steps=options.base_steps, max_time_s=None, patch_px=options.patch)
     classes = (LabelClass(name="membrane", color="#56b4e9"),)
     trainer = Trainer([image], Recipe(training=training), classes, name="membranes")
     for _ in trainer.run():
         pass
-    return trainer.current_model()
+    model = trainer.current_model()
+    if options.save_base:
+        model.save(options.save_base)
+    return model
 
 
 def measured(

@@ -7,7 +7,6 @@ import math
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from .averaging import measure_batch_statistics
 from .batches import Batches
 from .bundle import Model
 from .data import LabelledPlane
+from .guard import TOLERATED_DECLINE, Guard
 from .memory import fitting_patches, smaller
 from .patches import Patches, fitting_side
 from .placement import AT_REST, Device, autocast, place_image, place_network
@@ -46,14 +46,6 @@ LIVE_BLOCKS = 16
 LIVE_EVERY_S = 3.0
 LIVE_EVERY_FRACTION = 0.05
 LIVE_COST = 0.05
-
-#: The model that training started from is kept if the network at the end is worse by more than
-#: this. It is one comparison; the best of many scores on a few strokes would mostly be luck.
-TOLERATED_DECLINE = 0.01
-
-#: An earlier network of this run is kept only if the one at the end has collapsed: if it scores
-#: less than this share of it.
-COLLAPSED = 0.5
 
 #: Patches from which the statistics of the averaged network are measured. Their grey values are
 #: left as they are: on EM membranes mean IoU was 0.849, with changed ones 0.840, and 0.844 with
@@ -113,21 +105,6 @@ _PLAIN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A network that could be kept.
-
-    Attributes
-    ----------
-    mean_iou : float
-        On the blocks of the live score.
-    weights : dict of str to Tensor
-    """
-
-    mean_iou: float
-    weights: dict[str, Tensor]
-
-
 class TrainingRun:
     """Steps, scores and the end of a training run.
 
@@ -175,8 +152,7 @@ class TrainingRun:
         self._step = 0
         self._rows: list[dict[str, float]] = []
         self._scores: dict[str, Any] = {}
-        self._best: Candidate | None = None
-        self._start: Candidate | None = None
+        self._guard = Guard()
         self._preview: npt.NDArray[np.uint8] | None = None
         self._reported_at = -math.inf
         self._scored_at = time.time()
@@ -199,7 +175,7 @@ class TrainingRun:
         if self.scorer.n_blocks:
             average = self._stepper.average.network
             self._score_live()
-            self._start = self._best
+            self._guard.start = self._guard.best
             yield self._scored(self.scorer.score(average))
 
     def advance(self) -> Iterator[Event]:
@@ -253,10 +229,10 @@ class TrainingRun:
                 yield Warned(_FEW_STEPS.format(steps=counted(self._step, "step")))
         if self.scorer.n_blocks:
             iou = self.scorer.score(average, LIVE_BLOCKS)
-            earlier = self._better_than(_mean(iou))
+            earlier = self._guard.better_than(_mean(iou))
             if earlier is not None:
                 average.load_state_dict(earlier.weights)
-                if earlier is self._start:
+                if earlier is self._guard.start:
                     yield Warned(_NO_BETTER.format(before=earlier.mean_iou, after=_mean(iou)))
             if earlier is not None or self.scorer.n_blocks > LIVE_BLOCKS:
                 iou = self.scorer.score(average)
@@ -278,14 +254,6 @@ class TrainingRun:
     def _measure_statistics(self, batches: Iterable[Tensor]) -> None:
         with autocast(self._device):
             measure_batch_statistics(self._stepper.average.network, batches)
-
-    def _better_than(self, last: float) -> Candidate | None:
-        """Return the earlier network to keep in place of the one at the end; None if that stays."""
-        if self._start is not None and last < self._start.mean_iou - TOLERATED_DECLINE:
-            return self._start
-        if self._best is not None and last < COLLAPSED * self._best.mean_iou:
-            return self._best
-        return None
 
     def model(self) -> Model:
         """Return a copy of the averaged network with what is known about it."""
@@ -337,8 +305,7 @@ class TrainingRun:
         self._scored_at, self._scored_fraction = time.time(), self._fraction()
         self._score_s = self._scored_at - measured
         self._live_s = self._scored_at - began
-        if self._best is None or _mean(iou) > self._best.mean_iou:
-            self._best = Candidate(_mean(iou), copy.deepcopy(average.state_dict()))
+        if self._guard.see(_mean(iou), average):
             self._risen_at = self._scored_fraction
         return self._scored(iou)
 
@@ -370,21 +337,18 @@ class TrainingRun:
 
     def state(self) -> TrainingState:
         """Return everything that `restore` needs to go on as if nothing had happened."""
-        kept = {"best": self._best, "start": self._start}
         tensors = {
             **prefixed("stepper", self._stepper.tensors()),
+            **prefixed("guard", self._guard.tensors()),
             "generator": self._batches.generator.get_state(),
             **{f"recent/{i}": pixels for i, pixels in enumerate(self._recent)},
         }
-        for name, candidate in kept.items():
-            if candidate is not None:
-                tensors.update(prefixed(name, candidate.weights))
         values = {
             "stepper": self._stepper.values(),
             "patch_px": self._batches.patches.patch_px,
             "batch": self._batches.patches.batch,
             "elapsed_s": time.time() - self._budget.began,
-            **{name: candidate and candidate.mean_iou for name, candidate in kept.items()},
+            "guard": self._guard.values(),
             **{name: getattr(self, f"_{name}") for name in _PLAIN},
         }
         return TrainingState(tensors, values)
@@ -397,10 +361,7 @@ class TrainingRun:
         self._batches.generator.set_state(tensors["generator"])
         recent = under("recent", tensors)
         self._recent.extend(place_image(recent[name], self._device) for name in sorted(recent))
-        self._best, self._start = (
-            None if values[name] is None else Candidate(values[name], under(name, tensors))
-            for name in ("best", "start")
-        )
+        self._guard.restore(under("guard", tensors), values["guard"])
         for name in _PLAIN:
             setattr(self, f"_{name}", values[name])
 

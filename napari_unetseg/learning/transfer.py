@@ -80,5 +80,5 @@ def freeze(network: Network, transfer: Transfer) -> None:
     for part in [network.contracting] if transfer == "expanding" else frozen:
         part.requires_grad_(False).eval()
         for module in part.modules():
-            if isinstance(module, nn.BatchNorm2d):
+            if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
                 module.momentum = FROZEN
