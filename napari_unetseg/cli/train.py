@@ -132,10 +132,12 @@ def train(
     try:
         _show(trainer.run(), n_images=len(data.images))
     except Exception:
-        state_file.remove()
+        if not resume:  # what was learned before is not lost by a mistake in the command
+            state_file.remove()
         raise
     model = trainer.current_model()
-    model.save(output, overwrite=overwrite)
+    # A state in the folder of a model is of a training that was to replace it.
+    model.save(output, overwrite=overwrite or resume)
     _report(model, output)
 
 

@@ -11,7 +11,10 @@ import torch
 from torch import Tensor
 
 from napari_unetseg.config import SMALLEST_PATCH_PX
+from napari_unetseg.errors import UserError
+from napari_unetseg.hardware import is_out_of_memory
 from napari_unetseg.networks import Network
+from napari_unetseg.wording import counted
 
 from .patches import Patches
 from .placement import Device, autocast, place_image
@@ -27,6 +30,15 @@ COPIES_OF_WEIGHTS = 10
 #: convolutions rearrange come on top. On the CPU, estimated and measured MiB of a step: 573 and 547
 #: (16 filters, 4 × 256²), 544 and 430 (32, 4 × 128²), 1215 and 922 (64, 1 × 64²).
 PEAK = 1.5
+
+_LITTLE_MEMORY = (
+    "Memory is short, so training goes on with {patches} of {side} px in each step instead of "
+    "{wanted} of {wanted_side} px."
+)
+_NO_MEMORY = (
+    "There is not enough memory for even the smallest training step; close other programs, or "
+    "choose a network with fewer filters."
+)
 
 _CGROUPS = Path("/sys/fs/cgroup")
 
@@ -66,6 +78,39 @@ def smaller(patches: Patches, multiple_px: int) -> Patches | None:
     if side < max(SMALLEST_PATCH_PX, 2 * multiple_px):
         return None
     return replace(patches, patch_px=side)
+
+
+def smaller_after(error: Exception, patches: Patches, network: Network) -> Patches:
+    """Return smaller patches to go on with where a step ran out of memory, and free what it took.
+
+    Raises
+    ------
+    Exception
+        `error` itself, if it says something else.
+    UserError
+        If no patches are smaller.
+    """
+    if not is_out_of_memory(error):
+        raise error
+    fewer = smaller(patches, network.multiple_px)
+    if fewer is None:
+        raise UserError(_NO_MEMORY) from error
+    network.zero_grad(set_to_none=True)
+    # The traceback holds on to the maps of the step.
+    error.with_traceback(None)
+    if network.head.weight.is_cuda:
+        torch.cuda.empty_cache()
+    return fewer
+
+
+def said_of_smaller(wanted: Patches, patches: Patches) -> str:
+    """Tell a person that steps are smaller than they were to be."""
+    return _LITTLE_MEMORY.format(
+        patches=counted(patches.batch, "patch", "patches"),
+        side=patches.patch_px,
+        wanted=wanted.batch,
+        wanted_side=wanted.patch_px,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,13 @@ from torch import Tensor, nn
 
 from napari_unetseg.config import NormalisationConfig, TrainingConfig
 from napari_unetseg.errors import UserError
-from napari_unetseg.events import Event, Progress
+from napari_unetseg.events import Event, Progress, Warned
 from napari_unetseg.images import Stack, fit_normalisation
 from napari_unetseg.networks import Network
 from napari_unetseg.networks.padding import mirrored
 
+from .memory import said_of_smaller, smaller_after
+from .patches import Patches
 from .placement import Device, place_image, place_network, seeded
 from .schedule import Budget, learning_rate
 from .stepper import MAX_FAILURES, Stepper
@@ -96,7 +98,8 @@ class Pretraining:
     network : Network
         On the device, in training mode; its weights are changed.
     training : TrainingConfig
-        With side and number of patches filled in.
+    patches : Patches
+        Wanted; smaller where memory is short.
     budget : Budget
     device : Device
 
@@ -111,6 +114,7 @@ class Pretraining:
         planes: Sequence[Tensor],
         network: Network,
         training: TrainingConfig,
+        patches: Patches,
         budget: Budget,
         device: Device,
     ) -> None:
@@ -118,7 +122,7 @@ class Pretraining:
         self._planes = planes
         self._network = network
         self._training = training
-        self._batch, self._side = training.batch, training.patch_px
+        self._patches = patches
         self._budget = budget
         self._device = device
         self._generator = torch.Generator().manual_seed(training.seed + 2)
@@ -135,10 +139,14 @@ class Pretraining:
         try:
             while (fraction := self._fraction()) < 1.0:
                 yield from self._report(fraction)
-                clean = self._draw()
                 rate = learning_rate(self._training, self.steps, fraction)
-                noisy = place_image(spoiled(clean, self._generator), self._device)
-                loss = self._stepper.step(noisy, clean.to(self._device.name), rate)
+                try:
+                    loss = self._step(rate)
+                except (RuntimeError, MemoryError) as error:
+                    wanted = self._patches
+                    self._patches = smaller_after(error, wanted, self._network)
+                    yield Warned(said_of_smaller(wanted, self._patches))
+                    continue
                 if not math.isfinite(loss) and self._stepper.failures >= MAX_FAILURES:
                     raise UserError(
                         "Learning from the unlabelled slices failed with numbers that are not "
@@ -148,6 +156,11 @@ class Pretraining:
             self._network.load_state_dict(self._stepper.average.network.state_dict())
         finally:
             self._network.head = self._head
+
+    def _step(self, rate: float) -> float:
+        clean = self._draw()
+        noisy = place_image(spoiled(clean, self._generator), self._device)
+        return self._stepper.step(noisy, clean.to(self._device.name), rate)
 
     def _fraction(self) -> float:
         return self._budget.fraction(self.steps, time.time(), 0.0)
@@ -160,11 +173,11 @@ class Pretraining:
             yield Progress(_STAGE, int(100 * fraction), 100, left)
 
     def _draw(self) -> Tensor:
-        return torch.stack([self._crop() for _ in range(self._batch)]).float()
+        return torch.stack([self._crop() for _ in range(self._patches.batch)]).float()
 
     def _crop(self) -> Tensor:
         plane = self._planes[self._integer(len(self._planes))]
-        side = self._side
+        side = self._patches.patch_px
         top, left = (self._integer(max(1, n - side + 1)) for n in plane.shape[-2:])
         crop = mirrored(plane, top, top + side, left, left + side)
         crop = torch.rot90(crop, self._integer(4), dims=(-2, -1))

@@ -11,13 +11,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from napari_unetseg.config import ModelInfo
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Event, HeldOutScored, TrainingStep, Warned
-from napari_unetseg.hardware import is_out_of_memory
 from napari_unetseg.networks import Network
 from napari_unetseg.wording import counted
 
@@ -26,7 +24,7 @@ from .batches import Batches
 from .bundle import Model
 from .data import LabelledPlane
 from .guard import TOLERATED_DECLINE, Guard
-from .memory import fitting_patches, smaller
+from .memory import fitting_patches, said_of_smaller, smaller_after
 from .patches import Patches, fitting_side
 from .placement import AT_REST, Device, autocast, place_image, place_network
 from .predictor import codes_from_probabilities, tiled_probabilities
@@ -72,15 +70,6 @@ _NO_PROGRESS = (
     "Scores on held-out annotations have not risen for {share:.0%} of the planned training, so it "
     "ended early."
 )
-_LITTLE_MEMORY = (
-    "Memory is short, so training goes on with {patches} of {side} px in each step instead of "
-    "{wanted} of {wanted_side} px."
-)
-_NO_MEMORY = (
-    "There is not enough memory for even the smallest training step; close other programs, or "
-    "choose a network with fewer filters."
-)
-
 _WORSE_ON_SOURCE = (
     "On the annotations that the base model learned from, mean IoU fell from {before:.3f} to "
     "{after:.3f}; keep the base model for images like those."
@@ -144,7 +133,7 @@ class TrainingRun:
         side = fitting_side(self._training.patch_px, planes, network.multiple_px)
         wanted = Patches(side, self._training.batch)
         patches = fitting_patches(network, planes[0].pixels.shape[0], wanted, device)
-        self.notes = [] if patches == wanted else [_fewer(wanted, patches)]
+        self.notes = [] if patches == wanted else [said_of_smaller(wanted, patches)]
         self._batches = Batches(planes, self._training, patches, device)
         self._recent: deque[Tensor] = deque(maxlen=LIVE_STATISTICS_STEPS)
         self._source: dict[str, Any] = {}
@@ -184,13 +173,9 @@ class TrainingRun:
         rate = learning_rate(self._training, self._step, self._fraction())
         pixels, codes = self._batches.draw(self._training.augmentation)
         try:
-            loss: float | None = self._stepper.step(pixels, codes, rate)
+            loss = self._stepper.step(pixels, codes, rate)
         except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            loss = None  # no more: the error holds on to the maps of the step
-        if loss is None:
-            yield self._use_less_memory()
+            yield self._use_less_memory(error)
             return
         if not math.isfinite(loss):
             yield self._failed()
@@ -320,17 +305,12 @@ class TrainingRun:
             raise UserError(_NOT_FINITE)
         return Warned("A training step failed, so it was undone and the learning rate halved.")
 
-    def _use_less_memory(self) -> Warned:
+    def _use_less_memory(self, error: Exception) -> Warned:
         patches = self._batches.patches
-        fewer = smaller(patches, self._stepper.network.multiple_px)
-        if fewer is None:
-            raise UserError(_NO_MEMORY)
+        fewer = smaller_after(error, patches, self._stepper.network)
         self._batches.use(fewer)
         self._recent.clear()
-        self._stepper.network.zero_grad(set_to_none=True)
-        if self._device.kind == "cuda":
-            torch.cuda.empty_cache()
-        return Warned(_fewer(patches, fewer))
+        return Warned(said_of_smaller(patches, fewer))
 
     def _n_statistics_batches(self) -> int:
         return -(-STATISTICS_PATCHES // self._batches.patches.batch)
@@ -371,15 +351,6 @@ class TrainingRun:
         probabilities = tiled_probabilities(network, pixels[None], self._device)
         codes = codes_from_probabilities(probabilities.numpy())
         return draw_preview(pixels.numpy(), codes, self._info.classes)
-
-
-def _fewer(wanted: Patches, patches: Patches) -> str:
-    return _LITTLE_MEMORY.format(
-        patches=counted(patches.batch, "patch", "patches"),
-        side=patches.patch_px,
-        wanted=wanted.batch,
-        wanted_side=wanted.patch_px,
-    )
 
 
 def _mean(iou: dict[str, float]) -> float:

@@ -18,7 +18,8 @@ from napari_unetseg.networks import Network, build_network
 from .bundle import Model
 from .data import LabelledPlane, TrainingImage, check_annotations, load_planes
 from .description import describe
-from .patches import DENSE, chosen_patches
+from .memory import fitting_patches
+from .patches import DENSE, Patches, chosen_patches
 from .placement import AT_REST, Device, choose_device, place_network, seeded
 from .pretraining import Pretraining, read_unlabelled
 from .resume import StateFile, TrainingState, check_same_training
@@ -214,10 +215,13 @@ class Trainer:
     def _pretrain(self, network: Network) -> Iterator[Event]:
         training, now = self._recipe.training, time.time()
         share, end = training.pretrain, self._deadline()
+        n_channels = self._images[0].stack.n_channels
+        wanted = Patches(training.patch_px, training.batch)
         pretraining = Pretraining(
             list(read_unlabelled([i.stack for i in self._images], self._recipe.normalisation)),
             network,
             training,
+            fitting_patches(network, n_channels, wanted, self._device),
             Budget(
                 None if training.steps is None else int(share * training.steps),
                 None if end is None else now + share * (end - now),

@@ -226,6 +226,9 @@ def test_a_killed_program_goes_on_to_the_same_model(tmp_path, capsys) -> None:
     assert child.wait() == -signal.SIGKILL
     assert main([*given, "-o", str(out)]) == 2
     assert "--resume" in capsys.readouterr().err
+    assert main([*given, "-o", str(out), "--resume", "--seed", "9"]) == 2
+    assert "other settings" in capsys.readouterr().err
+    assert (out / STATE).exists()
     assert main([*given, "-o", str(out), "--resume"]) == 0
     assert main([*given, "-o", str(tmp_path / "whole.unet")]) == 0
     assert same(load_model(out), load_model(tmp_path / "whole.unet"))

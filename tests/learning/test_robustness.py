@@ -113,6 +113,23 @@ def test_out_of_memory_makes_steps_smaller_until_they_fit(monkeypatch, error) ->
     assert (info.history["steps"], info.history["batch"], info.history["patch_px"]) == (3, 1, 32)
 
 
+def test_looking_at_unlabelled_slices_makes_do_with_little_memory_too(monkeypatch) -> None:
+    from napari_unetseg.learning.pretraining import DenoisingStepper
+
+    step, seen = DenoisingStepper.step, []
+
+    def limited(self, pixels, codes, rate):
+        seen.append(tuple(pixels.shape[::2]))
+        if len(seen) == 1:
+            raise MemoryError
+        return step(self, pixels, codes, rate)
+
+    monkeypatch.setattr(DenoisingStepper, "step", limited)
+    _, events = trained(*discs(1), tiny_recipe(4, pretrain=0.5, batch=4))
+    assert seen == [(4, 48), (2, 48), (2, 48)]
+    assert sum(isinstance(event, Warned) for event in events) == 1
+
+
 def test_memory_that_is_not_enough_for_any_step_is_said_in_one_sentence(monkeypatch) -> None:
     def never(self, pixels, codes, rate):
         raise RuntimeError("not enough memory")
