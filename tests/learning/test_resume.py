@@ -201,7 +201,7 @@ def test_a_killed_program_goes_on_to_the_same_model(tmp_path, capsys) -> None:
     stack, codes = discs(2, (150, 150))
     write_image(tmp_path / "raw.tif", stack)
     write_labels(tmp_path / "masks.tif", codes, like=stack, kind="masks", classes=(CELL,))
-    recipe = tiny_recipe(40).model_dump(mode="json")
+    recipe = tiny_recipe(24).model_dump(mode="json")
     (tmp_path / "config.json").write_text(json.dumps(recipe))
     given = ["train", str(tmp_path / "raw.tif"), "-l", str(tmp_path / "masks.tif")]
     given += [
