@@ -102,6 +102,24 @@ class HeldOutScored:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceScored:
+    """Scores on what the base model learned from, of the base and of what became of it.
+
+    Attributes
+    ----------
+    mean_before, mean_after : float
+        Mean intersection over union over the classes that both know, in [0, 1].
+    before, after : dict of str to float
+        By class name, ``"background"`` included.
+    """
+
+    mean_before: float
+    mean_after: float
+    before: dict[str, float]
+    after: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class PlanePredicted:
     """A slice of the shared segmentation has been written and may be shown.
 
@@ -158,6 +176,7 @@ Event: TypeAlias = (
     | TrainingStarted
     | TrainingStep
     | HeldOutScored
+    | SourceScored
     | PlanePredicted
     | Warned
     | ModelSaved
@@ -172,6 +191,7 @@ _KINDS: dict[str, type[Event]] = {
         TrainingStarted,
         TrainingStep,
         HeldOutScored,
+        SourceScored,
         PlanePredicted,
         Warned,
         ModelSaved,

@@ -11,10 +11,18 @@ from .classes import (
     reorder_classes,
 )
 from .edits import Edit, EditLog, Step, edit_between, fill_unlabelled
-from .held_out import BLOCK_PX, MIN_LABELLED_PX, assign_blocks, held_out_mask, new_blocks
+from .held_out import (
+    BLOCK_PX,
+    HELD_OUT,
+    MIN_LABELLED_PX,
+    assign_blocks,
+    held_out_mask,
+    new_blocks,
+)
 
 __all__ = [
     "BLOCK_PX",
+    "HELD_OUT",
     "MIN_LABELLED_PX",
     "Classes",
     "Edit",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from napari_unetseg.learning import Model
 
 Kind = Literal["annotations", "masks", "objects"]
+Transfer = Literal["all", "expanding", "head"]
 
 
 def train(
@@ -51,7 +52,38 @@ def train(
             "has it where left out, which is 2 by default.",
         ),
     ] = None,
-    base: Annotated[Path | None, typer.Option(help="A model to start from.")] = None,
+    base: Annotated[
+        Path | None,
+        typer.Option(
+            help="A model to start from; to use it as it is, there is nothing to train: "
+            "predict with it."
+        ),
+    ] = None,
+    transfer: Annotated[
+        Transfer | None,
+        typer.Option(
+            help="What of the base learns on: all; expanding: all but the contracting path, "
+            "faster; head: the last layer alone, fastest."
+        ),
+    ] = None,
+    new_head: Annotated[
+        bool,
+        typer.Option("--new-head", help="Forget what the base knows of classes of the same name."),
+    ] = False,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(help="Images the base learned from, to score it before and after."),
+    ] = None,
+    source_labels: Annotated[
+        list[str] | None, typer.Option(help="Their labels, of the kind of --labels.")
+    ] = None,
+    pretrain: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE|TIME",
+            help="Look at all slices, unlabelled ones too, for 0.2 of the budget or 20s of it.",
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps.")] = None,
     max_time: Annotated[
@@ -63,20 +95,33 @@ def train(
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**63 - 1, help="Of everything random.")
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with this training, which was stopped."),
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the model.")] = False,
 ) -> None:
     """Train a U-Net on annotated images."""
     from .threads import wait_briefly
 
-    recipe = _recipe(config, steps, max_time, seed, dims)
+    recipe = _recipe(config, steps, max_time, seed, dims, transfer, new_head, pretrain)
     wait_briefly()
-    from napari_unetseg.learning import Trainer, check_model_output, load_model, read_training_set
+    from napari_unetseg.learning import (
+        StateFile,
+        Trainer,
+        check_model_output,
+        load_model,
+        read_source_set,
+        read_training_set,
+    )
 
     from .progress import process_started_at
 
-    check_model_output(output, overwrite=overwrite)
+    check_model_output(output, overwrite=overwrite or resume)
+    state_file = StateFile(output, resume=resume)
     base_model = None if base is None else load_model(base)
     data = read_training_set(images, labels, labels_kind, slices=slices, as_stack=stack)
+    sources = read_source_set(source or [], source_labels or [], labels_kind, base_model)
     for note in data.notes:
         typer.echo(note, err=True)
     trainer = Trainer(
@@ -88,10 +133,18 @@ def train(
         device=device,
         started_at=process_started_at(),
         label_values=data.label_values,
+        source=sources,
+        state_file=state_file,
     )
-    _show(trainer.run(), n_images=len(data.images))
+    try:
+        _show(trainer.run(), n_images=len(data.images))
+    except Exception:
+        if not resume:  # what was learned before is not lost by a mistake in the command
+            state_file.remove()
+        raise
     model = trainer.current_model()
-    model.save(output, overwrite=overwrite)
+    # A state in the folder of a model is of a training that was to replace it.
+    model.save(output, overwrite=overwrite or resume)
     _report(model, output)
 
 
@@ -101,6 +154,9 @@ def _recipe(
     max_time: str | None,
     seed: int | None,
     dims: str | None,
+    transfer: Transfer | None,
+    new_head: bool,
+    pretrain: str | None,
 ) -> Recipe:
     """Apply the command line to a config; a budget given here replaces that of the config."""
     from napari_unetseg.config import Recipe, load_recipe
@@ -114,9 +170,35 @@ def _recipe(
         changes.update(steps=steps, max_time_s=seconds)
     if seed is not None:
         changes["seed"] = seed
-    if not changes:
-        return recipe
-    return recipe.replace(training=recipe.training.replace(**changes).model_dump())
+    if transfer is not None:
+        changes["transfer"] = transfer
+    if new_head:
+        changes["new_head"] = True
+    training = recipe.training.replace(**changes)
+    if pretrain is not None:
+        training = training.replace(pretrain=parse_share(pretrain, training.max_time_s))
+    return recipe.replace(training=training.model_dump())
+
+
+def parse_share(text: str, max_time_s: float | None) -> float:
+    """Read ``0.2`` and ``20%`` as a share, and ``20s`` as one of `max_time_s`."""
+    from napari_unetseg.errors import UserError
+
+    number = text.strip().removesuffix("%")
+    try:
+        share = float(number) / (1 if number == text.strip() else 100)
+    except ValueError:
+        if max_time_s is None:
+            raise UserError(
+                f"--pretrain {text} needs --max-time, of which it is a part; with --steps alone, "
+                "give a share such as 0.2."
+            ) from None
+        share = parse_duration(text) / max_time_s
+    if not 0 <= share <= 0.9:
+        raise UserError(
+            f"--pretrain {text} is not between none and 0.9 of the training; choose less."
+        )
+    return share
 
 
 def parse_duration(text: str) -> float:
@@ -142,6 +224,8 @@ def _show(events: Iterator[Event], n_images: int) -> None:
     from napari_unetseg.events import (
         HeldOutScored,
         Preparing,
+        Progress,
+        SourceScored,
         TrainingStarted,
         TrainingStep,
         Warned,
@@ -166,6 +250,13 @@ def _show(events: Iterator[Event], n_images: int) -> None:
             elif isinstance(event, TrainingStep):
                 text = f"Step {event.step}, loss {event.loss:.3f}{score}"
                 progress.update(task, description=text, completed=event.fraction)
+            elif isinstance(event, Progress):
+                progress.update(task, description=event.stage, completed=event.done / event.total)
+            elif isinstance(event, SourceScored):
+                progress.console.print(
+                    f"On the annotations of the base: mean IoU {event.mean_before:.3f} before, "
+                    f"{event.mean_after:.3f} after."
+                )
             elif isinstance(event, Warned):
                 progress.console.print(event.sentence)
         progress.update(task, completed=1.0)

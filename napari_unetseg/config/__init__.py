@@ -11,7 +11,7 @@ from .classes import (
     default_class,
     default_color,
 )
-from .model_info import MODEL_JSON, ModelInfo, read_model_info
+from .model_info import MODEL_JSON, TRAINING_STATE, ModelInfo, is_unfinished, read_model_info
 from .network import NetworkConfig, UNet2015Config, UNetConfig
 from .recipe import (
     PRESETS,
@@ -20,7 +20,7 @@ from .recipe import (
     describe_validation_error,
     load_recipe,
 )
-from .training import SMALLEST_PATCH_PX, AugmentationConfig, LossConfig, TrainingConfig
+from .training import SMALLEST_PATCH_PX, AugmentationConfig, LossConfig, TrainingConfig, Transfer
 
 __all__ = [
     "BACKGROUND",
@@ -30,6 +30,7 @@ __all__ = [
     "PALETTE",
     "PRESETS",
     "SMALLEST_PATCH_PX",
+    "TRAINING_STATE",
     "UNLABELLED",
     "AugmentationConfig",
     "Config",
@@ -40,11 +41,13 @@ __all__ = [
     "NormalisationConfig",
     "Recipe",
     "TrainingConfig",
+    "Transfer",
     "UNet2015Config",
     "UNetConfig",
     "default_class",
     "default_color",
     "describe_validation_error",
+    "is_unfinished",
     "load_recipe",
     "read_model_info",
 ]

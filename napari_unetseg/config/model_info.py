@@ -17,6 +17,9 @@ from .recipe import Recipe, describe_validation_error
 #: The file in a model's folder that this module reads.
 MODEL_JSON = "model.json"
 
+#: A file that is in the folder as long as the model is in training.
+TRAINING_STATE = "training-state.safetensors"
+
 
 class ModelInfo(Config):
     """Everything needed to use a model's weights, and where they came from.
@@ -59,6 +62,11 @@ class ModelInfo(Config):
     created: str = ""
 
 
+def is_unfinished(folder: str | Path) -> bool:
+    """Tell whether a folder holds nothing but a training that has not come to its end."""
+    return not (Path(folder) / MODEL_JSON).exists() and (Path(folder) / TRAINING_STATE).is_file()
+
+
 def read_model_info(folder: str | Path) -> ModelInfo:
     """Read what is known of a model, without its weights.
 
@@ -68,6 +76,11 @@ def read_model_info(folder: str | Path) -> ModelInfo:
         If the folder is no model, or its description cannot be understood.
     """
     path = Path(folder) / MODEL_JSON
+    if is_unfinished(folder):
+        raise UserError(
+            f"The training of {folder} was stopped before its end; finish it by the same train "
+            "command with --resume."
+        )
     if not path.is_file():
         raise UserError(f"{folder} is no model: a model is a folder NAME.unet with {MODEL_JSON}.")
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal, Self, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
@@ -10,6 +10,9 @@ from .base import Config
 
 #: The network halves a patch several times, and something must be left.
 SMALLEST_PATCH_PX = 32
+
+#: What of a base model learns on: all of it, all but the contracting path, or the head alone.
+Transfer: TypeAlias = Literal["all", "expanding", "head"]
 
 
 class AugmentationConfig(Config):
@@ -85,6 +88,14 @@ class TrainingConfig(Config):
     momentum: float = Field(0.99, ge=0, lt=1, description="of sgd alone")
     seed: int = Field(0, ge=0, lt=2**63)
     loss: LossConfig = LossConfig()
+    transfer: Transfer = Field("all", description="what of a base model learns on")
+    new_head: bool = Field(False, description="forget what a base model knows of its classes")
+    pretrain: float = Field(
+        0.0, ge=0, le=0.9, description="share of the budget spent on unlabelled slices first"
+    )
+    early_stop: float = Field(
+        0.0, ge=0, lt=1, description="end after this share of the budget without progress; 0: never"
+    )
     augmentation: AugmentationConfig = AugmentationConfig()
 
     @model_validator(mode="after")

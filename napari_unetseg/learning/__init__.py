@@ -3,10 +3,11 @@
 from .answers import Answer, codes_from_probabilities
 from .bundle import HISTORY_COLUMNS, Model, check_model_output, load_model
 from .data import TrainingImage
-from .dataset import TrainingSet, open_inputs, read_training_set
+from .dataset import TrainingSet, open_inputs, read_source_set, read_training_set
 from .device import Device, choose_device
 from .objects import connected_objects
 from .predictor import Predictor, iter_predict, predict_plane
+from .resume import StateFile
 from .trainer import Trainer
 from .verbs import predict, train
 
@@ -16,6 +17,7 @@ __all__ = [
     "Device",
     "Model",
     "Predictor",
+    "StateFile",
     "Trainer",
     "TrainingImage",
     "TrainingSet",
@@ -28,6 +30,7 @@ __all__ = [
     "open_inputs",
     "predict",
     "predict_plane",
+    "read_source_set",
     "read_training_set",
     "train",
 ]

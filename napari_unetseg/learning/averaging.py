@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from napari_unetseg.networks import Network
 
+#: The momentum of batch normalisation whose statistics are to stay as they are.
+FROZEN = 0.0
+
 
 class WeightAverage:
     """An exponential moving average of a network's weights and batch-norm statistics.
@@ -18,18 +21,20 @@ class WeightAverage:
     ----------
     network : Network
         Holds the average; in evaluation mode.
+    updates : int
+        Networks averaged so far.
     """
 
     def __init__(self, network: Network, decay: float) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self._decay = decay
-        self._updates = 0
+        self.updates = 0
 
     @torch.no_grad()
     def update(self, network: Network) -> None:
         """Move the average towards `network`; quickly at first, when little was learned yet."""
-        self._updates += 1
-        decay = min(self._decay, (1 + self._updates) / (10 + self._updates))
+        self.updates += 1
+        decay = min(self._decay, (1 + self.updates) / (10 + self.updates))
         average, current = _floats(self.network), _floats(network)
         torch._foreach_lerp_(average, current, 1 - decay)
 
@@ -43,7 +48,8 @@ def _floats(network: nn.Module) -> list[Tensor]:
 def measure_batch_statistics(network: Network, batches: Iterable[Tensor]) -> None:
     """Replace the running statistics of batch normalisation by those of `batches`.
 
-    The statistics of averaged weights are not the average of the statistics.
+    The statistics of averaged weights are not the average of the statistics. Layers that are frozen
+    keep theirs.
 
     References
     ----------
@@ -51,7 +57,7 @@ def measure_batch_statistics(network: Network, batches: Iterable[Tensor]) -> Non
     UAI 2018.
     """
     kinds = nn.BatchNorm2d | nn.BatchNorm3d
-    norms = [m for m in network.modules() if isinstance(m, kinds)]
+    norms = [m for m in network.modules() if isinstance(m, kinds) and m.momentum != FROZEN]
     if not norms:
         return
     momenta = [norm.momentum for norm in norms]

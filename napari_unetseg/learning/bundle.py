@@ -14,7 +14,13 @@ from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from napari_unetseg.config import MODEL_JSON, ModelInfo, read_model_info
+from napari_unetseg.config import (
+    MODEL_JSON,
+    TRAINING_STATE,
+    ModelInfo,
+    is_unfinished,
+    read_model_info,
+)
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import atomic_folder, check_output
 from napari_unetseg.networks import Network, build_network
@@ -58,7 +64,8 @@ class Model:
         path : str or Path
             The folder, by custom ``NAME.unet``.
         overwrite : bool
-            Replace what is there; only another model is ever replaced.
+            Replace what is there; only another model is ever replaced. The unfinished training of
+            this one always is.
 
         Raises
         ------
@@ -66,8 +73,11 @@ class Model:
             If something is there already, or the folder cannot be written.
         """
         target = Path(path)
+        unfinished = is_unfinished(target)
+        overwrite = overwrite or unfinished
         check_model_output(target, overwrite=overwrite)
-        with atomic_folder(target, overwrite=overwrite, marker=MODEL_JSON) as folder:
+        marker = TRAINING_STATE if unfinished else MODEL_JSON
+        with atomic_folder(target, overwrite=overwrite, marker=marker) as folder:
             self._write_files(folder)
         return target
 
@@ -88,8 +98,14 @@ class Model:
 
 def check_model_output(path: str | Path, *, overwrite: bool = False) -> None:
     """Raise `UserError` where a model could not be saved, before minutes are spent on it."""
+    unfinished = is_unfinished(path)
+    if unfinished and not overwrite:
+        raise UserError(
+            f"{path} holds a training that was stopped; go on with it with --resume, or begin anew "
+            "with --overwrite."
+        )
     check_output(path, overwrite)
-    if Path(path).exists() and not (Path(path) / MODEL_JSON).is_file():
+    if Path(path).exists() and not unfinished and not (Path(path) / MODEL_JSON).is_file():
         raise UserError(f"{path} is no model, so it is not replaced; choose another name.")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_unetseg.annotations import assign_blocks, new_blocks
 from napari_unetseg.config import LabelClass
+from napari_unetseg.errors import UserError
 from napari_unetseg.images import (
     Labels,
     LabelsKind,
@@ -22,6 +23,7 @@ from napari_unetseg.images import (
     read_label_files,
 )
 
+from .bundle import Model
 from .data import TrainingImage
 
 
@@ -91,6 +93,33 @@ def read_training_set(
         read[0].values,
         notes_on(read),
     )
+
+
+def read_source_set(
+    images: Sequence[str | Path],
+    labels: Sequence[str | Path],
+    kind: LabelsKind,
+    base: Model | None,
+) -> list[TrainingImage]:
+    """Read what a base model learned from, to score it on.
+
+    Raises
+    ------
+    UserError
+        If there are images without labels, or their classes are not those of the base.
+    """
+    if not images and not labels:
+        return []
+    if not images or not labels:
+        raise UserError("Source images and their labels belong together; give both or neither.")
+    data = read_training_set(images, labels, kind)
+    names = tuple(c.name for c in data.classes)
+    if base is not None and names != base.class_names[1:]:
+        raise UserError(
+            f"The source labels name {', '.join(names)}, but the base model knows "
+            f"{', '.join(base.class_names[1:])}; give the labels that the base learned from."
+        )
+    return data.images
 
 
 def training_image(stack: Stack, labels: Labels, slices: str | None = None) -> TrainingImage:

@@ -27,6 +27,7 @@ def describe(
     *,
     name: str,
     label_values: Mapping[str, int],
+    n_pretrained: int = 0,
 ) -> ModelInfo:
     """Return what is known about a model before its first step."""
     first = images[0].stack
@@ -43,6 +44,7 @@ def describe(
             "n_slices": sum(len(image.annotated_planes()) for image in images),
             "n_labelled_px": sum(int(np.count_nonzero(image.codes)) for image in images),
             "base": base.info.name if base else None,
+            "pretraining_steps": n_pretrained,
         },
         data=[
             {

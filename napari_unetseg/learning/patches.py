@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -93,6 +94,19 @@ def fitting_shape(
     deepest = max(region.targets.shape[0] for region in regions)
     depth = min(_sections(wanted, network), deepest)
     return _rounded_up(depth, network.multiple_px[0]), side, side
+
+
+def patch_shape(side_px: int, network: Network) -> tuple[int, ...]:
+    """Return the size of a patch, (Y, X) or (Z, Y, X), where images are large enough."""
+    if network.spatial_dims == 2:
+        return side_px, side_px
+    sections = _rounded_up(_sections(side_px, network), network.multiple_px[0])
+    return sections, side_px, side_px
+
+
+def n_pixels(patches: Patches, network: Network) -> int:
+    """Return the pixels, or voxels, of all patches of a step, where images are large enough."""
+    return patches.batch * math.prod(patch_shape(patches.patch_px, network))
 
 
 def _sections(px: int, network: Network) -> int:

@@ -7,30 +7,32 @@ import math
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
-from napari_unetseg.config import AugmentationConfig, ModelInfo
+from napari_unetseg.config import ModelInfo
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Event, HeldOutScored, TrainingStep, Warned
 from napari_unetseg.networks import Network
 from napari_unetseg.wording import counted
 
-from .augmentation import Patch, augment, crop_px
 from .averaging import measure_batch_statistics
+from .batches import Batches
 from .bundle import Model
-from .data import LabelledRegion, PatchSampler
-from .patches import fitting_shape
+from .data import LabelledRegion
+from .guard import TOLERATED_DECLINE, Guard
+from .memory import fitting_patches, said_of_smaller, smaller_after
+from .patches import Patches, fitting_shape
 from .placement import AT_REST, Device, autocast, place_image, place_network
 from .preview import draw_preview, segmented_slice
+from .resume import TrainingState, prefixed, under
 from .schedule import Budget, learning_rate
 from .scoring import HeldOutScorer
-from .stepper import Stepper
+from .source import SourceScorer
+from .stepper import MAX_FAILURES, Stepper
 
 #: Seconds between reported steps.
 REPORT_EVERY_S = 0.25
@@ -40,17 +42,6 @@ REPORT_EVERY_S = 0.25
 LIVE_EVERY_S = 3.0
 LIVE_EVERY_FRACTION = 0.05
 LIVE_COST = 0.05
-
-#: The model that training started from is kept if the network at the end is worse by more than
-#: this. It is one comparison; the best of many scores on a few strokes would mostly be luck.
-TOLERATED_DECLINE = 0.01
-
-#: An earlier network of this run is kept only if the one at the end has collapsed: if it scores
-#: less than this share of it.
-COLLAPSED = 0.5
-
-#: Failed steps after which training gives up.
-MAX_FAILURES = 8
 
 #: Patches from which the statistics of the averaged network are measured. Their grey values are
 #: left as they are: on EM membranes mean IoU was 0.849, with changed ones 0.840, and 0.844 with
@@ -64,9 +55,6 @@ LIVE_STATISTICS_STEPS = 4
 #: Seconds kept for writing the model.
 SAVING_S = 0.5
 
-#: Share of a patch that the labelled pixel it was drawn for may lie from the middle.
-JITTER = 0.35
-
 #: Steps below which a network has learned next to nothing.
 FEW_STEPS = 20
 
@@ -76,25 +64,32 @@ _NO_BETTER = (
     "{after:.3f}, so the model from before stays."
 )
 
+_NO_PROGRESS = (
+    "Scores on held-out annotations have not risen for {share:.0%} of the planned training, so it "
+    "ended early."
+)
+_WORSE_ON_SOURCE = (
+    "On the annotations that the base model learned from, mean IoU fell from {before:.3f} to "
+    "{after:.3f}; keep the base model for images like those."
+)
+
 _NOT_FINITE = (
     "Training failed with numbers that are not finite; check the image for extreme values, or "
     "lower learning_rate in the config."
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A network that could be kept.
-
-    Attributes
-    ----------
-    mean_iou : float
-        On the blocks of the live score.
-    weights : dict of str to Tensor
-    """
-
-    mean_iou: float
-    weights: dict[str, Tensor]
+#: Of a run, what is made of builtins and goes into its state as it is.
+_PLAIN = (
+    "step",
+    "rows",
+    "scores",
+    "scored_fraction",
+    "risen_at",
+    "score_s",
+    "live_s",
+    "step_s",
+)
 
 
 class TrainingRun:
@@ -109,6 +104,12 @@ class TrainingRun:
         What is known of the model before its first step.
     budget : Budget
     device : Device
+
+    Attributes
+    ----------
+    scorer : HeldOutScorer
+    notes : list of str
+        What a person should know before the first step, in sentences.
     """
 
     def __init__(
@@ -127,54 +128,57 @@ class TrainingRun:
         names = ["background", *(c.name for c in info.classes)]
         self.scorer = HeldOutScorer(regions, names, network, device)
         self._stepper = Stepper(network, self._training, device)
-        shape = fitting_shape(self._training.patch_px, regions, network)
-        self._patch = Patch(shape, network.anisotropy, network.neighbours)
-        # Weights have a generator of their own, so that patches do not depend on the network.
-        self._generator = torch.Generator().manual_seed(self._training.seed + 1)
-        self._sampler = PatchSampler(
-            regions,
-            crop_px(self._patch, self._training.augmentation),
-            [int(n * JITTER) for n in shape],
-            self._generator,
-        )
+        side = fitting_shape(self._training.patch_px, regions, network)[-1]
+        wanted = Patches(side, self._training.batch)
+        patches = fitting_patches(network, regions[0].pixels.shape[0], wanted, device)
+        self.notes = [] if patches == wanted else [said_of_smaller(wanted, patches)]
+        self._batches = Batches(regions, self._training, patches, network, device)
         self._recent: deque[Tensor] = deque(maxlen=LIVE_STATISTICS_STEPS)
+        self._source: dict[str, Any] = {}
         self._finished = False
-        self._n_statistics_batches = -(-STATISTICS_PATCHES // self._training.batch)
         self._step = 0
         self._rows: list[dict[str, float]] = []
         self._scores: dict[str, Any] = {}
-        self._best: Candidate | None = None
-        self._start: Candidate | None = None
+        self._guard = Guard()
         self._preview: npt.NDArray[np.uint8] | None = None
         self._reported_at = -math.inf
         self._scored_at = time.time()
         self._scored_fraction = 0.0
+        self._risen_at = 0.0  # fraction of the budget when the score was best
         self._score_s = 0.0  # of the score alone
         self._live_s = 0.0  # with the statistics that it needs
         self._step_s = 0.0
 
     def over(self) -> bool:
-        """Return whether the budget is used up; one step is always taken."""
-        return self._step > 0 and self._fraction() >= 1.0
+        """Return whether the budget is used up, or no use; one step is always taken."""
+        return self._step > 0 and (self._fraction() >= 1.0 or self._no_progress())
+
+    def _no_progress(self) -> bool:
+        share = self._training.early_stop
+        return 0 < share <= self._scored_fraction - self._risen_at
 
     def score_start(self) -> Iterator[Event]:
         """Score the network that training starts from: what comes after is compared with it."""
         if self.scorer.n_blocks:
             average = self._stepper.average.network
             self._score_live()
-            self._start = self._best
+            self._guard.start = self._guard.best
             yield self._scored(self.scorer.score(average))
 
     def advance(self) -> Iterator[Event]:
         """Take one step, and a score when it is time."""
         began = time.time()
         rate = learning_rate(self._training, self._step, self._fraction())
-        pixels, codes, border = self._draw(self._training.augmentation)
-        self._recent.append(pixels)
-        loss = self._stepper.step(pixels, codes, rate, border)
+        pixels, codes, border = self._batches.draw(self._training.augmentation)
+        try:
+            loss = self._stepper.step(pixels, codes, rate, border)
+        except (RuntimeError, MemoryError) as error:
+            yield self._use_less_memory(error)
+            return
         if not math.isfinite(loss):
             yield self._failed()
             return
+        self._recent.append(pixels)
         self._step += 1
         now = time.time()
         # The first step is slow; slow ones later are forgotten gradually.
@@ -185,41 +189,54 @@ class TrainingRun:
         if self._score_due(time.time()) and not self.over():
             yield self._score_live()
 
-    def finish(self) -> Iterator[Event]:
-        """Make the network to keep ready for use, and score it on everything held out."""
+    def finish(self, source: SourceScorer | None = None) -> Iterator[Event]:
+        """Make the network to keep ready for use, and score it on everything held out.
+
+        Parameters
+        ----------
+        source : SourceScorer, optional
+            Of what the base model learned from, to be scored too.
+        """
         average = self._stepper.average.network
+        if self._no_progress():
+            yield Warned(_NO_PROGRESS.format(share=self._training.early_stop))
         if self._step > 0:
             as_they_are = self._training.augmentation.without_grey_values()
-            batches = [self._draw(as_they_are)[0] for _ in range(self._n_statistics_batches)]
+            batches = [
+                self._batches.draw(as_they_are)[0] for _ in range(self._n_statistics_batches())
+            ]
             self._measure_statistics(batches)
             if not all(bool(t.isfinite().all()) for t in average.state_dict().values()):
                 raise UserError(_NOT_FINITE)
             if self._budget.steps is None and self._step < FEW_STEPS:
                 yield Warned(_FEW_STEPS.format(steps=counted(self._step, "step")))
         if self.scorer.n_blocks:
-            iou = self.scorer.score(average, live=True)
-            earlier = self._better_than(_mean(iou))
+            iou = self.scorer.score(average, self.scorer.n_live)
+            earlier = self._guard.better_than(_mean(iou))
             if earlier is not None:
                 average.load_state_dict(earlier.weights)
-                if earlier is self._start:
+                if earlier is self._guard.start:
                     yield Warned(_NO_BETTER.format(before=earlier.mean_iou, after=_mean(iou)))
             if earlier is not None or self.scorer.n_blocks > self.scorer.n_live:
                 iou = self.scorer.score(average)
             yield self._scored(iou)
+        if source is not None:
+            yield from self._score_source(source)
         self._preview = self._draw_preview()
         self._finished = True
+
+    def _score_source(self, source: SourceScorer) -> Iterator[Event]:
+        scored = source.score(self._stepper.average.network)
+        self._source = {"before": scored.before, "after": scored.after}
+        yield scored
+        if scored.mean_after < scored.mean_before - TOLERATED_DECLINE:
+            yield Warned(
+                _WORSE_ON_SOURCE.format(before=scored.mean_before, after=scored.mean_after)
+            )
 
     def _measure_statistics(self, batches: Iterable[Tensor]) -> None:
         with autocast(self._device):
             measure_batch_statistics(self._stepper.average.network, batches)
-
-    def _better_than(self, last: float) -> Candidate | None:
-        """Return the earlier network to keep in place of the one at the end; None if that stays."""
-        if self._start is not None and last < self._start.mean_iou - TOLERATED_DECLINE:
-            return self._start
-        if self._best is not None and last < COLLAPSED * self._best.mean_iou:
-            return self._best
-        return None
 
     def model(self) -> Model:
         """Return a copy of the averaged network with what is known about it."""
@@ -229,22 +246,13 @@ class TrainingRun:
         history = {
             **self._info.history,
             "steps": self._step,
+            "patch_px": self._batches.patches.patch_px,
+            "batch": self._batches.patches.batch,
+            **({"source": self._source} if self._source else {}),
             "seconds": round(time.time() - self._budget.began, 2),
         }
         info = self._info.replace(history=history, scores=self._scores)
         return Model(info, network, tuple(self._rows), self._preview)
-
-    def _draw(self, augmentation: AugmentationConfig) -> tuple[Tensor, Tensor, Tensor | None]:
-        pixels, codes, border = self._sampler.draw(self._training.batch)
-        pixels, codes, border = augment(
-            pixels.to(self._device.name),
-            codes.to(self._device.name),
-            self._patch,
-            augmentation,
-            self._generator,
-            None if border is None else border.to(self._device.name),
-        )
-        return place_image(pixels, self._device), codes, border
 
     def _fraction(self) -> float:
         return self._budget.fraction(self._step, time.time(), self._finishing_s())
@@ -252,7 +260,7 @@ class TrainingRun:
     def _finishing_s(self) -> float:
         """Estimate what comes after the last step that may begin, that step included."""
         all_blocks = self._score_s * (1 + self.scorer.n_blocks / max(self.scorer.n_live, 1))
-        return SAVING_S + all_blocks + self._step_s * (1 + self._n_statistics_batches / 3)
+        return SAVING_S + all_blocks + self._step_s * (1 + self._n_statistics_batches() / 3)
 
     def _report(self, loss: float, rate: float, now: float) -> TrainingStep:
         elapsed = now - self._budget.began
@@ -276,12 +284,12 @@ class TrainingRun:
         if self._recent:
             self._measure_statistics(self._recent)
         measured = time.time()
-        iou = self.scorer.score(average, live=True)
+        iou = self.scorer.score(average, self.scorer.n_live)
         self._scored_at, self._scored_fraction = time.time(), self._fraction()
         self._score_s = self._scored_at - measured
         self._live_s = self._scored_at - began
-        if self._best is None or _mean(iou) > self._best.mean_iou:
-            self._best = Candidate(_mean(iou), copy.deepcopy(average.state_dict()))
+        if self._guard.see(_mean(iou), average):
+            self._risen_at = self._scored_fraction
         return self._scored(iou)
 
     def _scored(self, iou: dict[str, float]) -> HeldOutScored:
@@ -294,6 +302,46 @@ class TrainingRun:
         if self._stepper.failures >= MAX_FAILURES:
             raise UserError(_NOT_FINITE)
         return Warned("A training step failed, so it was undone and the learning rate halved.")
+
+    def _use_less_memory(self, error: Exception) -> Warned:
+        patches = self._batches.patches
+        fewer = smaller_after(error, patches, self._stepper.network)
+        self._batches.use(fewer)
+        self._recent.clear()
+        return Warned(said_of_smaller(patches, fewer))
+
+    def _n_statistics_batches(self) -> int:
+        return -(-STATISTICS_PATCHES // self._batches.patches.batch)
+
+    def state(self) -> TrainingState:
+        """Return everything that `restore` needs to go on as if nothing had happened."""
+        tensors = {
+            **prefixed("stepper", self._stepper.tensors()),
+            **prefixed("guard", self._guard.tensors()),
+            "generator": self._batches.generator.get_state(),
+            **{f"recent/{i}": pixels for i, pixels in enumerate(self._recent)},
+        }
+        values = {
+            "stepper": self._stepper.values(),
+            "patch_px": self._batches.patches.patch_px,
+            "batch": self._batches.patches.batch,
+            "elapsed_s": time.time() - self._budget.began,
+            "guard": self._guard.values(),
+            **{name: getattr(self, f"_{name}") for name in _PLAIN},
+        }
+        return TrainingState(tensors, values)
+
+    def restore(self, state: TrainingState) -> None:
+        """Go on from where another run was, whose `state` this is."""
+        tensors, values = state.tensors, state.values
+        self._batches.use(Patches(values["patch_px"], values["batch"]))
+        self._stepper.restore(under("stepper", tensors), values["stepper"])
+        self._batches.generator.set_state(tensors["generator"])
+        recent = under("recent", tensors)
+        self._recent.extend(place_image(recent[name], self._device) for name in sorted(recent))
+        self._guard.restore(under("guard", tensors), values["guard"])
+        for name in _PLAIN:
+            setattr(self, f"_{name}", values[name])
 
     def _draw_preview(self) -> npt.NDArray[np.uint8]:
         average = self._stepper.average.network

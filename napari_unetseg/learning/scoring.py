@@ -38,13 +38,19 @@ def block_and_context(
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return the size of a block and of what is seen around it on each side, per axis."""
     if network.spatial_dims == 2:
-        return (BLOCK_PX,) * 2, (CONTEXT_PX,) * 2
+        return (BLOCK_PX,) * 2, context_px(network)
     deepest = max(len(region.targets) for region in regions)
-    depth, around = (
-        min(math.ceil(px / network.anisotropy), deepest)
-        for px in (VOLUME_DEPTH_PX, VOLUME_CONTEXT_PX)
-    )
-    return (depth, BLOCK_PX, BLOCK_PX), (around, VOLUME_CONTEXT_PX, VOLUME_CONTEXT_PX)
+    depth = min(math.ceil(VOLUME_DEPTH_PX / network.anisotropy), deepest)
+    around, *within = context_px(network)
+    return (depth, BLOCK_PX, BLOCK_PX), (min(around, deepest), *within)
+
+
+def context_px(network: Network) -> tuple[int, ...]:
+    """Return what is seen around a block on each side, per axis, where there is as much."""
+    if network.spatial_dims == 2:
+        return (CONTEXT_PX,) * 2
+    around = math.ceil(VOLUME_CONTEXT_PX / network.anisotropy)
+    return around, VOLUME_CONTEXT_PX, VOLUME_CONTEXT_PX
 
 
 class HeldOutScorer:
@@ -95,20 +101,20 @@ class HeldOutScorer:
     def _inside(self, corner: Sequence[int]) -> tuple[slice, ...]:
         return tuple(slice(at, at + n) for at, n in zip(corner, self._block, strict=True))
 
-    def score(self, network: Network, *, live: bool = False) -> dict[str, float]:
+    def score(self, network: Network, most_blocks: int | None = None) -> dict[str, float]:
         """Return IoU by class name, for the classes present in truth or prediction.
 
         Parameters
         ----------
         network : Network
             On the device, in evaluation mode.
-        live : bool
-            Look at `n_live` blocks, evenly spread; always the same ones.
+        most_blocks : int, optional
+            Look at no more than this many, evenly spread; always the same ones.
         """
         matrix = ConfusionMatrix(len(self._names))
         blocks = self._blocks
-        if live:
-            chosen = np.linspace(0, len(blocks) - 1, self.n_live).round().astype(int)
+        if most_blocks is not None and len(blocks) > most_blocks:
+            chosen = np.linspace(0, len(blocks) - 1, most_blocks).round().astype(int)
             blocks = [blocks[i] for i in chosen]
         for start in range(0, len(blocks), self._batch):
             pixels, truth = self._read(blocks[start : start + self._batch])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Any
 
@@ -16,9 +15,13 @@ from .averaging import WeightAverage
 from .losses import segmentation_loss
 from .optimisers import build_optimisers
 from .placement import Device, autocast, seeded
+from .resume import load_optimisers, optimiser_tensors, prefixed, under
 
 #: Longer gradients are shortened to this.
 MAX_GRADIENT_NORM = 10.0
+
+#: Failed steps after which training gives up.
+MAX_FAILURES = 8
 
 #: Steps between copies of a state that can be returned to.
 KEEP_EVERY = 25
@@ -42,9 +45,14 @@ class Stepper:
         self._config = config
         self._device = device
         self._steps = 0
-        self._optimisers = build_optimisers(self.network, self._config)
+        # One whose weights are all frozen has nothing to do.
+        self._optimisers = tuple(o for o in build_optimisers(network, config) if _learns(o))
         self._scaler = torch.amp.GradScaler(device.kind, enabled=device.precision == "float16")
-        self._kept = self._state()
+        self._kept = self._tensors()
+
+    def loss(self, logits: Tensor, codes: Tensor, border: Tensor | None = None) -> Tensor:
+        """Return what a step makes smaller."""
+        return segmentation_loss(logits, codes, self._config.loss, border)
 
     def step(
         self, pixels: Tensor, codes: Tensor, rate: float, border: Tensor | None = None
@@ -71,7 +79,7 @@ class Stepper:
                 group["lr"] = rate * 0.5**self.failures * group["relative_rate"]
         with autocast(self._device), seeded(self._device, self._config.seed + self._steps):
             logits = self.network(pixels)
-        loss = segmentation_loss(logits, codes, self._config.loss, border)
+        loss = self.loss(logits, codes, border)
         value = float(loss.detach())
         if not math.isfinite(value):
             self._return_to_kept()
@@ -90,16 +98,43 @@ class Stepper:
         self.average.update(self.network)
         self._steps += 1
         if self._steps % KEEP_EVERY == 0:
-            self._kept = self._state()
+            self._kept = self._tensors()
         return value
 
-    def _state(self) -> dict[str, Any]:
-        return copy.deepcopy(
-            {"network": self.network.state_dict(), "average": self.average.network.state_dict()}
-        )
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all that changes from step to step, and what a failed step would return to."""
+        return {**self._tensors(), **prefixed("kept", self._kept)}
+
+    def values(self) -> dict[str, Any]:
+        """Return all that goes with `tensors` and is none, as builtins."""
+        scaler = self._scaler.state_dict()
+        return {"steps": self._steps, "failures": self.failures, "scaler": scaler}
+
+    def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        """Go on from what `tensors` and `values` returned."""
+        self._load(tensors)
+        self._kept = under("kept", tensors)
+        self._steps = self.average.updates = values["steps"]
+        self.failures = values["failures"]
+        self._scaler.load_state_dict(values["scaler"])
+
+    def _tensors(self) -> dict[str, Tensor]:
+        named = {
+            **prefixed("network", self.network.state_dict()),
+            **prefixed("average", self.average.network.state_dict()),
+            **prefixed("optimiser", optimiser_tensors(self._optimisers)),
+        }
+        return {name: tensor.clone() for name, tensor in named.items()}
+
+    def _load(self, tensors: dict[str, Tensor]) -> None:
+        self.network.load_state_dict(under("network", tensors))
+        self.average.network.load_state_dict(under("average", tensors))
+        load_optimisers(self._optimisers, under("optimiser", tensors))
 
     def _return_to_kept(self) -> None:
         self.failures += 1
-        self.network.load_state_dict(self._kept["network"])
-        self.average.network.load_state_dict(self._kept["average"])
-        self._optimisers = build_optimisers(self.network, self._config)
+        self._load(self._kept)
+
+
+def _learns(optimiser: torch.optim.Optimizer) -> bool:
+    return any(w.requires_grad for group in optimiser.param_groups for w in group["params"])

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 
 from napari_unetseg.config import LabelClass, Recipe, UNetConfig
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Event, Preparing, TrainingStarted, Warned
-from napari_unetseg.images import check_training_set
+from napari_unetseg.images import check_training_set, fingerprint
 from napari_unetseg.networks import Network, build_network
 
 from .border_weights import border_weights
@@ -19,11 +21,15 @@ from .bundle import Model
 from .data import LabelledRegion, TrainingImage, check_annotations, load_regions
 from .description import describe
 from .dimensions import dimensions_note, with_anisotropy
-from .patches import chosen_patches, margin_px
+from .memory import fitting_patches
+from .patches import Patches, chosen_patches, margin_px
 from .placement import AT_REST, Device, choose_device, place_network, seeded, suited
+from .pretraining import Pretraining, read_unlabelled
+from .resume import StateFile, TrainingState, check_same_training
 from .run import TrainingRun
 from .schedule import Budget
-from .transfer import check_base, copy_weights, recipe_from_base
+from .source import SourceScorer
+from .transfer import check_base, copy_weights, freeze, known_classes, recipe_from_base
 
 _NO_OBJECTS = (
     "Borders between objects get no weight of their own, for these labels do not tell objects "
@@ -40,7 +46,7 @@ class Trainer:
                              │            │  stop(), budget ▲
                              └── close() ─┴──► cancelled    │ current_model() from here on
 
-    Nothing is written to disk: saving the model that `current_model` returns is the caller's.
+    Saving the model that `current_model` returns is the caller's.
 
     Parameters
     ----------
@@ -59,6 +65,11 @@ class Trainer:
         When the clock of ``max_time_s`` began, as of `time.time`; now by default.
     label_values : dict of str to int, optional
         Kept in the model: value in the labels file → class, where they differ.
+    source : sequence of TrainingImage
+        What the base learned from, annotated in its classes: scored before and after, never
+        learned from.
+    state_file : StateFile, optional
+        Where to keep what is needed to go on if training is stopped, and what to go on with.
 
     Raises
     ------
@@ -77,6 +88,8 @@ class Trainer:
         device: str | Device = "auto",
         started_at: float | None = None,
         label_values: Mapping[str, int] | None = None,
+        source: Sequence[TrainingImage] = (),
+        state_file: StateFile | None = None,
     ) -> None:
         self._clock_start = time.time() if started_at is None else started_at
         check_training_set([i.stack for i in images], [i.codes for i in images])
@@ -86,6 +99,8 @@ class Trainer:
         if base is not None:
             check_base(base, images[0].stack.n_channels)
             recipe = recipe_from_base(recipe, base)
+        elif source:
+            raise UserError("Source annotations are those of a base model; name that too.")
         stacks = [image.stack for image in images]
         self._notes = [note] if (note := dimensions_note(recipe.network, stacks)) else []
         recipe = recipe.replace(network=with_anisotropy(recipe.network, stacks).model_dump())
@@ -103,6 +118,10 @@ class Trainer:
         self._device = choose_device(device) if isinstance(device, str) else device
         self._name = name
         self._label_values = dict(label_values or {})
+        self._source = source
+        self._state_file = state_file
+        self._resumed: dict[str, Any] = {}
+        self._n_pretrained = 0
         self._stop = False
         self._run: TrainingRun | None = None
 
@@ -139,15 +158,20 @@ class Trainer:
             If there is nothing to tell apart in the annotations, or training does not get stable.
         """
         yield Preparing("Reading the annotated slices")
-        if self._base is not None and self._recipe.network != self._asked_network:
-            yield Warned(
-                f"The network is that of the base model {self._base.info.name!r}; "
-                "the one in the config is for training from scratch."
-            )
+        yield from self._say_what_comes_from_the_base()
         yield from map(Warned, self._notes)
         network = self._new_network()
-        self._device = suited(self._device, network)
         regions = self._read(network)
+        asked = self._asked(regions)
+        found = None if self._state_file is None else self._state_file.found
+        if found is not None:
+            check_same_training(found.values["asked"], asked)
+            self._go_on_from(found)
+        training = chosen_patches(self._recipe.training, regions, network)
+        self._recipe = self._recipe.replace(training=training.model_dump())
+        if training.pretrain and self._base is None and found is None:
+            yield from self._pretrain(network)
+        source = self._source_scorer()
         run = self._run = self._begin(regions, network)
         yield TrainingStarted(
             device=self._device.kind,
@@ -155,21 +179,49 @@ class Trainer:
             n_labelled_px=sum(int(torch.count_nonzero(r.targets)) for r in regions),
             n_held_out_px=run.scorer.n_px,
         )
-        if self._base is not None:
+        yield from map(Warned, run.notes)
+        if found is not None:
+            run.restore(found)
+        elif self._base is not None:
             yield from run.score_start()
         while not self._stop and not run.over():
             yield from run.advance()
-        yield from run.finish()
+            if self._state_file is not None:
+                yield from self._state_file.keep(lambda: self._state(run, asked))
+        yield from run.finish(source)
+
+    def _say_what_comes_from_the_base(self) -> Iterator[Event]:
+        if self._base is None:
+            return
+        if self._recipe.network != self._asked_network:
+            yield Warned(
+                f"The network is that of the base model {self._base.info.name!r}; "
+                "the one in the config is for training from scratch."
+            )
+        if self._recipe.training.pretrain:
+            yield Warned(
+                f"The base model {self._base.info.name!r} has seen images already, so the time for "
+                "looking at unlabelled slices goes to training."
+            )
 
     def _new_network(self) -> Network:
+        """Build the network with the weights to start from, on the device."""
         recipe, n_channels = self._recipe, self._images[0].stack.n_channels
         seed = recipe.training.seed
         with seeded(AT_REST, seed):
             network = build_network(recipe.network, n_channels, len(self._classes) + 1)
         network.initialise(torch.Generator().manual_seed(seed))
         if self._base is not None:
-            copy_weights(self._base, network, self._classes)
+            copy_weights(self._base, network, self._classes, self._known)
+        self._device = suited(self._device, network)
+        network = place_network(network, self._device).train()
+        if self._base is not None:
+            freeze(network, recipe.training.transfer)
         return network
+
+    @property
+    def _known(self) -> frozenset[str]:
+        return known_classes(self._base, self._recipe.training.new_head)
 
     def _read(self, network: Network) -> list[LabelledRegion]:
         recipe = self._recipe
@@ -185,13 +237,44 @@ class Trainer:
         regions = list(
             load_regions(self._images, recipe.normalisation, margin, network.neighbours, weigh)
         )
-        known = frozenset(self._base.class_names if self._base is not None else ())
-        check_annotations(regions, self._classes, known)
+        check_annotations(regions, self._classes, self._known)
         return regions
 
+    def _pretrain(self, network: Network) -> Iterator[Event]:
+        training, now = self._recipe.training, time.time()
+        share, end = training.pretrain, self._deadline()
+        stacks = [image.stack for image in self._images]
+        unlabelled = list(read_unlabelled(stacks, self._recipe.normalisation, network))
+        wanted = Patches(training.patch_px, training.batch)
+        pretraining = Pretraining(
+            unlabelled,
+            network,
+            training,
+            fitting_patches(network, len(unlabelled[0]), wanted, self._device),
+            Budget(
+                None if training.steps is None else int(share * training.steps),
+                None if end is None else now + share * (end - now),
+                now,
+            ),
+            self._device,
+        )
+        for event in pretraining.run():
+            if self._stop:
+                break
+            yield event
+        self._n_pretrained = pretraining.steps
+
+    def _source_scorer(self) -> SourceScorer | None:
+        if self._base is None or not self._source:
+            return None
+        names = ["background", *(c.name for c in self._classes)]
+        return SourceScorer(self._source, self._base, names, self._device)
+
+    def _deadline(self) -> float | None:
+        seconds = self._recipe.training.max_time_s
+        return None if seconds is None else self._clock_start + seconds
+
     def _begin(self, regions: list[LabelledRegion], network: Network) -> TrainingRun:
-        training = chosen_patches(self._recipe.training, regions, network)
-        self._recipe = self._recipe.replace(training=training.model_dump())
         info = describe(
             self._images,
             self._recipe,
@@ -200,12 +283,41 @@ class Trainer:
             self._base,
             name=self._name,
             label_values=self._label_values,
+            n_pretrained=self._n_pretrained,
         )
-        deadline = None if training.max_time_s is None else self._clock_start + training.max_time_s
+        steps = self._recipe.training.steps
         return TrainingRun(
             regions,
-            place_network(network, self._device).train(),
+            network,
             info,
-            Budget(training.steps, deadline, time.time()),
+            Budget(
+                None if steps is None else max(1, steps - self._n_pretrained),
+                self._deadline(),
+                time.time() - self._resumed.get("elapsed_s", 0.0),
+            ),
             self._device,
         )
+
+    def _asked(self, regions: list[LabelledRegion]) -> dict[str, Any]:
+        """Return what makes this training the same as another one."""
+        return {
+            "settings": self._recipe.model_dump(mode="json"),
+            "classes": [c.name for c in self._classes],
+            "base model": self._base.info.name if self._base is not None else None,
+            "images": [fingerprint(image.stack) for image in self._images],
+            "annotations": [zlib.crc32(r.targets.numpy().tobytes()) for r in regions],
+        }
+
+    def _go_on_from(self, found: TrainingState) -> None:
+        self._resumed = found.values
+        self._n_pretrained = found.values["n_pretrained"]
+        self._clock_start -= found.values["used_s"]
+
+    def _state(self, run: TrainingRun, asked: dict[str, Any]) -> TrainingState:
+        state = run.state()
+        more = {
+            "asked": asked,
+            "n_pretrained": self._n_pretrained,
+            "used_s": time.time() - self._clock_start,
+        }
+        return TrainingState(state.tensors, {**state.values, **more})

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import nn
 
-from napari_unetseg.config import LabelClass, Recipe
+from napari_unetseg.config import LabelClass, Recipe, Transfer
 from napari_unetseg.errors import UserError
 from napari_unetseg.networks import Network
 from napari_unetseg.wording import counted
 
+from .averaging import FROZEN
 from .bundle import Model
 
 
@@ -32,29 +34,51 @@ def recipe_from_base(recipe: Recipe, base: Model) -> Recipe:
     )
 
 
+def known_classes(base: Model | None, new_head: bool) -> frozenset[str]:
+    """Return the names of the classes that a network knows before it has learned anything."""
+    return frozenset() if base is None or new_head else frozenset(base.class_names)
+
+
 @torch.no_grad()
-def copy_weights(base: Model, network: Network, classes: Sequence[LabelClass]) -> list[str]:
+def copy_weights(
+    base: Model, network: Network, classes: Sequence[LabelClass], known: frozenset[str]
+) -> None:
     """Copy what `base` knows into `network`; everything but the head fits as it is.
 
     Rows of the head are matched by class name, so classes may be added, dropped and reordered;
-    rows of new classes keep the weights they have.
-
-    Returns
-    -------
-    list of str
-        Names of the classes that are new to the network.
+    rows of classes that are not `known` keep the weights they have.
     """
     source = base.network.state_dict()
     head = {f"head.{name}" for name, _ in network.head.named_parameters()}
     network.load_state_dict({k: v for k, v in source.items() if k not in head}, strict=False)
-    new = []
     for row, name in enumerate(("background", *(c.name for c in classes))):
-        if name not in base.class_names:
-            new.append(name)
+        if name not in known:
             continue
         old = base.class_names.index(name)
         for own, other in zip(
             network.head.parameters(), base.network.head.parameters(), strict=True
         ):
             own[row] = other[old]
-    return new
+
+
+def freeze(network: Network, transfer: Transfer) -> None:
+    """Keep what does not learn as it is: weights, and statistics of batch normalisation.
+
+    No gradients are computed for a frozen contracting path, nor are its maps kept for them, so
+    that a step is faster and needs less memory.
+
+    Parameters
+    ----------
+    network : Network
+        In training mode; changed in place.
+    transfer : {"all", "expanding", "head"}
+        What learns.
+    """
+    if transfer == "all":
+        return
+    frozen = [part for part in network.children() if part is not network.head]
+    for part in [network.contracting] if transfer == "expanding" else frozen:
+        part.requires_grad_(False).eval()
+        for module in part.modules():
+            if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
+                module.momentum = FROZEN

@@ -25,6 +25,8 @@ class Network(nn.Module):
         Context that a tile needs on every side, per spatial axis, so that its middle equals that
         of the whole image; with instance and group normalisation nearly so, for these measure
         each tile by itself.
+    contracting : Module
+        The path from the image to the bottom; what it sees in an image serves other classes too.
     head : Conv2d or Conv3d
         The last layer, whose output channels are the classes.
     """
@@ -34,6 +36,7 @@ class Network(nn.Module):
     neighbours: int = 0
     multiple_px: tuple[int, ...]
     halo_px: tuple[int, ...]
+    contracting: nn.Module
     head: nn.Conv2d | nn.Conv3d
 
     def initialise(self, generator: torch.Generator) -> None:

@@ -37,6 +37,8 @@ class UNet(Network):
         Outputs, background included.
     """
 
+    contracting: nn.ModuleList
+
     def __init__(self, config: UNetConfig, n_channels: int, n_classes: int) -> None:
         super().__init__()
         depth = config.depth

@@ -44,6 +44,8 @@ class UNet2015(Network):
         Outputs, background included.
     """
 
+    contracting: nn.ModuleList
+
     def __init__(self, config: UNet2015Config, n_channels: int, n_classes: int) -> None:
         super().__init__()
         widths = [config.filters * 2**level for level in range(config.depth + 1)]

@@ -7,6 +7,7 @@ from typing import Any
 from psygnal import Signal
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
+    QCheckBox,
     QComboBox,
     QGridLayout,
     QLabel,
@@ -65,6 +66,18 @@ _DIMS_TOOLTIP = (
     "too, for stacks of thick slices; the whole volume is for thin ones, and takes longest."
 )
 _OF_BASE = "The network is that of the model at hand."
+_ADAPT = {"all": "all of it", "expanding": "its second half", "head": "its last layer"}
+_ADAPT_TOOLTIP = (
+    "What of the model at hand goes on learning. All of it learns best; the second half is faster "
+    "and keeps how it sees images; the last layer is fastest and only tells classes apart anew."
+)
+_FORGET_TOOLTIP = "Learn every class anew, also those that the model at hand knows by name."
+_LOOK_TOOLTIP = (
+    "Share of the training for looking at all slices, unpainted ones too, before it learns from "
+    "what is painted."
+)
+_NO_BASE = "Only for a model that learns more: choose one under Start."
+_HAS_BASE = "Only for a model from scratch: the one at hand has seen images already."
 
 
 class TrainSettings(QWidget):
@@ -93,6 +106,7 @@ class TrainSettings(QWidget):
         )
         self._build()
         self.set_value(Recipe())
+        self.set_network_of(None)
 
     def _build(self) -> None:
         self.augmentation = _spin_box(0, 200, 100, " %")
@@ -117,6 +131,15 @@ class TrainSettings(QWidget):
         for value, words in _DIMS.items():
             self.dims.addItem(words, value)
         self.dims.setToolTip(_DIMS_TOOLTIP)
+        self.adapt = QComboBox()
+        for mode, words in _ADAPT.items():
+            self.adapt.addItem(words, mode)
+        self.forget = QCheckBox("its classes")
+        self.look = _spin_box(0, 90, 0, " %", "no time")
+        self.early = _spin_box(0, 99, 0, " %", "never")
+        self.early.setToolTip(
+            "End when scores on held-out annotations have not risen for this share of the training."
+        )
         self.open = QPushButton("Settings from a file…")
         self.open.setToolTip("Read a recipe (JSON), such as the one inside a model's model.json.")
         self.open.clicked.connect(self._on_open)
@@ -127,6 +150,10 @@ class TrainSettings(QWidget):
             ("Augment", self.augmentation),
             ("Steps", self.steps),
             ("Looks at", self.dims),
+            ("Adapt", self.adapt),
+            ("Forget", self.forget),
+            ("Look first", self.look),
+            ("End early", self.early),
         ]
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
@@ -164,6 +191,14 @@ class TrainSettings(QWidget):
         self.dims.setCurrentIndex(self.dims.findData(shown.dims))
         self.dims.setEnabled(fixed is None)
         self.dims.setToolTip(why or _DIMS_TOOLTIP)
+        goes_on = self._network_base is not None
+        for widget, enabled, tooltip, why_not in (
+            (self.adapt, goes_on, _ADAPT_TOOLTIP, _NO_BASE),
+            (self.forget, goes_on, _FORGET_TOOLTIP, _NO_BASE),
+            (self.look, not goes_on, _LOOK_TOOLTIP, _HAS_BASE),
+        ):
+            widget.setEnabled(enabled)
+            widget.setToolTip(tooltip if enabled else why_not)
 
     def _why_fixed(self, fixed: NetworkConfig | None) -> str:
         if fixed is None:
@@ -193,12 +228,24 @@ class TrainSettings(QWidget):
             steps=steps,
             patch_px=self.patch.value(),
             batch=self.batch.value(),
+            **self._start(),
+            early_stop=self.early.value() / 100,
             augmentation=self._augmentation(),
         )
         network = self._fixed_network() or self.network.value().replace(
             dims=self.dims.currentData()
         )
         return self._recipe.replace(network=network, training=training)
+
+    def _start(self) -> dict[str, Any]:
+        """Return the choices of how training begins, as far as they can be made."""
+        if self._network_base is None:
+            return {"pretrain": self.look.value() / 100}
+        return {
+            "transfer": self.adapt.currentData(),
+            "new_head": self.forget.isChecked(),
+            "pretrain": 0.0,
+        }
 
     def set_value(self, recipe: Recipe) -> None:
         """Show a recipe; what has no control here is kept as it is."""
@@ -211,6 +258,10 @@ class TrainSettings(QWidget):
         self.batch.setValue(recipe.training.batch)
         self.augmentation.setValue(100)
         self.steps.setValue(recipe.training.steps or 0)
+        self.adapt.setCurrentIndex(self.adapt.findData(recipe.training.transfer))
+        self.forget.setChecked(recipe.training.new_head)
+        self.look.setValue(round(100 * recipe.training.pretrain))
+        self.early.setValue(round(100 * recipe.training.early_stop))
 
     def _augmentation(self) -> AugmentationConfig:
         strength = self.augmentation.value() / 100

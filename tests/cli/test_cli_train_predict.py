@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_unetseg import load_model, open_stack
+from napari_unetseg import UserError, load_model, open_stack
 from napari_unetseg.cli import main
 from napari_unetseg.cli.threads import wait_briefly
-from napari_unetseg.cli.train import parse_duration
+from napari_unetseg.cli.train import parse_duration, parse_share
 from napari_unetseg.config import LabelClass
 from napari_unetseg.images import Stack, read_labels, write_image, write_labels
 
@@ -261,3 +261,46 @@ def test_what_the_environment_says_about_threads_stays(monkeypatch: pytest.Monke
     monkeypatch.setenv("GOMP_SPINCOUNT", "5")
     wait_briefly()
     assert os.environ["GOMP_SPINCOUNT"] == "5"
+
+
+def test_a_base_is_tuned_in_part_and_scored_where_it_came_from(folder, tmp_path, capsys) -> None:
+    options = ["--labels-kind", "masks", "--base", str(folder / "bands.unet")]
+    options += ["--transfer", "head", "--steps", "5", "--source", str(folder / "raw.ome.tif")]
+    labels = ["--source-labels", str(folder / "masks.tif")]
+    out = tmp_path / "tuned.unet"
+    assert train(folder, out, "masks.tif", *options) == 2
+    assert "belong together" in capsys.readouterr().err
+    assert train(folder, out, "masks.tif", *options, *labels) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "On the annotations of the base: mean IoU 0." in said
+    info = load_model(out).info
+    assert set(info.history["source"]["before"]) == {"background", "axon", "soma"}
+    assert info.recipe.training.transfer == "head"
+
+
+def test_source_labels_of_other_classes_are_refused(folder, tmp_path, capsys) -> None:
+    other = tmp_path / "other.tif"
+    stack, codes = picture(0)
+    classes = (CLASSES[0], LabelClass(name="glia", color="#654321"))
+    write_labels(other, codes, like=stack, kind="masks", classes=classes)
+    options = ["--labels-kind", "masks", "--base", str(folder / "bands.unet"), "--source"]
+    options += [str(folder / "raw.ome.tif"), "--source-labels", str(other)]
+    assert train(folder, tmp_path / "m.unet", "masks.tif", *options) == 2
+    assert "the base model knows axon, soma" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "max_time_s", "share"),
+    [("0.25", None, 0.25), ("20%", 60.0, 0.2), ("15s", 60.0, 0.25), ("1m", 600.0, 0.1)],
+)
+def test_the_time_for_unlabelled_slices_is_a_share_or_a_time(text, max_time_s, share) -> None:
+    assert parse_share(text, max_time_s) == pytest.approx(share)
+
+
+@pytest.mark.parametrize(
+    ("text", "max_time_s", "sentence"),
+    [("20s", None, "needs --max-time"), ("2", 60.0, "not between"), ("x", 60.0, "length of time")],
+)
+def test_a_time_for_unlabelled_slices_that_cannot_be_is_refused(text, max_time_s, sentence) -> None:
+    with pytest.raises(UserError, match=sentence):
+        parse_share(text, max_time_s)

@@ -115,13 +115,33 @@ def test_a_model_on_disk_is_opened_and_continued_with_its_own_network(stage, ste
     step.base.setCurrentIndex(step.base.findData("open"))
     step.base.activated.emit(step.base.currentIndex())
     assert step.base.currentText() == "Continue with old"
-    assert not step.settings.network.control("filters").enabled
+    settings = step.settings
+    assert not settings.network.control("filters").enabled
+    assert settings.adapt.isEnabled()
+    assert settings.forget.isEnabled()
+    assert not settings.look.isEnabled()
+    assert "from scratch" in settings.look.toolTip()
+    settings.adapt.setCurrentIndex(settings.adapt.findData("expanding"))
     stage.annotate()
     step.entered()
     stage.person.click(step.train)
     command = stage.submitted()
     assert command.base == str(folder)
-    assert Recipe.model_validate(command.recipe).network == network
+    recipe = Recipe.model_validate(command.recipe)
+    assert recipe.network == network
+    assert recipe.training.transfer == "expanding"
+
+
+def test_what_a_base_model_is_needed_for_says_so_where_there_is_none(step):
+    settings = step.settings
+    for widget in (settings.adapt, settings.forget):
+        assert not widget.isEnabled()
+        assert "choose one under Start" in widget.toolTip()
+    assert settings.look.isEnabled()
+    settings.look.setValue(20)
+    settings.early.setValue(30)
+    training = settings.value(60).training
+    assert (training.pretrain, training.early_stop) == (0.2, 0.3)
 
 
 def test_another_pixel_size_is_said_and_resampling_offered(stage, step):

@@ -1,0 +1,173 @@
+"""What a training run was doing when it was stopped, kept on disk so that it can go on."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from napari_unetseg.config import TRAINING_STATE
+from napari_unetseg.errors import UserError
+from napari_unetseg.events import Event, Warned
+from napari_unetseg.images import atomic_file
+
+#: Seconds between two writings; longer where they would cost more than this share of the time.
+KEEP_EVERY_S = 30.0
+KEEP_COST = 0.02
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingState:
+    """A run between two steps.
+
+    Attributes
+    ----------
+    tensors : dict of str to Tensor
+        Weights, optimisers, generators.
+    values : dict
+        Everything else, as builtins.
+    """
+
+    tensors: dict[str, Tensor]
+    values: dict[str, Any]
+
+
+class StateFile:
+    """``training-state.safetensors`` in a model's folder, there while the model is in training.
+
+    Saving the model replaces the folder, and so removes the file.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the model.
+    resume : bool
+        Whether to go on with what is there; otherwise it is removed.
+
+    Attributes
+    ----------
+    found : TrainingState or None
+        What to go on with.
+
+    Raises
+    ------
+    UserError
+        If there is nothing to go on with, or it is damaged.
+    """
+
+    def __init__(self, folder: Path, *, resume: bool = False) -> None:
+        self._path = folder / TRAINING_STATE
+        self._kept_at = time.monotonic()
+        self._wait_s = KEEP_EVERY_S
+        self.found: TrainingState | None = None
+        if resume:
+            self.found = self._read()
+        else:
+            self.remove()
+
+    def _read(self) -> TrainingState:
+        if not self._path.is_file():
+            raise UserError(
+                f"There is no stopped training in {self._path.parent} to go on with; "
+                "train without --resume."
+            )
+        try:
+            with safe_open(self._path, framework="pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                values = json.loads(file.metadata()["values"])
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{self._path} is damaged; train anew, with --overwrite.") from error
+        return TrainingState(tensors, values)
+
+    def keep(self, state: Callable[[], TrainingState]) -> Iterator[Event]:
+        """Write what `state` returns, when it is time."""
+        if time.monotonic() - self._kept_at < self._wait_s:
+            return
+        began = time.monotonic()
+        try:
+            self._write(state())
+        except UserError as error:
+            self._wait_s = math.inf
+            yield Warned(f"Training goes on, but could not be resumed if it were stopped: {error}")
+            return
+        self._kept_at = time.monotonic()
+        self._wait_s = max(KEEP_EVERY_S, (self._kept_at - began) / KEEP_COST)
+
+    def _write(self, state: TrainingState) -> None:
+        content = save(
+            {
+                name: tensor.to("cpu", memory_format=torch.contiguous_format, copy=True)
+                for name, tensor in state.tensors.items()
+            },
+            {"values": json.dumps(state.values)},
+        )
+        with atomic_file(self._path, overwrite=True) as partial:
+            partial.write_bytes(content)
+
+    def remove(self) -> None:
+        """Leave nothing behind: neither the file nor a folder that was made for it."""
+        if self._path.is_file():
+            self._path.unlink()
+            if not any(self._path.parent.iterdir()):
+                self._path.parent.rmdir()
+
+
+def check_same_training(stopped: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Raise `UserError` unless a training that was stopped is the one now asked for."""
+    different = [name for name in asked if stopped.get(name) != asked[name]]
+    if different:
+        raise UserError(
+            f"The training that was stopped had other {' and '.join(different)}; resume it with "
+            "the same as before, or train anew with --overwrite."
+        )
+
+
+def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Put ``prefix/`` before every name."""
+    return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with ``prefix/``, without it."""
+    start = f"{prefix}/"
+    return {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}
+
+
+def optimiser_tensors(optimisers: Sequence[torch.optim.Optimizer]) -> dict[str, Tensor]:
+    """Return what optimisers remember of each weight, by name."""
+    return {
+        f"{i}/{j}/{name}": value
+        for i, optimiser in enumerate(optimisers)
+        for j, weight in enumerate(_weights(optimiser))
+        for name, value in optimiser.state.get(weight, {}).items()
+        if isinstance(value, Tensor)
+    }
+
+
+def load_optimisers(
+    optimisers: Sequence[torch.optim.Optimizer], tensors: Mapping[str, Tensor]
+) -> None:
+    """Make optimisers remember `tensors`, as `optimiser_tensors` returned them, and nothing else.
+
+    What has the shape of a weight gets its device and memory layout, too.
+    """
+    for i, optimiser in enumerate(optimisers):
+        optimiser.state.clear()
+        for j, weight in enumerate(_weights(optimiser)):
+            for name, value in under(f"{i}/{j}", tensors).items():
+                like = value.shape == weight.shape
+                copied = torch.empty_like(weight).copy_(value) if like else value.clone()
+                optimiser.state[weight][name] = copied.detach()
+
+
+def _weights(optimiser: torch.optim.Optimizer) -> list[Tensor]:
+    return [weight for group in optimiser.param_groups for weight in group["params"]]
