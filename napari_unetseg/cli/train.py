@@ -44,6 +44,13 @@ def train(
     config: Annotated[
         str | None, typer.Option(help="A recipe as a JSON file, or the name of a preset.")
     ] = None,
+    dims: Annotated[
+        Literal["2", "2.5", "3"] | None,
+        typer.Option(
+            help="2: single slices; 2.5: slices with their neighbours; 3: volumes. As the config "
+            "has it where left out, which is 2 by default.",
+        ),
+    ] = None,
     base: Annotated[Path | None, typer.Option(help="A model to start from.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps.")] = None,
@@ -61,7 +68,7 @@ def train(
     """Train a U-Net on annotated images."""
     from .threads import wait_briefly
 
-    recipe = _recipe(config, steps, max_time, seed)
+    recipe = _recipe(config, steps, max_time, seed, dims)
     wait_briefly()
     from napari_unetseg.learning import Trainer, check_model_output, load_model, read_training_set
 
@@ -89,12 +96,18 @@ def train(
 
 
 def _recipe(
-    config: str | None, steps: int | None, max_time: str | None, seed: int | None
+    config: str | None,
+    steps: int | None,
+    max_time: str | None,
+    seed: int | None,
+    dims: str | None,
 ) -> Recipe:
     """Apply the command line to a config; a budget given here replaces that of the config."""
     from napari_unetseg.config import Recipe, load_recipe
 
     recipe = Recipe() if config is None else load_recipe(config)
+    if dims is not None:
+        recipe = recipe.replace(network=recipe.network.replace(dims=dims).model_dump())
     changes: dict[str, Any] = {}
     if steps is not None or max_time is not None:
         seconds = None if max_time is None else parse_duration(max_time)

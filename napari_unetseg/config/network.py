@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from .base import Config
 
 
 class UNetConfig(Config):
-    """A U-Net: how deep, how wide, how normalised."""
+    """A U-Net: of what it sees, how deep, how wide, how normalised."""
 
     kind: Literal["unet"] = "unet"
+    dims: Literal["2", "2.5", "3"] = Field(
+        "2", description="2: single slices; 2.5: with neighbouring slices; 3: volumes"
+    )
+    neighbours: int = Field(1, ge=1, le=8, description="slices on each side, in 2.5D")
+    anisotropy: float = Field(
+        0.0, ge=0, le=1000, description="of voxels in 3D, Z ÷ X; 0: from the images"
+    )
     depth: int = Field(4, ge=1, le=6, description="times the image is halved")
     filters: int = Field(16, ge=4, le=128, description="channels at the top level")
     norm: Literal["batch", "instance", "group"] = "batch"
     dropout: float = Field(0.0, ge=0, lt=1, description="at the end of the contracting path")
+    residual: bool = Field(False, description="each level adds what goes in to what comes out")
+    upsampling: Literal["transposed", "nearest"] = Field(
+        "transposed", description="a transposed convolution, or repeated pixels and a convolution"
+    )
+
+    @field_validator("dims", mode="before")
+    @classmethod
+    def _number(cls, value: Any) -> Any:
+        """Take 2, 2.5 and 3 as they stand in JSON."""
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return f"{value:g}" if is_number else value

@@ -27,10 +27,14 @@ class AugmentationConfig(Config):
     gamma: float = Field(0.12, ge=0, lt=1)
     noise: float = Field(0.025, ge=0)
     blur_px: float = Field(0.5, ge=0, le=8)
+    section_dropout: float = Field(
+        0.1, ge=0, le=1, description="share of patches of several slices that lack one"
+    )
 
     def without_grey_values(self) -> Self:
         """Return the same changes of geometry, with grey values left as they are."""
-        return self.replace(brightness=0, contrast=0, gamma=0, noise=0, blur_px=0)
+        off = ("brightness", "contrast", "gamma", "noise", "blur_px", "section_dropout")
+        return self.replace(**dict.fromkeys(off, 0))
 
 
 class TrainingConfig(Config):

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .tiling import mirrored
+
 #: The order in which a stack's axes always stand.
 AXES = "TCZYX"
 
@@ -110,6 +112,26 @@ class Stack:
         if not plane.dtype.isnative:
             plane = plane.astype(self.dtype)
         return plane if "C" in self.axes else plane[np.newaxis]
+
+    def neighbouring_planes(self, index: int, neighbours: int) -> list[int]:
+        """List a slice and those beside it, from the first to the last.
+
+        Parameters
+        ----------
+        index : int
+            As of `plane`.
+        neighbours : int
+            Slices on each side; mirrored at both ends of Z, never of another time point.
+
+        Examples
+        --------
+        >>> Stack(np.zeros((2, 3, 8, 8)), "TZYX").neighbouring_planes(3, 1)
+        [4, 3, 4]
+        """
+        depth = self.size("Z")
+        t, z = divmod(index, depth)
+        beside = mirrored(z - neighbours, z + neighbours + 1, depth)
+        return [t * depth + int(i) for i in beside]
 
     def planes(self) -> Iterator[npt.NDArray[Any]]:
         """Read slice after slice, each of shape (C, Y, X)."""

@@ -1,38 +1,114 @@
-"""Random changes of a batch: one resampling for the geometry, then grey values."""
+"""Random changes of a batch: one resampling for the geometry, then grey values.
+
+What is drawn comes from a generator of the CPU, so that a seed means the same on every device.
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from napari_unetseg.config import AugmentationConfig
+from napari_unetseg.networks.geometry import THICK
+
+from .grey_values import blank_a_section, change_grey_values
 
 
-def crop_px(patch_px: int, config: AugmentationConfig) -> int:
-    """Return the side of the crop from which a patch can be rotated, scaled and bent."""
-    rotation = math.radians(min(config.rotation_deg, 45.0))
-    turned = math.cos(rotation) + math.sin(rotation)
-    # Three standard deviations on each side; what is bent further is mirrored.
-    side = patch_px * turned * (1 + config.scale) + 6 * config.elastic * patch_px
-    return math.ceil(side / 2) * 2
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """What is cut out of images.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (Y, X), a square, or (Z, Y, X), in px.
+    anisotropy : float
+        Size of a voxel along Z ÷ along X.
+    neighbours : int
+        Sections on each side that stand among the channels of a slice.
+    """
+
+    shape: tuple[int, ...]
+    anisotropy: float = 1.0
+    neighbours: int = 0
+
+    @property
+    def in_plane(self) -> bool:
+        """Whether only Y and X are turned and bent: sections are thick, or there is only one."""
+        return len(self.shape) == 2 or self.anisotropy >= THICK
+
+    @property
+    def voxel(self) -> tuple[float, float, float]:
+        """Size along Z, Y and X, in units of a pixel's width."""
+        return self.anisotropy, 1.0, 1.0
+
+    @property
+    def n_sections(self) -> int:
+        """Sections that are seen."""
+        return self.shape[0] if len(self.shape) == 3 else 2 * self.neighbours + 1
+
+
+def crop_px(patch: Patch, config: AugmentationConfig) -> tuple[int, ...]:
+    """Return the size of the crop from which a patch can be rotated, scaled and bent."""
+    bent = 6 * config.elastic * patch.shape[-1]  # three standard deviations on each side
+    size = patch.voxel[-len(patch.shape) :]
+    extents = [n * width for n, width in zip(patch.shape, size, strict=True)]
+    if patch.in_plane:
+        rotation = math.radians(min(config.rotation_deg, 45.0))
+        turned = [n * (math.cos(rotation) + math.sin(rotation)) for n in extents]
+    else:
+        turned = [math.hypot(*extents)] * 3 if config.rotation_deg else extents
+    larger = [n * (1 + config.scale) + bent for n in turned]
+    crop = [math.ceil(n / width / 2) * 2 for n, width in zip(larger, size, strict=True)]
+    # What is bent further is mirrored. Thick sections stay what they are.
+    return (*patch.shape[:-2], *crop[-2:]) if patch.in_plane else tuple(crop)
 
 
 def sampling_grid(
-    batch: int, patch_px: int, crop: int, config: AugmentationConfig, generator: torch.Generator
+    batch: int,
+    patch: Patch,
+    crop: tuple[int, ...],
+    config: AugmentationConfig,
+    generator: torch.Generator,
 ) -> Tensor:
     """Draw where each pixel of each patch comes from in its crop.
 
     Flip, rotation and scaling about the middle, then random displacements on a coarse grid with
-    standard deviation ``elastic · patch_px``, interpolated bicubically.
+    standard deviation ``elastic`` times the side of a patch, interpolated bicubically within a
+    plane and trilinearly in a volume. A volume of thin sections is turned about all three axes;
+    thick ones are turned and bent in Y and X alone, all sections alike.
 
     Returns
     -------
-    Tensor, shape (batch, patch_px, patch_px, 2), float32
-        (x, y) as `torch.nn.functional.grid_sample` takes it with ``align_corners=False``.
+    Tensor, shape (batch, Y', X', 2) or (batch, Z', Y', X', 3), float32
+        (x, y) or (x, y, z) as `torch.nn.functional.grid_sample` takes it with
+        ``align_corners=False``.
     """
+    shape = patch.shape[-2:] if patch.in_plane else patch.shape
+    side, n_axes, n = patch.shape[-1], len(shape), config.elastic_grid
+    matrix = _affine(batch, n_axes, config, generator)
+    size = torch.tensor(patch.voxel[::-1][:n_axes])  # x first
+    lines = [torch.arange(length) - (length - 1) / 2 for length in shape]
+    offsets = torch.stack(torch.meshgrid(*lines, indexing="ij")[::-1], dim=-1)
+    offsets = (offsets * size).reshape(1, -1, n_axes)
+    where = (offsets @ matrix.transpose(1, 2)).reshape(batch, *shape, n_axes)
+    if config.elastic:
+        coarse = torch.randn(batch, n_axes, *(n,) * n_axes, generator=generator)
+        coarse = coarse * config.elastic * side
+        mode = "bicubic" if n_axes == 2 else "trilinear"
+        smooth = F.interpolate(coarse, size=shape, mode=mode)
+        where = where + smooth.movedim(1, -1)
+    return where / size * (2 / torch.tensor(crop[-n_axes:][::-1]))
+
+
+def _affine(
+    batch: int, n_axes: int, config: AugmentationConfig, generator: torch.Generator
+) -> Tensor:
+    """Draw flips along X, rotations and scalings; return shape (batch, n_axes, n_axes), x first."""
 
     def uniform(low: float, high: float) -> Tensor:
         return torch.rand(batch, generator=generator) * (high - low) + low
@@ -43,94 +119,61 @@ def sampling_grid(
     flip = torch.sign(uniform(-1, 1) if config.flip else torch.ones(batch))
     cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
     matrix = torch.stack([torch.stack([cos * flip, -sin], 1), torch.stack([sin * flip, cos], 1)], 1)
-    line = torch.arange(patch_px) - (patch_px - 1) / 2
-    y, x = torch.meshgrid(line, line, indexing="ij")
-    offsets = torch.stack([x, y], dim=-1).reshape(1, -1, 2)
-    where = (offsets @ matrix.transpose(1, 2)).reshape(batch, patch_px, patch_px, 2)
-    if config.elastic:
-        n = config.elastic_grid
-        coarse = torch.randn(batch, 2, n, n, generator=generator) * config.elastic * patch_px
-        smooth = F.interpolate(coarse, size=(patch_px, patch_px), mode="bicubic")
-        where = where + smooth.permute(0, 2, 3, 1)
-    return where * (2 / crop)
+    if n_axes == 2:
+        return matrix
+    whole = torch.zeros(batch, 3, 3)
+    whole[:, :2, :2], whole[:, 2, 2] = matrix, scale
+    for axes in ((0, 2), (1, 2)):
+        angle = uniform(-1, 1) * math.radians(config.rotation_deg)
+        turn = torch.eye(3).repeat(batch, 1, 1)
+        for row, column, value in (
+            (0, 0, torch.cos(angle)),
+            (0, 1, -torch.sin(angle)),
+            (1, 0, torch.sin(angle)),
+            (1, 1, torch.cos(angle)),
+        ):
+            turn[:, axes[row], axes[column]] = value
+        whole = whole @ turn
+    return whole
 
 
 def resample(pixels: Tensor, codes: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
-    """Read pixels (bilinear) and codes (nearest) at the same places, mirrored beyond the crop.
+    """Read pixels (linearly) and codes (nearest) at the same places, mirrored beyond the crop.
 
     Parameters
     ----------
-    pixels : Tensor, shape (B, C, Y, X), float32
-    codes : Tensor, shape (B, Y, X), uint8
-    grid : Tensor, shape (B, Y', X', 2)
+    pixels : Tensor, shape (B, C, Y, X) or (B, C, Z, Y, X), float32
+    codes : Tensor, shape (B, Y, X) or (B, Z, Y, X), uint8
+    grid : Tensor, shape (B, Y', X', 2) or (B, Z', Y', X', 3)
+        With (x, y) alone, every section of a volume is read at the same places.
 
     Returns
     -------
-    pixels : Tensor, shape (B, C, Y', X'), float32
-    codes : Tensor, shape (B, Y', X'), uint8
+    pixels : Tensor, shape (B, C, Y', X') or (B, C, Z', Y', X'), float32
+    codes : Tensor, shape (B, Y', X') or (B, Z', Y', X'), uint8
     """
-    read = F.grid_sample(pixels, grid, "bilinear", "reflection", align_corners=False)
-    labels = F.grid_sample(
-        codes[:, None].float(), grid, "nearest", "reflection", align_corners=False
+    read = _read(pixels, grid, "bilinear")
+    return read, _read(codes[:, None].float(), grid, "nearest")[:, 0].to(torch.uint8)
+
+
+def _read(image: Tensor, grid: Tensor, mode: str) -> Tensor:
+    axes = grid.shape[-1]
+    sections = image.shape[2:-axes]
+    read = F.grid_sample(
+        # Sections that are read alike are channels.
+        image.flatten(1, 1 + len(sections)),
+        grid,
+        mode,
+        "reflection",
+        align_corners=False,
     )
-    return read, labels[:, 0].to(torch.uint8)
-
-
-def change_grey_values(
-    pixels: Tensor, config: AugmentationConfig, generator: torch.Generator
-) -> Tensor:
-    """Blur, gamma, contrast, brightness and noise, drawn anew for each patch.
-
-    Parameters
-    ----------
-    pixels : Tensor, shape (B, C, Y, X), float32 near [0, 1]
-    """
-    batch = pixels.shape[0]
-
-    def uniform(low: float, high: float) -> Tensor:
-        drawn = torch.rand(batch, 1, 1, 1, generator=generator) * (high - low) + low
-        return drawn.to(pixels.device)
-
-    if config.blur_px:
-        pixels = blur(pixels, uniform(0, 1).flatten() * config.blur_px)
-    if config.gamma:
-        exponent = torch.exp(uniform(-1, 1) * math.log1p(config.gamma))
-        pixels = torch.where(pixels > 0, pixels.clamp(min=1e-6) ** exponent, pixels)
-    middle = pixels.mean(dim=(1, 2, 3), keepdim=True)
-    contrast = 1 + uniform(-1, 1) * config.contrast
-    pixels = (pixels - middle) * contrast + middle + uniform(-1, 1) * config.brightness
-    if config.noise:
-        strength = uniform(0, 1) * config.noise
-        noise = torch.randn(pixels.shape, generator=generator).to(pixels.device)
-        pixels = pixels + noise * strength
-    return pixels
-
-
-def blur(pixels: Tensor, sigma: Tensor) -> Tensor:
-    """Convolve each patch with a Gaussian of its own standard deviation.
-
-    Parameters
-    ----------
-    pixels : Tensor, shape (B, C, Y, X)
-    sigma : Tensor, shape (B,)
-        In px; below about 0.2 px nothing changes.
-    """
-    batch, channels, height, width = pixels.shape
-    radius = max(1, math.ceil(2.5 * float(sigma.max())))
-    distance = torch.arange(-radius, radius + 1, device=pixels.device)
-    kernel = torch.exp(-0.5 * (distance / sigma.clamp(min=1e-3)[:, None]) ** 2)
-    kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(channels, dim=0)
-    flat = pixels.reshape(1, batch * channels, height, width)
-    flat = F.pad(flat, (radius,) * 4, mode="reflect")
-    flat = F.conv2d(flat, kernel[:, None, :, None], groups=batch * channels)
-    flat = F.conv2d(flat, kernel[:, None, None, :], groups=batch * channels)
-    return flat.reshape(pixels.shape)
+    return read.reshape(len(read), -1, *sections, *read.shape[2:])
 
 
 def augment(
     pixels: Tensor,
     codes: Tensor,
-    patch_px: int,
+    patch: Patch,
     config: AugmentationConfig,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
@@ -138,19 +181,39 @@ def augment(
 
     Parameters
     ----------
-    pixels : Tensor, shape (B, C, crop, crop), float32
+    pixels : Tensor, shape (B, C, *crop), float32
         On the device on which the patches are wanted.
-    codes : Tensor, shape (B, crop, crop), uint8
-    patch_px : int
-        Side of a patch, at most ``crop``.
+    codes : Tensor, shape (B, *crop), uint8
+    patch : Patch
+        No larger than the crop.
     generator : Generator
-        Of the CPU, so that a seed means the same on every device.
 
     Returns
     -------
-    pixels : Tensor, shape (B, C, patch_px, patch_px), float32
-    codes : Tensor, shape (B, patch_px, patch_px), uint8
+    pixels : Tensor, shape (B, C, *patch.shape), float32
+    codes : Tensor, shape (B, *patch.shape), uint8
     """
-    grid = sampling_grid(pixels.shape[0], patch_px, pixels.shape[-1], config, generator)
+    crop = tuple(codes.shape[1:])
+    grid = sampling_grid(pixels.shape[0], patch, crop, config, generator)
     pixels, codes = resample(pixels, codes, grid.to(pixels.device))
+    if config.flip and patch.in_plane and patch.n_sections > 1:
+        pixels, codes = _turned_over(pixels, codes, patch, generator)
+    if config.section_dropout and patch.n_sections > 1:
+        pixels = blank_a_section(pixels, patch.n_sections, config.section_dropout, generator)
     return change_grey_values(pixels, config, generator), codes
+
+
+def _turned_over(
+    pixels: Tensor, codes: Tensor, patch: Patch, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Reverse the order of the sections of every other patch."""
+    turn = (torch.rand(len(pixels), generator=generator) < 0.5).to(pixels.device)
+    if pixels.ndim == 5:
+        turned = pixels.flip(2)
+    else:
+        sections = pixels.reshape(len(pixels), patch.n_sections, -1, *pixels.shape[2:])
+        turned = sections.flip(1).reshape(pixels.shape)
+    pixels = torch.where(turn.view(-1, *(1,) * (pixels.ndim - 1)), turned, pixels)
+    if codes.ndim == 4:
+        codes = torch.where(turn.view(-1, 1, 1, 1), codes.flip(1), codes)
+    return pixels, codes

@@ -50,7 +50,8 @@ def measure_batch_statistics(network: Network, batches: Iterable[Tensor]) -> Non
     P. Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization",
     UAI 2018.
     """
-    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    kinds = nn.BatchNorm2d | nn.BatchNorm3d
+    norms = [m for m in network.modules() if isinstance(m, kinds)]
     if not norms:
         return
     momenta = [norm.momentum for norm in norms]

@@ -13,7 +13,7 @@ from torch import Tensor
 from napari_unetseg.annotations import BLOCK_PX, held_out_mask
 from napari_unetseg.config import LabelClass, NormalisationConfig
 from napari_unetseg.errors import UserError
-from napari_unetseg.images import Stack, check_same_slices, fit_normalisation
+from napari_unetseg.images import Normalisation, Stack, check_same_slices, fit_normalisation
 from napari_unetseg.networks.padding import mirrored
 
 #: Positions kept of each class, from which patches are centred; more would change nothing.
@@ -53,16 +53,17 @@ class TrainingImage:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelledPlane:
-    """What training needs of one slice, in memory.
+class LabelledRegion:
+    """What training needs of a part of a slice or of a volume, in memory.
 
     Attributes
     ----------
-    pixels : Tensor, shape (C, Y, X), float16
-        Normalised grey values of the annotated region and its surroundings.
-    targets : Tensor, shape (Y, X), uint8
+    pixels : Tensor, shape (C, Y, X) or (C, Z, Y, X), float16
+        Normalised grey values of the annotated region and its surroundings; in 2.5D the channels
+        of several sections, from the first to the last.
+    targets : Tensor, shape (Y, X) or (Z, Y, X), uint8
         Codes that may enter a loss; 0 where nothing is annotated or it is held out.
-    held_out : Tensor, shape (Y, X), uint8
+    held_out : Tensor, of the same shape, uint8
         Codes to score with; 0 elsewhere.
     """
 
@@ -71,29 +72,78 @@ class LabelledPlane:
     held_out: Tensor
 
 
-def load_planes(
-    images: Sequence[TrainingImage], normalisation: NormalisationConfig, margin_px: int
-) -> Iterator[LabelledPlane]:
-    """Read and normalise every annotated slice, cut to its annotations and `margin_px` around."""
+def load_regions(
+    images: Sequence[TrainingImage],
+    normalisation: NormalisationConfig,
+    margin_px: Sequence[int],
+    neighbours: int = 0,
+) -> Iterator[LabelledRegion]:
+    """Read and normalise what is annotated, cut to the annotations and a margin around them.
+
+    Parameters
+    ----------
+    images : sequence of TrainingImage
+    normalisation : NormalisationConfig
+    margin_px : sequence of int
+        Per axis. With two, (Y, X), a region is a slice; with three, (Z, Y, X), it is a part of the
+        volume of a time point, and what is annotated far apart along Z is in several.
+    neighbours : int
+        Sections on each side whose channels are stacked, of slices.
+    """
     for image in images:
-        annotated = image.annotated_planes()
-        if not annotated:
-            continue
-        fitted = fit_normalisation(image.stack, normalisation)
-        for index in annotated:
-            held = image.held_out(index)
-            where = _region(image.codes[index] > 0, margin_px)
-            codes, held = image.codes[index][where], held[where]
-            pixels = fitted.apply(image.stack.plane(index)[(slice(None), *where)])
-            yield LabelledPlane(
-                torch.from_numpy(np.ascontiguousarray(pixels, np.float16)),
-                torch.from_numpy(np.where(held, 0, codes).astype(np.uint8)),
-                torch.from_numpy(np.where(held, codes, 0).astype(np.uint8)),
-            )
+        fitted = None
+        for planes in _annotated_runs(image, margin_px):
+            fitted = fitted or fit_normalisation(image.stack, normalisation)
+            yield _read(image, planes, fitted, margin_px, neighbours)
+
+
+def _annotated_runs(image: TrainingImage, margin_px: Sequence[int]) -> Iterator[range]:
+    """Yield which slices make one region each."""
+    annotated = image.annotated_planes()
+    if len(margin_px) == 2:
+        yield from (range(plane, plane + 1) for plane in annotated)
+        return
+    depth = image.stack.size("Z")
+    for frame in range(image.stack.size("T")):
+        here = np.array([plane for plane in annotated if plane // depth == frame])
+        for run in np.split(here, np.flatnonzero(np.diff(here) > 2 * margin_px[0]) + 1):
+            if len(run):
+                first, last = int(run[0]) - margin_px[0], int(run[-1]) + 1 + margin_px[0]
+                yield range(max(first, frame * depth), min(last, (frame + 1) * depth))
+
+
+def _read(
+    image: TrainingImage,
+    planes: range,
+    fitted: Normalisation,
+    margin_px: Sequence[int],
+    neighbours: int,
+) -> LabelledRegion:
+    """Read one region; of slices only the first of `planes` is meant."""
+    codes = image.codes[planes.start : planes.stop]
+    where = _around(np.asarray(codes.any(axis=0)), margin_px[-2:])
+    inside = (slice(None), *where)
+    codes, held = codes[inside], np.stack([image.held_out(plane)[where] for plane in planes])
+
+    def pixels_of(plane: int) -> npt.NDArray[np.float16]:
+        pixels = fitted.apply(image.stack.plane(plane)[inside])
+        return np.ascontiguousarray(pixels, np.float16)
+
+    if len(margin_px) == 3:
+        pixels = np.stack([pixels_of(plane) for plane in planes], axis=1)
+    else:
+        sections = image.stack.neighbouring_planes(planes.start, neighbours)
+        pixels = np.concatenate([pixels_of(plane) for plane in sections])
+        codes, held = codes[0], held[0]
+    return LabelledRegion(
+        torch.from_numpy(pixels),
+        torch.from_numpy(np.where(held, 0, codes).astype(np.uint8)),
+        torch.from_numpy(np.where(held, codes, 0).astype(np.uint8)),
+    )
 
 
 def check_annotations(
-    planes: Sequence[LabelledPlane],
+    regions: Sequence[LabelledRegion],
     classes: Sequence[LabelClass],
     known: frozenset[str] = frozenset(),
 ) -> None:
@@ -106,8 +156,8 @@ def check_annotations(
     """
     n_codes = len(classes) + 2
     trains, held = np.zeros(n_codes, np.int64), np.zeros(n_codes, np.int64)
-    for plane in planes:
-        for counts, codes in ((trains, plane.targets), (held, plane.held_out)):
+    for region in regions:
+        for counts, codes in ((trains, region.targets), (held, region.held_out)):
             found = np.bincount(codes.numpy().ravel(), minlength=n_codes)
             if len(found) > n_codes:
                 raise UserError(
@@ -126,10 +176,10 @@ def check_annotations(
         raise UserError(f"Class {name!r} has no pixel; paint some of it, or delete the class.")
 
 
-def _region(labelled: npt.NDArray[np.bool_], margin: int) -> tuple[slice, slice]:
-    """Return the rows and columns of everything labelled, with `margin` px around it."""
+def _around(labelled: npt.NDArray[np.bool_], margin_px: Sequence[int]) -> tuple[slice, slice]:
+    """Return the rows and columns of everything labelled, with a margin around it."""
     spans = []
-    for axis, size in enumerate(labelled.shape):
+    for axis, (size, margin) in enumerate(zip(labelled.shape, margin_px, strict=True)):
         hits = np.flatnonzero(labelled.any(axis=1 - axis))
         # Whole blocks, so that held-out windows are cut alike whatever else is painted.
         start = max(0, int(hits[0]) - margin) // BLOCK_PX * BLOCK_PX
@@ -138,14 +188,15 @@ def _region(labelled: npt.NDArray[np.bool_], margin: int) -> tuple[slice, slice]
 
 
 class PatchSampler:
-    """Draws square crops where annotations are, each class as often as the others.
+    """Draws crops where annotations are, each class as often as the others.
 
     Parameters
     ----------
-    planes : sequence of LabelledPlane
-    crop_px : int
-        Side of a crop: a patch and what its rotation, scaling and bending need around it.
-    jitter_px : int
+    regions : sequence of LabelledRegion
+    crop_px : sequence of int
+        Size of a crop, (Y, X) or (Z, Y, X): a patch and what its rotation, scaling and bending
+        need around it.
+    jitter_px : sequence of int
         How far, along each axis, the labelled pixel that was drawn may lie from the middle.
     generator : Generator
         Of the CPU.
@@ -153,24 +204,24 @@ class PatchSampler:
 
     def __init__(
         self,
-        planes: Sequence[LabelledPlane],
-        crop_px: int,
-        jitter_px: int,
+        regions: Sequence[LabelledRegion],
+        crop_px: Sequence[int],
+        jitter_px: Sequence[int],
         generator: torch.Generator,
     ) -> None:
-        self._planes = planes
+        self._regions = regions
         self._crop = crop_px
         self._jitter = jitter_px
         self._generator = generator
-        codes = sorted(set().union(*(np.unique(p.targets.numpy()).tolist() for p in planes)))
+        codes = sorted(set().union(*(np.unique(r.targets.numpy()).tolist() for r in regions)))
         self._positions = [self._positions_of(code) for code in codes if code]
 
     def _positions_of(self, code: int) -> Tensor:
-        """Return (plane, y, x) of pixels of a class, at most `MAX_POSITIONS` of them."""
+        """Return (region, …, y, x) of pixels of a class, at most `MAX_POSITIONS` of them."""
         found = []
-        for index, plane in enumerate(self._planes):
-            yx = torch.nonzero(plane.targets == code)
-            found.append(torch.cat([torch.full((len(yx), 1), index), yx], dim=1).int())
+        for index, region in enumerate(self._regions):
+            where = torch.nonzero(region.targets == code)
+            found.append(torch.cat([torch.full((len(where), 1), index), where], dim=1).int())
         positions = torch.cat(found)
         if len(positions) <= MAX_POSITIONS:
             return positions
@@ -182,24 +233,26 @@ class PatchSampler:
 
         Returns
         -------
-        pixels : Tensor, shape (batch, C, crop_px, crop_px), float32
-            Mirrored where a crop reaches beyond its slice.
-        codes : Tensor, shape (batch, crop_px, crop_px), uint8
+        pixels : Tensor, shape (batch, C, *crop_px), float32
+            Mirrored where a crop reaches beyond its region.
+        codes : Tensor, shape (batch, *crop_px), uint8
         """
         pixels, codes = [], []
         for _ in range(batch):
             positions = self._positions[self._integer(len(self._positions))]
-            index, y, x = positions[self._integer(len(positions))].tolist()
-            plane = self._planes[index]
-            top = y - self._crop // 2 + self._offset()
-            left = x - self._crop // 2 + self._offset()
-            window = (top, top + self._crop, left, left + self._crop)
-            pixels.append(mirrored(plane.pixels, *window))
-            codes.append(mirrored(plane.targets, *window))
+            index, *middle = positions[self._integer(len(positions))].tolist()
+            region = self._regions[index]
+            start = [
+                at - size // 2 + self._offset(jitter)
+                for at, size, jitter in zip(middle, self._crop, self._jitter, strict=True)
+            ]
+            stop = [first + size for first, size in zip(start, self._crop, strict=True)]
+            pixels.append(mirrored(region.pixels, start, stop))
+            codes.append(mirrored(region.targets, start, stop))
         return torch.stack(pixels).float(), torch.stack(codes)
 
     def _integer(self, n: int) -> int:
         return int(torch.randint(n, (), generator=self._generator))
 
-    def _offset(self) -> int:
-        return self._integer(2 * self._jitter + 1) - self._jitter
+    def _offset(self, jitter: int) -> int:
+        return self._integer(2 * jitter + 1) - jitter

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
-from napari_unetseg.config import TrainingConfig
+from napari_unetseg.config import SMALLEST_PATCH_PX, TrainingConfig
+from napari_unetseg.networks import Network
 
-from .data import LabelledPlane
+from .data import LabelledRegion
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +33,72 @@ SPARSE = Patches(96, 8)
 #: Share of painted pixels, in the annotated slices, from which they count as dense.
 DENSE_SHARE = 0.25
 
+#: Patches per step in 3D: together about as many voxels as the patches of slices have pixels.
+VOLUMES = 2
 
-def chosen_patches(training: TrainingConfig, planes: Sequence[LabelledPlane]) -> TrainingConfig:
+
+def chosen_patches(
+    training: TrainingConfig, regions: Sequence[LabelledRegion], network: Network
+) -> TrainingConfig:
     """Return the config with side and number of patches filled in where they are left open."""
-    painted = sum(int(torch.count_nonzero(plane.targets)) for plane in planes)
-    share = painted / sum(plane.targets.numel() for plane in planes)
-    fitting = DENSE if share >= DENSE_SHARE else SPARSE
+    fitting = DENSE if _painted_share(regions) >= DENSE_SHARE else SPARSE
+    if network.spatial_dims == 3:
+        fitting = _of_volumes(fitting, network)
     return training.replace(
         patch_px=training.patch_px or fitting.patch_px, batch=training.batch or fitting.batch
     )
 
 
-def fitting_side(wanted: int, planes: Sequence[LabelledPlane], multiple: int) -> int:
-    """Return the side of a patch: no larger than the largest slice, even at every pooling.
+def _painted_share(regions: Sequence[LabelledRegion]) -> float:
+    """Return the share of pixels to learn from, in the slices in which anything is annotated."""
+    painted = n_px = 0
+    for region in regions:
+        height, width = region.targets.shape[-2:]
+        annotated = (region.targets > 0) | (region.held_out > 0)
+        n_slices = int(annotated.reshape(-1, height * width).any(dim=1).sum())
+        painted += int(torch.count_nonzero(region.targets))
+        n_px += n_slices * height * width
+    return painted / n_px
 
-    At least 2 px are left at the bottom of the network: one has no statistics to normalise by.
+
+def _of_volumes(slices: Patches, network: Network) -> Patches:
+    """Return patches that are about cubes, with as many voxels in a step."""
+    voxels = slices.batch * slices.patch_px**2 / VOLUMES
+    side = float((voxels * network.anisotropy) ** (1 / 3))
+    return Patches(max(SMALLEST_PATCH_PX, round(side / 16) * 16), VOLUMES)
+
+
+def margin_px(training: TrainingConfig, network: Network) -> tuple[int, ...]:
+    """Return how much to keep around annotations: what the largest patch around them shows."""
+    if network.spatial_dims == 2:
+        return (training.patch_px or DENSE.patch_px,) * 2
+    side = training.patch_px or _of_volumes(DENSE, network).patch_px
+    return _sections(side, network), side, side
+
+
+def fitting_shape(
+    wanted: int, regions: Sequence[LabelledRegion], network: Network
+) -> tuple[int, ...]:
+    """Return the size of a patch, (Y, X) or (Z, Y, X).
+
+    It is a square, or about a cube in µm, no larger than the largest region and even at every
+    pooling. At least 2 × 2 px are left at the bottom of the network: one has no statistics to
+    normalise by.
     """
-    largest = max(max(plane.targets.shape) for plane in planes)
-    side = max(min(wanted, largest), 2 * multiple)
-    return -(-side // multiple) * multiple
+    multiple = network.multiple_px[-1]
+    largest = max(max(region.targets.shape[-2:]) for region in regions)
+    side = _rounded_up(max(min(wanted, largest), 2 * multiple), multiple)
+    if network.spatial_dims == 2:
+        return side, side
+    deepest = max(region.targets.shape[0] for region in regions)
+    depth = min(_sections(wanted, network), deepest)
+    return _rounded_up(depth, network.multiple_px[0]), side, side
+
+
+def _sections(px: int, network: Network) -> int:
+    """Return how many sections are about as thick as some pixels are wide; at least one."""
+    return max(1, round(px / network.anisotropy))
+
+
+def _rounded_up(size: int, multiple: int) -> int:
+    return -(-size // multiple) * multiple

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
@@ -23,6 +24,7 @@ __all__ = [
     "place_image",
     "place_network",
     "seeded",
+    "suited",
 ]
 
 #: Where the network of a `Model` is kept.
@@ -31,17 +33,34 @@ AT_REST = Device("cpu", "float32", channels_last=False, reason="")
 
 def place_network(network: N, device: Device) -> N:
     """Move a network to the device, in its memory layout."""
-    layout = torch.channels_last if device.channels_last else torch.contiguous_format
+    layout = _layout(device, network.spatial_dims)
     network.to(device.name)
     # torch's annotations know no memory format for modules.
     network.to(memory_format=layout)  # type: ignore[call-overload]
     return network
 
 
+def suited(device: Device, network: Network) -> Device:
+    """Return the device in the precision in which it computes a network best.
+
+    On processors torch has no fast bfloat16 convolution of volumes: a training step of a small
+    network took 0.09 s in float32 and 1.35 s in bfloat16, on one core with AMX.
+    """
+    if network.spatial_dims == 3 and device.kind == "cpu":
+        return replace(device, precision="float32")
+    return device
+
+
 def place_image(image: Tensor, device: Device) -> Tensor:
-    """Move a batch (B, C, Y, X) to the device, in its memory layout."""
-    layout = torch.channels_last if device.channels_last else torch.contiguous_format
+    """Move a batch (B, C, Y, X) or (B, C, Z, Y, X) to the device, in its memory layout."""
+    layout = _layout(device, image.ndim - 2)
     return image.to(device.name).contiguous(memory_format=layout)
+
+
+def _layout(device: Device, spatial_dims: int) -> torch.memory_format:
+    if not device.channels_last:
+        return torch.contiguous_format
+    return torch.channels_last if spatial_dims == 2 else torch.channels_last_3d
 
 
 def autocast(device: Device) -> AbstractContextManager[Any]:

@@ -16,7 +16,7 @@ from napari_unetseg.networks import Network
 from napari_unetseg.networks.padding import mirrored
 
 from .bundle import Model
-from .placement import Device, autocast, choose_device, place_image, place_network
+from .placement import Device, autocast, choose_device, place_image, place_network, suited
 
 #: Mirrored around every slice, so that its edge is not seen as the edge of the world.
 BORDER_PX = 32
@@ -53,7 +53,8 @@ class Predictor:
         normalisation: Normalisation | None = None,
     ) -> None:
         check_channels(model.info, stack)
-        self._device = choose_device(device) if isinstance(device, str) else device
+        chosen = choose_device(device) if isinstance(device, str) else device
+        self._device = suited(chosen, model.network)
         self._network = place_network(copy.deepcopy(model.network), self._device).eval()
         self._stack = stack
         if normalisation is None:
@@ -107,7 +108,7 @@ def tiled_probabilities(
         On the CPU.
     """
     height, width = image.shape[-2:]
-    multiple = network.multiple_px
+    multiple, halo = network.multiple_px[-1], network.halo_px[-1]
     border = -(-BORDER_PX // multiple) * multiple
     stop_y = height + border + (-height % multiple)
     stop_x = width + border + (-width % multiple)
@@ -115,10 +116,10 @@ def tiled_probabilities(
     result = torch.empty(network.head.out_channels, height, width)
     for y in range(0, height, step):
         for x in range(0, width, step):
-            top, left = max(-border, y - network.halo_px), max(-border, x - network.halo_px)
-            bottom = min(stop_y, y + step + network.halo_px)
-            right = min(stop_x, x + step + network.halo_px)
-            tile = place_image(mirrored(image, top, bottom, left, right), device)
+            top, left = max(-border, y - halo), max(-border, x - halo)
+            bottom = min(stop_y, y + step + halo)
+            right = min(stop_x, x + step + halo)
+            tile = place_image(mirrored(image, (top, left), (bottom, right)), device)
             with autocast(device):
                 logits = network(tile)
             rows = slice(y - top, min(y + step, height) - top)

@@ -6,14 +6,58 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from napari_unetseg.config import LabelClass
+from napari_unetseg.networks import Network
+from napari_unetseg.networks.padding import mirrored
 
-#: Longest side of the part of a slice that is shown.
-PREVIEW_PX = 384
+from .data import LabelledRegion
+from .placement import Device, autocast, place_image
+from .scoring import block_and_context
+
+#: Longest side of the part of a slice that is shown, by the dimensions of the network.
+PREVIEW_PX = {2: 384, 3: 128}
 
 #: Share of a class's colour in its pixels.
 OPACITY = 0.45
+
+
+def segmented_slice(
+    network: Network, region: LabelledRegion, device: Device
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+    """Segment a part of an annotated slice.
+
+    Parameters
+    ----------
+    network : Network
+        On the device, in evaluation mode.
+    region : LabelledRegion
+    device : Device
+
+    Returns
+    -------
+    pixels : ndarray, shape (C, Y, X), float32
+    codes : ndarray, shape (Y, X), uint8
+    """
+    _, context = block_and_context(network, [region])
+    corner = [0] * network.spatial_dims
+    size = [min(n, PREVIEW_PX[network.spatial_dims]) for n in region.targets.shape]
+    if network.spatial_dims == 3:
+        painted = (region.targets > 0) | (region.held_out > 0)
+        corner[0], size[0] = int(painted.flatten(1).sum(1).argmax()), 1
+    along = list(zip(corner, size, context, strict=True))
+    start = [at - around for at, _, around in along]
+    stop = [at + n + around for at, n, around in along]
+    pixels = mirrored(region.pixels, start, stop)[None].float()
+    with torch.inference_mode(), autocast(device):
+        logits = network(place_image(pixels, device))[0].cpu()
+    where = (slice(None), *(slice(around, around + n) for _, n, around in along))
+    n_channels = pixels.shape[1] // (2 * network.neighbours + 1)
+    middle = slice(network.neighbours * n_channels, (network.neighbours + 1) * n_channels)
+    shape = (-1, *size[-2:])
+    codes = logits[where].argmax(dim=0).reshape(size[-2:]) + 1
+    return pixels[0, middle][where].reshape(shape).numpy(), codes.numpy().astype(np.uint8)
 
 
 def draw_preview(

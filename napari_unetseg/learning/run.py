@@ -21,14 +21,13 @@ from napari_unetseg.events import Event, HeldOutScored, TrainingStep, Warned
 from napari_unetseg.networks import Network
 from napari_unetseg.wording import counted
 
-from .augmentation import augment, crop_px
+from .augmentation import Patch, augment, crop_px
 from .averaging import measure_batch_statistics
 from .bundle import Model
-from .data import LabelledPlane, PatchSampler
-from .patches import fitting_side
+from .data import LabelledRegion, PatchSampler
+from .patches import fitting_shape
 from .placement import AT_REST, Device, autocast, place_image, place_network
-from .predictor import codes_from_probabilities, tiled_probabilities
-from .preview import PREVIEW_PX, draw_preview
+from .preview import draw_preview, segmented_slice
 from .schedule import Budget, learning_rate
 from .scoring import HeldOutScorer
 from .stepper import Stepper
@@ -36,9 +35,8 @@ from .stepper import Stepper
 #: Seconds between reported steps.
 REPORT_EVERY_S = 0.25
 
-#: A live score looks at no more held-out blocks than this; it is taken no more often than this,
-#: and so rarely that it costs a twentieth of the time.
-LIVE_BLOCKS = 16
+#: A live score is taken no more often than this, and so rarely that it costs a twentieth of the
+#: time.
 LIVE_EVERY_S = 3.0
 LIVE_EVERY_FRACTION = 0.05
 LIVE_COST = 0.05
@@ -104,7 +102,7 @@ class TrainingRun:
 
     Parameters
     ----------
-    planes : sequence of LabelledPlane
+    regions : sequence of LabelledRegion
     network : Network
         On the device, with the weights to start from.
     info : ModelInfo
@@ -115,27 +113,28 @@ class TrainingRun:
 
     def __init__(
         self,
-        planes: Sequence[LabelledPlane],
+        regions: Sequence[LabelledRegion],
         network: Network,
         info: ModelInfo,
         budget: Budget,
         device: Device,
     ) -> None:
         self._training = info.recipe.training
-        self._planes = planes
+        self._regions = regions
         self._info = info
         self._budget = budget
         self._device = device
         names = ["background", *(c.name for c in info.classes)]
-        self.scorer = HeldOutScorer(planes, names, device)
+        self.scorer = HeldOutScorer(regions, names, network, device)
         self._stepper = Stepper(network, self._training, device)
-        self._patch = fitting_side(self._training.patch_px, planes, network.multiple_px)
+        shape = fitting_shape(self._training.patch_px, regions, network)
+        self._patch = Patch(shape, network.anisotropy, network.neighbours)
         # Weights have a generator of their own, so that patches do not depend on the network.
         self._generator = torch.Generator().manual_seed(self._training.seed + 1)
         self._sampler = PatchSampler(
-            planes,
+            regions,
             crop_px(self._patch, self._training.augmentation),
-            int(self._patch * JITTER),
+            [int(n * JITTER) for n in shape],
             self._generator,
         )
         self._recent: deque[Tensor] = deque(maxlen=LIVE_STATISTICS_STEPS)
@@ -198,13 +197,13 @@ class TrainingRun:
             if self._budget.steps is None and self._step < FEW_STEPS:
                 yield Warned(_FEW_STEPS.format(steps=counted(self._step, "step")))
         if self.scorer.n_blocks:
-            iou = self.scorer.score(average, LIVE_BLOCKS)
+            iou = self.scorer.score(average, live=True)
             earlier = self._better_than(_mean(iou))
             if earlier is not None:
                 average.load_state_dict(earlier.weights)
                 if earlier is self._start:
                     yield Warned(_NO_BETTER.format(before=earlier.mean_iou, after=_mean(iou)))
-            if earlier is not None or self.scorer.n_blocks > LIVE_BLOCKS:
+            if earlier is not None or self.scorer.n_blocks > self.scorer.n_live:
                 iou = self.scorer.score(average)
             yield self._scored(iou)
         self._preview = self._draw_preview()
@@ -251,7 +250,7 @@ class TrainingRun:
 
     def _finishing_s(self) -> float:
         """Estimate what comes after the last step that may begin, that step included."""
-        all_blocks = self._score_s * (1 + self.scorer.n_blocks / LIVE_BLOCKS)
+        all_blocks = self._score_s * (1 + self.scorer.n_blocks / max(self.scorer.n_live, 1))
         return SAVING_S + all_blocks + self._step_s * (1 + self._n_statistics_batches / 3)
 
     def _report(self, loss: float, rate: float, now: float) -> TrainingStep:
@@ -276,7 +275,7 @@ class TrainingRun:
         if self._recent:
             self._measure_statistics(self._recent)
         measured = time.time()
-        iou = self.scorer.score(average, LIVE_BLOCKS)
+        iou = self.scorer.score(average, live=True)
         self._scored_at, self._scored_fraction = time.time(), self._fraction()
         self._score_s = self._scored_at - measured
         self._live_s = self._scored_at - began
@@ -296,11 +295,9 @@ class TrainingRun:
         return Warned("A training step failed, so it was undone and the learning rate halved.")
 
     def _draw_preview(self) -> npt.NDArray[np.uint8]:
-        pixels = self._planes[0].pixels[:, :PREVIEW_PX, :PREVIEW_PX].float()
-        network = self._stepper.average.network
-        probabilities = tiled_probabilities(network, pixels[None], self._device)
-        codes = codes_from_probabilities(probabilities.numpy())
-        return draw_preview(pixels.numpy(), codes, self._info.classes)
+        average = self._stepper.average.network
+        pixels, codes = segmented_slice(average, self._regions[0], self._device)
+        return draw_preview(pixels, codes, self._info.classes)
 
 
 def _mean(iou: dict[str, float]) -> float:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from itertools import product
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,14 +16,35 @@ from napari_unetseg.measure import ConfusionMatrix, scores
 from napari_unetseg.networks import Network
 from napari_unetseg.networks.padding import mirrored
 
-from .data import LabelledPlane
+from .data import LabelledRegion
 from .placement import Device, autocast, place_image
 
-#: Seen around each held-out block.
+#: Seen around each held-out block of a slice.
 CONTEXT_PX = 32
 
-#: Blocks in one forward pass.
-BATCH = 8
+#: Of a volume less is seen at once, and around it: what is forwarded grows with the third power.
+VOLUME_CONTEXT_PX = 16
+VOLUME_DEPTH_PX = 16
+
+#: Blocks in one forward pass, by the dimensions of the network.
+BATCH = {2: 8, 3: 1}
+
+#: Blocks that a score looks at while training goes on, likewise: those of volumes hold more.
+LIVE_BLOCKS = {2: 16, 3: 4}
+
+
+def block_and_context(
+    network: Network, regions: Sequence[LabelledRegion]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the size of a block and of what is seen around it on each side, per axis."""
+    if network.spatial_dims == 2:
+        return (BLOCK_PX,) * 2, (CONTEXT_PX,) * 2
+    deepest = max(len(region.targets) for region in regions)
+    depth, around = (
+        min(math.ceil(px / network.anisotropy), deepest)
+        for px in (VOLUME_DEPTH_PX, VOLUME_CONTEXT_PX)
+    )
+    return (depth, BLOCK_PX, BLOCK_PX), (around, VOLUME_CONTEXT_PX, VOLUME_CONTEXT_PX)
 
 
 class HeldOutScorer:
@@ -28,9 +52,11 @@ class HeldOutScorer:
 
     Parameters
     ----------
-    planes : sequence of LabelledPlane
+    regions : sequence of LabelledRegion
     class_names : sequence of str
         ``"background"`` first.
+    network : Network
+        Any of those that will be scored: what it sees decides how blocks are cut.
     device : Device
 
     Attributes
@@ -38,63 +64,71 @@ class HeldOutScorer:
     n_px : int
         Held-out annotated pixels.
     n_blocks : int
+    n_live : int
+        Those that a score looks at while training goes on.
     """
 
     def __init__(
-        self, planes: Sequence[LabelledPlane], class_names: Sequence[str], device: Device
+        self,
+        regions: Sequence[LabelledRegion],
+        class_names: Sequence[str],
+        network: Network,
+        device: Device,
     ) -> None:
-        self._planes = planes
+        self._regions = regions
         self._names = class_names
         self._device = device
+        self._block, self._context = block_and_context(network, regions)
+        self._batch = BATCH[network.spatial_dims]
         self._blocks = [
-            (index, y, x)
-            for index, plane in enumerate(planes)
-            for y in range(0, plane.held_out.shape[0], BLOCK_PX)
-            for x in range(0, plane.held_out.shape[1], BLOCK_PX)
-            if plane.held_out[y : y + BLOCK_PX, x : x + BLOCK_PX].any()
+            (index, corner)
+            for index, region in enumerate(regions)
+            for corner in product(
+                *map(range, (0,) * len(self._block), region.held_out.shape, self._block)
+            )
+            if region.held_out[self._inside(corner)].any()
         ]
         self.n_blocks = len(self._blocks)
-        self.n_px = sum(int(torch.count_nonzero(plane.held_out)) for plane in planes)
+        self.n_live = min(self.n_blocks, LIVE_BLOCKS[network.spatial_dims])
+        self.n_px = sum(int(torch.count_nonzero(region.held_out)) for region in regions)
 
-    def score(self, network: Network, most_blocks: int | None = None) -> dict[str, float]:
+    def _inside(self, corner: Sequence[int]) -> tuple[slice, ...]:
+        return tuple(slice(at, at + n) for at, n in zip(corner, self._block, strict=True))
+
+    def score(self, network: Network, *, live: bool = False) -> dict[str, float]:
         """Return IoU by class name, for the classes present in truth or prediction.
 
         Parameters
         ----------
         network : Network
             On the device, in evaluation mode.
-        most_blocks : int, optional
-            Look at no more than this many, evenly spread; always the same ones.
+        live : bool
+            Look at `n_live` blocks, evenly spread; always the same ones.
         """
         matrix = ConfusionMatrix(len(self._names))
         blocks = self._blocks
-        if most_blocks is not None and len(blocks) > most_blocks:
-            chosen = np.linspace(0, len(blocks) - 1, most_blocks).round().astype(int)
+        if live:
+            chosen = np.linspace(0, len(blocks) - 1, self.n_live).round().astype(int)
             blocks = [blocks[i] for i in chosen]
-        for start in range(0, len(blocks), BATCH):
-            pixels, truth = self._read(blocks[start : start + BATCH])
+        for start in range(0, len(blocks), self._batch):
+            pixels, truth = self._read(blocks[start : start + self._batch])
             with torch.inference_mode(), autocast(self._device):
                 logits = network(place_image(pixels, self._device))
-            inner = slice(CONTEXT_PX, CONTEXT_PX + BLOCK_PX)
-            predicted = logits[..., inner, inner].argmax(dim=1).cpu()
+            inner: Any = (..., *self._inside(self._context))
+            predicted = logits[inner].argmax(dim=1).cpu()
             matrix.add(truth.numpy(), predicted.numpy() + 1)
         return scores(matrix, self._names).iou
 
-    def _read(self, blocks: Sequence[tuple[int, int, int]]) -> tuple[Tensor, Tensor]:
+    def _read(self, blocks: Sequence[tuple[int, tuple[int, ...]]]) -> tuple[Tensor, Tensor]:
         pixels, truth = [], []
-        for index, y, x in blocks:
-            plane = self._planes[index]
-            pixels.append(
-                mirrored(
-                    plane.pixels,
-                    y - CONTEXT_PX,
-                    y + BLOCK_PX + CONTEXT_PX,
-                    x - CONTEXT_PX,
-                    x + BLOCK_PX + CONTEXT_PX,
-                )
-            )
-            cut = torch.zeros(BLOCK_PX, BLOCK_PX, dtype=torch.uint8)
-            inside = plane.held_out[y : y + BLOCK_PX, x : x + BLOCK_PX]
-            cut[: inside.shape[0], : inside.shape[1]] = inside
+        for index, corner in blocks:
+            region = self._regions[index]
+            along = list(zip(corner, self._block, self._context, strict=True))
+            start = [at - around for at, _, around in along]
+            stop = [at + n + around for at, n, around in along]
+            pixels.append(mirrored(region.pixels, start, stop))
+            cut = torch.zeros(self._block, dtype=torch.uint8)
+            inside = region.held_out[self._inside(corner)]
+            cut[tuple(map(slice, inside.shape))] = inside
             truth.append(cut)
         return torch.stack(pixels).float(), torch.stack(truth)

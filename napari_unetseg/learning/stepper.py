@@ -56,8 +56,8 @@ class Stepper:
 
         Parameters
         ----------
-        pixels : Tensor, shape (B, C, Y, X), float32
-        codes : Tensor, shape (B, Y, X), uint8
+        pixels : Tensor, shape (B, C, Y, X) or (B, C, Z, Y, X), float32
+        codes : Tensor, shape (B, Y, X) or (B, Z, Y, X), uint8
         rate : float
             Learning rate; halved after every failure.
 
@@ -97,7 +97,8 @@ class Stepper:
     def _new_optimisers(self) -> tuple[torch.optim.Optimizer, ...]:
         """Muon moves the convolutions between the first and the head, AdamW everything else."""
         decay = self._config.weight_decay
-        convolutions = [m.weight for m in self.network.modules() if isinstance(m, nn.Conv2d)]
+        kinds = nn.Conv2d | nn.Conv3d
+        convolutions = [m.weight for m in self.network.modules() if isinstance(m, kinds)]
         hidden = [w for w in convolutions[1:] if w is not self.network.head.weight]
         ids = {id(weight) for weight in hidden}
         others = [p for p in self.network.parameters() if id(p) not in ids]

@@ -11,13 +11,14 @@ from napari_unetseg.config import LabelClass, Recipe, UNetConfig
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Event, Preparing, TrainingStarted, Warned
 from napari_unetseg.images import check_training_set
-from napari_unetseg.networks import build_network
+from napari_unetseg.networks import Network, build_network
 
 from .bundle import Model
-from .data import LabelledPlane, TrainingImage, check_annotations, load_planes
+from .data import LabelledRegion, TrainingImage, check_annotations, load_regions
 from .description import describe
-from .patches import DENSE, chosen_patches
-from .placement import AT_REST, Device, choose_device, place_network, seeded
+from .dimensions import dimensions_note, with_anisotropy
+from .patches import chosen_patches, margin_px
+from .placement import AT_REST, Device, choose_device, place_network, seeded, suited
 from .run import TrainingRun
 from .schedule import Budget
 from .transfer import check_base, copy_weights, recipe_from_base
@@ -78,8 +79,12 @@ class Trainer:
         if base is not None:
             check_base(base, images[0].stack.n_channels)
             recipe = recipe_from_base(recipe, base)
+        stacks = [image.stack for image in images]
+        self._notes = [note] if (note := dimensions_note(recipe.network, stacks)) else []
+        recipe = recipe.replace(network=with_anisotropy(recipe.network, stacks).model_dump())
         # The default was asked for by nobody.
-        self._asked_network = recipe.network if asked == UNetConfig() else asked
+        asked = recipe.network if asked == UNetConfig() else asked
+        self._asked_network = with_anisotropy(asked, stacks)
         self._images = images
         self._recipe = recipe
         self._classes = classes
@@ -128,12 +133,15 @@ class Trainer:
                 f"The network is that of the base model {self._base.info.name!r}; "
                 "the one in the config is for training from scratch."
             )
-        planes = self._read()
-        run = self._run = self._begin(planes)
+        yield from map(Warned, self._notes)
+        network = self._new_network()
+        self._device = suited(self._device, network)
+        regions = self._read(network)
+        run = self._run = self._begin(regions, network)
         yield TrainingStarted(
             device=self._device.kind,
             precision=self._device.precision,
-            n_labelled_px=sum(int(torch.count_nonzero(p.targets)) for p in planes),
+            n_labelled_px=sum(int(torch.count_nonzero(r.targets)) for r in regions),
             n_held_out_px=run.scorer.n_px,
         )
         if self._base is not None:
@@ -142,23 +150,27 @@ class Trainer:
             yield from run.advance()
         yield from run.finish()
 
-    def _read(self) -> list[LabelledPlane]:
-        recipe = self._recipe
-        margin_px = recipe.training.patch_px or DENSE.patch_px
-        planes = list(load_planes(self._images, recipe.normalisation, margin_px))
-        known = frozenset(self._base.class_names if self._base is not None else ())
-        check_annotations(planes, self._classes, known)
-        return planes
-
-    def _begin(self, planes: list[LabelledPlane]) -> TrainingRun:
-        training = chosen_patches(self._recipe.training, planes)
-        self._recipe = self._recipe.replace(training=training.model_dump())
-        n_channels = self._images[0].stack.n_channels
-        with seeded(AT_REST, training.seed):
-            network = build_network(self._recipe.network, n_channels, len(self._classes) + 1)
-        network.initialise(torch.Generator().manual_seed(training.seed))
+    def _new_network(self) -> Network:
+        recipe, n_channels = self._recipe, self._images[0].stack.n_channels
+        seed = recipe.training.seed
+        with seeded(AT_REST, seed):
+            network = build_network(recipe.network, n_channels, len(self._classes) + 1)
+        network.initialise(torch.Generator().manual_seed(seed))
         if self._base is not None:
             copy_weights(self._base, network, self._classes)
+        return network
+
+    def _read(self, network: Network) -> list[LabelledRegion]:
+        recipe = self._recipe
+        margin = margin_px(recipe.training, network)
+        regions = list(load_regions(self._images, recipe.normalisation, margin, network.neighbours))
+        known = frozenset(self._base.class_names if self._base is not None else ())
+        check_annotations(regions, self._classes, known)
+        return regions
+
+    def _begin(self, regions: list[LabelledRegion], network: Network) -> TrainingRun:
+        training = chosen_patches(self._recipe.training, regions, network)
+        self._recipe = self._recipe.replace(training=training.model_dump())
         info = describe(
             self._images,
             self._recipe,
@@ -170,7 +182,7 @@ class Trainer:
         )
         deadline = None if training.max_time_s is None else self._clock_start + training.max_time_s
         return TrainingRun(
-            planes,
+            regions,
             place_network(network, self._device).train(),
             info,
             Budget(training.steps, deadline, time.time()),

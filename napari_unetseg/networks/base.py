@@ -11,18 +11,30 @@ class Network(nn.Module):
 
     Attributes
     ----------
-    multiple_px : int
-        Height and width of an input are padded to a multiple of this. Tiles that begin at
-        multiples of it see the same pooling as the whole image.
-    halo_px : int
-        Context that a tile needs on every side so that its middle equals that of the whole image.
-    head : Conv2d
+    spatial_dims : {2, 3}
+        Axes of an input beside batch and channels: (Y, X) or (Z, Y, X).
+    anisotropy : float
+        Size of the voxels along Z ÷ along X that the network is made for; 1 in 2D.
+    neighbours : int
+        Sections on each side of the one answered for that are stacked as channels, from the
+        first section to the last, all channels of a section together; 0 unless 2.5D.
+    multiple_px : tuple of int
+        Per spatial axis, an input is padded to a multiple of this. Tiles that begin at multiples
+        of it see the same pooling as the whole image.
+    halo_px : tuple of int
+        Context that a tile needs on every side, per spatial axis, so that its middle equals that
+        of the whole image; with instance and group normalisation nearly so, for these measure
+        each tile by itself.
+    head : Conv2d or Conv3d
         The last layer, whose output channels are the classes.
     """
 
-    multiple_px: int
-    halo_px: int
-    head: nn.Conv2d
+    spatial_dims: int = 2
+    anisotropy: float = 1.0
+    neighbours: int = 0
+    multiple_px: tuple[int, ...]
+    halo_px: tuple[int, ...]
+    head: nn.Conv2d | nn.Conv3d
 
     def initialise(self, generator: torch.Generator) -> None:
         """Draw new weights.
@@ -36,12 +48,13 @@ class Network(nn.Module):
         "U-Net", MICCAI 2015.
         """
         for module in self.modules():
-            if isinstance(module, nn.ConvTranspose2d):
+            if isinstance(module, nn.ConvTranspose2d | nn.ConvTranspose3d):
                 # With kernel = stride every output pixel has one incoming pixel.
-                nn.init.normal_(
-                    module.weight, std=(2.0 / module.in_channels) ** 0.5, generator=generator
-                )
-            elif isinstance(module, nn.Conv2d):
+                std = (2.0 / module.in_channels) ** 0.5
+                nn.init.normal_(module.weight, std=std, generator=generator)
+            elif isinstance(module, nn.Conv2d | nn.Conv3d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.bias is not None:
+            else:
+                continue
+            if module.bias is not None:
                 nn.init.zeros_(module.bias)

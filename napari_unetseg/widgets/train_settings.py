@@ -7,6 +7,7 @@ from typing import Any
 from psygnal import Signal
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
+    QComboBox,
     QGridLayout,
     QLabel,
     QPushButton,
@@ -37,6 +38,14 @@ _SCALED = {
     "gamma": 0.9,
     "noise": 0.5,
     "blur_px": 10.0,
+    "section_dropout": 1.0,
+}
+
+#: What a network looks at, as it is said in the window.
+_DIMS = {
+    "2": "single slices",
+    "2.5": "with neighbouring slices",
+    "3": "whole volume",
 }
 
 _NETWORK = {"filters": "Filters", "depth": "Depth"}
@@ -50,6 +59,11 @@ _TOOLTIPS = {
     "learning_rate": "How far each step goes; too high and the loss jumps about.",
     "seed": "Start of the random numbers: the same seed and steps give the same model.",
 }
+_DIMS_TOOLTIP = (
+    "Single slices are learned fastest. With neighbouring slices it sees those above and below "
+    "too, for stacks of thick slices; the whole volume is for thin ones, and takes longest."
+)
+_OF_BASE = "The network is that of the model at hand."
 
 
 class TrainSettings(QWidget):
@@ -98,6 +112,10 @@ class TrainSettings(QWidget):
         self.steps = _spin_box(0, 1_000_000, 0, "", "by time")
         self.steps.setToolTip("End after this many steps instead of after a time.")
         self.steps.valueChanged.connect(self.steps_changed.emit)
+        self.dims = QComboBox()
+        for value, words in _DIMS.items():
+            self.dims.addItem(words, value)
+        self.dims.setToolTip(_DIMS_TOOLTIP)
         self.open = QPushButton("Settings from a file…")
         self.open.setToolTip("Read a recipe (JSON), such as the one inside a model's model.json.")
         self.open.clicked.connect(self._on_open)
@@ -107,6 +125,7 @@ class TrainSettings(QWidget):
             ("Batch", self.batch),
             ("Augment", self.augmentation),
             ("Steps", self.steps),
+            ("Looks at", self.dims),
         ]
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
@@ -114,7 +133,7 @@ class TrainSettings(QWidget):
         for i, (label, widget) in enumerate(rows):
             row, column = divmod(i, 2)
             grid.addWidget(QLabel(label), row, 2 * column)
-            grid.addWidget(widget, row, 2 * column + 1)
+            grid.addWidget(widget, row, 2 * column + 1, 1, 3 if widget is self.dims else 1)
         grid.addWidget(self.open, len(rows), 0, 1, 4)
 
     def _native(self, name: str) -> QWidget:
@@ -128,13 +147,13 @@ class TrainSettings(QWidget):
         """Show the network of a model that training continues with, which cannot be changed."""
         self._network_base = base
         if base is not None:
-            self.network.set_value(base)
+            self._show_network(base)
+        self.dims.setEnabled(base is None)
+        self.dims.setToolTip(_DIMS_TOOLTIP if base is None else _OF_BASE)
         for name in _NETWORK:
             control = self.network.control(name)
             control.enabled = base is None
-            control.tooltip = (
-                _TOOLTIPS[name] if base is None else "The network is that of the model at hand."
-            )
+            control.tooltip = _TOOLTIPS[name] if base is None else _OF_BASE
 
     def value(self, max_time_s: float) -> Recipe:
         """Return the recipe.
@@ -152,18 +171,23 @@ class TrainSettings(QWidget):
             batch=self.batch.value(),
             augmentation=self._augmentation(),
         )
-        return self._recipe.replace(network=self.network.value(), training=training)
+        network = self.network.value().replace(dims=self.dims.currentData())
+        return self._recipe.replace(network=network, training=training)
 
     def set_value(self, recipe: Recipe) -> None:
         """Show a recipe; what has no control here is kept as it is."""
         self._recipe = recipe
         if self._network_base is None:
-            self.network.set_value(recipe.network)
+            self._show_network(recipe.network)
         self.training.set_value(recipe.training)
         self.patch.setValue(recipe.training.patch_px)
         self.batch.setValue(recipe.training.batch)
         self.augmentation.setValue(100)
         self.steps.setValue(recipe.training.steps or 0)
+
+    def _show_network(self, network: UNetConfig) -> None:
+        self.network.set_value(network)
+        self.dims.setCurrentIndex(self.dims.findData(network.dims))
 
     def _augmentation(self) -> AugmentationConfig:
         strength = self.augmentation.value() / 100

@@ -18,7 +18,7 @@ from .image_entry import ImageEntry
 from .rounds import Round
 from .workspace import Workspace
 
-_NETWORKS = {"unet": "2D U-Net"}
+_NETWORKS = {"unet": "U-Net"}
 _DEVICES = {"cpu": "a CPU", "cuda": "an NVIDIA GPU", "mps": "an Apple GPU"}
 
 #: Parts of an augmentation config, as a paper names them; each is left out where it is off.
@@ -34,6 +34,7 @@ _GREY_CHANGES = {
     "gamma": "gamma",
     "noise": "noise",
     "blur_px": "blur",
+    "section_dropout": "missing slices",
 }
 
 
@@ -142,7 +143,7 @@ def _annotations(facts: MethodFacts) -> str:
 
 def _network(info: ModelInfo) -> str:
     network = info.recipe.network
-    kind = _NETWORKS.get(network.kind, network.kind)
+    kind = f"{network.dims}D {_NETWORKS.get(network.kind, network.kind)}"
     base = info.history.get("base")
     trained = f"starting from the model “{base}”" if base else "from scratch"
     return (
@@ -169,16 +170,20 @@ def _training(info: ModelInfo) -> str:
 def _sampling(recipe: Recipe) -> str:
     training = recipe.training
     changes = training.augmentation.model_dump()
+    if recipe.network.dims == "2":
+        del changes["section_dropout"]
     shapes = [name for key, name in _SHAPE_CHANGES.items() if changes.get(key)]
     greys = [name for key, name in _GREY_CHANGES.items() if changes.get(key)]
     random = [f"random {_list(shapes)}"] if shapes else []
     random += [f"random changes of {_list(greys)}"] if greys else []
     augmented = f", augmented by {', and by '.join(random)}" if random else ""
     loss = "cross entropy and Dice loss" if training.dice_weight else "cross entropy"
-    side = training.patch_px
+    size = f"{training.patch_px} × {training.patch_px} px"
+    if recipe.network.dims == "3":
+        size += " and about as deep"
     return (
         f"Each step minimised {loss} over the annotated pixels of "
-        f"{counted(training.batch, 'patch', 'patches')} of {side} × {side} px{augmented}, by "
+        f"{counted(training.batch, 'patch', 'patches')} of {size}{augmented}, by "
         "Muon in the convolutions between the first and the last and by AdamW elsewhere, at a "
         f"learning rate of up to {training.learning_rate:g}."
     )

@@ -184,6 +184,16 @@ def test_strokes_and_a_base_train_and_a_zarr_is_written(folder: Path, tmp_path: 
     assert open_stack(out).shape == (3, 60, 64)
 
 
+@pytest.mark.parametrize(("dims", "anisotropy"), [("2.5", 0.0), ("3", 12.5)])
+def test_more_than_single_slices_can_be_learned_from(
+    folder: Path, tmp_path: Path, dims: str, anisotropy: float
+) -> None:
+    assert train(folder, tmp_path / "m.unet", "strokes.tif", "--dims", dims, "--steps", "2") == 0
+    network = load_model(tmp_path / "m.unet").info.recipe.network
+    assert (network.dims, network.anisotropy) == (dims, anisotropy)
+    assert network.filters == 8  # of the config
+
+
 def test_a_time_budget_holds_from_the_start_of_the_program(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

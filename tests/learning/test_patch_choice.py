@@ -6,28 +6,43 @@ import torch
 from pydantic import ValidationError
 from tiny_data import CELL, FLOAT32, discs, tiny_recipe
 
-from napari_unetseg.config import TrainingConfig
+from napari_unetseg.config import TrainingConfig, UNetConfig
 from napari_unetseg.learning import Trainer, TrainingImage
-from napari_unetseg.learning.data import LabelledPlane
-from napari_unetseg.learning.patches import DENSE, SPARSE, chosen_patches, fitting_side
+from napari_unetseg.learning.data import LabelledRegion
+from napari_unetseg.learning.patches import DENSE, SPARSE, chosen_patches, fitting_shape
+from napari_unetseg.networks import build_network
 
 
 def plane_with(share, side=100):
     targets = torch.zeros(side, side, dtype=torch.uint8)
     targets.view(-1)[: round(share * side * side)] = 1
-    return LabelledPlane(torch.zeros(1, side, side), targets, torch.zeros_like(targets))
+    return LabelledRegion(torch.zeros(1, side, side), targets, torch.zeros_like(targets))
+
+
+def volume_with(share, depth=40, side=100):
+    """Three slices of it are annotated."""
+    targets = torch.zeros(depth, side, side, dtype=torch.uint8)
+    targets[5:8] = plane_with(share, side).targets
+    return LabelledRegion(torch.zeros(1, *targets.shape), targets, torch.zeros_like(targets))
+
+
+def network(**config):
+    return build_network(UNetConfig(filters=4, **config), 1, 2)
+
+
+FLAT = network()
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.01, SPARSE), (0.24, SPARSE), (0.25, DENSE)])
 def test_strokes_are_learned_from_small_patches_and_whole_slices_from_large_ones(share, expected):
-    chosen = chosen_patches(TrainingConfig(), [plane_with(share)])
+    chosen = chosen_patches(TrainingConfig(), [plane_with(share)], FLAT)
     assert (chosen.patch_px, chosen.batch) == (expected.patch_px, expected.batch)
 
 
 def test_what_a_person_chose_stays():
-    chosen = chosen_patches(TrainingConfig(patch_px=64), [plane_with(0.9)])
+    chosen = chosen_patches(TrainingConfig(patch_px=64), [plane_with(0.9)], FLAT)
     assert (chosen.patch_px, chosen.batch) == (64, DENSE.batch)
-    chosen = chosen_patches(TrainingConfig(batch=3), [plane_with(0.01)])
+    chosen = chosen_patches(TrainingConfig(batch=3), [plane_with(0.01)], FLAT)
     assert (chosen.patch_px, chosen.batch) == (SPARSE.patch_px, 3)
 
 
@@ -43,9 +58,30 @@ def test_the_model_says_which_patches_it_was_made_with():
 
 
 def test_a_patch_is_no_larger_than_the_slice_and_even_at_every_pooling():
-    assert fitting_side(256, [plane_with(1.0, 100)], 16) == 112
-    assert fitting_side(40, [plane_with(1.0, 100)], 16) == 48
-    assert fitting_side(96, [plane_with(1.0, 10)], 16) == 32
+    assert fitting_shape(256, [plane_with(1.0, 100)], FLAT) == (112, 112)
+    assert fitting_shape(40, [plane_with(1.0, 100)], FLAT) == (48, 48)
+    assert fitting_shape(96, [plane_with(1.0, 10)], FLAT) == (32, 32)
+
+
+@pytest.mark.parametrize(("share", "slices"), [(0.1, SPARSE), (0.9, DENSE)])
+@pytest.mark.parametrize("anisotropy", [1.0, 5.0])
+def test_a_step_on_volumes_sees_about_as_many_voxels_as_one_on_slices(share, slices, anisotropy):
+    volumes = [volume_with(share, depth=200, side=300)]
+    thick = network(dims="3", anisotropy=anisotropy)
+    chosen = chosen_patches(TrainingConfig(), volumes, thick)
+    shape = fitting_shape(chosen.patch_px, volumes, thick)
+    ratio = chosen.batch * np.prod(shape) / (slices.batch * slices.patch_px**2)
+    assert 0.5 < ratio < 2
+    assert shape[1] == shape[2]
+    assert 0.6 < shape[0] * anisotropy / shape[1] < 1.7
+
+
+def test_a_patch_of_a_volume_is_even_at_every_pooling_and_no_deeper_than_it():
+    thick = network(dims="3", anisotropy=5.0)
+    assert thick.multiple_px == (4, 16, 16)
+    assert fitting_shape(96, [volume_with(1.0, depth=10)], thick) == (12, 96, 96)
+    assert fitting_shape(96, [volume_with(1.0, depth=40)], thick) == (20, 96, 96)
+    assert fitting_shape(64, [volume_with(1.0, depth=1)], network(dims="3")) == (16, 64, 64)
 
 
 def test_a_patch_too_small_to_halve_is_refused():

@@ -178,6 +178,34 @@ def test_settings_read_from_a_file_are_kept_where_there_is_no_control(qtbot, tmp
     assert settings.value(60) == recipe.replace(training=expected)
 
 
+def test_what_the_network_looks_at_is_chosen_in_plain_words_and_kept_with_a_base(qtbot):
+    settings = TrainSettings()
+    qtbot.addWidget(settings)
+    words = [settings.dims.itemText(i) for i in range(settings.dims.count())]
+    assert words == ["single slices", "with neighbouring slices", "whole volume"]
+    assert settings.value(60).network == UNetConfig()
+    settings.dims.setCurrentText("with neighbouring slices")
+    assert settings.value(60).network == UNetConfig(dims="2.5")
+    settings.set_value(Recipe(network=UNetConfig(dims="3", anisotropy=5)))
+    assert settings.dims.currentText() == "whole volume"
+    assert settings.value(60).network == UNetConfig(dims="3", anisotropy=5)
+    settings.set_network_of(UNetConfig(dims="2.5", neighbours=2))
+    assert not settings.dims.isEnabled()
+    assert "model at hand" in settings.dims.toolTip()
+    assert settings.value(60).network == UNetConfig(dims="2.5", neighbours=2)
+    settings.set_network_of(None)
+    assert settings.dims.isEnabled()
+
+
+def test_without_augmentation_no_slice_is_left_out_either(qtbot):
+    settings = TrainSettings()
+    qtbot.addWidget(settings)
+    settings.augmentation.setValue(0)
+    changes = settings.value(60).training.augmentation.model_dump()
+    changes.pop("elastic_grid")
+    assert not any(changes.values())
+
+
 def test_patches_are_automatic_until_somebody_chooses_them(qtbot):
     settings = TrainSettings()
     qtbot.addWidget(settings)

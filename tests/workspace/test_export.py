@@ -226,6 +226,18 @@ def test_the_paragraph_leaves_out_augmentation_that_is_off(workspace, entry):
     assert "augmented by random flips, by Muon" in text
 
 
+@pytest.mark.parametrize(("dims", "depth"), [("2.5", ""), ("3", " and about as deep")])
+def test_the_paragraph_says_when_a_network_saw_more_than_a_slice(workspace, entry, dims, depth):
+    raw = Recipe().model_dump()
+    raw["network"]["dims"] = dims
+    raw["training"] |= {"batch": 2, "patch_px": 96}
+    text = paragraph(workspace, model_info(recipe=Recipe.model_validate(raw)))
+    assert f"A {dims}D U-Net" in text
+    assert f"2 patches of 96 × 96 px{depth}, augmented" in text
+    assert "blur and missing slices" in text
+    assert "missing slices" not in paragraph(workspace, model_info())
+
+
 def test_one_of_a_thing_is_told_in_the_singular(workspace):
     pixels = np.random.default_rng(0).integers(0, 9, (8, 8), dtype=np.uint8)
     entry = workspace.add_image(Stack(pixels, "YX", name="one"))
