@@ -20,6 +20,13 @@ class UNetConfig(Config):
     anisotropy: float = Field(
         0.0, ge=0, le=1000, description="of voxels in 3D, Z ÷ X; 0: from the images"
     )
+    reduction: int = Field(
+        0,
+        ge=0,
+        le=8,
+        description="times smaller than the image what the network sees is; 0: by how fine the "
+        "annotations are",
+    )
     depth: int = Field(4, ge=1, le=6, description="times the image is halved")
     filters: int = Field(16, ge=4, le=128, description="channels at the top level")
     norm: Literal["batch", "instance", "group"] = "batch"

@@ -27,10 +27,14 @@ class UNet(Network):
     path. Convolutions are padded, so the output is as large as the input. In 3D the kernels along
     Z are those of `Geometry`.
 
+    With ``reduction`` r the image is averaged over squares of r px first (over cubes in 3D, where
+    sections are thin), and the logits are enlarged linearly: a network of the same cost sees r
+    times as far, and learns from r² times as many pixels in a step.
+
     Parameters
     ----------
     config : UNetConfig
-        With ``anisotropy`` 0 voxels count as isotropic.
+        With ``anisotropy`` 0 voxels count as isotropic; with ``reduction`` 0 nothing is reduced.
     n_channels : int
         Channels of an image; in 2.5D the network takes them of every section it sees.
     n_classes : int
@@ -47,8 +51,11 @@ class UNet(Network):
         self.neighbours = config.neighbours if config.dims == "2.5" else 0
         if self.spatial_dims == 3 and config.anisotropy:
             self.anisotropy = config.anisotropy
-        geometry = Geometry.of(depth, self.spatial_dims, self.anisotropy)
+        geometry = Geometry.of(
+            depth, self.spatial_dims, self.anisotropy, reduction=config.reduction or 1
+        )
         self.multiple_px, self.halo_px = geometry.multiple_px, geometry.halo_px
+        self._reduction = geometry.reduction
         self._poolings = geometry.poolings
         inputs = [n_channels * (2 * self.neighbours + 1), *widths[:-1]]
         self.contracting = nn.ModuleList(
@@ -86,6 +93,10 @@ class UNet(Network):
         padded = [-(-n // m) * m for n, m in zip(sizes, self.multiple_px, strict=True)]
         x = mirrored(image, zeros, padded)
         pool = F.max_pool2d if self.spatial_dims == 2 else F.max_pool3d
+        reduced = max(self._reduction) > 1
+        if reduced:
+            average = F.avg_pool2d if self.spatial_dims == 2 else F.avg_pool3d
+            x = average(x, self._reduction)
         skips = []
         for block, size in zip(self.contracting, self._poolings, strict=False):
             x = block(x)
@@ -96,4 +107,7 @@ class UNet(Network):
             x = torch.cat([skips[level], self.up[level](x)], dim=1)
             x = self.expanding[level](x)
         logits: Tensor = self.head(x)
+        if reduced:
+            mode = "bilinear" if self.spatial_dims == 2 else "trilinear"
+            logits = F.interpolate(logits, size=padded, mode=mode)
         return mirrored(logits, zeros, sizes)
