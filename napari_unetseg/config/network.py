@@ -49,6 +49,7 @@ class UNet2015Config(Config):
 
     dims: ClassVar[Literal["2"]] = "2"
     depth: ClassVar[int] = 4
+    reduction: ClassVar[int] = 1
 
     kind: Literal["unet2015"] = "unet2015"
     filters: int = Field(64, ge=4, le=128, description="channels at the top level")

@@ -20,6 +20,16 @@ def with_anisotropy(network: NetworkConfig, stacks: Sequence[Stack]) -> NetworkC
     return network.replace(anisotropy=known[0] if known else 1.0)
 
 
+def as_far_as_asked(asked: NetworkConfig, network: NetworkConfig) -> NetworkConfig:
+    """Return what was asked for, with what it leaves to the images as `network` has it."""
+    left_open = ("anisotropy", "reduction")
+    if asked.kind != "unet" or network.kind != "unet":
+        return asked
+    return asked.replace(
+        **{name: getattr(network, name) for name in left_open if not getattr(asked, name)}
+    )
+
+
 def dimensions_note(network: NetworkConfig, stacks: Sequence[Stack]) -> str | None:
     """Say in a sentence what a person may not expect of a network that looks beyond a slice."""
     if network.dims == "2":

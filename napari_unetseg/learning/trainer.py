@@ -20,7 +20,8 @@ from .border_weights import border_weights
 from .bundle import Model
 from .data import LabelledRegion, TrainingImage, check_annotations, load_regions
 from .description import describe
-from .dimensions import dimensions_note, with_anisotropy
+from .detail import with_reduction
+from .dimensions import as_far_as_asked, dimensions_note, with_anisotropy
 from .memory import fitting_patches
 from .patches import Patches, chosen_patches, margin_px
 from .placement import AT_REST, Device, choose_device, place_network, seeded, suited
@@ -103,14 +104,14 @@ class Trainer:
             raise UserError("Source annotations are those of a base model; name that too.")
         stacks = [image.stack for image in images]
         self._notes = [note] if (note := dimensions_note(recipe.network, stacks)) else []
-        recipe = recipe.replace(network=with_anisotropy(recipe.network, stacks).model_dump())
+        network = with_reduction(with_anisotropy(recipe.network, stacks), images)
+        recipe = recipe.replace(network=network.model_dump())
         if recipe.training.loss.border_weight and all(image.ids is None for image in images):
             loss = recipe.training.loss.replace(border_weight=0)
             recipe = recipe.replace(training=recipe.training.replace(loss=loss))
             self._notes.append(_NO_OBJECTS)
         # The default was asked for by nobody.
-        asked = recipe.network if asked == UNetConfig() else asked
-        self._asked_network = with_anisotropy(asked, stacks)
+        self._asked_network = network if asked == UNetConfig() else as_far_as_asked(asked, network)
         self._images = images
         self._recipe = recipe
         self._classes = classes

@@ -33,9 +33,7 @@ class Geometry:
     reduction: tuple[int, ...]
 
     @classmethod
-    def of(
-        cls, depth: int, spatial_dims: int, anisotropy: float, *, reduction: int = 1
-    ) -> Self:
+    def of(cls, depth: int, spatial_dims: int, anisotropy: float, *, reduction: int = 1) -> Self:
         """Choose 3 px kernels and 2 px poolings, and along Z 1 px while sections are too thick.
 
         A section is too thick where it is at least `THICK` times as thick as a pixel of its level

@@ -57,6 +57,8 @@ class UNet(Network):
         self.multiple_px, self.halo_px = geometry.multiple_px, geometry.halo_px
         self._reduction = geometry.reduction
         self._poolings = geometry.poolings
+        # One pixel at the bottom cannot be normalised by itself.
+        self._least = 2 if config.norm == "instance" else 1
         inputs = [n_channels * (2 * self.neighbours + 1), *widths[:-1]]
         self.contracting = nn.ModuleList(
             two_convolutions(n_in, n_out, kernel, config.norm, residual=config.residual)
@@ -90,7 +92,9 @@ class UNet(Network):
         """
         sizes = image.shape[2:]
         zeros = [0] * len(sizes)
-        padded = [-(-n // m) * m for n, m in zip(sizes, self.multiple_px, strict=True)]
+        padded = [
+            max(self._least, -(-n // m)) * m for n, m in zip(sizes, self.multiple_px, strict=True)
+        ]
         x = mirrored(image, zeros, padded)
         pool = F.max_pool2d if self.spatial_dims == 2 else F.max_pool3d
         reduced = max(self._reduction) > 1

@@ -65,6 +65,10 @@ _DIMS_TOOLTIP = (
     "Single slices are learned fastest. With neighbouring slices it sees those above and below "
     "too, for stacks of thick slices; the whole volume is for thin ones, and takes longest."
 )
+_REDUCTION_TOOLTIP = (
+    "How many times smaller it sees the image: it learns and answers faster and sees farther, and "
+    "misses finer details. Automatic halves images unless something fine is painted."
+)
 _OF_BASE = "The network is that of the model at hand."
 _ADAPT = {"all": "all of it", "expanding": "its second half", "head": "its last layer"}
 _ADAPT_TOOLTIP = (
@@ -127,6 +131,7 @@ class TrainSettings(QWidget):
         self.steps = _spin_box(0, 1_000_000, 0, "", "by time")
         self.steps.setToolTip("End after this many steps instead of after a time.")
         self.steps.valueChanged.connect(self.steps_changed.emit)
+        self.reduction = _spin_box(0, 8, 0, " ×", "automatic")
         self.dims = QComboBox()
         for value, words in _DIMS.items():
             self.dims.addItem(words, value)
@@ -149,7 +154,7 @@ class TrainSettings(QWidget):
             ("Batch", self.batch),
             ("Augment", self.augmentation),
             ("Steps", self.steps),
-            ("Looks at", self.dims),
+            ("Reduce", self.reduction),
             ("Adapt", self.adapt),
             ("Forget", self.forget),
             ("Look first", self.look),
@@ -161,8 +166,10 @@ class TrainSettings(QWidget):
         for i, (label, widget) in enumerate(rows):
             row, column = divmod(i, 2)
             grid.addWidget(QLabel(label), row, 2 * column)
-            grid.addWidget(widget, row, 2 * column + 1, 1, 3 if widget is self.dims else 1)
-        grid.addWidget(self.open, len(rows), 0, 1, 4)
+            grid.addWidget(widget, row, 2 * column + 1)
+        grid.addWidget(QLabel("Looks at"), len(rows), 0)
+        grid.addWidget(self.dims, len(rows), 1, 1, 3)
+        grid.addWidget(self.open, len(rows) + 1, 0, 1, 4)
 
     def _native(self, name: str) -> QWidget:
         control: Any = (self.network if name in _NETWORK else self.training).control(name)
@@ -189,8 +196,13 @@ class TrainSettings(QWidget):
             control.tooltip = why or _TOOLTIPS[name]
         shown = self.network.value() if fixed is None else fixed
         self.dims.setCurrentIndex(self.dims.findData(shown.dims))
-        self.dims.setEnabled(fixed is None)
-        self.dims.setToolTip(why or _DIMS_TOOLTIP)
+        self.reduction.setValue(shown.reduction)
+        for widget, tooltip in (
+            (self.dims, _DIMS_TOOLTIP),
+            (self.reduction, _REDUCTION_TOOLTIP),
+        ):
+            widget.setEnabled(fixed is None)
+            widget.setToolTip(why or tooltip)
         goes_on = self._network_base is not None
         for widget, enabled, tooltip, why_not in (
             (self.adapt, goes_on, _ADAPT_TOOLTIP, _NO_BASE),
@@ -233,7 +245,7 @@ class TrainSettings(QWidget):
             augmentation=self._augmentation(),
         )
         network = self._fixed_network() or self.network.value().replace(
-            dims=self.dims.currentData()
+            dims=self.dims.currentData(), reduction=self.reduction.value()
         )
         return self._recipe.replace(network=network, training=training)
 

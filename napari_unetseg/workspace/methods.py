@@ -172,6 +172,8 @@ def _architecture(network: NetworkConfig) -> str:
     size = f"depth {network.depth}, {counted(network.filters, 'filter')} at the top level"
     if network.kind == "unet2015":
         return f"2D U-Net as published in 2015 ({size}, dropout {network.dropout:g})"
+    if network.reduction > 1:
+        size += f", images reduced {network.reduction} ×"
     return f"{network.dims}D U-Net ({size}, {network.norm} normalisation)"
 
 

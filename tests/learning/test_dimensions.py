@@ -19,7 +19,7 @@ SIZES = {"Z": 0.25, "Y": 0.1, "X": 0.1}
 
 
 def recipe_of(dims: str, steps: int, **training: object) -> Recipe:
-    network = UNetConfig(depth=2, filters=8, dims=dims)
+    network = UNetConfig(depth=2, filters=8, dims=dims, reduction=1)
     return tiny_recipe(steps, **training).replace(network=network.model_dump())
 
 

@@ -34,7 +34,7 @@ def discs(
 def tiny_recipe(steps: int | None = 6, **training: object) -> Recipe:
     """Return settings with which a step takes about 10 ms."""
     return Recipe(
-        network=UNetConfig(depth=2, filters=8),
+        network=UNetConfig(depth=2, filters=8, reduction=1),
         training=TrainingConfig(
             **{"steps": steps, "max_time_s": None, "patch_px": 48, "batch": 2, **training}
         ),

@@ -82,12 +82,13 @@ def test_it_says_what_it_takes(network: Network, config: Any) -> None:
 
 @pytest.mark.parametrize("size", [(17, 23), (1, 1), (5, 64), (64, 64)])
 @pytest.mark.parametrize("n_sections", [1, 6])
+@pytest.mark.parametrize("batch", [1, 2])
 def test_any_input_size_gives_one_logit_per_class_and_pixel(
-    network: Network, size: tuple[int, int], n_sections: int
+    network: Network, size: tuple[int, int], n_sections: int, batch: int
 ) -> None:
-    image = image_for(network, *size, n_sections=n_sections, batch=2)
+    image = image_for(network, *size, n_sections=n_sections, batch=batch)
     logits = network(image)
-    assert logits.shape == (2, N_CLASSES, *image.shape[2:])
+    assert logits.shape == (batch, N_CLASSES, *image.shape[2:])
     assert logits.isfinite().all()
 
 

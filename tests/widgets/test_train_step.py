@@ -209,8 +209,11 @@ def test_what_the_network_looks_at_is_chosen_in_plain_words_and_kept_with_a_base
     settings.set_value(Recipe(network=UNetConfig(dims="3", anisotropy=5)))
     assert settings.dims.currentText() == "whole volume"
     assert settings.value(60).network == UNetConfig(dims="3", anisotropy=5)
+    settings.reduction.setValue(1)
+    assert settings.value(60).network == UNetConfig(dims="3", anisotropy=5, reduction=1)
     settings.set_network_of(UNetConfig(dims="2.5", neighbours=2))
     assert not settings.dims.isEnabled()
+    assert not settings.reduction.isEnabled()
     assert "model at hand" in settings.dims.toolTip()
     assert settings.value(60).network == UNetConfig(dims="2.5", neighbours=2)
     settings.set_network_of(None)

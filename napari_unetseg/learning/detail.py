@@ -1,0 +1,91 @@
+"""How fine annotations are, and so how much smaller a network may see the image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+
+from napari_unetseg.config import NetworkConfig
+
+from .data import TrainingImage
+
+#: What images are reduced by where that loses next to nothing. Three slices of EM membranes, mean
+#: IoU on crops of others: after 33 s of one core 0.754 to 0.781 with it (five runs) and 0.733 to
+#: 0.751 without (four), after 122 s 0.843 and 0.823.
+REDUCTION = 2
+
+#: IoU of every class with itself, reduced and enlarged again, from which nothing is lost. Membranes
+#: (4.7 px wide) have 0.996, nuclei 9 px wide 0.975, discs and lines 4 px wide 0.60 and 0.98.
+NOTHING_LOST = 0.97
+
+#: Slices that are looked at, evenly spread over the annotated ones of an image.
+MOST_SLICES = 16
+
+
+def with_reduction(network: NetworkConfig, images: Sequence[TrainingImage]) -> NetworkConfig:
+    """Fill in by how much images are reduced before a network sees them, where that is open.
+
+    The fewer pixels, the farther a network sees, and the more it learns in the same time. So
+    images are reduced unless annotations have details that would get lost; what was painted with a
+    fine brush counts as fine.
+    """
+    if network.kind != "unet" or network.reduction:
+        return network
+    coarse = agreement_when_reduced(images, REDUCTION) >= NOTHING_LOST
+    return network.replace(reduction=REDUCTION if coarse else 1)
+
+
+def agreement_when_reduced(images: Sequence[TrainingImage], reduction: int) -> float:
+    """Return the IoU of annotations with themselves, averaged over squares and enlarged linearly.
+
+    Parameters
+    ----------
+    images : sequence of TrainingImage
+    reduction : int
+        Side of the squares in px.
+
+    Returns
+    -------
+    float
+        Of the class that changes most, background left out where there are others; in [0, 1].
+    """
+    overlaps: dict[int, npt.NDArray[np.int64]] = {}
+    for codes in _annotated_slices(images):
+        present = [int(code) for code in np.unique(codes) if code]
+        for code in present:
+            counted = overlaps.setdefault(code, np.zeros(2, np.int64))
+            counted += _overlap(_cut_out(codes == code, reduction), reduction)
+    classes = [code for code in overlaps if code > 1] or list(overlaps)
+    return min((overlaps[c][0] / overlaps[c][1] for c in classes), default=0.0)
+
+
+def _annotated_slices(images: Sequence[TrainingImage]) -> Iterator[npt.NDArray[np.uint8]]:
+    for image in images:
+        annotated = image.annotated_planes()
+        n_slices = min(len(annotated), MOST_SLICES)
+        for i in np.linspace(0, len(annotated) - 1, n_slices).round().astype(int):
+            yield image.codes[annotated[i]]
+
+
+def _cut_out(inside: npt.NDArray[np.bool_], reduction: int) -> npt.NDArray[np.bool_]:
+    """Return the rows and columns where anything is inside, and some around, in whole squares."""
+    margin = 2 * reduction
+    kept = []
+    for axis in (0, 1):
+        hits = np.flatnonzero(inside.any(axis=1 - axis))
+        first = max(0, int(hits[0]) - margin) // reduction * reduction
+        kept.append(slice(first, int(hits[-1]) + 1 + margin))
+    cut = inside[kept[0], kept[1]]
+    return np.pad(cut, [(0, -n % reduction) for n in cut.shape], mode="edge")
+
+
+def _overlap(inside: npt.NDArray[np.bool_], reduction: int) -> tuple[int, int]:
+    """Return pixels in both and in either of a mask and the same reduced and enlarged again."""
+    image = torch.from_numpy(inside.astype(np.float32))[None, None]
+    small = F.avg_pool2d(image, reduction)
+    again = F.interpolate(small, size=inside.shape, mode="bilinear")[0, 0].numpy() >= 0.5
+    return int((again & inside).sum()), int((again | inside).sum())

@@ -1,0 +1,76 @@
+"""How far images are reduced by what is annotated."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tiny_data import CELL, FLOAT32, discs, tiny_recipe
+
+from napari_unetseg.config import Recipe, UNet2015Config, UNetConfig
+from napari_unetseg.events import Warned
+from napari_unetseg.images import Stack
+from napari_unetseg.learning import Trainer, TrainingImage
+from napari_unetseg.learning.detail import agreement_when_reduced, with_reduction
+
+
+def painted(inside: np.ndarray, *, sparse: bool = False) -> TrainingImage:
+    codes = inside.astype(np.uint8) + np.uint8(1)
+    if sparse:
+        codes[codes == 1] = 0
+    return TrainingImage(Stack(np.zeros(codes.shape, np.uint8), "ZYX"), codes)
+
+
+def lines(width_px: float, *, sparse: bool = False) -> TrainingImage:
+    y, x = np.indices((96, 96))
+    inside = np.zeros((1, 96, 96), bool)
+    for slope, at in ((0.4, 3), (0.7, 40), (-0.2, 60)):
+        inside[0] |= np.abs(y - slope * x - at) / np.hypot(1, slope) <= width_px / 2
+    return painted(inside, sparse=sparse)
+
+
+@pytest.mark.parametrize(("width_px", "reduction"), [(1, 1), (2, 1), (6, 2), (12, 2)])
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "strokes"])
+def test_images_are_reduced_unless_something_fine_is_annotated(width_px, reduction, sparse) -> None:
+    image = lines(width_px, sparse=sparse)
+    assert with_reduction(UNetConfig(), [image]) == UNetConfig(reduction=reduction)
+
+
+def test_the_finest_class_decides() -> None:
+    image = lines(12)
+    image.codes[0, 40:90, 88] = 3
+    assert with_reduction(UNetConfig(), [lines(12)]).reduction == 2
+    assert with_reduction(UNetConfig(), [lines(12), image]).reduction == 1
+
+
+def test_what_is_asked_for_stays() -> None:
+    for network in (UNetConfig(reduction=1), UNetConfig(reduction=4), UNet2015Config()):
+        assert with_reduction(network, [lines(12)]) == network
+
+
+def test_agreement_is_counted_by_hand() -> None:
+    """A pixel alone is averaged away; a square of whole blocks comes back as it was."""
+    inside = np.zeros((1, 32, 32), bool)
+    inside[0, 9, 9] = True
+    assert agreement_when_reduced([painted(inside)], 2) == 0
+    inside[0, 8:24, 8:24] = True
+    # A corner pixel gets (3/4)², one outside beside an edge 1/4.
+    assert agreement_when_reduced([painted(inside)], 2) == 1
+    inside[0, 8:24, 8:25] = True
+    # The last column is half of its blocks and gets 3/4 · 1/2 + 1/4, at its two ends 3/4 of that.
+    assert agreement_when_reduced([painted(inside)], 2) == pytest.approx(270 / 272)
+
+
+def test_the_reduction_is_kept_in_the_model_and_goes_on_with_it() -> None:
+    stack, codes = discs(2, (128, 128))
+    image = TrainingImage(stack, codes)
+    asked = tiny_recipe(2).replace(network=UNetConfig(depth=2, filters=8).model_dump())
+    trainer = Trainer([image], asked, (CELL,), device=FLOAT32)
+    list(trainer.run())
+    model = trainer.current_model()
+    assert model.info.recipe.network.reduction == 2
+    assert model.network.multiple_px == (8, 8)
+    fine = lines(1)
+    fine = TrainingImage(discs(1, (96, 96))[0], fine.codes)
+    again = Trainer([fine], Recipe(training=asked.training), (CELL,), base=model, device=FLOAT32)
+    assert not any(isinstance(event, Warned) for event in again.run())
+    assert again.current_model().info.recipe.network.reduction == 2
