@@ -18,6 +18,8 @@ class Network(nn.Module):
     neighbours : int
         Sections on each side of the one answered for that are stacked as channels, from the
         first section to the last, all channels of a section together; 0 unless 2.5D.
+    reduction : int
+        Times that Y and X are made smaller before the first convolution.
     multiple_px : tuple of int
         Per spatial axis, an input is padded to a multiple of this. Tiles that begin at multiples
         of it see the same pooling as the whole image.
@@ -34,6 +36,7 @@ class Network(nn.Module):
     spatial_dims: int = 2
     anisotropy: float = 1.0
     neighbours: int = 0
+    reduction: int = 1
     multiple_px: tuple[int, ...]
     halo_px: tuple[int, ...]
     contracting: nn.Module

@@ -51,11 +51,10 @@ class UNet(Network):
         self.neighbours = config.neighbours if config.dims == "2.5" else 0
         if self.spatial_dims == 3 and config.anisotropy:
             self.anisotropy = config.anisotropy
-        geometry = Geometry.of(
-            depth, self.spatial_dims, self.anisotropy, reduction=config.reduction or 1
-        )
+        self.reduction = config.reduction or 1
+        geometry = Geometry.of(depth, self.spatial_dims, self.anisotropy, reduction=self.reduction)
         self.multiple_px, self.halo_px = geometry.multiple_px, geometry.halo_px
-        self._reduction = geometry.reduction
+        self._averaged = geometry.reduction
         self._poolings = geometry.poolings
         # One pixel at the bottom cannot be normalised by itself.
         self._least = 2 if config.norm == "instance" else 1
@@ -97,10 +96,9 @@ class UNet(Network):
         ]
         x = mirrored(image, zeros, padded)
         pool = F.max_pool2d if self.spatial_dims == 2 else F.max_pool3d
-        reduced = max(self._reduction) > 1
-        if reduced:
+        if self.reduction > 1:
             average = F.avg_pool2d if self.spatial_dims == 2 else F.avg_pool3d
-            x = average(x, self._reduction)
+            x = average(x, self._averaged)
         skips = []
         for block, size in zip(self.contracting, self._poolings, strict=False):
             x = block(x)
@@ -111,7 +109,7 @@ class UNet(Network):
             x = torch.cat([skips[level], self.up[level](x)], dim=1)
             x = self.expanding[level](x)
         logits: Tensor = self.head(x)
-        if reduced:
+        if self.reduction > 1:
             mode = "bilinear" if self.spatial_dims == 2 else "trilinear"
             logits = F.interpolate(logits, size=padded, mode=mode)
         return mirrored(logits, zeros, sizes)

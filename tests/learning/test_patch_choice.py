@@ -39,6 +39,13 @@ def test_strokes_are_learned_from_small_patches_and_whole_slices_from_large_ones
     assert (chosen.patch_px, chosen.batch) == (expected.patch_px, expected.batch)
 
 
+def test_a_network_that_reduces_images_sees_as_many_pixels_of_larger_patches():
+    chosen = chosen_patches(TrainingConfig(), [plane_with(0.9)], network(reduction=2))
+    assert (chosen.patch_px, chosen.batch) == (2 * DENSE.patch_px, DENSE.batch)
+    chosen = chosen_patches(TrainingConfig(patch_px=64), [plane_with(0.9)], network(reduction=2))
+    assert chosen.patch_px == 64
+
+
 def test_what_a_person_chose_stays():
     chosen = chosen_patches(TrainingConfig(patch_px=64), [plane_with(0.9)], FLAT)
     assert (chosen.patch_px, chosen.batch) == (64, DENSE.batch)
