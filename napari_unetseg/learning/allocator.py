@@ -2,7 +2,8 @@
 
 The C library of Linux gives large blocks back as soon as they are free, and the system fills the
 next ones with zeros, page by page: of a tile of 1056 × 1056 px (16 filters, float32, one core) a
-third of the time. Kept, a pixel took 1.30 µs instead of 1.97.
+third of the time. Kept, a pixel took 1.30 µs instead of 1.97, and a training step 0.38 to 0.43 s
+instead of 0.42 to 0.49.
 """
 
 from __future__ import annotations

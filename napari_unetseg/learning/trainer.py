@@ -16,6 +16,7 @@ from napari_unetseg.events import Event, Preparing, TrainingStarted, Warned
 from napari_unetseg.images import check_training_set, fingerprint
 from napari_unetseg.networks import Network, build_network
 
+from .allocator import keep_freed_memory
 from .border_weights import border_weights
 from .bundle import Model
 from .data import LabelledRegion, TrainingImage, check_annotations, load_regions
@@ -215,6 +216,8 @@ class Trainer:
         if self._base is not None:
             copy_weights(self._base, network, self._classes, self._known)
         self._device = suited(self._device, network)
+        if self._device.kind == "cpu":
+            keep_freed_memory()
         network = place_network(network, self._device).train()
         if self._base is not None:
             freeze(network, recipe.training.transfer)
