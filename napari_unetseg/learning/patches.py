@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -43,6 +43,21 @@ def chosen_patches(
 ) -> TrainingConfig:
     """Return the config with side and number of patches filled in where they are left open."""
     fitting = DENSE if _painted_share(regions) >= DENSE_SHARE else SPARSE
+    if network.spatial_dims == 3:
+        fitting = _of_volumes(fitting, network)
+    return training.replace(
+        patch_px=training.patch_px or fitting.patch_px, batch=training.batch or fitting.batch
+    )
+
+
+def patches_for_objects(
+    training: TrainingConfig, network: Network, reduction: int
+) -> TrainingConfig:
+    """Return the config with patches filled in that are as large as `DENSE` once reduced.
+
+    Objects are annotated completely, and how deep a pixel lies in one is seen from far.
+    """
+    fitting = replace(DENSE, patch_px=reduction * DENSE.patch_px)
     if network.spatial_dims == 3:
         fitting = _of_volumes(fitting, network)
     return training.replace(
