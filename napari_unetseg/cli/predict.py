@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .outputs import Outputs
 
 #: Arrays of all slices by name: codes (planes, Y, X), and where they are wanted probabilities
-#: (planes, K, Y, X) and uncertainty (planes, Y, X).
+#: (planes, K, Y, X), uncertainty and distances (planes, Y, X).
 Segmented: TypeAlias = dict[str, npt.NDArray[Any]]
 
 
@@ -42,7 +42,7 @@ def predict(
     stack: Annotated[bool, typer.Option("--stack", help="Read a folder as one Z stack.")] = False,
     objects: Annotated[
         bool,
-        typer.Option("--objects", help="Write ids of connected objects instead of classes."),
+        typer.Option("--objects", help="Write ids of objects instead of classes."),
     ] = False,
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Write OUT_probabilities too.")
@@ -84,8 +84,10 @@ def predict(
             predictor = Predictor(
                 loaded, image, device=chosen, resample=resample, tta=tta, on_event=_say
             )
-            found = predictor.answers(planes, probabilities=probabilities, uncertainty=uncertainty)
-            arrays = _arrays(image, files, len(loaded.class_names))
+            found = predictor.answers(
+                planes, probabilities=probabilities, uncertainty=uncertainty, distances=objects
+            )
+            arrays = _arrays(image, files, loaded, objects=objects)
             for plane, answer in found:
                 for name, values in arrays.items():
                     values[plane] = getattr(answer, name)
@@ -129,7 +131,7 @@ def _open(
     return opened
 
 
-def _arrays(image: Stack, files: Outputs, n_classes: int) -> Segmented:
+def _arrays(image: Stack, files: Outputs, model: Model, *, objects: bool) -> Segmented:
     """Make room for what is asked for; slices that are not stay unlabelled, with probability 0.
 
     In files without a name beside the results, so that memory does not grow with the stack.
@@ -142,9 +144,11 @@ def _arrays(image: Stack, files: Outputs, n_classes: int) -> Segmented:
 
     arrays = {"codes": room(image.plane_shape, np.uint8)}
     if files.probabilities is not None:
-        arrays["probabilities"] = room((n_classes, *image.plane_shape), np.float32)
+        arrays["probabilities"] = room((len(model.class_names), *image.plane_shape), np.float32)
     if files.uncertainty is not None:
         arrays["uncertainty"] = room(image.plane_shape, np.float32)
+    if objects and model.info.object_diameter_px is not None:
+        arrays["distances"] = room(image.plane_shape, np.float32)
     return arrays
 
 
@@ -163,11 +167,13 @@ def _write(
     overwrite: bool,
 ) -> None:
     from napari_unetseg.images import Stack, write_image, write_labels, write_probabilities
-    from napari_unetseg.learning import connected_objects
+    from napari_unetseg.learning import objects_found
 
     codes, (image, planes) = arrays["codes"], segmented
     classes = model.info.classes
-    values: npt.NDArray[Any] = connected_objects(codes, image.size("T")) if objects else codes
+    values: npt.NDArray[Any] = codes
+    if objects:
+        values = objects_found(model.info, codes, arrays.get("distances"), image.size("T"))
     write_labels(
         files.labels,
         values,

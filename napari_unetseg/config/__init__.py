@@ -13,6 +13,7 @@ from .classes import (
 )
 from .model_info import MODEL_JSON, TRAINING_STATE, ModelInfo, is_unfinished, read_model_info
 from .network import NetworkConfig, UNet2015Config, UNetConfig
+from .objects import ObjectsConfig
 from .recipe import (
     PRESETS,
     NormalisationConfig,
@@ -39,6 +40,7 @@ __all__ = [
     "ModelInfo",
     "NetworkConfig",
     "NormalisationConfig",
+    "ObjectsConfig",
     "Recipe",
     "TrainingConfig",
     "Transfer",

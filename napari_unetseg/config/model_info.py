@@ -27,8 +27,12 @@ class ModelInfo(Config):
     Attributes
     ----------
     classes : tuple of LabelClass
-        Classes 1, 2, …; background, class 0, is implied. The network has ``len(classes) + 1``
-        output channels.
+        Classes 1, 2, …; background, class 0, is implied. The first ``len(classes) + 1`` output
+        channels of the network are their logits.
+    object_diameter_px : float or None
+        Median diameter of the annotated objects, in px of the image. The network then has one
+        more channel: the distance to the border of the object, 1 in its middle. None where it
+        learned classes alone.
     channels : tuple of str
         Names of the image channels it was trained on, in order.
     pixel_size_um : dict of str to float
@@ -51,6 +55,7 @@ class ModelInfo(Config):
     name: str
     recipe: Recipe
     classes: tuple[LabelClass, ...] = Field(min_length=1)
+    object_diameter_px: float | None = Field(None, gt=0)
     channels: tuple[str, ...] = Field(min_length=1)
     axes: str = "YX"
     pixel_size_um: dict[str, float] = Field(default_factory=dict)
@@ -60,6 +65,12 @@ class ModelInfo(Config):
     data: list[dict[str, Any]] = Field(default_factory=list)
     versions: dict[str, str] = Field(default_factory=dict)
     created: str = ""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the network's output channels: background, the classes, what else it learned."""
+        extra = () if self.object_diameter_px is None else ("distance",)
+        return ("background", *(c.name for c in self.classes), *extra)
 
 
 def is_unfinished(folder: str | Path) -> bool:

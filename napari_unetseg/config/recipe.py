@@ -12,6 +12,7 @@ from napari_unetseg.errors import UserError
 
 from .base import Config
 from .network import NetworkConfig, UNet2015Config, UNetConfig
+from .objects import ObjectsConfig
 from .training import AugmentationConfig, LossConfig, TrainingConfig
 
 
@@ -29,6 +30,7 @@ class Recipe(Config):
     network: NetworkConfig = UNetConfig()
     normalisation: NormalisationConfig = NormalisationConfig()
     training: TrainingConfig = TrainingConfig()
+    objects: ObjectsConfig | None = Field(ObjectsConfig(), description="None: classes alone")
 
 
 #: Side of a patch that the U-Net of 2015 takes for its tile of 572 × 572 px.
@@ -39,6 +41,7 @@ _TILE_OF_2015_PX = 384
 #: displacements of 10 px on a grid of 3 × 3. They trained for 10 h on a GPU.
 _UNET_2015 = Recipe(
     network=UNet2015Config(),
+    objects=None,
     training=TrainingConfig(
         max_time_s=1800,
         patch_px=_TILE_OF_2015_PX,

@@ -5,7 +5,7 @@ from .bundle import HISTORY_COLUMNS, Model, check_model_output, load_model
 from .data import TrainingImage
 from .dataset import TrainingSet, open_inputs, read_source_set, read_training_set
 from .device import Device, choose_device
-from .objects import connected_objects
+from .objects import connected_objects, objects_found
 from .predictor import Predictor, iter_predict, predict_plane
 from .resume import StateFile
 from .trainer import Trainer
@@ -27,6 +27,7 @@ __all__ = [
     "connected_objects",
     "iter_predict",
     "load_model",
+    "objects_found",
     "open_inputs",
     "predict",
     "predict_plane",

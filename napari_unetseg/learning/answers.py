@@ -27,11 +27,15 @@ class Answer:
         By class, background first; they sum to 1. None where they were not asked for.
     uncertainty : ndarray or None, shape (Y, X), float32
         From 0, certain, to 1. None where it was not asked for.
+    distances : ndarray or None, shape (Y, X), float32
+        About 0 on the border of an object, 1 in its middle. None where they were not asked for,
+        or the model learned classes alone.
     """
 
     codes: npt.NDArray[np.uint8]
     probabilities: npt.NDArray[np.float32] | None = None
     uncertainty: npt.NDArray[np.float32] | None = None
+    distances: npt.NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Wanted:
 
     probabilities: bool = False
     uncertainty: bool = False
+    distances: bool = False
 
 
 class SlabOutput:
@@ -53,8 +58,9 @@ class SlabOutput:
         }
         if wanted.probabilities:
             self._arrays["probabilities"] = torch.empty(n_planes, n_classes, *size)
-        if wanted.uncertainty:
-            self._arrays["uncertainty"] = torch.empty(n_planes, *size)
+        for name in ("uncertainty", "distances"):
+            if getattr(wanted, name):
+                self._arrays[name] = torch.empty(n_planes, *size)
 
     def put(self, name: str, values: Tensor, tile: Tile, first: int) -> None:
         """Copy a tile's answer, of shape (1, …, *tile), to where it belongs."""

@@ -6,6 +6,7 @@ What is drawn comes from a generator of the CPU, so that a seed means the same o
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -141,9 +142,9 @@ def _affine(
 
 
 def resample(
-    pixels: Tensor, codes: Tensor, grid: Tensor, border: Tensor | None = None
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Read pixels and weights (linearly) and codes (nearest) at the same places.
+    pixels: Tensor, codes: Tensor, grid: Tensor, objects: Mapping[str, Tensor]
+) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """Read pixels and maps of objects (linearly) and codes (nearest) at the same places.
 
     Beyond the crop everything is mirrored.
 
@@ -153,18 +154,18 @@ def resample(
     codes : Tensor, shape (B, Y, X) or (B, Z, Y, X), uint8
     grid : Tensor, shape (B, Y', X', 2) or (B, Z', Y', X', 3)
         With (x, y) alone, every section of a volume is read at the same places.
-    border : Tensor, of the shape of `codes`, float32, optional
+    objects : dict of str to Tensor, of the shape of `codes`, float32
 
     Returns
     -------
     pixels : Tensor, shape (B, C, Y', X') or (B, C, Z', Y', X'), float32
     codes : Tensor, shape (B, Y', X') or (B, Z', Y', X'), uint8
-    border : Tensor or None, of the shape of `codes`, float32
+    objects : dict of str to Tensor, of the shape of `codes`, float32
     """
     read = _read(pixels, grid, "bilinear")
     labels = _read(codes[:, None].float(), grid, "nearest")[:, 0].to(torch.uint8)
-    weights = None if border is None else _read(border[:, None], grid, "bilinear")[:, 0]
-    return read, labels, weights
+    maps = {name: _read(o[:, None], grid, "bilinear")[:, 0] for name, o in objects.items()}
+    return read, labels, maps
 
 
 def _read(image: Tensor, grid: Tensor, mode: str) -> Tensor:
@@ -187,8 +188,8 @@ def augment(
     patch: Patch,
     config: AugmentationConfig,
     generator: torch.Generator,
-    border: Tensor | None = None,
-) -> tuple[Tensor, Tensor, Tensor | None]:
+    objects: Mapping[str, Tensor] | None = None,
+) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     """Turn a batch of crops into a batch of patches.
 
     Parameters
@@ -199,32 +200,32 @@ def augment(
     patch : Patch
         No larger than the crop.
     generator : Generator
-    border : Tensor, shape (B, *crop), float32, optional
-        Extra weights of pixels.
+    objects : dict of str to Tensor, shape (B, *crop), float32, optional
+        Maps of objects, which move with the pixels.
 
     Returns
     -------
     pixels : Tensor, shape (B, C, *patch.shape), float32
     codes : Tensor, shape (B, *patch.shape), uint8
-    border : Tensor or None, shape (B, *patch.shape), float32
+    objects : dict of str to Tensor, shape (B, *patch.shape), float32
     """
     crop = tuple(codes.shape[1:])
     grid = sampling_grid(pixels.shape[0], patch, crop, config, generator)
-    pixels, codes, border = resample(pixels, codes, grid.to(pixels.device), border)
+    pixels, codes, maps = resample(pixels, codes, grid.to(pixels.device), objects or {})
     if config.flip and patch.in_plane and patch.n_sections > 1:
-        pixels, codes, border = _turned_over(pixels, codes, border, patch, generator)
+        pixels, codes, maps = _turned_over(pixels, codes, maps, patch, generator)
     if config.section_dropout and patch.n_sections > 1:
         pixels = blank_a_section(pixels, patch.n_sections, config.section_dropout, generator)
-    return change_grey_values(pixels, config, generator), codes, border
+    return change_grey_values(pixels, config, generator), codes, maps
 
 
 def _turned_over(
     pixels: Tensor,
     codes: Tensor,
-    border: Tensor | None,
+    objects: dict[str, Tensor],
     patch: Patch,
     generator: torch.Generator,
-) -> tuple[Tensor, Tensor, Tensor | None]:
+) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     """Reverse the order of the sections of every other patch."""
     turn = (torch.rand(len(pixels), generator=generator) < 0.5).to(pixels.device)
     if pixels.ndim == 5:
@@ -234,7 +235,7 @@ def _turned_over(
         turned = sections.flip(1).reshape(pixels.shape)
     pixels = torch.where(turn.view(-1, *(1,) * (pixels.ndim - 1)), turned, pixels)
     if codes.ndim == 4:
-        codes = torch.where(turn.view(-1, 1, 1, 1), codes.flip(1), codes)
-        if border is not None:
-            border = torch.where(turn.view(-1, 1, 1, 1), border.flip(1), border)
-    return pixels, codes, border
+        here = turn.view(-1, 1, 1, 1)
+        codes = torch.where(here, codes.flip(1), codes)
+        objects = {name: torch.where(here, o.flip(1), o) for name, o in objects.items()}
+    return pixels, codes, objects

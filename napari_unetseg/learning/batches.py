@@ -74,22 +74,22 @@ class Batches:
             self.generator,
         )
 
-    def draw(self, augmentation: AugmentationConfig) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Draw the pixels, codes and extra weights of a step, on the device.
+    def draw(self, augmentation: AugmentationConfig) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Draw the pixels, codes and maps of objects of a step, on the device.
 
         Returns
         -------
         pixels : Tensor, shape (B, C, Y, X) or (B, C, Z, Y, X), float32
         codes : Tensor, shape (B, Y, X) or (B, Z, Y, X), uint8
-        border : Tensor or None, of the shape of `codes`, float32
+        objects : dict of str to Tensor, of the shape of `codes`, float32
         """
-        pixels, codes, border = self._sampler.draw(self.patches.batch)
-        pixels, codes, border = augment(
+        pixels, codes, objects = self._sampler.draw(self.patches.batch)
+        pixels, codes, objects = augment(
             pixels.to(self._device.name),
             codes.to(self._device.name),
             self._patch,
             augmentation,
             self.generator,
-            None if border is None else border.to(self._device.name),
+            {name: values.to(self._device.name) for name, values in objects.items()},
         )
-        return place_image(pixels, self._device), codes, border
+        return place_image(pixels, self._device), codes, objects

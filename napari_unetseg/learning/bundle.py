@@ -53,7 +53,7 @@ class Model:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Names by output channel, ``"background"`` first."""
+        """Names by output channel, ``"background"`` first; what comes after these is no class."""
         return ("background", *(c.name for c in self.info.classes))
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
@@ -127,7 +127,7 @@ def load_model(path: str | Path) -> Model:
         raise UserError(f"{folder} has no {WEIGHTS}; copy the whole model folder again.")
     # Shapes only: a description cannot ask for more memory than the weights beside it take.
     with torch.device("meta"):
-        network = build_network(info.recipe.network, len(info.channels), len(info.classes) + 1)
+        network = build_network(info.recipe.network, len(info.channels), len(info.outputs))
     try:
         network.load_state_dict(load_file(folder / WEIGHTS), assign=True)
     except (SafetensorError, RuntimeError, OSError) as error:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -17,8 +18,12 @@ from napari_unetseg.errors import UserError
 from napari_unetseg.images import Normalisation, Stack, check_same_slices, fit_normalisation
 from napari_unetseg.networks.padding import mirrored
 
-#: Computes extra weights of pixels from ids of objects, as `border_weights` does.
-Weigh: TypeAlias = Callable[[npt.NDArray[np.uint32]], npt.NDArray[np.float32]]
+#: Computes a number for each pixel from ids of objects, as `border_weights` does.
+FromIds: TypeAlias = Callable[[npt.NDArray[np.uint32]], npt.NDArray[np.float32]]
+
+#: Numbers of pixels that come from ids of objects, by name: ``"border"``, extra weights of pixels
+#: between objects, and ``"distance"``, that to the border of the object. Only those in use.
+ObjectMaps: TypeAlias = Mapping[str, Tensor]
 
 #: Positions kept of each class, from which patches are centred; more would change nothing.
 MAX_POSITIONS = 200_000
@@ -72,14 +77,14 @@ class LabelledRegion:
         Codes that may enter a loss; 0 where nothing is annotated or it is held out.
     held_out : Tensor, of the same shape, uint8
         Codes to score with; 0 elsewhere.
-    border : Tensor or None, of the same shape, float16
-        Extra weights of pixels between objects; None where there are none.
+    objects : dict of str to Tensor, of the same shape, float16
+        As `ObjectMaps` has them.
     """
 
     pixels: Tensor
     targets: Tensor
     held_out: Tensor
-    border: Tensor | None = None
+    objects: ObjectMaps = field(default_factory=dict)
 
 
 def load_regions(
@@ -87,7 +92,7 @@ def load_regions(
     normalisation: NormalisationConfig,
     margin_px: Sequence[int],
     neighbours: int = 0,
-    weigh: Weigh | None = None,
+    from_ids: Mapping[str, FromIds] | None = None,
 ) -> Iterator[LabelledRegion]:
     """Read and normalise what is annotated, cut to the annotations and a margin around them.
 
@@ -100,14 +105,14 @@ def load_regions(
         volume of a time point, and what is annotated far apart along Z is in several.
     neighbours : int
         Sections on each side whose channels are stacked, of slices.
-    weigh : callable, optional
-        Gives pixels extra weights; they are 0 in images whose objects are not told apart.
+    from_ids : dict of str to callable, optional
+        What computes the maps of objects; they are 0 in images whose objects are not told apart.
     """
     for image in images:
         fitted = None
         for planes in _annotated_runs(image, margin_px):
             fitted = fitted or fit_normalisation(image.stack, normalisation)
-            yield _read(image, planes, fitted, margin_px, neighbours, weigh)
+            yield _read(image, planes, fitted, margin_px, neighbours, from_ids or {})
 
 
 def _annotated_runs(image: TrainingImage, margin_px: Sequence[int]) -> Iterator[range]:
@@ -131,7 +136,7 @@ def _read(
     fitted: Normalisation,
     margin_px: Sequence[int],
     neighbours: int,
-    weigh: Weigh | None,
+    from_ids: Mapping[str, FromIds],
 ) -> LabelledRegion:
     """Read one region; of slices only the first of `planes` is meant."""
     codes = image.codes[planes.start : planes.stop]
@@ -149,24 +154,25 @@ def _read(
         sections = image.stack.neighbouring_planes(planes.start, neighbours)
         pixels = np.concatenate([pixels_of(plane) for plane in sections])
         codes, held = codes[0], held[0]
-    border = None
-    if weigh is not None:
-        border = torch.from_numpy(_border(image, planes, inside, weigh)).reshape(codes.shape)
+    objects = {
+        name: torch.from_numpy(_of_objects(image, planes, inside, compute)).reshape(codes.shape)
+        for name, compute in from_ids.items()
+    }
     return LabelledRegion(
         torch.from_numpy(pixels),
         torch.from_numpy(np.where(held, 0, codes).astype(np.uint8)),
         torch.from_numpy(np.where(held, codes, 0).astype(np.uint8)),
-        border,
+        objects,
     )
 
 
-def _border(
-    image: TrainingImage, planes: range, inside: tuple[slice, ...], weigh: Weigh
+def _of_objects(
+    image: TrainingImage, planes: range, inside: tuple[slice, ...], compute: FromIds
 ) -> npt.NDArray[np.float16]:
     if image.ids is None:
         return np.zeros(image.codes[planes.start : planes.stop][inside].shape, np.float16)
     ids = image.ids[planes.start : planes.stop][inside]
-    return weigh(ids[0] if len(planes) == 1 else ids).astype(np.float16)
+    return compute(ids[0] if len(planes) == 1 else ids).astype(np.float16)
 
 
 def check_annotations(
@@ -255,7 +261,7 @@ class PatchSampler:
         keep = torch.randint(len(positions), (MAX_POSITIONS,), generator=self._generator)
         return positions[keep]
 
-    def draw(self, batch: int) -> tuple[Tensor, Tensor, Tensor | None]:
+    def draw(self, batch: int) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Draw `batch` crops.
 
         Returns
@@ -263,10 +269,10 @@ class PatchSampler:
         pixels : Tensor, shape (batch, C, *crop_px), float32
             Mirrored where a crop reaches beyond its region.
         codes : Tensor, shape (batch, *crop_px), uint8
-        border : Tensor or None, shape (batch, *crop_px), float32
-            Extra weights, where the regions have them.
+        objects : dict of str to Tensor, shape (batch, *crop_px), float32
+            Those that the regions have.
         """
-        pixels, codes, border = [], [], []
+        pixels, codes, objects = [], [], defaultdict(list)
         for _ in range(batch):
             positions = self._positions[self._integer(len(self._positions))]
             index, *middle = positions[self._integer(len(positions))].tolist()
@@ -278,10 +284,10 @@ class PatchSampler:
             stop = [first + size for first, size in zip(start, self._crop, strict=True)]
             pixels.append(mirrored(region.pixels, start, stop))
             codes.append(mirrored(region.targets, start, stop))
-            if region.border is not None:
-                border.append(mirrored(region.border, start, stop))
-        weights = torch.stack(border).float() if border else None
-        return torch.stack(pixels).float(), torch.stack(codes), weights
+            for name, values in region.objects.items():
+                objects[name].append(mirrored(values, start, stop))
+        stacked = {name: torch.stack(values).float() for name, values in objects.items()}
+        return torch.stack(pixels).float(), torch.stack(codes), stacked
 
     def _integer(self, n: int) -> int:
         return int(torch.randint(n, (), generator=self._generator))

@@ -28,6 +28,7 @@ def describe(
     name: str,
     label_values: Mapping[str, int],
     n_pretrained: int = 0,
+    object_diameter_px: float | None = None,
 ) -> ModelInfo:
     """Return what is known about a model before its first step."""
     first = images[0].stack
@@ -35,6 +36,7 @@ def describe(
         name=name,
         recipe=recipe,
         classes=classes,
+        object_diameter_px=object_diameter_px,
         channels=first.channels,
         pixel_size_um={a: s for a, s in first.pixel_size_um.items() if a in "YX"},
         label_values=dict(label_values),

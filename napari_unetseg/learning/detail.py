@@ -1,7 +1,8 @@
-"""How fine annotations are, and so how much smaller a network may see the image."""
+"""How fine annotations are and how wide objects: how much smaller a network may see the image."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -24,6 +25,9 @@ REDUCTION = 2
 #: and 6 px wide 0.94 and 0.83, lines of 3 and 2 px 0.96 and 0.83.
 LITTLE_LOST = 0.9
 
+#: The most that images are reduced by.
+MOST_REDUCED = 8
+
 #: Slices that are looked at, evenly spread over the annotated ones of an image.
 MOST_SLICES = 16
 
@@ -39,6 +43,44 @@ def with_reduction(network: NetworkConfig, images: Sequence[TrainingImage]) -> N
         return network
     coarse = agreement_when_reduced(images, REDUCTION) >= LITTLE_LOST
     return network.replace(reduction=REDUCTION if coarse else 1)
+
+
+def with_reduction_of_objects(
+    network: NetworkConfig, diameter_px: float, wanted_px: float
+) -> NetworkConfig:
+    """Fill in the reduction by which objects become about as wide as wanted, where that is open.
+
+    Parameters
+    ----------
+    network : UNetConfig or UNet2015Config
+    diameter_px : float
+        Of the median object.
+    wanted_px : float
+        What the network should see of that; images are never enlarged.
+    """
+    if network.kind != "unet" or network.reduction:
+        return network
+    reduction = min(max(round(diameter_px / wanted_px), 1), MOST_REDUCED)
+    return network.replace(reduction=reduction)
+
+
+def median_diameter(images: Sequence[TrainingImage]) -> float | None:
+    """Return the median diameter of the annotated objects of all slices.
+
+    Returns
+    -------
+    float or None
+        Of the circle of the same area, in px. None where the objects of an annotated image are not
+        known, or there is none.
+    """
+    areas: list[int] = []
+    for image in images:
+        for plane in image.annotated_planes():
+            if image.ids is None:
+                return None
+            annotated = image.ids[plane][image.codes[plane] > 1]
+            areas += np.unique(annotated[annotated > 0], return_counts=True)[1].tolist()
+    return math.sqrt(4 * float(np.median(areas)) / math.pi) if areas else None
 
 
 def agreement_when_reduced(images: Sequence[TrainingImage], reduction: int) -> float:

@@ -1,14 +1,23 @@
-"""Objects from classes."""
+"""Objects from what a network answered."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 from skimage.measure import label
+from skimage.morphology import h_maxima
+from skimage.segmentation import relabel_sequential, watershed
 
+from napari_unetseg.config import ModelInfo, ObjectsConfig
 from napari_unetseg.images import codes_to_masks
+
+#: Standard deviation, as a share of the diameter of a usual object, by which distances are
+#: smoothed within a slice before their peaks are looked for.
+SMOOTHING = 0.03
 
 
 def connected_objects(codes: npt.NDArray[np.uint8], n_frames: int = 1) -> npt.NDArray[np.uint32]:
@@ -38,3 +47,95 @@ def connected_objects(codes: npt.NDArray[np.uint8], n_frames: int = 1) -> npt.ND
         target[...] = np.where(found > 0, found + last, 0)
         last += int(found.max(initial=0))
     return objects
+
+
+def objects_found(
+    info: ModelInfo,
+    codes: npt.NDArray[np.uint8],
+    distances: npt.NDArray[np.float32] | None,
+    n_frames: int = 1,
+) -> npt.NDArray[np.uint32]:
+    """Tell objects apart by what the model has learned of them, else where they do not touch.
+
+    Parameters
+    ----------
+    info : ModelInfo
+        Of the model that answered.
+    codes : ndarray, shape (planes, Y, X), uint8
+    distances : ndarray or None, shape (planes, Y, X), float32
+        None where the model learned classes alone.
+    n_frames : int
+        Time points among the planes, T outermost.
+
+    Returns
+    -------
+    ndarray, shape (planes, Y, X), uint32
+        0 background, ids from 1 on, none used twice.
+    """
+    diameter, config = info.object_diameter_px, info.recipe.objects
+    if distances is None or diameter is None or config is None:
+        return connected_objects(codes, n_frames)
+    objects = np.zeros(codes.shape, np.uint32)
+    last = 0
+    for frame, depth, target in zip(
+        *(np.split(array, n_frames) for array in (codes, distances, objects)), strict=True
+    ):
+        found = split_by_distance(frame > 1, depth, diameter, config)
+        target[...] = np.where(found > 0, found + last, 0)
+        last += int(found.max(initial=0))
+    return objects
+
+
+def split_by_distance(
+    inside: npt.NDArray[np.bool_],
+    distances: npt.NDArray[np.float32],
+    diameter_px: float,
+    config: ObjectsConfig,
+) -> npt.NDArray[np.int32]:
+    """Let objects grow from where the distance to their border is largest until they meet.
+
+    A peak of the distance is an object if between it and any higher one the distance falls by
+    ``config.prominence``: a threshold would have to know how sure of itself the network is.
+
+    Parameters
+    ----------
+    inside : ndarray, shape (Z, Y, X), bool
+        Which pixels belong to objects.
+    distances : ndarray, shape (Z, Y, X), float32
+        About 0 on the border of an object, 1 in its middle.
+    diameter_px : float
+        Of a usual object.
+    config : ObjectsConfig
+
+    Returns
+    -------
+    ndarray, shape (Z, Y, X), int32
+        0 outside, ids from 1 on. What has no middle is one object, and what is too small none.
+
+    References
+    ----------
+    S. Beucher, C. Lantuéjoul, "Use of watersheds in contour detection", 1979.
+    P. Soille, "Morphological Image Analysis", 2nd ed. 2003, section 6.3.4 (h-maxima).
+    """
+    smallest_px = config.smallest * math.pi / 4 * diameter_px**2
+    across = SMOOTHING * diameter_px
+    depth = ndimage.gaussian_filter(distances, (0, across, across))
+    peaks: Any = h_maxima(np.where(inside, depth, 0), config.prominence)  # type: ignore[no-untyped-call]
+    middles = _components(inside & (peaks > 0))
+    areas = _components(inside)
+    without_middle = inside & ~np.isin(areas, np.unique(areas[middles > 0]))
+    seeds = np.where(without_middle, areas + middles.max(initial=0), middles)
+    # scikit-image annotates some of its functions.
+    found: Any = watershed(-depth, seeds, mask=inside)  # type: ignore[no-untyped-call]
+    kept: Any = relabel_sequential(_without_small(found, smallest_px))[0]  # type: ignore[no-untyped-call]
+    return np.asarray(kept, np.int32)
+
+
+def _components(inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
+    found: Any = label(inside, connectivity=1)  # type: ignore[no-untyped-call]
+    return np.asarray(found, np.int32)
+
+
+def _without_small(ids: npt.NDArray[np.int32], smallest_px: float) -> npt.NDArray[np.int32]:
+    large = np.bincount(ids.ravel()) >= smallest_px
+    return np.where(large[ids], ids, 0).astype(np.int32)

@@ -10,8 +10,12 @@ import torch
 
 from napari_unetseg.config import SMALLEST_PATCH_PX, TrainingConfig
 from napari_unetseg.networks import Network
+from napari_unetseg.networks.geometry import THICK
 
 from .data import LabelledRegion
+
+#: Patches per step in 3D: together about as many voxels as the patches of slices have pixels.
+VOLUMES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +25,18 @@ class Patches:
     patch_px: int
     batch: int
 
-    def of_reduced(self, network: Network) -> Patches:
-        """Return patches of which the network sees as many pixels, where it reduces images."""
-        return replace(self, patch_px=self.patch_px * network.reduction)
+    def of(self, network: Network) -> Patches:
+        """Return patches of which a network sees as much, whatever it sees of images.
+
+        Where it reduces them, it sees as many pixels once they are reduced; of volumes as many
+        voxels, in fewer patches that are about cubes.
+        """
+        if network.spatial_dims == 2:
+            return replace(self, patch_px=self.patch_px * network.reduction)
+        axes_reduced = 2 if network.anisotropy >= THICK else 3
+        voxels = self.batch * self.patch_px**2 / VOLUMES * network.reduction**axes_reduced
+        side = float((voxels * network.anisotropy) ** (1 / 3))
+        return Patches(max(SMALLEST_PATCH_PX, round(side / 16) * 16), VOLUMES)
 
 
 #: For slices painted completely, or nearly so, in px as the network sees them. Many small steps
@@ -36,21 +49,28 @@ DENSE = Patches(128, 4)
 #: on three slices: 0.375 with 4 patches of 256 px, 0.493 with 8 of 128, 0.546 with 12 of 96.
 SPARSE = Patches(96, 8)
 
+#: For objects, which are annotated completely: how deep a pixel lies in one is seen from far.
+OBJECTS = Patches(256, 4)
+
 #: Share of painted pixels, in the annotated slices, from which they count as dense.
 DENSE_SHARE = 0.25
-
-#: Patches per step in 3D: together about as many voxels as the patches of slices have pixels.
-VOLUMES = 2
 
 
 def chosen_patches(
     training: TrainingConfig, regions: Sequence[LabelledRegion], network: Network
 ) -> TrainingConfig:
     """Return the config with side and number of patches filled in where they are left open."""
-    fitting = DENSE if _painted_share(regions) >= DENSE_SHARE else SPARSE
-    if network.spatial_dims == 3:
-        fitting = _of_volumes(fitting, network)
-    fitting = fitting.of_reduced(network)
+    dense = _painted_share(regions) >= DENSE_SHARE
+    return _filled(training, DENSE if dense else SPARSE, network)
+
+
+def patches_for_objects(training: TrainingConfig, network: Network) -> TrainingConfig:
+    """Return the config with side and number of patches filled in for learning objects."""
+    return _filled(training, OBJECTS, network)
+
+
+def _filled(training: TrainingConfig, slices: Patches, network: Network) -> TrainingConfig:
+    fitting = slices.of(network)
     return training.replace(
         patch_px=training.patch_px or fitting.patch_px, batch=training.batch or fitting.batch
     )
@@ -68,18 +88,11 @@ def _painted_share(regions: Sequence[LabelledRegion]) -> float:
     return painted / n_px
 
 
-def _of_volumes(slices: Patches, network: Network) -> Patches:
-    """Return patches that are about cubes, with as many voxels in a step."""
-    voxels = slices.batch * slices.patch_px**2 / VOLUMES
-    side = float((voxels * network.anisotropy) ** (1 / 3))
-    return Patches(max(SMALLEST_PATCH_PX, round(side / 16) * 16), VOLUMES)
-
-
 def margin_px(training: TrainingConfig, network: Network) -> tuple[int, ...]:
     """Return how much to keep around annotations: what the largest patch around them shows."""
+    side = training.patch_px or DENSE.of(network).patch_px
     if network.spatial_dims == 2:
-        return (training.patch_px or DENSE.of_reduced(network).patch_px,) * 2
-    side = training.patch_px or _of_volumes(DENSE, network).of_reduced(network).patch_px
+        return (side, side)
     return _sections(side, network), side, side
 
 

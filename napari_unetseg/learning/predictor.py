@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -113,6 +114,7 @@ class Predictor:
             self._shape = (stack.size("Z"), *size)
         self._n_inputs = stack.n_channels * (2 * neighbours + 1)
         self._n_classes = len(model.class_names)
+        self._learned_objects = model.info.object_diameter_px is not None
         self._views = all_views(self._network.spatial_dims) if tta else [View()]
         self._tile = None if tile_px is None else tuple(tile_px)
         self._on_event = on_event
@@ -140,7 +142,12 @@ class Predictor:
         return probabilities
 
     def answer(
-        self, index: int, *, probabilities: bool = False, uncertainty: bool = False
+        self,
+        index: int,
+        *,
+        probabilities: bool = False,
+        uncertainty: bool = False,
+        distances: bool = False,
     ) -> Answer:
         """Segment one slice; of a volume, no more than what it needs around it.
 
@@ -148,16 +155,22 @@ class Predictor:
         ----------
         index : int
             As of `Stack.plane`.
-        probabilities, uncertainty : bool
+        probabilities, uncertainty, distances : bool
             What to keep beside the codes. Uncertainty is the entropy of the probabilities, and
             with `tta` the disagreement between the views: the entropy of their mean less the mean
             of their entropies, which a pixel that is ambiguous to all of them has not.
         """
         frame, z = divmod(index, self._stack.size("Z"))
-        return self._predict((frame, z, z + 1), Wanted(probabilities, uncertainty))[0]
+        wanted = self._wanted(probabilities, uncertainty, distances)
+        return self._predict((frame, z, z + 1), wanted)[0]
 
     def answers(
-        self, planes: Iterable[int], *, probabilities: bool = False, uncertainty: bool = False
+        self,
+        planes: Iterable[int],
+        *,
+        probabilities: bool = False,
+        uncertainty: bool = False,
+        distances: bool = False,
     ) -> Iterator[tuple[int, Answer]]:
         """Segment slice after slice; memory does not grow with the stack.
 
@@ -167,7 +180,7 @@ class Predictor:
         ----------
         planes : iterable of int
             In any order; the next is asked for when the one before has been taken.
-        probabilities, uncertainty : bool
+        probabilities, uncertainty, distances : bool
             As for `answer`.
 
         Yields
@@ -175,7 +188,7 @@ class Predictor:
         plane : int
         answer : Answer
         """
-        wanted = Wanted(probabilities, uncertainty)
+        wanted = self._wanted(probabilities, uncertainty, distances)
         slabs: OrderedDict[Slab, list[Answer]] = OrderedDict()
         for index in planes:
             here = divmod(index, self._stack.size("Z"))
@@ -187,6 +200,9 @@ class Predictor:
                 slabs[slab] = self._predict(slab, wanted)
             slabs.move_to_end(slab)
             yield index, slabs[slab][here[1] - slab[1]]
+
+    def _wanted(self, probabilities: bool, uncertainty: bool, distances: bool) -> Wanted:
+        return Wanted(probabilities, uncertainty, distances and self._learned_objects)
 
     def _slab_of(self, frame: int, z: int) -> Slab:
         if self._network.spatial_dims == 2:
@@ -245,7 +261,7 @@ class Predictor:
         frame, first, last = slab
         resized = self._sections.size != self._stack.plane_shape
         if resized:  # interpolated probabilities decide, not interpolated classes
-            wanted = Wanted(True, wanted.uncertainty)
+            wanted = replace(wanted, probabilities=True)
         output = SlabOutput(last - first, self._n_classes, self._sections.size, wanted)
         for tile in self.tiles(first, last):
             pixels = place_tile(self._sections.tile(frame, first, tile), self._device)
@@ -255,16 +271,20 @@ class Predictor:
         return [output.answer(n, size if resized else None) for n in range(last - first)]
 
     def _tile_answer(self, pixels: Tensor, tile: Tile, wanted: Wanted) -> dict[str, Tensor]:
-        """Return codes (1, …), and probabilities (1, K, …) and uncertainty (1, …) if wanted."""
+        """Return codes (1, …), and probabilities (1, K, …) and others (1, …) if wanted."""
         inner: Any = (..., *tile.inner)
-        if len(self._views) == 1 and not (wanted.probabilities or wanted.uncertainty):
-            return {"codes": most_probable(self._network(pixels)[inner])}
+        classes = slice(self._n_classes)
+        if len(self._views) == 1 and wanted == Wanted():
+            return {"codes": most_probable(self._network(pixels)[:, classes][inner])}
         mean: Any = 0.0
         alone: Any = 0.0
+        distances: Any = 0.0
         for view in self._views:
-            logits = view.undo(self._network(view.apply(pixels)))[inner]
-            probabilities = logits.float().softmax(dim=1)
+            logits = view.undo(self._network(view.apply(pixels)))[inner].float()
+            probabilities = logits[:, classes].softmax(dim=1)
             mean = mean + probabilities / len(self._views)
+            if wanted.distances:
+                distances = distances + logits[:, -1] / len(self._views)
             if wanted.uncertainty and len(self._views) > 1:
                 alone = alone + entropy(probabilities) / len(self._views)
         found = {"codes": most_probable(mean)}
@@ -272,6 +292,8 @@ class Predictor:
             found["probabilities"] = mean
         if wanted.uncertainty:
             found["uncertainty"] = (entropy(mean) - alone).clamp_(0, 1)
+        if wanted.distances:
+            found["distances"] = distances
         return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -102,7 +102,7 @@ def spoiled(clean: Tensor, generator: torch.Generator) -> Tensor:
 class DenoisingStepper(Stepper):
     """Moves a network towards answering with the clean patch."""
 
-    def loss(self, logits: Tensor, codes: Tensor, border: Tensor | None = None) -> Tensor:
+    def loss(self, logits: Tensor, codes: Tensor, objects: Mapping[str, Tensor]) -> Tensor:
         """Return the mean absolute difference from the clean patches in `codes`."""
         return F.l1_loss(logits.float(), codes)
 

@@ -24,7 +24,7 @@ OPACITY = 0.45
 
 
 def segmented_slice(
-    network: Network, region: LabelledRegion, device: Device
+    network: Network, n_classes: int, region: LabelledRegion, device: Device
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
     """Segment a part of an annotated slice.
 
@@ -32,6 +32,8 @@ def segmented_slice(
     ----------
     network : Network
         On the device, in evaluation mode.
+    n_classes : int
+        Of its output channels, which come first.
     region : LabelledRegion
     device : Device
 
@@ -51,7 +53,7 @@ def segmented_slice(
     stop = [at + n + around for at, n, around in along]
     pixels = mirrored(region.pixels, start, stop)[None].float()
     with torch.inference_mode(), autocast(device):
-        logits = network(place_image(pixels, device))[0].cpu()
+        logits = network(place_image(pixels, device))[0, :n_classes].cpu()
     where = (slice(None), *(slice(around, around + n) for _, n, around in along))
     n_channels = pixels.shape[1] // (2 * network.neighbours + 1)
     middle = slice(network.neighbours * n_channels, (network.neighbours + 1) * n_channels)

@@ -127,7 +127,9 @@ class TrainingRun:
         self._device = device
         names = ["background", *(c.name for c in info.classes)]
         self.scorer = HeldOutScorer(regions, names, network, device)
-        self._stepper = Stepper(network, self._training, device)
+        objects = info.recipe.objects
+        weight = 0.0 if objects is None else objects.distance_weight
+        self._stepper = Stepper(network, self._training, device, weight)
         side = fitting_shape(self._training.patch_px, regions, network)[-1]
         wanted = Patches(side, self._training.batch)
         patches = fitting_patches(network, regions[0].pixels.shape[0], wanted, device)
@@ -169,9 +171,9 @@ class TrainingRun:
         """Take one step, and a score when it is time."""
         began = time.time()
         rate = learning_rate(self._training, self._step, self._fraction())
-        pixels, codes, border = self._batches.draw(self._training.augmentation)
+        pixels, codes, objects = self._batches.draw(self._training.augmentation)
         try:
-            loss = self._stepper.step(pixels, codes, rate, border)
+            loss = self._stepper.step(pixels, codes, rate, objects)
         except (RuntimeError, MemoryError) as error:
             yield self._use_less_memory(error)
             return
@@ -345,8 +347,10 @@ class TrainingRun:
 
     def _draw_preview(self) -> npt.NDArray[np.uint8]:
         average = self._stepper.average.network
-        pixels, codes = segmented_slice(average, self._regions[0], self._device)
-        return draw_preview(pixels, codes, self._info.classes)
+        classes = self._info.classes
+        n_classes = len(classes) + 1
+        pixels, codes = segmented_slice(average, n_classes, self._regions[0], self._device)
+        return draw_preview(pixels, codes, classes)
 
 
 def _mean(iou: dict[str, float]) -> float:

@@ -60,7 +60,7 @@ class HeldOutScorer:
     ----------
     regions : sequence of LabelledRegion
     class_names : sequence of str
-        ``"background"`` first.
+        ``"background"`` first, in the order of the first channels of the network.
     network : Network
         Any of those that will be scored: what it sees decides how blocks are cut.
     device : Device
@@ -121,7 +121,7 @@ class HeldOutScorer:
             with torch.inference_mode(), autocast(self._device):
                 logits = network(place_image(pixels, self._device))
             inner: Any = (..., *self._inside(self._context))
-            predicted = logits[inner].argmax(dim=1).cpu()
+            predicted = logits[:, : len(self._names)][inner].argmax(dim=1).cpu()
             matrix.add(truth.numpy(), predicted.numpy() + 1)
         return scores(matrix, self._names).iou
 

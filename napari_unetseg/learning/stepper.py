@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from .losses import segmentation_loss
 from .optimisers import build_optimisers
 from .placement import Device, autocast, seeded
 from .resume import load_optimisers, optimiser_tensors, prefixed, under
+from .targets import distance_loss
 
 #: Longer gradients are shortened to this.
 MAX_GRADIENT_NORM = 10.0
@@ -36,26 +38,44 @@ class Stepper:
         On its device, in training mode.
     config : TrainingConfig
     device : Device
+    distance_weight : float
+        Of the error of distances, where there are any to learn.
     """
 
-    def __init__(self, network: Network, config: TrainingConfig, device: Device) -> None:
+    def __init__(
+        self,
+        network: Network,
+        config: TrainingConfig,
+        device: Device,
+        distance_weight: float = 0.0,
+    ) -> None:
         self.network = network
         self.average = WeightAverage(network, config.ema_decay)
         self.failures = 0
         self._config = config
         self._device = device
+        self._distance_weight = distance_weight
         self._steps = 0
         # One whose weights are all frozen has nothing to do.
         self._optimisers = tuple(o for o in build_optimisers(network, config) if _learns(o))
         self._scaler = torch.amp.GradScaler(device.kind, enabled=device.precision == "float16")
         self._kept = self._tensors()
 
-    def loss(self, logits: Tensor, codes: Tensor, border: Tensor | None = None) -> Tensor:
-        """Return what a step makes smaller."""
-        return segmentation_loss(logits, codes, self._config.loss, border)
+    def loss(self, logits: Tensor, codes: Tensor, objects: Mapping[str, Tensor]) -> Tensor:
+        """Return what a step makes smaller; a distance is what the last channel answers."""
+        config, border = self._config.loss, objects.get("border")
+        if "distance" not in objects:
+            return segmentation_loss(logits, codes, config, border)
+        of_classes = segmentation_loss(logits[:, :-1], codes, config, border)
+        of_distances = distance_loss(logits[:, -1], objects["distance"], codes)
+        return of_classes + self._distance_weight * of_distances
 
     def step(
-        self, pixels: Tensor, codes: Tensor, rate: float, border: Tensor | None = None
+        self,
+        pixels: Tensor,
+        codes: Tensor,
+        rate: float,
+        objects: Mapping[str, Tensor] | None = None,
     ) -> float:
         """Learn from one batch of patches.
 
@@ -65,8 +85,8 @@ class Stepper:
         codes : Tensor, shape (B, Y, X) or (B, Z, Y, X), uint8
         rate : float
             Learning rate; halved after every failure.
-        border : Tensor, of the shape of `codes`, optional
-            Extra weights of pixels between objects.
+        objects : dict of str to Tensor, of the shape of `codes`, optional
+            As `ObjectMaps` has them.
 
         Returns
         -------
@@ -79,7 +99,7 @@ class Stepper:
                 group["lr"] = rate * 0.5**self.failures * group["relative_rate"]
         with autocast(self._device), seeded(self._device, self._config.seed + self._steps):
             logits = self.network(pixels)
-        loss = self.loss(logits, codes, border)
+        loss = self.loss(logits, codes, objects or {})
         value = float(loss.detach())
         if not math.isfinite(value):
             self._return_to_kept()

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from napari_unetseg.config import LabelClass, Recipe, UNetConfig
+from napari_unetseg.config import LabelClass, Recipe, TrainingConfig, UNetConfig
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Event, Preparing, TrainingStarted, Warned
 from napari_unetseg.images import check_training_set, fingerprint
@@ -19,18 +19,19 @@ from napari_unetseg.networks import Network, build_network
 from .allocator import keep_freed_memory
 from .border_weights import border_weights
 from .bundle import Model
-from .data import LabelledRegion, TrainingImage, check_annotations, load_regions
+from .data import FromIds, LabelledRegion, TrainingImage, check_annotations, load_regions
 from .description import describe
-from .detail import with_reduction
+from .detail import median_diameter, with_reduction, with_reduction_of_objects
 from .dimensions import as_far_as_asked, dimensions_note, with_anisotropy
 from .memory import fitting_patches
-from .patches import Patches, chosen_patches, margin_px
+from .patches import Patches, chosen_patches, margin_px, patches_for_objects
 from .placement import AT_REST, Device, choose_device, place_network, seeded, suited
 from .pretraining import Pretraining, read_unlabelled
 from .resume import StateFile, TrainingState, check_same_training
 from .run import TrainingRun
 from .schedule import Budget
 from .source import SourceScorer
+from .targets import object_distances
 from .transfer import check_base, copy_weights, freeze, known_classes, recipe_from_base
 
 _NO_OBJECTS = (
@@ -105,7 +106,12 @@ class Trainer:
             raise UserError("Source annotations are those of a base model; name that too.")
         stacks = [image.stack for image in images]
         self._notes = [note] if (note := dimensions_note(recipe.network, stacks)) else []
-        network = with_reduction(with_anisotropy(recipe.network, stacks), images)
+        self._diameter = None if recipe.objects is None else median_diameter(images)
+        network = with_anisotropy(recipe.network, stacks)
+        if recipe.objects is not None and self._diameter is not None:
+            wanted_px = recipe.objects.diameter_px
+            network = with_reduction_of_objects(network, self._diameter, wanted_px)
+        network = with_reduction(network, images)
         recipe = recipe.replace(network=network.model_dump())
         if recipe.training.loss.border_weight and all(image.ids is None for image in images):
             loss = recipe.training.loss.replace(border_weight=0)
@@ -163,15 +169,16 @@ class Trainer:
         yield from self._say_what_comes_from_the_base()
         yield from map(Warned, self._notes)
         network = self._new_network()
+        if self._diameter is not None:
+            self._use(patches_for_objects(self._recipe.training, network))
         regions = self._read(network)
         asked = self._asked(regions)
         found = None if self._state_file is None else self._state_file.found
         if found is not None:
             check_same_training(found.values["asked"], asked)
             self._go_on_from(found)
-        training = chosen_patches(self._recipe.training, regions, network)
-        self._recipe = self._recipe.replace(training=training.model_dump())
-        if training.pretrain and self._base is None and found is None:
+        self._use(chosen_patches(self._recipe.training, regions, network))
+        if self._recipe.training.pretrain and self._base is None and found is None:
             yield from self._pretrain(network)
         source = self._source_scorer()
         run = self._run = self._begin(regions, network)
@@ -206,12 +213,16 @@ class Trainer:
                 "looking at unlabelled slices goes to training."
             )
 
+    def _use(self, training: TrainingConfig) -> None:
+        self._recipe = self._recipe.replace(training=training.model_dump())
+
     def _new_network(self) -> Network:
         """Build the network with the weights to start from, on the device."""
         recipe, n_channels = self._recipe, self._images[0].stack.n_channels
         seed = recipe.training.seed
         with seeded(AT_REST, seed):
-            network = build_network(recipe.network, n_channels, len(self._classes) + 1)
+            n_outputs = len(self._classes) + 1 + (self._diameter is not None)
+            network = build_network(recipe.network, n_channels, n_outputs)
         network.initialise(torch.Generator().manual_seed(seed))
         if self._base is not None:
             copy_weights(self._base, network, self._classes, self._known)
@@ -230,16 +241,19 @@ class Trainer:
     def _read(self, network: Network) -> list[LabelledRegion]:
         recipe = self._recipe
         margin = margin_px(recipe.training, network)
-        loss, weigh = recipe.training.loss, None
+        loss, shape = recipe.training.loss, network.anisotropy
+        from_ids: dict[str, FromIds] = {}
         if loss.border_weight:
-            weigh = partial(
+            from_ids["border"] = partial(
                 border_weights,
                 weight=loss.border_weight,
                 sigma_px=loss.border_sigma_px,
-                anisotropy=network.anisotropy,
+                anisotropy=shape,
             )
+        if self._diameter is not None:
+            from_ids["distance"] = partial(object_distances, anisotropy=shape)
         regions = list(
-            load_regions(self._images, recipe.normalisation, margin, network.neighbours, weigh)
+            load_regions(self._images, recipe.normalisation, margin, network.neighbours, from_ids)
         )
         check_annotations(regions, self._classes, self._known)
         return regions
@@ -288,6 +302,7 @@ class Trainer:
             name=self._name,
             label_values=self._label_values,
             n_pretrained=self._n_pretrained,
+            object_diameter_px=self._diameter,
         )
         steps = self._recipe.training.steps
         return TrainingRun(
@@ -309,7 +324,7 @@ class Trainer:
             "classes": [c.name for c in self._classes],
             "base model": self._base.info.name if self._base is not None else None,
             "images": [fingerprint(image.stack) for image in self._images],
-            "annotations": [zlib.crc32(r.targets.numpy().tobytes()) for r in regions],
+            "annotations": [_checksum(region) for region in regions],
         }
 
     def _go_on_from(self, found: TrainingState) -> None:
@@ -325,3 +340,10 @@ class Trainer:
             "used_s": time.time() - self._clock_start,
         }
         return TrainingState(state.tensors, {**state.values, **more})
+
+
+def _checksum(region: LabelledRegion) -> int:
+    value = 0
+    for labels in (region.targets, *region.objects.values()):
+        value = zlib.crc32(labels.numpy().tobytes(), value)
+    return value

@@ -46,18 +46,18 @@ def copy_weights(
     """Copy what `base` knows into `network`; everything but the head fits as it is.
 
     Rows of the head are matched by class name, so classes may be added, dropped and reordered;
-    rows of classes that are not `known` keep the weights they have.
+    rows of classes that are not `known` keep the weights they have. The last row is that of the
+    distance, where `network` answers with one.
     """
     source = base.network.state_dict()
     head = {f"head.{name}" for name, _ in network.head.named_parameters()}
     network.load_state_dict({k: v for k, v in source.items() if k not in head}, strict=False)
-    for row, name in enumerate(("background", *(c.name for c in classes))):
-        if name not in known:
-            continue
-        old = base.class_names.index(name)
-        for own, other in zip(
-            network.head.parameters(), base.network.head.parameters(), strict=True
-        ):
+    names = ("background", *(c.name for c in classes))
+    rows = {row: base.class_names.index(n) for row, n in enumerate(names) if n in known}
+    if network.head.out_channels > len(names) and base.info.object_diameter_px is not None:
+        rows[len(names)] = len(base.class_names)
+    for own, other in zip(network.head.parameters(), base.network.head.parameters(), strict=True):
+        for row, old in rows.items():
             own[row] = other[old]
 
 

@@ -21,6 +21,7 @@ from napari_unetseg.images import LabelsKind, Stack, codes_to_masks, open_stack
 from .bundle import Model, load_model
 from .data import TrainingImage
 from .dataset import TrainingSet, read_training_set
+from .objects import objects_found
 from .predictor import Predictor
 from .trainer import Trainer
 
@@ -106,6 +107,7 @@ def predict(
     *,
     probabilities: bool = False,
     uncertainty: bool = False,
+    objects: bool = False,
     device: str = "auto",
     resample: bool = False,
     tta: bool = False,
@@ -117,7 +119,7 @@ def predict(
     ----------
     image : Stack or path
     model : Model or path
-    probabilities, uncertainty : bool
+    probabilities, uncertainty, objects : bool
         Return these instead of masks, one of them; `Predictor` gives all in one pass.
     device : str
     resample : bool
@@ -132,7 +134,7 @@ def predict(
     ndarray
         Masks, uint8: 0 background, k class k; axes of the image without C. Or probabilities,
         float32, of shape (planes, K, Y, X). Or uncertainty, float32 from 0 to 1, with the axes of
-        masks; see `Predictor.answer`.
+        masks; see `Predictor.answer`. Or ids of objects, uint32, 0 background, with these axes.
 
     Raises
     ------
@@ -141,23 +143,37 @@ def predict(
     """
     stack = image if isinstance(image, Stack) else open_stack(image)
     loaded = model if isinstance(model, Model) else load_model(model)
-    if probabilities and uncertainty:
-        raise UserError("Probabilities and uncertainty were asked for; ask for one at a time.")
+    if probabilities + uncertainty + objects > 1:
+        raise UserError(
+            "More than one of probabilities, uncertainty and objects were asked for; ask for one "
+            "at a time."
+        )
     kept = "probabilities" if probabilities else "uncertainty" if uncertainty else "codes"
     predictor = Predictor(
         loaded, stack, device=device, resample=resample, tta=tta, on_event=on_event
     )
     found: list[npt.NDArray[Any]] = []
+    distances: list[npt.NDArray[np.float32]] = []
     for _, answer in predictor.answers(
-        range(stack.n_planes), probabilities=probabilities, uncertainty=uncertainty
+        range(stack.n_planes),
+        probabilities=probabilities,
+        uncertainty=uncertainty,
+        distances=objects,
     ):
         found.append(getattr(answer, kept))
+        if answer.distances is not None:
+            distances.append(answer.distances)
         if on_event is not None:
             on_event(Progress("Segmenting", len(found), stack.n_planes))
     values = np.stack(found)
     if probabilities:
         return values
-    return (values if uncertainty else codes_to_masks(values)).reshape(stack.labels_shape)
+    if objects:
+        depth = np.stack(distances) if distances else None
+        values = objects_found(loaded.info, values, depth, stack.size("T"))
+    elif not uncertainty:
+        values = codes_to_masks(values)
+    return values.reshape(stack.labels_shape)
 
 
 def _training_set(

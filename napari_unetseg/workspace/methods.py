@@ -109,7 +109,8 @@ def methods_paragraph(facts: MethodFacts) -> str:
         return ""
     sentences = [_images(facts), _annotations(facts)]
     if facts.info is not None:
-        sentences += [_network(facts.info), _training(facts.info), _sampling(facts.info.recipe)]
+        sentences += [_network(facts.info), _objects(facts.info)]
+        sentences += [_training(facts.info), _sampling(facts.info.recipe)]
         sentences += [_held_out(facts.info, facts.round), _applied(facts)]
     return " ".join(sentence for sentence in sentences if sentence)
 
@@ -165,6 +166,15 @@ def _network(info: ModelInfo) -> str:
     return (
         f"A {_architecture(info.recipe.network)} with "
         f"{counted(len(info.channels), 'input channel')} was trained {trained}."
+    )
+
+
+def _objects(info: ModelInfo) -> str:
+    if info.object_diameter_px is None:
+        return ""
+    return (
+        "Beside its class the network learned of every pixel the distance to the border of its "
+        "object, as a share of the largest in that object."
     )
 
 

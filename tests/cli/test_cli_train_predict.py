@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from napari_unetseg.cli.threads import wait_briefly
 from napari_unetseg.cli.train import parse_duration, parse_share
 from napari_unetseg.config import LabelClass
 from napari_unetseg.images import Stack, read_labels, write_image, write_labels
+from napari_unetseg.learning import Answer, Predictor
+from napari_unetseg.learning.targets import object_distances
 
 CLASSES = (LabelClass(name="axon", color="#123456"), LabelClass(name="soma", color="#654321"))
 CONFIG = {
@@ -157,6 +160,36 @@ def test_objects_are_ids_in_as_many_slices_as_the_image_has(folder: Path, tmp_pa
     assert ids.shape == (3, 60, 64)
     assert ids[1].max() >= 2
     assert not ids[[0, 2]].any()
+
+
+def test_objects_that_touch_are_told_apart_by_a_model_that_learned_ids(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack, codes = picture(0)
+    ids = np.where(codes > 1, codes * 10, 0)  # two bands, side by side
+    write_labels(tmp_path / "ids.tif", ids, like=stack, kind="objects", classes=())
+    options = ("--labels-kind", "objects", "--steps", "2")
+    assert train(folder, tmp_path / "bands.unet", str(tmp_path / "ids.tif"), *options) == 0
+    info = load_model(tmp_path / "bands.unet").info
+    assert [c.name for c in info.classes] == ["object"]
+    assert info.object_diameter_px == pytest.approx(2 * (20 * 64 / np.pi) ** 0.5)
+
+    # What a network answers that has learned everything.
+    found = (ids[0] > 0).astype(np.uint8) + np.uint8(1)
+    answer = Answer(found, distances=object_distances(ids[0]))
+    monkeypatch.setattr(Predictor, "answers", lambda _, planes, **__: ((n, answer) for n in planes))
+    shutil.copy(folder / "raw.ome.tif", tmp_path)
+    out, masks = tmp_path / "objects.tif", tmp_path / "masks.tif"
+    assert main(predict_arguments(tmp_path, out, "--objects")) == 0
+    found = np.asarray(open_stack(out).data)
+    assert found.dtype == np.uint32
+    for band in (20, 30):
+        counts = np.unique(found[ids == band], return_counts=True)[1]
+        assert counts.max() > 0.94 * counts.sum()  # all but the last row
+    assert np.unique(found).tolist() == [0, 1, 2]
+    assert found[0, 25, 32] != found[0, 55, 32]
+    assert main(predict_arguments(tmp_path, masks)) == 0
+    np.testing.assert_array_equal(read_labels(masks, "masks").codes == 2, ids > 0)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_labels_follow_the_image_exactly() -> None:
     codes = torch.randint(0, 3, (4, 30, 30), generator=seeded(), dtype=torch.uint8)
     codes = codes.repeat_interleave(5, 1).repeat_interleave(5, 2)
     grid = sampling_grid(4, Patch((64, 64)), (150, 150), ONLY_GEOMETRY, seeded())
-    pixels, moved, _ = resample(codes[:, None].float(), codes, grid)
+    pixels, moved, _ = resample(codes[:, None].float(), codes, grid, {})
     # Where bilinear sampling read four equal pixels, it read the label.
     pure = (pixels - pixels.round()).abs()[:, 0] < 1e-4
     agree = pixels[:, 0].round() == moved

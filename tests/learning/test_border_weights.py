@@ -85,14 +85,15 @@ def test_weights_go_with_the_pixels_through_sampling_and_augmentation():
     generator = torch.Generator().manual_seed(0)
     grey = torch.rand(1, 90, 100, generator=generator).half()
     codes = (grey[0] > 0.5).byte() + 1
-    regions = [LabelledRegion(grey, codes, torch.zeros_like(codes), grey[0])]
+    regions = [LabelledRegion(grey, codes, torch.zeros_like(codes), {"border": grey[0]})]
     config = AugmentationConfig().without_grey_values()
     patch = Patch((32, 32))
     crop = crop_px(patch, config)
     sampler = PatchSampler(regions, crop, (10, 10), generator)
-    pixels, codes, border = sampler.draw(4)
-    assert torch.equal(border, pixels[:, 0])
-    pixels, codes, border = augment(pixels, codes, patch, config, generator, border)
+    pixels, codes, objects = sampler.draw(4)
+    assert torch.equal(objects["border"], pixels[:, 0])
+    pixels, codes, objects = augment(pixels, codes, patch, config, generator, objects)
+    border = objects["border"]
     assert border.shape == codes.shape == (4, 32, 32)
     assert torch.allclose(border, pixels[:, 0], atol=1e-5)
 
@@ -103,7 +104,8 @@ def test_weights_are_turned_over_with_the_sections_of_a_volume():
     off = AugmentationConfig(rotation_deg=0, scale=0, elastic=0).without_grey_values()
     patch = Patch((6, 16, 16), anisotropy=4.0)
     codes = torch.ones(8, 6, 16, 16, dtype=torch.uint8)
-    pixels, _, border = augment(grey, codes, patch, off, generator, grey[:, 0])
+    pixels, _, objects = augment(grey, codes, patch, off, generator, {"border": grey[:, 0]})
+    border = objects["border"]
     assert torch.allclose(border, pixels[:, 0], atol=1e-5)
     assert not torch.allclose(border, grey[:, 0], atol=1e-5)
 
@@ -119,6 +121,9 @@ def test_object_files_bring_ids_and_mask_files_none(tmp_path):
     assert np.array_equal(read[0].ids[0], ids)
     assert read[1].ids is None
     whole = partial(border_weights, weight=10.0, sigma_px=5.0)
-    (region,) = load_regions(read[:1], NormalisationConfig(), (256, 256), weigh=whole)
-    assert np.allclose(region.border, border_weights(ids, 10, 5), atol=0.01)
-    assert region.border.max() > 5
+    (region,) = load_regions(
+        read[:1], NormalisationConfig(), (256, 256), from_ids={"border": whole}
+    )
+    border = region.objects["border"]
+    assert np.allclose(border, border_weights(ids, 10, 5), atol=0.01)
+    assert border.max() > 5

@@ -46,6 +46,14 @@ def test_a_network_that_reduces_images_sees_as_many_pixels_of_larger_patches():
     assert chosen.patch_px == 64
 
 
+@pytest.mark.parametrize(("anisotropy", "axes"), [(1.0, 3), (4.0, 2)])
+def test_a_network_that_reduces_volumes_sees_as_many_voxels(anisotropy, axes):
+    sides = [
+        DENSE.of(network(dims="3", anisotropy=anisotropy, reduction=r)).patch_px for r in (1, 3)
+    ]
+    assert sides[1] == pytest.approx(sides[0] * 3 ** (axes / 3), abs=16)
+
+
 def test_what_a_person_chose_stays():
     chosen = chosen_patches(TrainingConfig(patch_px=64), [plane_with(0.9)], FLAT)
     assert (chosen.patch_px, chosen.batch) == (64, DENSE.batch)

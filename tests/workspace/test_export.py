@@ -217,6 +217,13 @@ def test_the_paragraph_says_when_nothing_was_held_out_or_painted(workspace, entr
     assert "Nothing was annotated." in text
 
 
+def test_the_paragraph_tells_of_objects_where_they_were_learned(workspace, entry):
+    paint(workspace, entry)
+    assert "distance" not in paragraph(workspace, model_info())
+    text = paragraph(workspace, model_info(object_diameter_px=112.0))
+    assert "the distance to the border of its object" in text
+
+
 def test_the_paragraph_leaves_out_augmentation_that_is_off(workspace, entry):
     raw = Recipe().model_dump()
     off = dict.fromkeys(raw["training"]["augmentation"], 0) | {"elastic_grid": 2, "flip": True}
