@@ -5,7 +5,8 @@ MONAI is needed beside torch, and nothing that it would bring along::
     pip install --no-deps "monai>=1.3"
     UNETSEG_DATA=../shared/data python benchmarks/prediction_speed.py --slices 4
 
-The sides take turns, slice by slice, so that whatever else the machine does meets all of them.
+The sides take turns, slice by slice, so that whatever else the machine does meets all of them;
+MONAI's have a process of their own, which allocates memory as it does for its users.
 Figures are medians over the slices, by the wall clock and by the time that the processors spent,
 which other programs change less. A side reads the slice, normalises it, predicts it and ends with
 the class of every pixel.
@@ -23,12 +24,12 @@ from __future__ import annotations
 
 import argparse
 import copy
-import ctypes
+import multiprocessing
 import os
 import statistics
-import sys
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +40,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from napari_unetseg import open_stack
 from napari_unetseg.config import LabelClass, ModelInfo, Recipe, UNetConfig
-from napari_unetseg.images import Normalisation, Stack
+from napari_unetseg.images import Normalisation, Stack, fit_normalisation
 from napari_unetseg.learning import Device, Model, Predictor, choose_device
-from napari_unetseg.learning.allocator import keep_freed_memory
 from napari_unetseg.learning.placement import autocast, place_image, place_network
 from napari_unetseg.networks import Network, build_network
 
 Side = Callable[[int], npt.NDArray[Any]]
 
 MATRIX = 4096
+
+MONAI = ("MONAI, defaults, 256 px", "MONAI, defaults, 512 px", "MONAI with ours")
 
 
 def main() -> None:
@@ -60,8 +62,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    folder = Path(os.environ.get("UNETSEG_DATA", "../shared/data")) / "vnc"
-    stack = open_stack(folder / "raw.ome.tif")
+    stack = _stack()
     device = choose_device(options.device)
     print(f"{device.reason} {torch.get_num_threads()} threads, torch {torch.__version__}")
     for filters in map(int, options.filters.split(",")):
@@ -71,27 +72,31 @@ def main() -> None:
 def _compare(stack: Stack, filters: int, device: Device, n_slices: int) -> None:
     model = _model(filters)
     predictor = Predictor(model, stack, device=device)
-    sides = {
-        "ours": predictor.codes,
-        "MONAI, defaults, 256 px": _monai(model, stack, predictor.normalisation, device, 256),
-        "MONAI, defaults, 512 px": _monai(model, stack, predictor.normalisation, device, 512),
-        "MONAI with ours": _monai_with_ours(model, stack, predictor, device),
-    }
     # Where bfloat16 is emulated, the product takes minutes.
     rates: dict[str, list[tuple[float, float]]] = {
         name: [] for name in {"float32", device.precision}
     }
-    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
-    for side in sides.values():
-        side(0)  # the first time is slower
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in ("ours", *MONAI)}
+    context = multiprocessing.get_context("spawn")
+    asks, answers = context.Pipe()
+    process = context.Process(
+        target=_serve_monai,
+        args=(answers, filters, device, _window(predictor, model.network), torch.get_num_threads()),
+        daemon=True,
+    )
+    process.start()
+    predictor.codes(0)  # the first time is slower
     for index in range(n_slices):
-        for name, side in sides.items():
-            _allocate_as_usual() if name != "ours" else keep_freed_memory()
-            began = _clocks()
-            side(index)  # ends on the CPU, so a graphics card has finished
-            seconds[name].append(_since(began))
+        began = _clocks()
+        predictor.codes(index)  # ends on the CPU, so a graphics card has finished
+        seconds["ours"].append(_since(began))
+        for name in MONAI:
+            asks.send((name, index))
+            seconds[name].append(asks.recv())
         for name, found in rates.items():
             found.append(_matrix_rate(getattr(torch, name), device))
+    asks.send(None)
+    process.join()
     operations = _operations(model.network, stack.plane_shape)
     print(f"\n{filters} filters, {n_slices} slices, {operations / 1e9:.1f} GFLOP a slice\n")
     print(
@@ -112,15 +117,6 @@ def _compare(stack: Stack, filters: int, device: Device, n_slices: int) -> None:
                 f"{title}: {ours / 1e9:.1f} useful GFLOP/s, {ours / rate:.2f} of a {name} "
                 f"{MATRIX}² matrix product ({rate / 1e9:.1f} GFLOP/s)"
             )
-
-
-def _allocate_as_usual() -> None:
-    """Undo `keep_freed_memory`, which is ours alone, with the values glibc begins with."""
-    if sys.platform.startswith("linux"):
-        library = ctypes.CDLL(None)
-        for parameter in (-1, -3):
-            library.mallopt(parameter, 128 * 1024)
-        library.malloc_trim(0)
 
 
 def _clocks() -> tuple[float, float]:
@@ -150,38 +146,74 @@ def _model(filters: int) -> Model:
     return Model(info, network.eval().requires_grad_(False))
 
 
+def _window(predictor: Predictor, network: Network) -> tuple[tuple[int, ...], list[float]]:
+    """Return the size of our tiles with their halo, and the overlap that MONAI would call it."""
+    tiles = predictor.tiles(0, 1)
+    first = tiles[0]
+    size = tuple(b - a for a, b in zip(first.read_start, first.read_stop, strict=True))
+    if len(tiles) == 1:
+        return size, [0.0, 0.0]
+    return size, [2 * halo / n for halo, n in zip(network.halo_px, size, strict=True)]
+
+
+def _serve_monai(
+    connection: Connection,
+    filters: int,
+    device: Device,
+    window: tuple[tuple[int, ...], list[float]],
+    n_threads: int,
+) -> None:
+    """Predict the slices that are asked for, and answer with the time it took."""
+    torch.set_num_threads(n_threads)
+    stack, model = _stack(), _model(filters)
+    normalisation = fit_normalisation(stack, model.info.recipe.normalisation)
+    usual = Device(device.name, "float32", False, "")
+    sides = dict(
+        zip(
+            MONAI,
+            (
+                _monai(model, stack, normalisation, usual, (256, 256), 4, 0.25),
+                _monai(model, stack, normalisation, usual, (512, 512), 4, 0.25),
+                _monai(model, stack, normalisation, device, window[0], 1, window[1]),
+            ),
+            strict=True,
+        )
+    )
+    for side in sides.values():
+        side(0)
+    while (asked := connection.recv()) is not None:
+        name, index = asked
+        began = _clocks()
+        sides[name](index)
+        connection.send(_since(began))
+
+
 def _monai(
-    model: Model, stack: Stack, normalisation: Normalisation, device: Device, roi_px: int
+    model: Model,
+    stack: Stack,
+    normalisation: Normalisation,
+    device: Device,
+    window: tuple[int, ...],
+    n_windows: int,
+    overlap: float | list[float],
 ) -> Side:
-    network = place_network(copy.deepcopy(model.network), Device(device.name, "float32", False, ""))
+    network = place_network(copy.deepcopy(model.network), device)
 
     @torch.no_grad()
     def predict(index: int) -> npt.NDArray[Any]:
-        pixels = torch.from_numpy(normalisation.apply(stack.plane(index)))[None].to(device.name)
-        logits = sliding_window_inference(pixels, (roi_px, roi_px), 4, network)
-        return logits.argmax(dim=1).cpu().numpy()
-
-    return predict
-
-
-def _monai_with_ours(model: Model, stack: Stack, predictor: Predictor, device: Device) -> Side:
-    network = place_network(copy.deepcopy(model.network), device)
-    tile = predictor.tiles(0, 1)[0]
-    roi = tuple(b - a for a, b in zip(tile.read_start, tile.read_stop, strict=True))
-    overlap = [0.0, 0.0]
-    if len(predictor.tiles(0, 1)) > 1:
-        overlap = [2 * halo / size for halo, size in zip(network.halo_px, roi, strict=True)]
-
-    @torch.inference_mode()
-    def predict(index: int) -> npt.NDArray[Any]:
-        pixels = torch.from_numpy(predictor.normalisation.apply(stack.plane(index)))[None]
+        pixels = torch.from_numpy(normalisation.apply(stack.plane(index)))[None]
         with autocast(device):
             logits = sliding_window_inference(
-                place_image(pixels, device), roi, 1, network, overlap=overlap
+                place_image(pixels, device), window, n_windows, network, overlap=overlap
             )
-        return logits.argmax(dim=1).cpu().numpy()
+        classes: npt.NDArray[Any] = logits.argmax(dim=1).cpu().numpy()
+        return classes
 
     return predict
+
+
+def _stack() -> Stack:
+    return open_stack(Path(os.environ.get("UNETSEG_DATA", "../shared/data")) / "vnc/raw.ome.tif")
 
 
 def _operations(network: Network, shape: tuple[int, int]) -> int:
