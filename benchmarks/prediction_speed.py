@@ -49,6 +49,9 @@ Side = Callable[[int], npt.NDArray[Any]]
 
 MATRIX = 4096
 
+#: Between two sides: threads that computed wait for more to do, busily, for a while.
+PAUSE_S = 0.5
+
 MONAI = ("MONAI, defaults, 256 px", "MONAI, defaults, 512 px", "MONAI with ours")
 
 
@@ -87,12 +90,15 @@ def _compare(stack: Stack, filters: int, device: Device, n_slices: int) -> None:
     process.start()
     predictor.codes(0)  # the first time is slower
     for index in range(n_slices):
+        time.sleep(PAUSE_S)
         began = _clocks()
         predictor.codes(index)  # ends on the CPU, so a graphics card has finished
         seconds["ours"].append(_since(began))
         for name in MONAI:
+            time.sleep(PAUSE_S)
             asks.send((name, index))
             seconds[name].append(asks.recv())
+        time.sleep(PAUSE_S)
         for name, found in rates.items():
             found.append(_matrix_rate(getattr(torch, name), device))
     asks.send(None)
