@@ -23,25 +23,32 @@ PREVIEW_PX = {2: 384, 3: 128}
 OPACITY = 0.45
 
 
-def segmented_slice(
-    network: Network, n_classes: int, region: LabelledRegion, device: Device
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
-    """Segment a part of an annotated slice.
+def draw_preview(
+    network: Network, classes: Sequence[LabelClass], region: LabelledRegion, device: Device
+) -> npt.NDArray[np.uint8]:
+    """Draw a part of an annotated slice, and beside it the same as it is segmented.
 
     Parameters
     ----------
     network : Network
         On the device, in evaluation mode.
-    n_classes : int
-        Of its output channels, which come first.
+    classes : sequence of LabelClass
+        Of its output channels, which come first, after background.
     region : LabelledRegion
     device : Device
 
     Returns
     -------
-    pixels : ndarray, shape (C, Y, X), float32
-    codes : ndarray, shape (Y, X), uint8
+    ndarray, shape (Y, 2 · X, 3), uint8
     """
+    pixels, codes = _segmented_slice(network, len(classes) + 1, region, device)
+    return _beside_each_other(pixels, codes, classes)
+
+
+def _segmented_slice(
+    network: Network, n_classes: int, region: LabelledRegion, device: Device
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+    """Return pixels, (C, Y, X) float32, and codes, (Y, X), of a part of an annotated slice."""
     _, context = block_and_context(network, [region])
     corner = [0] * network.spatial_dims
     size = [min(n, PREVIEW_PX[network.spatial_dims]) for n in region.targets.shape]
@@ -62,23 +69,12 @@ def segmented_slice(
     return pixels[0, middle][where].reshape(shape).numpy(), codes.numpy().astype(np.uint8)
 
 
-def draw_preview(
+def _beside_each_other(
     pixels: npt.NDArray[np.float32],
     codes: npt.NDArray[np.uint8],
     classes: Sequence[LabelClass],
 ) -> npt.NDArray[np.uint8]:
-    """Draw a slice, and beside it the same with its segmentation.
-
-    Parameters
-    ----------
-    pixels : ndarray, shape (C, Y, X), float32 near [0, 1]
-        Up to three channels are shown, as red, green and blue; a single one in grey.
-    codes : ndarray, shape (Y, X), uint8
-
-    Returns
-    -------
-    ndarray, shape (Y, 2 · X, 3), uint8
-    """
+    """Show up to three channels as red, green and blue, and a single one in grey."""
     channels = pixels[:3] if len(pixels) > 1 else pixels.repeat(3, axis=0)
     image = np.zeros((*codes.shape, 3), np.float32)
     image[..., : len(channels)] = np.moveaxis(channels, 0, -1).clip(0, 1)

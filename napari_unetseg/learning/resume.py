@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from napari_unetseg.config import TRAINING_STATE
+from napari_unetseg.config import TRAINING_STATE, LabelClass, Recipe
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Event, Warned
-from napari_unetseg.images import atomic_file
+from napari_unetseg.images import atomic_file, fingerprint
+
+from .bundle import Model
+from .data import LabelledRegion, TrainingImage
 
 #: Seconds between two writings; longer where they would cost more than this share of the time.
 KEEP_EVERY_S = 30.0
@@ -129,6 +133,30 @@ def check_same_training(stopped: Mapping[str, Any], asked: Mapping[str, Any]) ->
             f"The training that was stopped had other {' and '.join(different)}; resume it with "
             "the same as before, or train anew with --overwrite."
         )
+
+
+def what_is_asked(
+    images: Sequence[TrainingImage],
+    recipe: Recipe,
+    classes: Sequence[LabelClass],
+    base: Model | None,
+    regions: Sequence[LabelledRegion],
+) -> dict[str, Any]:
+    """Return, as builtins and by name, what makes a training the same as another one."""
+    return {
+        "settings": recipe.model_dump(mode="json"),
+        "classes": [c.name for c in classes],
+        "base model": base.info.name if base is not None else None,
+        "images": [fingerprint(image.stack) for image in images],
+        "annotations": [_checksum(region) for region in regions],
+    }
+
+
+def _checksum(region: LabelledRegion) -> int:
+    value = 0
+    for labels in (region.targets, *region.objects.values()):
+        value = zlib.crc32(labels.numpy().tobytes(), value)
+    return value
 
 
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

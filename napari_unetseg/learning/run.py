@@ -7,7 +7,6 @@ import math
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from napari_unetseg.config import ModelInfo
 from napari_unetseg.errors import UserError
-from napari_unetseg.events import Event, HeldOutScored, TrainingStep, Warned
+from napari_unetseg.events import Event, HeldOutScored, Warned
 from napari_unetseg.networks import Network
 from napari_unetseg.wording import counted
 
@@ -23,25 +22,20 @@ from .averaging import measure_batch_statistics
 from .batches import Batches
 from .bundle import Model
 from .data import LabelledRegion
-from .guard import TOLERATED_DECLINE, Guard
+from .live_scores import LiveScores
 from .memory import fitting_patches, said_of_smaller, smaller_after
 from .patches import Patches, fitting_shape
 from .placement import AT_REST, Device, autocast, place_image, place_network
-from .preview import draw_preview, segmented_slice
+from .preview import draw_preview
+from .record import RunRecord
 from .resume import TrainingState, prefixed, under
 from .schedule import Budget, learning_rate
 from .scoring import HeldOutScorer
-from .source import SourceScorer
+from .source import SourceScorer, said_of_decline
 from .stepper import MAX_FAILURES, Stepper
 
 #: Seconds between reported steps.
 REPORT_EVERY_S = 0.25
-
-#: A live score is taken no more often than this, and so rarely that it costs a twentieth of the
-#: time.
-LIVE_EVERY_S = 3.0
-LIVE_EVERY_FRACTION = 0.05
-LIVE_COST = 0.05
 
 #: Patches from which the statistics of the averaged network are measured. Their grey values are
 #: left as they are: on EM membranes mean IoU was 0.849, with changed ones 0.840, and 0.844 with
@@ -59,36 +53,13 @@ SAVING_S = 0.5
 FEW_STEPS = 20
 
 _FEW_STEPS = "Only {steps} fitted into the time, too few to learn much; give training more time."
-_NO_BETTER = (
-    "Training did not help: mean IoU on held-out annotations fell from {before:.3f} to "
-    "{after:.3f}, so the model from before stays."
-)
-
 _NO_PROGRESS = (
     "Scores on held-out annotations have not risen for {share:.0%} of the planned training, so it "
     "ended early."
 )
-_WORSE_ON_SOURCE = (
-    "On the annotations that the base model learned from, mean IoU fell from {before:.3f} to "
-    "{after:.3f}; keep the base model for images like those."
-)
-
 _NOT_FINITE = (
     "Training failed with numbers that are not finite; check the image for extreme values, or "
     "lower learning_rate in the config."
-)
-
-
-#: Of a run, what is made of builtins and goes into its state as it is.
-_PLAIN = (
-    "step",
-    "rows",
-    "scores",
-    "scored_fraction",
-    "risen_at",
-    "score_s",
-    "live_s",
-    "step_s",
 )
 
 
@@ -122,11 +93,13 @@ class TrainingRun:
     ) -> None:
         self._training = info.recipe.training
         self._regions = regions
-        self._info = info
+        self._record = RunRecord(info, budget)
+        self._classes = info.classes
         self._budget = budget
         self._device = device
         names = ["background", *(c.name for c in info.classes)]
         self.scorer = HeldOutScorer(regions, names, network, device)
+        self._live = LiveScores(self.scorer, budget)
         objects = info.recipe.objects
         weight = 0.0 if objects is None else objects.distance_weight
         self._stepper = Stepper(network, self._training, device, weight)
@@ -136,19 +109,10 @@ class TrainingRun:
         self.notes = [] if patches == wanted else [said_of_smaller(wanted, patches)]
         self._batches = Batches(regions, self._training, patches, network, device)
         self._recent: deque[Tensor] = deque(maxlen=LIVE_STATISTICS_STEPS)
-        self._source: dict[str, Any] = {}
         self._finished = False
         self._step = 0
-        self._rows: list[dict[str, float]] = []
-        self._scores: dict[str, Any] = {}
-        self._guard = Guard()
         self._preview: npt.NDArray[np.uint8] | None = None
         self._reported_at = -math.inf
-        self._scored_at = time.time()
-        self._scored_fraction = 0.0
-        self._risen_at = 0.0  # fraction of the budget when the score was best
-        self._score_s = 0.0  # of the score alone
-        self._live_s = 0.0  # with the statistics that it needs
         self._step_s = 0.0
 
     def over(self) -> bool:
@@ -157,14 +121,14 @@ class TrainingRun:
 
     def _no_progress(self) -> bool:
         share = self._training.early_stop
-        return 0 < share <= self._scored_fraction - self._risen_at
+        return 0 < share <= self._live.not_risen_for()
 
     def score_start(self) -> Iterator[Event]:
         """Score the network that training starts from: what comes after is compared with it."""
         if self.scorer.n_blocks:
             average = self._stepper.average.network
             self._score_live()
-            self._guard.start = self._guard.best
+            self._live.compare_with_best()
             yield self._scored(self.scorer.score(average))
 
     def advance(self) -> Iterator[Event]:
@@ -187,8 +151,8 @@ class TrainingRun:
         self._step_s = now - began if self._step <= 2 else max(now - began, 0.9 * self._step_s)
         if now - self._reported_at >= REPORT_EVERY_S:
             self._reported_at = now
-            yield self._report(loss, rate, now)
-        if self._score_due(time.time()) and not self.over():
+            yield self._record.step(self._step, loss, rate, self._finishing_s())
+        if self._live.due(self._fraction()) and not self.over():
             yield self._score_live()
 
     def finish(self, source: SourceScorer | None = None) -> Iterator[Event]:
@@ -213,28 +177,21 @@ class TrainingRun:
             if self._budget.steps is None and self._step < FEW_STEPS:
                 yield Warned(_FEW_STEPS.format(steps=counted(self._step, "step")))
         if self.scorer.n_blocks:
-            iou = self.scorer.score(average, self.scorer.n_live)
-            earlier = self._guard.better_than(_mean(iou))
-            if earlier is not None:
-                average.load_state_dict(earlier.weights)
-                if earlier is self._guard.start:
-                    yield Warned(_NO_BETTER.format(before=earlier.mean_iou, after=_mean(iou)))
-            if earlier is not None or self.scorer.n_blocks > self.scorer.n_live:
-                iou = self.scorer.score(average)
+            iou, sentence = self._live.last(average)
+            if sentence is not None:
+                yield Warned(sentence)
             yield self._scored(iou)
         if source is not None:
             yield from self._score_source(source)
-        self._preview = self._draw_preview()
+        self._preview = draw_preview(average, self._classes, self._regions[0], self._device)
         self._finished = True
 
     def _score_source(self, source: SourceScorer) -> Iterator[Event]:
         scored = source.score(self._stepper.average.network)
-        self._source = {"before": scored.before, "after": scored.after}
+        self._record.source(scored)
         yield scored
-        if scored.mean_after < scored.mean_before - TOLERATED_DECLINE:
-            yield Warned(
-                _WORSE_ON_SOURCE.format(before=scored.mean_before, after=scored.mean_after)
-            )
+        if sentence := said_of_decline(scored):
+            yield Warned(sentence)
 
     def _measure_statistics(self, batches: Iterable[Tensor]) -> None:
         with autocast(self._device):
@@ -245,60 +202,25 @@ class TrainingRun:
         if self._recent and not self._finished:
             self._measure_statistics(self._recent)
         network = place_network(copy.deepcopy(self._stepper.average.network), AT_REST)
-        history = {
-            **self._info.history,
-            "steps": self._step,
-            "patch_px": self._batches.patches.patch_px,
-            "batch": self._batches.patches.batch,
-            **({"source": self._source} if self._source else {}),
-            "seconds": round(time.time() - self._budget.began, 2),
-        }
-        info = self._info.replace(history=history, scores=self._scores)
-        return Model(info, network, tuple(self._rows), self._preview)
+        info = self._record.info(self._step, self._batches.patches)
+        return Model(info, network, tuple(self._record.rows), self._preview)
 
     def _fraction(self) -> float:
         return self._budget.fraction(self._step, time.time(), self._finishing_s())
 
     def _finishing_s(self) -> float:
         """Estimate what comes after the last step that may begin, that step included."""
-        all_blocks = self._score_s * (1 + self.scorer.n_blocks / max(self.scorer.n_live, 1))
-        return SAVING_S + all_blocks + self._step_s * (1 + self._n_statistics_batches() / 3)
-
-    def _report(self, loss: float, rate: float, now: float) -> TrainingStep:
-        elapsed = now - self._budget.began
-        self._rows.append(
-            {"step": self._step, "elapsed_s": elapsed, "loss": loss, "learning_rate": rate}
-        )
-        left = self._budget.seconds_left(self._step, now, self._finishing_s())
-        return TrainingStep(self._step, loss, rate, elapsed, self._fraction(), left)
-
-    def _score_due(self, now: float) -> bool:
-        if not self.scorer.n_blocks:
-            return False
-        if self._budget.deadline is None:
-            # By steps, so that a run by steps does the same every time.
-            return self._fraction() - self._scored_fraction >= LIVE_EVERY_FRACTION
-        return now - self._scored_at >= max(LIVE_EVERY_S, self._live_s / LIVE_COST)
+        statistics = self._step_s * self._n_statistics_batches() / 3
+        return SAVING_S + self._live.last_s() + self._step_s + statistics
 
     def _score_live(self) -> HeldOutScored:
         began = time.time()
-        average = self._stepper.average.network
         if self._recent:
             self._measure_statistics(self._recent)
-        measured = time.time()
-        iou = self.scorer.score(average, self.scorer.n_live)
-        self._scored_at, self._scored_fraction = time.time(), self._fraction()
-        self._score_s = self._scored_at - measured
-        self._live_s = self._scored_at - began
-        if self._guard.see(_mean(iou), average):
-            self._risen_at = self._scored_fraction
-        return self._scored(iou)
+        return self._scored(self._live.take(self._stepper.average.network, began, self._fraction))
 
     def _scored(self, iou: dict[str, float]) -> HeldOutScored:
-        mean, elapsed = _mean(iou), time.time() - self._budget.began
-        self._rows.append({"step": self._step, "elapsed_s": elapsed, "held_out_mean_iou": mean})
-        self._scores = {"mean_iou": mean, "iou": iou, "n_px": self.scorer.n_px}
-        return HeldOutScored(self._step, elapsed, mean, iou, self.scorer.n_px)
+        return self._record.score(self._step, iou, self.scorer.n_px)
 
     def _failed(self) -> Warned:
         if self._stepper.failures >= MAX_FAILURES:
@@ -319,7 +241,7 @@ class TrainingRun:
         """Return everything that `restore` needs to go on as if nothing had happened."""
         tensors = {
             **prefixed("stepper", self._stepper.tensors()),
-            **prefixed("guard", self._guard.tensors()),
+            **prefixed("live", self._live.tensors()),
             "generator": self._batches.generator.get_state(),
             **{f"recent/{i}": pixels for i, pixels in enumerate(self._recent)},
         }
@@ -327,9 +249,11 @@ class TrainingRun:
             "stepper": self._stepper.values(),
             "patch_px": self._batches.patches.patch_px,
             "batch": self._batches.patches.batch,
-            "elapsed_s": time.time() - self._budget.began,
-            "guard": self._guard.values(),
-            **{name: getattr(self, f"_{name}") for name in _PLAIN},
+            "elapsed_s": self._record.elapsed_s(),
+            "live": self._live.values(),
+            "record": self._record.values(),
+            "step": self._step,
+            "step_s": self._step_s,
         }
         return TrainingState(tensors, values)
 
@@ -341,17 +265,6 @@ class TrainingRun:
         self._batches.generator.set_state(tensors["generator"])
         recent = under("recent", tensors)
         self._recent.extend(place_image(recent[name], self._device) for name in sorted(recent))
-        self._guard.restore(under("guard", tensors), values["guard"])
-        for name in _PLAIN:
-            setattr(self, f"_{name}", values[name])
-
-    def _draw_preview(self) -> npt.NDArray[np.uint8]:
-        average = self._stepper.average.network
-        classes = self._info.classes
-        n_classes = len(classes) + 1
-        pixels, codes = segmented_slice(average, n_classes, self._regions[0], self._device)
-        return draw_preview(pixels, codes, classes)
-
-
-def _mean(iou: dict[str, float]) -> float:
-    return sum(iou.values()) / len(iou)
+        self._live.restore(under("live", tensors), values["live"])
+        self._record.restore(values["record"])
+        self._step, self._step_s = values["step"], values["step_s"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -51,6 +51,11 @@ def context_px(network: Network) -> tuple[int, ...]:
         return (CONTEXT_PX,) * 2
     around = math.ceil(VOLUME_CONTEXT_PX / network.anisotropy)
     return around, VOLUME_CONTEXT_PX, VOLUME_CONTEXT_PX
+
+
+def mean_iou(iou: Mapping[str, float]) -> float:
+    """Return the mean over classes, each counted once."""
+    return sum(iou.values()) / len(iou)
 
 
 class HeldOutScorer:

@@ -13,11 +13,17 @@ from napari_unetseg.networks import Network
 
 from .bundle import Model
 from .data import TrainingImage, load_regions
+from .guard import TOLERATED_DECLINE
 from .placement import Device, place_network
-from .scoring import HeldOutScorer, context_px
+from .scoring import HeldOutScorer, context_px, mean_iou
 
 #: Blocks that are looked at, evenly spread over all annotations.
 BLOCKS = 64
+
+_WORSE = (
+    "On the annotations that the base model learned from, mean IoU fell from {before:.3f} to "
+    "{after:.3f}; keep the base model for images like those."
+)
 
 
 class SourceScorer:
@@ -63,10 +69,17 @@ class SourceScorer:
     def score(self, network: Network) -> SourceScored:
         """Score a network with the classes of the model that is trained."""
         after = self._known_iou(self._scorer.score(network, BLOCKS))
-        return SourceScored(_mean(self.before), _mean(after), self.before, after)
+        return SourceScored(mean_iou(self.before), mean_iou(after), self.before, after)
 
     def _known_iou(self, iou: dict[str, float]) -> dict[str, float]:
         return {name: iou[name] for name in self._known if name in iou}
+
+
+def said_of_decline(scored: SourceScored) -> str | None:
+    """Tell a person that a model has forgotten what its base knew; None where it has not."""
+    if scored.mean_after >= scored.mean_before - TOLERATED_DECLINE:
+        return None
+    return _WORSE.format(before=scored.mean_before, after=scored.mean_after)
 
 
 def _recoded(image: TrainingImage, old: Sequence[str], new: Sequence[str]) -> TrainingImage:
@@ -76,7 +89,3 @@ def _recoded(image: TrainingImage, old: Sequence[str], new: Sequence[str]) -> Tr
         table[channel + 1] = new.index(name) + 1 if name in new else 0
     blocks = np.full_like(new_blocks(image.codes.shape), HELD_OUT)
     return TrainingImage(image.stack, table[image.codes], blocks)
-
-
-def _mean(iou: dict[str, float]) -> float:
-    return sum(iou.values()) / len(iou)

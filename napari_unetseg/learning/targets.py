@@ -1,7 +1,8 @@
-"""What a network learns beside classes: how deep inside its object a pixel lies."""
+"""What a network learns of objects beside classes: how deep inside its own a pixel lies."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,38 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
+from napari_unetseg.config import LossConfig
+
+from .border_weights import border_weights
+from .data import FromIds
+
 #: Errors of a distance below this count quadratically.
 SMALL_ERROR = 0.1
+
+
+def maps_of_objects(loss: LossConfig, anisotropy: float, *, distances: bool) -> dict[str, FromIds]:
+    """Return what computes the numbers that a training needs of objects, by their name.
+
+    Parameters
+    ----------
+    loss : LossConfig
+        Says whether borders between objects weigh more.
+    anisotropy : float
+        Size of a voxel along Z ÷ along X, for volumes.
+    distances : bool
+        Whether distances to the border of the object are learned.
+    """
+    maps: dict[str, FromIds] = {}
+    if loss.border_weight:
+        maps["border"] = partial(
+            border_weights,
+            weight=loss.border_weight,
+            sigma_px=loss.border_sigma_px,
+            anisotropy=anisotropy,
+        )
+    if distances:
+        maps["distance"] = partial(object_distances, anisotropy=anisotropy)
+    return maps
 
 
 def object_distances(

@@ -3,41 +3,31 @@
 from __future__ import annotations
 
 import time
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import torch
 
-from napari_unetseg.config import LabelClass, Recipe, TrainingConfig, UNetConfig
+from napari_unetseg.config import LabelClass, Recipe, TrainingConfig
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Event, Preparing, TrainingStarted, Warned
-from napari_unetseg.images import check_training_set, fingerprint
 from napari_unetseg.networks import Network, build_network
 
 from .allocator import keep_freed_memory
-from .border_weights import border_weights
 from .bundle import Model
-from .data import FromIds, LabelledRegion, TrainingImage, check_annotations, load_regions
+from .data import LabelledRegion, TrainingImage, check_annotations, load_regions
 from .description import describe
-from .detail import median_diameter, with_reduction, with_reduction_of_objects
-from .dimensions import as_far_as_asked, dimensions_note, with_anisotropy
 from .memory import fitting_patches
 from .patches import Patches, chosen_patches, margin_px, patches_for_objects
 from .placement import AT_REST, Device, choose_device, place_network, seeded, suited
+from .plan import plan_training
 from .pretraining import Pretraining, read_unlabelled
-from .resume import StateFile, TrainingState, check_same_training
+from .resume import StateFile, TrainingState, check_same_training, what_is_asked
 from .run import TrainingRun
 from .schedule import Budget
 from .source import SourceScorer
-from .targets import object_distances
-from .transfer import check_base, copy_weights, freeze, known_classes, recipe_from_base
-
-_NO_OBJECTS = (
-    "Borders between objects get no weight of their own, for these labels do not tell objects "
-    "apart; give labels of kind objects."
-)
+from .targets import maps_of_objects
+from .transfer import copy_weights, freeze, known_classes
 
 
 class Trainer:
@@ -95,32 +85,13 @@ class Trainer:
         state_file: StateFile | None = None,
     ) -> None:
         self._clock_start = time.time() if started_at is None else started_at
-        check_training_set([i.stack for i in images], [i.codes for i in images])
-        if not classes:
-            raise UserError("There is no class to learn; name at least one beside background.")
-        asked = recipe.network
-        if base is not None:
-            check_base(base, images[0].stack.n_channels)
-            recipe = recipe_from_base(recipe, base)
-        elif source:
+        if source and base is None:
             raise UserError("Source annotations are those of a base model; name that too.")
-        stacks = [image.stack for image in images]
-        self._notes = [note] if (note := dimensions_note(recipe.network, stacks)) else []
-        self._diameter = None if recipe.objects is None else median_diameter(images)
-        network = with_anisotropy(recipe.network, stacks)
-        if recipe.objects is not None and self._diameter is not None:
-            wanted_px = recipe.objects.diameter_px
-            network = with_reduction_of_objects(network, self._diameter, wanted_px)
-        network = with_reduction(network, images)
-        recipe = recipe.replace(network=network.model_dump())
-        if recipe.training.loss.border_weight and all(image.ids is None for image in images):
-            loss = recipe.training.loss.replace(border_weight=0)
-            recipe = recipe.replace(training=recipe.training.replace(loss=loss))
-            self._notes.append(_NO_OBJECTS)
-        # The default was asked for by nobody.
-        self._asked_network = network if asked == UNetConfig() else as_far_as_asked(asked, network)
+        plan = plan_training(images, recipe, classes, base)
         self._images = images
-        self._recipe = recipe
+        self._recipe = plan.recipe
+        self._diameter = plan.object_diameter_px
+        self._notes = plan.notes
         self._classes = classes
         self._base = base
         self._device = choose_device(device) if isinstance(device, str) else device
@@ -166,13 +137,12 @@ class Trainer:
             If there is nothing to tell apart in the annotations, or training does not get stable.
         """
         yield Preparing("Reading the annotated slices")
-        yield from self._say_what_comes_from_the_base()
         yield from map(Warned, self._notes)
         network = self._new_network()
         if self._diameter is not None:
             self._use(patches_for_objects(self._recipe.training, network))
         regions = self._read(network)
-        asked = self._asked(regions)
+        asked = what_is_asked(self._images, self._recipe, self._classes, self._base, regions)
         found = None if self._state_file is None else self._state_file.found
         if found is not None:
             check_same_training(found.values["asked"], asked)
@@ -198,20 +168,6 @@ class Trainer:
             if self._state_file is not None:
                 yield from self._state_file.keep(lambda: self._state(run, asked))
         yield from run.finish(source)
-
-    def _say_what_comes_from_the_base(self) -> Iterator[Event]:
-        if self._base is None:
-            return
-        if self._recipe.network != self._asked_network:
-            yield Warned(
-                f"The network is that of the base model {self._base.info.name!r}; "
-                "the one in the config is for training from scratch."
-            )
-        if self._recipe.training.pretrain:
-            yield Warned(
-                f"The base model {self._base.info.name!r} has seen images already, so the time for "
-                "looking at unlabelled slices goes to training."
-            )
 
     def _use(self, training: TrainingConfig) -> None:
         self._recipe = self._recipe.replace(training=training.model_dump())
@@ -240,20 +196,16 @@ class Trainer:
 
     def _read(self, network: Network) -> list[LabelledRegion]:
         recipe = self._recipe
-        margin = margin_px(recipe.training, network)
-        loss, shape = recipe.training.loss, network.anisotropy
-        from_ids: dict[str, FromIds] = {}
-        if loss.border_weight:
-            from_ids["border"] = partial(
-                border_weights,
-                weight=loss.border_weight,
-                sigma_px=loss.border_sigma_px,
-                anisotropy=shape,
-            )
-        if self._diameter is not None:
-            from_ids["distance"] = partial(object_distances, anisotropy=shape)
         regions = list(
-            load_regions(self._images, recipe.normalisation, margin, network.neighbours, from_ids)
+            load_regions(
+                self._images,
+                recipe.normalisation,
+                margin_px(recipe.training, network),
+                network.neighbours,
+                maps_of_objects(
+                    recipe.training.loss, network.anisotropy, distances=self._diameter is not None
+                ),
+            )
         )
         check_annotations(regions, self._classes, self._known)
         return regions
@@ -317,16 +269,6 @@ class Trainer:
             self._device,
         )
 
-    def _asked(self, regions: list[LabelledRegion]) -> dict[str, Any]:
-        """Return what makes this training the same as another one."""
-        return {
-            "settings": self._recipe.model_dump(mode="json"),
-            "classes": [c.name for c in self._classes],
-            "base model": self._base.info.name if self._base is not None else None,
-            "images": [fingerprint(image.stack) for image in self._images],
-            "annotations": [_checksum(region) for region in regions],
-        }
-
     def _go_on_from(self, found: TrainingState) -> None:
         self._resumed = found.values
         self._n_pretrained = found.values["n_pretrained"]
@@ -340,10 +282,3 @@ class Trainer:
             "used_s": time.time() - self._clock_start,
         }
         return TrainingState(state.tensors, {**state.values, **more})
-
-
-def _checksum(region: LabelledRegion) -> int:
-    value = 0
-    for labels in (region.targets, *region.objects.values()):
-        value = zlib.crc32(labels.numpy().tobytes(), value)
-    return value

@@ -244,7 +244,7 @@ def test_training_ends_early_where_scores_no_longer_rise(monkeypatch) -> None:
     image = TrainingImage(stack, codes, blocks)
     recipe = tiny_recipe(100, learning_rate=1e-12, weight_decay=0.0, early_stop=0.2)
     monkeypatch.setattr(
-        "napari_unetseg.learning.run.HeldOutScorer.score",
+        "napari_unetseg.learning.scoring.HeldOutScorer.score",
         lambda *_: {"background": 0.5, "cell": 0.5},
     )
     trainer = Trainer([image], recipe, (CELL,), device=FLOAT32)

@@ -1,0 +1,102 @@
+"""What is decided of a training before it begins: from images, settings and a base model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from napari_unetseg.config import LabelClass, NetworkConfig, Recipe, UNetConfig
+from napari_unetseg.errors import UserError
+from napari_unetseg.images import check_training_set
+
+from .bundle import Model
+from .data import TrainingImage
+from .detail import median_diameter, with_reduction, with_reduction_of_objects
+from .dimensions import as_far_as_asked, dimensions_note, with_anisotropy
+from .transfer import check_base, recipe_from_base
+
+_NO_OBJECTS = (
+    "Borders between objects get no weight of their own, for these labels do not tell objects "
+    "apart; give labels of kind objects."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """A recipe with what images and base model decide filled in.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        Side and number of patches may still be open: they depend on the network.
+    object_diameter_px : float or None
+        Of the median annotated object; None where objects are not learned.
+    notes : tuple of str
+        What a person may not expect, in sentences.
+    """
+
+    recipe: Recipe
+    object_diameter_px: float | None
+    notes: tuple[str, ...]
+
+
+def plan_training(
+    images: Sequence[TrainingImage],
+    recipe: Recipe,
+    classes: Sequence[LabelClass],
+    base: Model | None,
+) -> TrainingPlan:
+    """Fit a recipe to images, and to the model that training starts from.
+
+    Raises
+    ------
+    UserError
+        If the images, the classes or the base do not fit each other.
+    """
+    check_training_set([i.stack for i in images], [i.codes for i in images])
+    if not classes:
+        raise UserError("There is no class to learn; name at least one beside background.")
+    asked = recipe.network
+    if base is not None:
+        check_base(base, images[0].stack.n_channels)
+        recipe = recipe_from_base(recipe, base)
+    diameter = None if recipe.objects is None else median_diameter(images)
+    network = _fitted(recipe, images, diameter)
+    notes = [] if base is None else _notes_on_base(base, recipe, asked, network)
+    if note := dimensions_note(recipe.network, [image.stack for image in images]):
+        notes.append(note)
+    recipe = recipe.replace(network=network.model_dump())
+    if recipe.training.loss.border_weight and all(image.ids is None for image in images):
+        loss = recipe.training.loss.replace(border_weight=0)
+        recipe = recipe.replace(training=recipe.training.replace(loss=loss))
+        notes.append(_NO_OBJECTS)
+    return TrainingPlan(recipe, diameter, tuple(notes))
+
+
+def _fitted(
+    recipe: Recipe, images: Sequence[TrainingImage], diameter: float | None
+) -> NetworkConfig:
+    """Return the network's config with what it leaves to the images filled in."""
+    network = with_anisotropy(recipe.network, [image.stack for image in images])
+    if recipe.objects is not None and diameter is not None:
+        network = with_reduction_of_objects(network, diameter, recipe.objects.diameter_px)
+    return with_reduction(network, images)
+
+
+def _notes_on_base(
+    base: Model, recipe: Recipe, asked: NetworkConfig, network: NetworkConfig
+) -> list[str]:
+    """Say what of the settings does not count, because the base model has it already."""
+    notes = []
+    # The default was asked for by nobody.
+    if asked != UNetConfig() and as_far_as_asked(asked, network) != network:
+        notes.append(
+            f"The network is that of the base model {base.info.name!r}; "
+            "the one in the config is for training from scratch."
+        )
+    if recipe.training.pretrain:
+        notes.append(
+            f"The base model {base.info.name!r} has seen images already, so the time for "
+            "looking at unlabelled slices goes to training."
+        )
+    return notes
