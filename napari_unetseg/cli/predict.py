@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .outputs import Outputs
 
 #: Arrays of all slices by name: codes (planes, Y, X), and where they are wanted probabilities
-#: (planes, K, Y, X), uncertainty and distances (planes, Y, X).
+#: (planes, K, Y, X), uncertainty, distances and ids of objects (planes, Y, X).
 Segmented: TypeAlias = dict[str, npt.NDArray[Any]]
 
 
@@ -65,7 +65,13 @@ def predict(
     from .threads import wait_briefly
 
     wait_briefly()
-    from napari_unetseg.learning import Predictor, choose_device, load_model, open_inputs
+    from napari_unetseg.learning import (
+        Predictor,
+        choose_device,
+        load_model,
+        objects_found,
+        open_inputs,
+    )
 
     from .outputs import check_outputs, plan_outputs, write_record
     from .progress import bar
@@ -92,7 +98,15 @@ def predict(
                 for name, values in arrays.items():
                     values[plane] = getattr(answer, name)
                 progress.advance(task)
-            _write(arrays, files, (image, planes), loaded, objects=objects, overwrite=overwrite)
+            if objects:
+                arrays["objects"] = objects_found(
+                    loaded.info,
+                    arrays["codes"],
+                    arrays.get("distances"),
+                    image.size("T"),
+                    predictor.scale,
+                )
+            _write(arrays, files, (image, planes), loaded, overwrite=overwrite)
             answers.append({**_facts(image), "output": str(files.labels), "slices": planes})
     record = {
         "command": sys.argv[1:],
@@ -163,22 +177,17 @@ def _write(
     segmented: tuple[Stack, list[int]],
     model: Model,
     *,
-    objects: bool,
     overwrite: bool,
 ) -> None:
     from napari_unetseg.images import Stack, write_image, write_labels, write_probabilities
-    from napari_unetseg.learning import objects_found
 
-    codes, (image, planes) = arrays["codes"], segmented
+    image, planes = segmented
     classes = model.info.classes
-    values: npt.NDArray[Any] = codes
-    if objects:
-        values = objects_found(model.info, codes, arrays.get("distances"), image.size("T"))
     write_labels(
         files.labels,
-        values,
+        arrays.get("objects", arrays["codes"]),
         like=image,
-        kind="objects" if objects else "masks",
+        kind="objects" if "objects" in arrays else "masks",
         classes=classes,
         slices=planes,
         overwrite=overwrite,

@@ -54,6 +54,7 @@ def objects_found(
     codes: npt.NDArray[np.uint8],
     distances: npt.NDArray[np.float32] | None,
     n_frames: int = 1,
+    scale: float = 1.0,
 ) -> npt.NDArray[np.uint32]:
     """Tell objects apart by what the model has learned of them, else where they do not touch.
 
@@ -66,6 +67,8 @@ def objects_found(
         None where the model learned classes alone.
     n_frames : int
         Time points among the planes, T outermost.
+    scale : float
+        Px of `codes` for each px that the model saw; see `Predictor.scale`.
 
     Returns
     -------
@@ -80,7 +83,7 @@ def objects_found(
     for frame, depth, target in zip(
         *(np.split(array, n_frames) for array in (codes, distances, objects)), strict=True
     ):
-        found = split_by_distance(frame > 1, depth, diameter, config)
+        found = split_by_distance(frame > 1, depth, scale * diameter, config)
         target[...] = np.where(found > 0, found + last, 0)
         last += int(found.max(initial=0))
     return objects

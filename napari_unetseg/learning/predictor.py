@@ -82,6 +82,11 @@ class Predictor:
         Of this stack, from an earlier predictor: fitting it reads up to 16 slices.
     on_event : callable, optional
         Called with a `Warned` where memory ran out and tiles became smaller.
+
+    Attributes
+    ----------
+    scale : float
+        Px of the stack for each px that the network sees, along Y and X: 1 unless resampled.
     """
 
     def __init__(
@@ -107,6 +112,7 @@ class Predictor:
             normalisation = fit_normalisation(stack, model.info.recipe.normalisation)
         self.normalisation = normalisation
         size = _working_size(model, stack) if resample else stack.plane_shape
+        self.scale = math.sqrt(math.prod(stack.plane_shape) / math.prod(size))
         neighbours = self._network.neighbours
         self._sections = Sections(stack, normalisation, size, neighbours)
         self._shape: tuple[int, ...] = size

@@ -170,7 +170,7 @@ def predict(
         return values
     if objects:
         depth = np.stack(distances) if distances else None
-        values = objects_found(loaded.info, values, depth, stack.size("T"))
+        values = objects_found(loaded.info, values, depth, stack.size("T"), predictor.scale)
     elif not uncertainty:
         values = codes_to_masks(values)
     return values.reshape(stack.labels_shape)

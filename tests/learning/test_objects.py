@@ -22,6 +22,7 @@ from napari_unetseg.config import (
 from napari_unetseg.events import TrainingStep
 from napari_unetseg.images import Stack
 from napari_unetseg.learning import (
+    Answer,
     Model,
     Predictor,
     StateFile,
@@ -246,6 +247,27 @@ def test_distances_are_answered_only_where_they_are_asked_for(model: Model) -> N
     assert asked.probabilities is None
     np.testing.assert_array_equal(plain.codes, asked.codes)
     np.testing.assert_array_equal(plain.codes, predictor.plane(0).argmax(axis=0) + 1)
+
+
+def test_a_usual_object_is_as_wide_in_um_where_images_are_resampled(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At half the pixel size objects are twice as wide, and so are what is too small and blurred.
+
+    The smallest object is 0.02 · π/4 · (2 · 28)² = 49 px of the image, not 12.
+    """
+    calibrated = Model(model.info.replace(pixel_size_um={"Y": 0.2, "X": 0.2}), model.network)
+    codes = np.ones((1, 80, 80), np.uint8)
+    codes[0, 10:15, 10:16] = 2  # 30 px
+    codes[0, 40:50, 40:46] = 2  # 60 px
+    stack = Stack(codes * np.uint8(50), "ZYX", {"Y": 0.1, "X": 0.1})
+    answer = Answer(codes[0], distances=np.zeros(stack.plane_shape, np.float32))
+    monkeypatch.setattr(Predictor, "answers", lambda _, planes, **__: ((n, answer) for n in planes))
+    found = predict(stack, calibrated, objects=True, resample=True, device="cpu")
+    assert not found[0, 10:15, 10:16].any()
+    assert (found[0, 40:50, 40:46] == 1).all()
+    as_it_is = predict(stack, calibrated, objects=True, device="cpu")
+    assert np.unique(as_it_is).tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("dims", ["2.5", "3"])
