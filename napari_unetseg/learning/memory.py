@@ -125,7 +125,7 @@ class StepMemory:
     fixed : int
         Bytes of the weights and of their copies.
     per_px : float
-        Bytes for each pixel, or voxel, of each patch.
+        Bytes for each pixel, or voxel, of each patch and of what the network mirrors around it.
     """
 
     fixed: int
@@ -153,7 +153,7 @@ def step_memory(network: Network, n_channels: int, device: Device) -> StepMemory
         kept[storage.data_ptr()] = storage.nbytes()
         return saved
 
-    size = [2 * multiple for multiple in network.multiple_px]
+    size = counted_px(network)
     image = place_image(torch.zeros(1, n_channels, *size), device)
     keep = torch.autograd.graph.saved_tensors_hooks(count, lambda saved: saved)
     with keep, autocast(device), seeded(device, 0):
@@ -163,7 +163,18 @@ def step_memory(network: Network, n_channels: int, device: Device) -> StepMemory
     # Softmax, Dice and their gradients are computed in float32.
     loss = 4 * 4 * logits.numel()
     fixed = COPIES_OF_WEIGHTS * sum(weight.nbytes for weight in weights)
-    return StepMemory(fixed, (PEAK * sum(kept.values()) + loss) / math.prod(size))
+    n_px = math.prod(n + 2 * network.mirrored_px for n in size)
+    return StepMemory(fixed, (PEAK * sum(kept.values()) + loss) / n_px)
+
+
+def counted_px(network: Network) -> list[int]:
+    """Return the size of the image on which the maps of a network are counted, per axis.
+
+    It is the smallest that the network can learn from, and where that mirrors a border, as much
+    more: without padding, maps are smaller from layer to layer, most of all those of small images.
+    """
+    border = 2 * network.mirrored_px
+    return [2 * multiple + -(-border // multiple) * multiple for multiple in network.multiple_px]
 
 
 def free_bytes(device: Device) -> int:

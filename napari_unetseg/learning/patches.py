@@ -124,8 +124,12 @@ def patch_shape(side_px: int, network: Network) -> tuple[int, ...]:
 
 
 def n_pixels(patches: Patches, network: Network) -> int:
-    """Return the pixels, or voxels, of all patches of a step, where images are large enough."""
-    return patches.batch * math.prod(patch_shape(patches.patch_px, network))
+    """Return the pixels, or voxels, of all patches of a step, where images are large enough.
+
+    With what the network mirrors around each of them.
+    """
+    shape = patch_shape(patches.patch_px, network)
+    return patches.batch * math.prod(n + 2 * network.mirrored_px for n in shape)
 
 
 def _sections(px: int, network: Network) -> int:

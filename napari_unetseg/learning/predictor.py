@@ -278,15 +278,15 @@ class Predictor:
 
     def _tile_answer(self, pixels: Tensor, tile: Tile, wanted: Wanted) -> dict[str, Tensor]:
         """Return codes (1, …), and probabilities (1, K, …) and others (1, …) if wanted."""
-        inner: Any = (..., *tile.inner)
         classes = slice(self._n_classes)
         if len(self._views) == 1 and wanted == Wanted():
-            return {"codes": most_probable(self._network(pixels)[:, classes][inner])}
+            logits = self._views[0].logits(self._network, pixels, tile.inner)
+            return {"codes": most_probable(logits[:, classes])}
         mean: Any = 0.0
         alone: Any = 0.0
         distances: Any = 0.0
         for view in self._views:
-            logits = view.undo(self._network(view.apply(pixels)))[inner].float()
+            logits = view.logits(self._network, pixels, tile.inner).float()
             probabilities = logits[:, classes].softmax(dim=1)
             mean = mean + probabilities / len(self._views)
             if wanted.distances:

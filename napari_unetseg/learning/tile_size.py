@@ -16,7 +16,7 @@ from napari_unetseg.networks import Network
 
 from .device import Device
 from .inference import place_tile
-from .memory import free_bytes
+from .memory import counted_px, free_bytes
 
 #: Most of the free memory that a tile may be expected to take: others need some too.
 MOST_OF_FREE = 0.5
@@ -79,11 +79,11 @@ def bytes_per_px(network: Network, n_channels: int, device: Device) -> float:
 
     leaves = [module for module in network.modules() if not list(module.children())]
     hooks = [leaf.register_forward_hook(count) for leaf in leaves]
-    size = [2 * multiple for multiple in network.multiple_px]
+    size = counted_px(network)
     try:
         with torch.inference_mode():
             network(place_tile(torch.zeros(1, n_channels, *size), device))
     finally:
         for hook in hooks:
             hook.remove()
-    return n_bytes / math.prod(size)
+    return n_bytes / math.prod(n + 2 * network.mirrored_px for n in size)

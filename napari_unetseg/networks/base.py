@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class Network(nn.Module):
@@ -27,6 +30,9 @@ class Network(nn.Module):
         Context that a tile needs on every side, per spatial axis, so that its middle equals that
         of the whole image; with instance and group normalisation nearly so, for these measure
         each tile by itself.
+    mirrored_px : int
+        What it mirrors around an image by itself, on every side, and computes with: 0 where
+        convolutions are padded.
     contracting : Module
         The path from the image to the bottom; what it sees in an image serves other classes too.
     head : Conv2d or Conv3d
@@ -37,10 +43,28 @@ class Network(nn.Module):
     anisotropy: float = 1.0
     neighbours: int = 0
     reduction: int = 1
+    mirrored_px: int = 0
     multiple_px: tuple[int, ...]
     halo_px: tuple[int, ...]
     contracting: nn.Module
     head: nn.Conv2d | nn.Conv3d
+
+    def logits_of(self, image: Tensor, box: Sequence[slice]) -> Tensor:
+        """Compute the logits of a part of an image, as `forward` would, and no more than it has to.
+
+        Parameters
+        ----------
+        image : Tensor, shape (B, C, Y, X) or (B, C, Z, Y, X)
+        box : sequence of slice
+            Per spatial axis; begins at a multiple of `multiple_px`.
+
+        Returns
+        -------
+        Tensor, shape (B, n_classes, *box)
+        """
+        inside: Any = (..., *box)
+        logits: Tensor = self(image)[inside]
+        return logits
 
     def initialise(self, generator: torch.Generator) -> None:
         """Draw new weights.

@@ -6,6 +6,8 @@ Segmentation", MICCAI 2015.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -52,6 +54,7 @@ class UNet2015(Network):
         self.spatial_dims, self.neighbours = 2, 0
         self.multiple_px = (MULTIPLE_PX, MULTIPLE_PX)
         self.halo_px = (HALO_PX, HALO_PX)
+        self.mirrored_px = BORDER_PX
         inputs = [n_channels, *widths[:-1]]
         self.contracting = nn.ModuleList(
             _block(n_in, n_out) for n_in, n_out in zip(inputs, widths, strict=True)
@@ -82,10 +85,26 @@ class UNet2015(Network):
         -------
         Tensor, shape (B, n_classes, Y, X)
         """
-        height, width = image.shape[-2:]
-        stop = [_valid_px(size) + BORDER_PX for size in (height, width)]
-        context = mirrored(image, (-BORDER_PX, -BORDER_PX), stop)
-        return self.forward_unpadded(context)[..., :height, :width]
+        return self.logits_of(image, [slice(0, size) for size in image.shape[-2:]])
+
+    def logits_of(self, image: Tensor, box: Sequence[slice]) -> Tensor:
+        """Compute the logits of a part of an image; what the image has around it is not mirrored.
+
+        Parameters
+        ----------
+        image : Tensor, shape (B, C, Y, X)
+        box : sequence of slice
+            Along Y and X; begins at multiples of 16 px.
+
+        Returns
+        -------
+        Tensor, shape (B, n_classes, *box)
+        """
+        height, width = (part.stop - part.start for part in box)
+        start = [part.start - BORDER_PX for part in box]
+        valid = (_valid_px(height), _valid_px(width))
+        stop = [part.start + px + BORDER_PX for part, px in zip(box, valid, strict=True)]
+        return self.forward_unpadded(mirrored(image, start, stop))[..., :height, :width]
 
     def forward_unpadded(self, image: Tensor) -> Tensor:
         """Compute logits for the middle of an image: 388 × 388 px of 572 × 572.

@@ -18,6 +18,7 @@ from napari_unetseg.learning import (
     predict_plane,
 )
 from napari_unetseg.networks import build_network
+from napari_unetseg.networks.unet2015 import UNet2015
 
 
 @pytest.fixture
@@ -43,6 +44,30 @@ def test_tiles_stitch_to_what_the_whole_slice_gives(model: Model, shape: tuple[i
         tiled = Predictor(model, stack, device=FLOAT32, tile_px=(tile_px, tile_px)).plane(0)
         assert tiled.shape == (2, *shape)
         assert np.abs(tiled - whole).max() < 1e-5
+
+
+@pytest.mark.parametrize("tta", [False, True])
+def test_tiles_of_the_unpadded_network_stitch_and_mirror_nothing_between_them(
+    tta: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = tiny_recipe().replace(network={"kind": "unet2015", "filters": 4})
+    network = build_network(recipe.network, 1, 2)
+    network.initialise(torch.Generator().manual_seed(1))
+    info = ModelInfo(name="m", recipe=recipe, classes=(CELL,), channels=("",))
+    paper, (stack, _) = Model(info, network.eval()), discs(1, (150, 331))
+    whole = Predictor(paper, stack, device=FLOAT32, tile_px=(512, 512), tta=tta).plane(0)
+    sizes: list[tuple[int, ...]] = []
+    compute = UNet2015.forward_unpadded
+
+    def watched(self: UNet2015, image: torch.Tensor) -> torch.Tensor:
+        sizes.append(tuple(image.shape[-2:]))
+        return compute(self, image)
+
+    monkeypatch.setattr(UNet2015, "forward_unpadded", watched)
+    tiled = Predictor(paper, stack, device=FLOAT32, tile_px=(80, 112), tta=tta).plane(0)
+    # 80 × 112 px are kept, and the size is the next of those that pool evenly.
+    assert {tuple(sorted(size)) for size in sizes} == {(84 + 184, 116 + 184)}
+    assert np.abs(tiled - whole).max() < 1e-5
 
 
 def test_probabilities_sum_to_one_and_the_most_probable_is_the_code(model: Model) -> None:

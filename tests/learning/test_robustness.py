@@ -11,12 +11,12 @@ from tiny_data import CELL, FLOAT32, discs, tiny_recipe
 
 from napari_unetseg import UserError, predict
 from napari_unetseg.annotations import new_blocks
-from napari_unetseg.config import UNetConfig
+from napari_unetseg.config import UNet2015Config, UNetConfig
 from napari_unetseg.events import HeldOutScored, TrainingStep, Warned
 from napari_unetseg.images import Stack
 from napari_unetseg.learning import Trainer, TrainingImage, memory
 from napari_unetseg.learning.memory import fitting_patches, free_bytes, smaller, step_memory
-from napari_unetseg.learning.patches import Patches
+from napari_unetseg.learning.patches import Patches, n_pixels
 from napari_unetseg.learning.stepper import Stepper
 from napari_unetseg.learning.transfer import freeze
 from napari_unetseg.networks import build_network
@@ -172,6 +172,23 @@ def test_the_estimate_is_about_that_of_the_maps_kept_for_the_gradients() -> None
     estimate = step_memory(network, 1, FLOAT32).bytes(pixels)
     maps = (estimate - memory.COPIES_OF_WEIGHTS * weights - 4 * pixels * 2 * 4) / memory.PEAK / 4
     assert maps == pytest.approx(top + bottom + pooling + expanding, rel=0.1)
+
+
+def test_what_the_unpadded_network_mirrors_is_counted_with_each_patch() -> None:
+    network = build_network(UNet2015Config(filters=4), 1, 2)
+    patches, kept = Patches(384, 1), {}
+
+    def count(saved: torch.Tensor) -> torch.Tensor:
+        kept[saved.untyped_storage().data_ptr()] = saved.untyped_storage().nbytes()
+        return saved
+
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda saved: saved):
+        logits = network(torch.zeros(1, 1, 384, 384))
+    for weight in network.parameters():
+        kept.pop(weight.untyped_storage().data_ptr(), None)
+    need = step_memory(network, 1, FLOAT32)
+    maps = need.bytes(n_pixels(patches, network)) - need.fixed
+    assert maps == pytest.approx(memory.PEAK * sum(kept.values()) + 16 * logits.numel(), rel=0.2)
 
 
 def test_a_frozen_part_needs_less_and_counting_changes_nothing() -> None:

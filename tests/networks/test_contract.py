@@ -92,6 +92,15 @@ def test_any_input_size_gives_one_logit_per_class_and_pixel(
     assert logits.isfinite().all()
 
 
+def test_a_part_of_an_image_is_answered_for_as_in_the_whole(network: Network) -> None:
+    multiple = network.multiple_px
+    image = image_for(network, 5 * multiple[-2], 4 * multiple[-1] + 3, n_sections=4 * multiple[0])
+    box = [slice(n, 2 * n + 1) for n in multiple]
+    whole, part = network(image)[(..., *box)], network.logits_of(image, box)
+    # Without normalisation logits are large, and so is what rounding does to them.
+    assert torch.allclose(part, whole, atol=1e-5 * max(1.0, whole.abs().max().item()))
+
+
 def test_gradients_reach_every_parameter(network: Network) -> None:
     network.train()(image_for(network, 32, 32, batch=2)).square().mean().backward()
     dead = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()]

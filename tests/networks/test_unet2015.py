@@ -73,6 +73,23 @@ def test_a_whole_image_is_a_tile_with_mirrored_context() -> None:
         assert torch.allclose(network(image)[..., :84, :116], expected, atol=1e-5)
 
 
+def test_what_lies_around_a_part_is_read_and_not_mirrored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tile of 64 px with its halo of 96 px: 256 px are read, and 252 are computed with."""
+    network = small()
+    given: list[torch.Tensor] = []
+    compute = network.forward_unpadded
+
+    def watched(image: torch.Tensor) -> torch.Tensor:
+        given.append(image)
+        return compute(image)
+
+    monkeypatch.setattr(network, "forward_unpadded", watched)
+    image = torch.randn(1, 1, 256, 256, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        network.logits_of(image, [slice(96, 160)] * 2)
+    assert torch.equal(given[0], image[..., 4:, 4:])
+
+
 def test_the_parameters_are_those_that_the_papers_figure_adds_up_to() -> None:
     def convolution(side: int, n_in: int, n_out: int) -> int:
         return side * side * n_in * n_out + n_out
