@@ -65,7 +65,8 @@ class Batches:
         self.patches = patches
         # The sampler has the same positions to draw from whenever it is made.
         self.generator.manual_seed(self._training.seed + 1)
-        shape = fitting_shape(patches.patch_px, self._regions, self._network)
+        sizes = [region.targets.shape for region in self._regions]
+        shape = fitting_shape(patches.patch_px, sizes, self._network)
         self._patch = Patch(shape, self._network.anisotropy, self._network.neighbours)
         self._sampler = PatchSampler(
             self._regions,

@@ -96,21 +96,27 @@ def margin_px(training: TrainingConfig, network: Network) -> tuple[int, ...]:
     return _sections(side, network), side, side
 
 
-def fitting_shape(
-    wanted: int, regions: Sequence[LabelledRegion], network: Network
-) -> tuple[int, ...]:
+def fitting_shape(wanted: int, sizes: Sequence[Sequence[int]], network: Network) -> tuple[int, ...]:
     """Return the size of a patch, (Y, X) or (Z, Y, X).
 
-    It is a square, or about a cube in µm, no larger than the largest region and even at every
+    It is a square, or about a cube in µm, no larger than the largest image and even at every
     pooling. At least 2 × 2 px are left at the bottom of the network: one has no statistics to
     normalise by.
+
+    Parameters
+    ----------
+    wanted : int
+        Side in px.
+    sizes : sequence of sequence of int
+        Of the images, or the regions of them, along the same axes.
+    network : Network
     """
     multiple = network.multiple_px[-1]
-    largest = max(max(region.targets.shape[-2:]) for region in regions)
+    largest = max(max(size[-2:]) for size in sizes)
     side = _rounded_up(max(min(wanted, largest), 2 * multiple), multiple)
     if network.spatial_dims == 2:
         return side, side
-    deepest = max(region.targets.shape[0] for region in regions)
+    deepest = max(size[0] for size in sizes)
     depth = min(_sections(wanted, network), deepest)
     return _rounded_up(depth, network.multiple_px[0]), side, side
 

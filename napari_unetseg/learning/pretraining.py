@@ -23,7 +23,7 @@ from napari_unetseg.networks import Network
 from napari_unetseg.networks.padding import mirrored
 
 from .memory import said_of_smaller, smaller_after
-from .patches import Patches, patch_shape
+from .patches import Patches, fitting_shape
 from .placement import Device, place_image, place_network, seeded
 from .schedule import Budget, learning_rate
 from .stepper import MAX_FAILURES, Stepper
@@ -141,6 +141,7 @@ class Pretraining:
     ) -> None:
         self.steps = 0
         self._unlabelled = unlabelled
+        self._sizes = [image.shape[1:] for image in unlabelled]
         self._network = network
         self._training = training
         self._patches = patches
@@ -199,7 +200,7 @@ class Pretraining:
 
     def _crop(self) -> Tensor:
         image = self._unlabelled[self._integer(len(self._unlabelled))]
-        shape = patch_shape(self._patches.patch_px, self._network)
+        shape = fitting_shape(self._patches.patch_px, self._sizes, self._network)
         sizes = zip(image.shape[1:], shape, strict=True)
         start = [self._integer(max(1, size - n + 1)) for size, n in sizes]
         crop = mirrored(image, start, [at + n for at, n in zip(start, shape, strict=True)])

@@ -103,7 +103,8 @@ class TrainingRun:
         objects = info.recipe.objects
         weight = 0.0 if objects is None else objects.distance_weight
         self._stepper = Stepper(network, self._training, device, weight)
-        side = fitting_shape(self._training.patch_px, regions, network)[-1]
+        sizes = [region.targets.shape for region in regions]
+        side = fitting_shape(self._training.patch_px, sizes, network)[-1]
         wanted = Patches(side, self._training.batch)
         patches = fitting_patches(network, regions[0].pixels.shape[0], wanted, device)
         self.notes = [] if patches == wanted else [said_of_smaller(wanted, patches)]

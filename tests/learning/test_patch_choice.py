@@ -73,9 +73,9 @@ def test_the_model_says_which_patches_it_was_made_with():
 
 
 def test_a_patch_is_no_larger_than_the_slice_and_even_at_every_pooling():
-    assert fitting_shape(256, [plane_with(1.0, 100)], FLAT) == (112, 112)
-    assert fitting_shape(40, [plane_with(1.0, 100)], FLAT) == (48, 48)
-    assert fitting_shape(96, [plane_with(1.0, 10)], FLAT) == (32, 32)
+    assert fitting_shape(256, [(100, 100)], FLAT) == (112, 112)
+    assert fitting_shape(40, [(100, 100)], FLAT) == (48, 48)
+    assert fitting_shape(96, [(10, 10)], FLAT) == (32, 32)
 
 
 @pytest.mark.parametrize(("share", "slices"), [(0.1, SPARSE), (0.9, DENSE)])
@@ -84,7 +84,7 @@ def test_a_step_on_volumes_sees_about_as_many_voxels_as_one_on_slices(share, sli
     volumes = [volume_with(share, depth=200, side=300)]
     thick = network(dims="3", anisotropy=anisotropy)
     chosen = chosen_patches(TrainingConfig(), volumes, thick)
-    shape = fitting_shape(chosen.patch_px, volumes, thick)
+    shape = fitting_shape(chosen.patch_px, [v.targets.shape for v in volumes], thick)
     ratio = chosen.batch * np.prod(shape) / (slices.batch * slices.patch_px**2)
     assert 0.5 < ratio < 2
     assert shape[1] == shape[2]
@@ -94,9 +94,9 @@ def test_a_step_on_volumes_sees_about_as_many_voxels_as_one_on_slices(share, sli
 def test_a_patch_of_a_volume_is_even_at_every_pooling_and_no_deeper_than_it():
     thick = network(dims="3", anisotropy=5.0)
     assert thick.multiple_px == (4, 16, 16)
-    assert fitting_shape(96, [volume_with(1.0, depth=10)], thick) == (12, 96, 96)
-    assert fitting_shape(96, [volume_with(1.0, depth=40)], thick) == (20, 96, 96)
-    assert fitting_shape(64, [volume_with(1.0, depth=1)], network(dims="3")) == (16, 64, 64)
+    assert fitting_shape(96, [(10, 300, 300)], thick) == (12, 96, 96)
+    assert fitting_shape(96, [(40, 300, 300)], thick) == (20, 96, 96)
+    assert fitting_shape(64, [(1, 300, 300)], network(dims="3")) == (16, 64, 64)
 
 
 def test_a_patch_too_small_to_halve_is_refused():

@@ -249,6 +249,22 @@ def test_pretraining_restores_patches_better_than_it_did(monkeypatch) -> None:
     assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
 
 
+def test_pretraining_learns_from_patches_no_larger_than_the_images(monkeypatch) -> None:
+    """17 × 23 px, up to the next multiple of 4 that two poolings divide."""
+    from napari_unetseg.learning.pretraining import DenoisingStepper
+
+    step, shapes = DenoisingStepper.step, set()
+
+    def noted(self, pixels, *batch):
+        shapes.add(tuple(pixels.shape))
+        return step(self, pixels, *batch)
+
+    monkeypatch.setattr(DenoisingStepper, "step", noted)
+    model, _ = trained(TrainingImage(*discs(1, (17, 23))), tiny_recipe(4, pretrain=0.5))
+    assert shapes == {(2, 1, 24, 24)}
+    assert model.info.history["pretraining_steps"] == 2
+
+
 def test_pretraining_can_be_stopped_and_is_left_out_with_a_base(base) -> None:
     image = TrainingImage(*discs())
     trainer = Trainer([image], tiny_recipe(100_000, pretrain=0.9), (CELL,), device=FLOAT32)
