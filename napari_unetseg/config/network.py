@@ -8,6 +8,9 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from .base import Config
 
+#: Group normalisation divides them.
+FEWEST_FILTERS = 4
+
 
 class UNetConfig(Config):
     """A U-Net: of what it sees, how deep, how wide, how normalised."""
@@ -28,13 +31,27 @@ class UNetConfig(Config):
         "annotations are",
     )
     depth: int = Field(4, ge=1, le=6, description="times the image is halved")
-    filters: int = Field(16, ge=4, le=128, description="channels at the top level")
+    filters: int = Field(
+        0,
+        ge=0,
+        le=128,
+        description=f"channels at the top level, from {FEWEST_FILTERS} on; 0: by the time there is",
+    )
     norm: Literal["batch", "instance", "group"] = "batch"
     dropout: float = Field(0.0, ge=0, lt=1, description="at the end of the contracting path")
     residual: bool = Field(False, description="each level adds what goes in to what comes out")
     upsampling: Literal["transposed", "nearest"] = Field(
         "transposed", description="a transposed convolution, or repeated pixels and a convolution"
     )
+
+    @field_validator("filters")
+    @classmethod
+    def _enough(cls, value: int) -> int:
+        if 0 < value < FEWEST_FILTERS:
+            raise ValueError(
+                f"a network has at least {FEWEST_FILTERS} filters; 0 leaves the choice"
+            )
+        return value
 
     @field_validator("dims", mode="before")
     @classmethod
@@ -52,7 +69,7 @@ class UNet2015Config(Config):
     reduction: ClassVar[int] = 1
 
     kind: Literal["unet2015"] = "unet2015"
-    filters: int = Field(64, ge=4, le=128, description="channels at the top level")
+    filters: int = Field(64, ge=FEWEST_FILTERS, le=128, description="channels at the top level")
     dropout: float = Field(0.5, ge=0, lt=1, description="at the end of the contracting path")
 
 

@@ -79,7 +79,7 @@ class TrainingConfig(Config):
     patch_px: int = Field(0, ge=0, description="side of a patch; 0: by how much is painted")
     batch: int = Field(0, ge=0, description="patches per step; 0: by how much is painted")
     learning_rate: float = Field(2e-3, gt=0, le=1)
-    warmup_steps: int = Field(10, ge=0, description="over which the learning rate rises")
+    warmup_steps: int = Field(3, ge=0, description="over which the learning rate rises")
     weight_decay: float = Field(1e-2, ge=0)
     ema_decay: float = Field(0.99, ge=0, lt=1, description="averaging of the weights")
     optimiser: Literal["muon", "adamw", "sgd"] = Field(

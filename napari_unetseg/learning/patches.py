@@ -49,9 +49,6 @@ DENSE = Patches(128, 4)
 #: on three slices: 0.375 with 4 patches of 256 px, 0.493 with 8 of 128, 0.546 with 12 of 96.
 SPARSE = Patches(96, 8)
 
-#: For objects, which are annotated completely: how deep a pixel lies in one is seen from far.
-OBJECTS = Patches(256, 4)
-
 #: Share of painted pixels, in the annotated slices, from which they count as dense.
 DENSE_SHARE = 0.25
 
@@ -61,16 +58,7 @@ def chosen_patches(
 ) -> TrainingConfig:
     """Return the config with side and number of patches filled in where they are left open."""
     dense = _painted_share(regions) >= DENSE_SHARE
-    return _filled(training, DENSE if dense else SPARSE, network)
-
-
-def patches_for_objects(training: TrainingConfig, network: Network) -> TrainingConfig:
-    """Return the config with side and number of patches filled in for learning objects."""
-    return _filled(training, OBJECTS, network)
-
-
-def _filled(training: TrainingConfig, slices: Patches, network: Network) -> TrainingConfig:
-    fitting = slices.of(network)
+    fitting = (DENSE if dense else SPARSE).of(network)
     return training.replace(
         patch_px=training.patch_px or fitting.patch_px, batch=training.batch or fitting.batch
     )

@@ -1,4 +1,4 @@
-"""What is decided of a training before it begins: from images, settings and a base model."""
+"""What is decided of a training before it begins: from images, settings, device, base model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from .bundle import Model
 from .data import TrainingImage
 from .detail import median_diameter, with_reduction, with_reduction_of_objects
 from .dimensions import as_far_as_asked, dimensions_note, with_anisotropy
+from .placement import Device
 from .transfer import check_base, recipe_from_base
+from .width import with_filters
 
 _NO_OBJECTS = (
     "Borders between objects get no weight of their own, for these labels do not tell objects "
@@ -45,8 +47,9 @@ def plan_training(
     recipe: Recipe,
     classes: Sequence[LabelClass],
     base: Model | None,
+    device: Device,
 ) -> TrainingPlan:
-    """Fit a recipe to images, and to the model that training starts from.
+    """Fit a recipe to images, to the device, and to the model that training starts from.
 
     Raises
     ------
@@ -61,7 +64,7 @@ def plan_training(
         check_base(base, images[0].stack.n_channels)
         recipe = recipe_from_base(recipe, base)
     diameter = None if recipe.objects is None else median_diameter(images)
-    network = _fitted(recipe, images, diameter)
+    network = with_filters(_fitted(recipe, images, diameter), recipe.training, device)
     notes = [] if base is None else _notes_on_base(base, recipe, asked, network)
     if note := dimensions_note(recipe.network, [image.stack for image in images]):
         notes.append(note)

@@ -18,7 +18,7 @@ from .bundle import Model
 from .data import LabelledRegion, TrainingImage, check_annotations, load_regions
 from .description import describe
 from .memory import fitting_patches
-from .patches import Patches, chosen_patches, margin_px, patches_for_objects
+from .patches import Patches, chosen_patches, margin_px
 from .placement import AT_REST, Device, choose_device, place_network, seeded, suited
 from .plan import plan_training
 from .pretraining import Pretraining, read_unlabelled
@@ -87,14 +87,14 @@ class Trainer:
         self._clock_start = time.time() if started_at is None else started_at
         if source and base is None:
             raise UserError("Source annotations are those of a base model; name that too.")
-        plan = plan_training(images, recipe, classes, base)
+        self._device = choose_device(device) if isinstance(device, str) else device
+        plan = plan_training(images, recipe, classes, base, self._device)
         self._images = images
         self._recipe = plan.recipe
         self._diameter = plan.object_diameter_px
         self._notes = plan.notes
         self._classes = classes
         self._base = base
-        self._device = choose_device(device) if isinstance(device, str) else device
         self._name = name
         self._label_values = dict(label_values or {})
         self._source = source
@@ -139,8 +139,6 @@ class Trainer:
         yield Preparing("Reading the annotated slices")
         yield from map(Warned, self._notes)
         network = self._new_network()
-        if self._diameter is not None:
-            self._use(patches_for_objects(self._recipe.training, network))
         regions = self._read(network)
         asked = what_is_asked(self._images, self._recipe, self._classes, self._base, regions)
         found = None if self._state_file is None else self._state_file.found

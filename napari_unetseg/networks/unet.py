@@ -17,6 +17,9 @@ from .blocks import enlarging, two_convolutions
 from .geometry import Geometry
 from .padding import mirrored
 
+#: Channels at the top level where nobody said how many.
+USUAL_FILTERS = 16
+
 
 class UNet(Network):
     """A contracting and an expanding path, joined level by level.
@@ -34,7 +37,8 @@ class UNet(Network):
     Parameters
     ----------
     config : UNetConfig
-        With ``anisotropy`` 0 voxels count as isotropic; with ``reduction`` 0 nothing is reduced.
+        With ``anisotropy`` 0 voxels count as isotropic; with ``reduction`` 0 nothing is reduced;
+        with ``filters`` 0 there are `USUAL_FILTERS`.
     n_channels : int
         Channels of an image; in 2.5D the network takes them of every section it sees.
     n_classes : int
@@ -46,7 +50,7 @@ class UNet(Network):
     def __init__(self, config: UNetConfig, n_channels: int, n_classes: int) -> None:
         super().__init__()
         depth = config.depth
-        widths = [config.filters * 2**level for level in range(depth + 1)]
+        widths = [(config.filters or USUAL_FILTERS) * 2**level for level in range(depth + 1)]
         self.spatial_dims = 3 if config.dims == "3" else 2
         self.neighbours = config.neighbours if config.dims == "2.5" else 0
         if self.spatial_dims == 3 and config.anisotropy:

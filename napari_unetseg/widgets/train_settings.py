@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unetseg.config import (
+    FEWEST_FILTERS,
     SMALLEST_PATCH_PX,
     AugmentationConfig,
     NetworkConfig,
@@ -50,13 +51,12 @@ _DIMS = {
     "3": "whole volume",
 }
 
-_NETWORK = {"filters": "Filters", "depth": "Depth"}
+_NETWORK = {"depth": "Depth"}
 _TRAINING = {
     "learning_rate": "Learning rate",
     "seed": "Seed",
 }
 _TOOLTIPS = {
-    "filters": "Channels at the top level of the network: more learn more and take longer.",
     "depth": "Times the network halves the image: each doubles how far it sees.",
     "learning_rate": "How far each step goes; too high and the loss jumps about.",
     "seed": "Start of the random numbers: the same seed and steps give the same model.",
@@ -68,6 +68,10 @@ _DIMS_TOOLTIP = (
 _REDUCTION_TOOLTIP = (
     "How many times smaller it sees the image: it learns and answers faster and sees farther, and "
     "misses finer details. Automatic halves images unless something fine is painted."
+)
+_FILTERS_TOOLTIP = (
+    "Channels at the top level of the network: more learn more and take longer. Automatic takes "
+    "few where a processor has little time."
 )
 _OF_BASE = "The network is that of the model at hand."
 _ADAPT = {"all": "all of it", "expanding": "its second half", "head": "its last layer"}
@@ -132,6 +136,8 @@ class TrainSettings(QWidget):
         self.steps.setToolTip("End after this many steps instead of after a time.")
         self.steps.valueChanged.connect(self.steps_changed.emit)
         self.reduction = _spin_box(0, 8, 0, " ×", "automatic")
+        self.filters = _spin_box(0, 128, 0, "", "automatic")
+        self.filters.editingFinished.connect(self._on_filters_edited)
         self.dims = QComboBox()
         for value, words in _DIMS.items():
             self.dims.addItem(words, value)
@@ -149,6 +155,7 @@ class TrainSettings(QWidget):
         self.open.setToolTip("Read a recipe (JSON), such as the one inside a model's model.json.")
         self.open.clicked.connect(self._on_open)
         rows: list[tuple[str, QWidget]] = [
+            ("Filters", self.filters),
             *((label, self._native(name)) for name, label in (_NETWORK | _TRAINING).items()),
             ("Patch", self.patch),
             ("Batch", self.batch),
@@ -197,7 +204,9 @@ class TrainSettings(QWidget):
         shown = self.network.value() if fixed is None else fixed
         self.dims.setCurrentIndex(self.dims.findData(shown.dims))
         self.reduction.setValue(shown.reduction)
+        self.filters.setValue(shown.filters)
         for widget, tooltip in (
+            (self.filters, _FILTERS_TOOLTIP),
             (self.dims, _DIMS_TOOLTIP),
             (self.reduction, _REDUCTION_TOOLTIP),
         ):
@@ -245,7 +254,9 @@ class TrainSettings(QWidget):
             augmentation=self._augmentation(),
         )
         network = self._fixed_network() or self.network.value().replace(
-            dims=self.dims.currentData(), reduction=self.reduction.value()
+            dims=self.dims.currentData(),
+            reduction=self.reduction.value(),
+            filters=self.filters.value(),
         )
         return self._recipe.replace(network=network, training=training)
 
@@ -290,6 +301,10 @@ class TrainSettings(QWidget):
     def _on_patch_edited(self) -> None:
         if 0 < self.patch.value() < SMALLEST_PATCH_PX:
             self.patch.setValue(SMALLEST_PATCH_PX)
+
+    def _on_filters_edited(self) -> None:
+        if 0 < self.filters.value() < FEWEST_FILTERS:
+            self.filters.setValue(FEWEST_FILTERS)
 
     def _on_open(self) -> None:
         for path in ask_paths(self, "file", "Settings", "Recipes (*.json)"):

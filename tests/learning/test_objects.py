@@ -38,6 +38,7 @@ from napari_unetseg.learning.data import load_regions
 from napari_unetseg.learning.detail import median_diameter, with_reduction_of_objects
 from napari_unetseg.learning.losses import segmentation_loss
 from napari_unetseg.learning.objects import split_by_distance
+from napari_unetseg.learning.patches import DENSE
 from napari_unetseg.learning.stepper import Stepper
 from napari_unetseg.learning.targets import distance_loss, object_distances
 
@@ -307,8 +308,8 @@ def test_patches_are_as_large_as_without_the_reduction() -> None:
     wide = ObjectsConfig(diameter_px=14).model_dump()
     found = trained(open_recipe().replace(objects=wide), image)
     assert found.info.recipe.network.reduction == 2
-    assert found.info.recipe.training.patch_px == 512
-    assert found.info.recipe.training.batch == 4
+    assert found.info.recipe.training.patch_px == 2 * DENSE.patch_px
+    assert found.info.recipe.training.batch == DENSE.batch
     assert found.info.history["patch_px"] == 120  # no larger than the slice
     asked = open_recipe().replace(objects=wide, training=tiny_recipe(2).training.model_dump())
     assert trained(asked, image).info.recipe.training.patch_px == 48

@@ -116,7 +116,7 @@ def test_a_model_on_disk_is_opened_and_continued_with_its_own_network(stage, ste
     step.base.activated.emit(step.base.currentIndex())
     assert step.base.currentText() == "Continue with old"
     settings = step.settings
-    assert not settings.network.control("filters").enabled
+    assert not settings.filters.isEnabled()
     assert settings.adapt.isEnabled()
     assert settings.forget.isEnabled()
     assert not settings.look.isEnabled()
@@ -240,9 +240,9 @@ def test_a_network_of_another_kind_is_kept_and_cannot_be_edited(qtbot, tmp_path,
     settings.open.click()
     asked = settings.value(60)
     assert asked == paper.replace(training=paper.training.replace(max_time_s=60))
-    filters = settings.network.control("filters")
-    assert (filters.value, filters.enabled) == (64, False)
-    assert "unet2015" in filters.tooltip
+    filters = settings.filters
+    assert (filters.value(), filters.isEnabled()) == (64, False)
+    assert "unet2015" in filters.toolTip()
 
     # The network of a model goes before it, for as long as that is continued with.
     settings.set_network_of(UNetConfig(filters=24))
@@ -252,8 +252,9 @@ def test_a_network_of_another_kind_is_kept_and_cannot_be_edited(qtbot, tmp_path,
 
     settings.open.click()
     assert settings.value(60) == Recipe()
-    assert filters.enabled
-    assert "Channels at the top level" in filters.tooltip
+    assert filters.isEnabled()
+    assert filters.text() == "automatic"
+    assert "Channels at the top level" in filters.toolTip()
 
 
 def test_patches_are_automatic_until_somebody_chooses_them(qtbot):

@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from napari_unetseg.annotations import add_class, recolor_class, rename_class
-from napari_unetseg.config import PRESETS, ModelInfo, Recipe
+from napari_unetseg.config import PRESETS, ModelInfo, Recipe, UNetConfig
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import Stack, open_stack, read_labels
 from napari_unetseg.project import Session
@@ -59,7 +59,7 @@ def segment(workspace, entry, plane, code):
 def model_info(**changes):
     facts = {
         "name": "m",
-        "recipe": Recipe(),
+        "recipe": Recipe(network=UNetConfig(filters=16)),
         "classes": [{"name": "membrane", "color": "#e69f00"}],
         "channels": ("",),
         "scores": {"mean_iou": 0.8123, "iou": {"background": 0.9, "membrane": 0.72}, "n_px": 250},

@@ -1,0 +1,35 @@
+"""How many channels a network gets where nobody said."""
+
+import pytest
+
+from napari_unetseg.config import TrainingConfig, UNet2015Config, UNetConfig
+from napari_unetseg.learning.device import Device
+from napari_unetseg.learning.width import FEW_FILTERS, LITTLE_S, with_filters
+from napari_unetseg.networks.unet import USUAL_FILTERS, UNet
+
+CPU = Device("cpu", "float32", True, "")
+CARD = Device("cuda:0", "bfloat16", True, "")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "device", "expected"),
+    [
+        (5, CPU, FEW_FILTERS),
+        (LITTLE_S, CPU, FEW_FILTERS),
+        (LITTLE_S + 1, CPU, USUAL_FILTERS),
+        (None, CPU, USUAL_FILTERS),
+        (5, CARD, USUAL_FILTERS),
+    ],
+)
+def test_a_processor_with_little_time_gets_a_narrow_network(seconds, device, expected):
+    training = TrainingConfig(max_time_s=seconds, steps=10)
+    assert with_filters(UNetConfig(), training, device).filters == expected
+
+
+@pytest.mark.parametrize("network", [UNetConfig(filters=32), UNet2015Config()])
+def test_what_a_person_chose_stays(network):
+    assert with_filters(network, TrainingConfig(max_time_s=5), CPU) == network
+
+
+def test_a_network_built_without_a_training_has_the_usual_width():
+    assert UNet(UNetConfig(depth=1), 1, 2).head.in_channels == USUAL_FILTERS
