@@ -191,8 +191,9 @@ def test_objects_that_touch_are_told_apart_by_a_model_that_learned_ids(
     assert main(predict_arguments(tmp_path, masks)) == 0
     np.testing.assert_array_equal(read_labels(masks, "masks").codes == 2, ids > 0)
 
-    # Of an image whose pixels are a tenth as wide, 0.02 · π/4 · (10 · 40.4)² px are too small.
-    fine = Stack(stack.data, stack.axes, {a: um / 10 for a, um in stack.pixel_size_um.items()})
+    # Bands of 3 · 20 · 64 px in an image whose pixels are a twentieth as wide are less than the
+    # smallest object, 0.02 · π/4 · (20 · 40.4)² px.
+    fine = Stack(stack.data, stack.axes, {a: um / 20 for a, um in stack.pixel_size_um.items()})
     write_image(tmp_path / "raw.ome.tif", fine, overwrite=True)
     resampled = ("--objects", "--resample", "--overwrite")
     assert main(predict_arguments(tmp_path, out, *resampled)) == 0
