@@ -6,6 +6,7 @@ file imports what it needs inside that function, so that ``--help`` answers at o
 
 from __future__ import annotations
 
+import errno
 import importlib
 import importlib.util
 import os
@@ -27,36 +28,42 @@ VERBS = ("demo", "doctor", "info", "baseline", "train", "predict", "evaluate")
 #: What typer raises at a wrong option or argument; its home has moved between versions.
 _CommandLineError: Any = (typer.BadParameter.__mro__[2], typer.Abort)
 
-#: The exit status after Ctrl+C, as shells have it.
+#: What typer returns after Ctrl+C.
 _STOPPED = 130
+
+#: The exit status where the results could not be written, and the errors that say so.
+_NOT_WRITTEN = 1
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EPIPE)
 
 _QT_BINDINGS = ("PyQt6", "PySide6", "PyQt5", "PySide2")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program.
-
-    Parameters
-    ----------
-    argv : sequence of str, optional
-        What follows the program's name; `sys.argv` where left out.
-
-    Returns
-    -------
-    int
-        The exit status: 0; 2 after bad input, said in one sentence on stderr; 130 after Ctrl+C.
-    """
-    arguments = list(sys.argv[1:] if argv is None else argv)
+def run(arguments: list[str]) -> int:
+    """Do what the command line says; see `cli.main`."""
     try:
-        if not arguments or _is_path(arguments[0]):
-            open_window([Path(argument) for argument in arguments])
-            return 0
-        return _run(arguments)
+        status = _run(arguments)
+        sys.stdout.flush()
+        return status
     except UserError as error:
         return _fail(str(error))
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return _STOPPED
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        _forget_output()
+        if error.errno == errno.EPIPE:  # whoever reads has seen enough
+            return _NOT_WRITTEN
+        reason = os.strerror(error.errno)
+        print(
+            f"error: Not all could be written ({reason}); make room, or write elsewhere.",
+            file=sys.stderr,
+        )
+        return _NOT_WRITTEN
+
+
+def _forget_output() -> None:
+    """Let what is still to be printed go nowhere, or Python would try again, and complain."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
 
 
 def load_verb(name: str) -> Callable[..., None]:
@@ -66,6 +73,9 @@ def load_verb(name: str) -> Callable[..., None]:
 
 
 def _run(arguments: list[str]) -> int:
+    if not arguments or _is_path(arguments[0]):
+        open_window([Path(argument) for argument in arguments])
+        return 0
     wanted = [arguments[0]] if arguments[0] in VERBS else VERBS
     program = typer.main.get_command(_program(wanted))
     try:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_unetseg.cli import app, demo, demo_files
+from napari_unetseg.cli import app, demo, demo_files, main
 from napari_unetseg.cli.demo_experiment import run_demo
 from napari_unetseg.cli.demo_figure import draw_figure
 from napari_unetseg.cli.demo_result import (
@@ -128,7 +128,7 @@ def test_a_folder_with_files_is_refused_before_any_work_without_overwrite(
 ):
     (tmp_path / "notes.txt").write_text("mine")
     monkeypatch.setattr("napari_unetseg.cli.demo_experiment.run_demo", None)
-    assert app.main(["demo", "--headless", "-o", str(tmp_path)]) == 2
+    assert main(["demo", "--headless", "-o", str(tmp_path)]) == 2
     said = capsys.readouterr()
     assert said.err.count("\n") == 1
     assert "--overwrite" in said.err
@@ -137,7 +137,7 @@ def test_a_folder_with_files_is_refused_before_any_work_without_overwrite(
 
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path, capsys):
     (tmp_path / "demo").write_text("mine")
-    assert app.main(["demo", "-o", str(tmp_path / "demo"), "--overwrite"]) == 2
+    assert main(["demo", "-o", str(tmp_path / "demo"), "--overwrite"]) == 2
     assert "not a folder" in capsys.readouterr().err
 
 
@@ -154,19 +154,19 @@ def quick(monkeypatch, result) -> None:
 def test_without_a_display_the_demo_runs_and_prints_its_table(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(app, "has_display", lambda: False)
     monkeypatch.chdir(tmp_path)
-    assert app.main(["demo"]) == 0
+    assert main(["demo"]) == 0
     out = capsys.readouterr().out
     for word in ("Otsu", "U-Net", "membrane", "mean IoU", "figure.png"):
         assert word in out
     assert (Path("demo") / "scores.json").is_file()
-    assert app.main(["demo", "--overwrite"]) == 0
+    assert main(["demo", "--overwrite"]) == 0
 
 
 def test_with_a_display_the_window_opens_on_the_sample(monkeypatch):
     opened = []
     monkeypatch.setattr(app, "has_display", lambda: True)
     monkeypatch.setattr(app, "open_window", lambda paths, sample: opened.append((paths, sample)))
-    assert app.main(["demo"]) == 0
+    assert main(["demo"]) == 0
     assert opened == [([], demo.SAMPLE)]
 
 
@@ -176,6 +176,6 @@ def test_an_interrupted_demo_leaves_nothing_behind(tmp_path, capsys, monkeypatch
         raise KeyboardInterrupt
 
     monkeypatch.setattr("napari_unetseg.cli.demo_experiment.run_demo", interrupted)
-    assert app.main(["demo", "--headless", "-o", str(tmp_path / "demo")]) == 130
+    assert main(["demo", "--headless", "-o", str(tmp_path / "demo")]) == 130
     assert not (tmp_path / "demo").exists()
     assert "Traceback" not in capsys.readouterr().err

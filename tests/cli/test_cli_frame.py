@@ -2,8 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -98,6 +101,54 @@ def test_ctrl_c_is_status_130_without_a_traceback(monkeypatch, capsys):
     monkeypatch.setattr(app, "load_verb", lambda name: lambda path: interrupted(path=path))
     assert main(["info", "x"]) == 130
     assert capsys.readouterr().err == "stopped\n"
+
+
+PROGRAM = "import sys; from napari_unetseg.cli import main; {}sys.exit(main())"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX")
+@pytest.mark.parametrize("after_s", [0, 0.05, 0.15, 0.3])
+def test_ctrl_c_while_the_program_starts_is_one_word(after_s):
+    program = PROGRAM.format("print(flush=True); ")
+    child = subprocess.Popen(
+        [sys.executable, "-c", program, "doctor"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    child.stdout.readline()
+    time.sleep(after_s)
+    child.send_signal(signal.SIGINT)
+    said = child.communicate(timeout=60)[1]
+    assert (child.returncode, said) == (130, "stopped\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("arguments", [["--version"], ["baseline", "--list"]])
+def test_a_full_disk_is_one_sentence(arguments):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM.format(""), *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: Not all could be written (No space left on device); ")
+    assert done.returncode == 1
+
+
+def test_who_reads_the_output_may_stop_reading():
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(""), "--version"],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_a_defect_of_ours_is_not_hidden(monkeypatch):
