@@ -1,13 +1,15 @@
 """What few annotations teach in how many seconds: the network beside a random forest.
 
-Both sides learn from the same annotations and are scored on the same images that neither has seen.
+All sides learn from the same annotations and are scored on the same images that none has seen.
 The network is trained by the command line, so that ``program, s`` runs from the start of the
 program to the model on disk; ``training, s`` is what the model's history counts, from the moment
 the network is built. The forest predicts as well as learns before it has an answer::
 
     UNETSEG_DATA=../shared/data python benchmarks/few_shot.py --task vnc-3 --seeds 3
     UNETSEG_DATA=../shared/data python benchmarks/few_shot.py --task vnc-ten-strokes --times 120
+    UNETSEG_DATA=../shared/data python benchmarks/few_shot.py --only baselines
 
+The classical baselines are fitted to the same annotations, with ``--only baselines`` alone.
 Tasks: ``vnc-1`` and ``vnc-3`` (slices of serial-section EM painted completely), ``vnc-strokes``
 (strokes over 2 % of the pixels of the three slices), ``vnc-ten-strokes`` (ten in all), and
 ``nuclei-5`` (five fluorescence images).
@@ -22,7 +24,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +36,7 @@ import tifffile
 from forest import Forest
 
 from napari_unetseg import evaluate, open_stack
+from napari_unetseg.classical import METHODS, fit_baseline
 from napari_unetseg.images import codes_to_masks, read_labels
 from napari_unetseg.samples.strokes import Annotator
 
@@ -77,22 +82,29 @@ def main() -> None:
     parser.add_argument("--times", default="5,10,20,30,60,120", help="seconds of the network")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--scored", type=int, default=1000, help="at most so many unseen images")
-    parser.add_argument("--only", choices=["network", "forest"])
+    parser.add_argument("--only", choices=["network", "forest", "baselines"])
     parser.add_argument("--config", help="of the network")
     options = parser.parse_args()
     data = Path(os.environ.get("UNETSEG_DATA", "../shared/data"))
     rows: list[dict[str, Any]] = []
     for seed in range(options.seeds):
         task = TASKS[options.task](data, options, seed)
-        if options.only != "network":
-            rows.append(_forest(task, seed))
-            print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
-        if options.only == "forest":
-            continue
-        for seconds in options.times.split(","):
-            rows.append(_network(task, seconds, seed, options.config))
-            print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+        for row in _sides(task, seed, options):
+            rows.append(row)
+            print(json.dumps(row), file=sys.stderr, flush=True)
     _print_table(rows)
+
+
+def _sides(task: Task, seed: int, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Run the sides that are asked for, one after the other."""
+    if options.only in (None, "forest"):
+        yield _fitted(task, seed, "random forest", lambda *data: Forest(*data, seed=seed))
+    if options.only == "baselines":
+        for name in METHODS:
+            yield _fitted(task, seed, name, partial(fit_baseline, name))
+    if options.only in (None, "network"):
+        for seconds in options.times.split(","):
+            yield _network(task, seconds, seed, options.config)
 
 
 def _vnc(data: Path, options: argparse.Namespace) -> tuple[list[npt.NDArray[Any]], Codes]:
@@ -215,16 +227,14 @@ def _network(task: Task, seconds: str, seed: int, config: str | None) -> dict[st
     }
 
 
-def _forest(task: Task, seed: int) -> dict[str, Any]:
+def _fitted(task: Task, seed: int, side: str, fit: Callable[..., Any]) -> dict[str, Any]:
     began = time.perf_counter()
-    forest = Forest(
-        [task.images[i][None] for i in task.annotations], list(task.annotations.values()), seed=seed
-    )
+    fitted = fit([task.images[i][None] for i in task.annotations], list(task.annotations.values()))
     trained = time.perf_counter()
-    answers = {i: codes_to_masks(forest.apply(task.images[i][None])) for i in task.truth}
+    answers = {i: codes_to_masks(fitted.apply(task.images[i][None])) for i in task.truth}
     predicted = time.perf_counter()
     return {
-        "side": "random forest",
+        "side": side,
         "seed": seed,
         "steps": "",
         "training, s": round(trained - began, 1),
