@@ -15,7 +15,7 @@ class ObjectsConfig(Config):
     """
 
     diameter_px: float = Field(
-        44.0, ge=8, description="images are reduced until the median object is about this wide"
+        40.0, ge=8, description="images are reduced until the median object is about this wide"
     )
     distance_weight: float = Field(
         4.0, gt=0, description="of the error of distances beside that of classes"
