@@ -18,6 +18,7 @@ Tasks: ``vnc-1`` and ``vnc-3`` (slices of serial-section EM painted completely),
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import subprocess
@@ -210,6 +211,7 @@ def _network(task: Task, seconds: str, seed: int, config: str | None) -> dict[st
         subprocess.run(train, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         program_s = time.perf_counter() - began
         history = json.loads((model / "model.json").read_text())["history"]
+        held_out = _spread_at_the_end(model / "history.csv")
         predict: list[Any] = [*PROGRAM, "predict", folder / "unseen", "-m", model]
         predict += ["-o", folder / "masks"]
         began = time.perf_counter()
@@ -224,7 +226,20 @@ def _network(task: Task, seconds: str, seed: int, config: str | None) -> dict[st
         "program, s": round(program_s, 1),
         "prediction, s": round(predict_s, 1),
         **_scores(answers, task.truth),
+        "held out, last fifth": held_out,
     }
+
+
+def _spread_at_the_end(path: Path) -> str:
+    """Return the range of the held-out scores in the last fifth of a training's time."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row.get("held_out_mean_iou")]
+    last = [
+        float(row["held_out_mean_iou"])
+        for row in rows
+        if float(row["elapsed_s"]) >= 0.8 * float(rows[-1]["elapsed_s"])
+    ]
+    return f"± {(max(last) - min(last)) / 2:.4f} ({len(last)})" if last else ""
 
 
 def _fitted(task: Task, seed: int, side: str, fit: Callable[..., Any]) -> dict[str, Any]:
@@ -241,6 +256,7 @@ def _fitted(task: Task, seed: int, side: str, fit: Callable[..., Any]) -> dict[s
         "program, s": "",
         "prediction, s": round(predicted - trained, 1),
         **_scores(answers, task.truth),
+        "held out, last fifth": "",
     }
 
 
