@@ -1,4 +1,4 @@
-"""How fine annotations are and how wide objects: how much smaller a network may see the image."""
+"""How fine and how complete annotations are, how wide objects: how small a network sees them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from napari_unetseg.config import NetworkConfig
 
 from .data import TrainingImage
 
+#: Share of painted pixels, in the annotated slices, from which they count as dense.
+DENSE_SHARE = 0.25
+
 #: What images are reduced by where that loses next to nothing. Three slices of EM membranes, mean
 #: IoU on crops of others: after 33 s of one core 0.754 to 0.781 with it (five runs) and 0.733 to
-#: 0.751 without (four), after 122 s 0.843 and 0.823. On the generated stack, 54 strokes: 0.747 with
-#: it and 0.660 without (one run each, and repeated ones differ by 0.05).
+#: 0.751 without (four), after 122 s 0.843 and 0.823.
 REDUCTION = 2
 
 #: IoU of every class with itself, reduced and enlarged again, from which little is lost. Membranes
-#: (4.7 px wide) have 0.996, nuclei 9 px wide 0.975, strokes with a brush of 2 to 5 px 0.95, discs 8
-#: and 6 px wide 0.94 and 0.83, lines of 3 and 2 px 0.96 and 0.83.
+#: (4.7 px wide) have 0.996, nuclei 9 px wide 0.975, discs 8 and 6 px wide 0.94 and 0.83, lines of 3
+#: and 2 px 0.96 and 0.83.
 LITTLE_LOST = 0.9
 
 #: The most that images are reduced by.
@@ -32,15 +34,26 @@ MOST_REDUCED = 8
 MOST_SLICES = 16
 
 
+def is_dense(images: Sequence[TrainingImage]) -> bool:
+    """Tell whether slices are painted completely, or nearly so, rather than with strokes."""
+    painted = n_px = 0
+    for codes in _annotated_slices(images):
+        painted += int(np.count_nonzero(codes))
+        n_px += codes.size
+    return n_px > 0 and painted >= DENSE_SHARE * n_px
+
+
 def with_reduction(network: NetworkConfig, images: Sequence[TrainingImage]) -> NetworkConfig:
     """Fill in by how much images are reduced before a network sees them, where that is open.
 
     The fewer pixels, the farther a network sees, and the more it learns in the same time. So
-    images are reduced unless annotations have details that would get lost; what was painted with a
-    fine brush counts as fine.
+    images are reduced unless annotations have details that would get lost. Strokes are not
+    reduced: from few of them a network that sees far learns what lies around them.
     """
     if network.kind != "unet" or network.reduction:
         return network
+    if not is_dense(images):
+        return network.replace(reduction=1)
     coarse = agreement_when_reduced(images, REDUCTION) >= LITTLE_LOST
     return network.replace(reduction=REDUCTION if coarse else 1)
 

@@ -6,13 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import torch
-
 from napari_unetseg.config import SMALLEST_PATCH_PX, TrainingConfig
 from napari_unetseg.networks import Network
 from napari_unetseg.networks.geometry import THICK
-
-from .data import LabelledRegion
 
 #: Patches per step in 3D: together about as many voxels as the patches of slices have pixels.
 VOLUMES = 2
@@ -49,31 +45,19 @@ DENSE = Patches(128, 4)
 #: on three slices: 0.375 with 4 patches of 256 px, 0.493 with 8 of 128, 0.546 with 12 of 96.
 SPARSE = Patches(96, 8)
 
-#: Share of painted pixels, in the annotated slices, from which they count as dense.
-DENSE_SHARE = 0.25
 
+def chosen_patches(training: TrainingConfig, network: Network, *, dense: bool) -> TrainingConfig:
+    """Return the config with side and number of patches filled in where they are left open.
 
-def chosen_patches(
-    training: TrainingConfig, regions: Sequence[LabelledRegion], network: Network
-) -> TrainingConfig:
-    """Return the config with side and number of patches filled in where they are left open."""
-    dense = _painted_share(regions) >= DENSE_SHARE
+    Parameters
+    ----------
+    dense : bool
+        Whether slices are painted completely, or nearly so.
+    """
     fitting = (DENSE if dense else SPARSE).of(network)
     return training.replace(
         patch_px=training.patch_px or fitting.patch_px, batch=training.batch or fitting.batch
     )
-
-
-def _painted_share(regions: Sequence[LabelledRegion]) -> float:
-    """Return the share of pixels to learn from, in the slices in which anything is annotated."""
-    painted = n_px = 0
-    for region in regions:
-        height, width = region.targets.shape[-2:]
-        annotated = (region.targets > 0) | (region.held_out > 0)
-        n_slices = int(annotated.reshape(-1, height * width).any(dim=1).sum())
-        painted += int(torch.count_nonzero(region.targets))
-        n_px += n_slices * height * width
-    return painted / n_px
 
 
 def margin_px(training: TrainingConfig, network: Network) -> tuple[int, ...]:

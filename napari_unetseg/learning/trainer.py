@@ -91,6 +91,7 @@ class Trainer:
         plan = plan_training(images, recipe, classes, base, self._device)
         self._images = images
         self._recipe = plan.recipe
+        self._dense = plan.dense
         self._diameter = plan.object_diameter_px
         self._notes = plan.notes
         self._classes = classes
@@ -145,7 +146,7 @@ class Trainer:
         if found is not None:
             check_same_training(found.values["asked"], asked)
             self._go_on_from(found)
-        self._use(chosen_patches(self._recipe.training, regions, network))
+        self._use(chosen_patches(self._recipe.training, network, dense=self._dense))
         if self._recipe.training.pretrain and self._base is None and found is None:
             yield from self._pretrain(network)
         source = self._source_scorer()

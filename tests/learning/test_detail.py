@@ -10,7 +10,7 @@ from napari_unetseg.config import Recipe, UNet2015Config, UNetConfig
 from napari_unetseg.events import Warned
 from napari_unetseg.images import Stack
 from napari_unetseg.learning import Trainer, TrainingImage
-from napari_unetseg.learning.detail import agreement_when_reduced, with_reduction
+from napari_unetseg.learning.detail import agreement_when_reduced, is_dense, with_reduction
 
 
 def painted(inside: np.ndarray, *, sparse: bool = False) -> TrainingImage:
@@ -29,10 +29,20 @@ def lines(width_px: float, *, sparse: bool = False) -> TrainingImage:
 
 
 @pytest.mark.parametrize(("width_px", "reduction"), [(1, 1), (2, 1), (6, 2), (12, 2)])
-@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "strokes"])
-def test_images_are_reduced_unless_something_fine_is_annotated(width_px, reduction, sparse) -> None:
-    image = lines(width_px, sparse=sparse)
-    assert with_reduction(UNetConfig(), [image]) == UNetConfig(reduction=reduction)
+def test_images_are_reduced_unless_something_fine_is_annotated(width_px, reduction) -> None:
+    assert with_reduction(UNetConfig(), [lines(width_px)]) == UNetConfig(reduction=reduction)
+
+
+def test_images_with_strokes_are_not_reduced() -> None:
+    assert with_reduction(UNetConfig(), [lines(6, sparse=True)]) == UNetConfig(reduction=1)
+
+
+@pytest.mark.parametrize(("share", "dense"), [(0.01, False), (0.24, False), (0.25, True)])
+def test_slices_are_dense_where_a_quarter_of_them_is_painted(share, dense) -> None:
+    codes = np.zeros((3, 100, 100), np.uint8)
+    codes[1].flat[: round(share * codes[1].size)] = 1
+    image = TrainingImage(Stack(np.zeros(codes.shape, np.uint8), "ZYX"), codes)
+    assert is_dense([image]) == dense
 
 
 def test_the_finest_class_decides() -> None:

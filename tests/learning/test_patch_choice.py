@@ -2,28 +2,13 @@
 
 import numpy as np
 import pytest
-import torch
 from pydantic import ValidationError
 from tiny_data import CELL, FLOAT32, discs, tiny_recipe
 
 from napari_unetseg.config import TrainingConfig, UNetConfig
 from napari_unetseg.learning import Trainer, TrainingImage
-from napari_unetseg.learning.data import LabelledRegion
 from napari_unetseg.learning.patches import DENSE, SPARSE, chosen_patches, fitting_shape
 from napari_unetseg.networks import build_network
-
-
-def plane_with(share, side=100):
-    targets = torch.zeros(side, side, dtype=torch.uint8)
-    targets.view(-1)[: round(share * side * side)] = 1
-    return LabelledRegion(torch.zeros(1, side, side), targets, torch.zeros_like(targets))
-
-
-def volume_with(share, depth=40, side=100):
-    """Three slices of it are annotated."""
-    targets = torch.zeros(depth, side, side, dtype=torch.uint8)
-    targets[5:8] = plane_with(share, side).targets
-    return LabelledRegion(torch.zeros(1, *targets.shape), targets, torch.zeros_like(targets))
 
 
 def network(**config):
@@ -33,16 +18,16 @@ def network(**config):
 FLAT = network()
 
 
-@pytest.mark.parametrize(("share", "expected"), [(0.01, SPARSE), (0.24, SPARSE), (0.25, DENSE)])
-def test_strokes_are_learned_from_small_patches_and_whole_slices_from_large_ones(share, expected):
-    chosen = chosen_patches(TrainingConfig(), [plane_with(share)], FLAT)
+@pytest.mark.parametrize(("dense", "expected"), [(False, SPARSE), (True, DENSE)])
+def test_strokes_are_learned_from_small_patches_and_whole_slices_from_large_ones(dense, expected):
+    chosen = chosen_patches(TrainingConfig(), FLAT, dense=dense)
     assert (chosen.patch_px, chosen.batch) == (expected.patch_px, expected.batch)
 
 
 def test_a_network_that_reduces_images_sees_as_many_pixels_of_larger_patches():
-    chosen = chosen_patches(TrainingConfig(), [plane_with(0.9)], network(reduction=2))
+    chosen = chosen_patches(TrainingConfig(), network(reduction=2), dense=True)
     assert (chosen.patch_px, chosen.batch) == (2 * DENSE.patch_px, DENSE.batch)
-    chosen = chosen_patches(TrainingConfig(patch_px=64), [plane_with(0.9)], network(reduction=2))
+    chosen = chosen_patches(TrainingConfig(patch_px=64), network(reduction=2), dense=True)
     assert chosen.patch_px == 64
 
 
@@ -55,9 +40,9 @@ def test_a_network_that_reduces_volumes_sees_as_many_voxels(anisotropy, axes):
 
 
 def test_what_a_person_chose_stays():
-    chosen = chosen_patches(TrainingConfig(patch_px=64), [plane_with(0.9)], FLAT)
+    chosen = chosen_patches(TrainingConfig(patch_px=64), FLAT, dense=True)
     assert (chosen.patch_px, chosen.batch) == (64, DENSE.batch)
-    chosen = chosen_patches(TrainingConfig(batch=3), [plane_with(0.01)], FLAT)
+    chosen = chosen_patches(TrainingConfig(batch=3), FLAT, dense=False)
     assert (chosen.patch_px, chosen.batch) == (SPARSE.patch_px, 3)
 
 
@@ -78,13 +63,12 @@ def test_a_patch_is_no_larger_than_the_slice_and_even_at_every_pooling():
     assert fitting_shape(96, [(10, 10)], FLAT) == (32, 32)
 
 
-@pytest.mark.parametrize(("share", "slices"), [(0.1, SPARSE), (0.9, DENSE)])
+@pytest.mark.parametrize(("dense", "slices"), [(False, SPARSE), (True, DENSE)])
 @pytest.mark.parametrize("anisotropy", [1.0, 5.0])
-def test_a_step_on_volumes_sees_about_as_many_voxels_as_one_on_slices(share, slices, anisotropy):
-    volumes = [volume_with(share, depth=200, side=300)]
+def test_a_step_on_volumes_sees_about_as_many_voxels_as_one_on_slices(dense, slices, anisotropy):
     thick = network(dims="3", anisotropy=anisotropy)
-    chosen = chosen_patches(TrainingConfig(), volumes, thick)
-    shape = fitting_shape(chosen.patch_px, [v.targets.shape for v in volumes], thick)
+    chosen = chosen_patches(TrainingConfig(), thick, dense=dense)
+    shape = fitting_shape(chosen.patch_px, [(200, 300, 300)], thick)
     ratio = chosen.batch * np.prod(shape) / (slices.batch * slices.patch_px**2)
     assert 0.5 < ratio < 2
     assert shape[1] == shape[2]

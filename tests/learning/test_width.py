@@ -12,23 +12,26 @@ CARD = Device("cuda:0", "bfloat16", True, "")
 
 
 @pytest.mark.parametrize(
-    ("seconds", "device", "expected"),
+    ("seconds", "device", "dense", "expected"),
     [
-        (5, CPU, FEW_FILTERS),
-        (LITTLE_S, CPU, FEW_FILTERS),
-        (LITTLE_S + 1, CPU, USUAL_FILTERS),
-        (None, CPU, USUAL_FILTERS),
-        (5, CARD, USUAL_FILTERS),
+        (5, CPU, True, FEW_FILTERS),
+        (LITTLE_S, CPU, True, FEW_FILTERS),
+        (LITTLE_S + 1, CPU, True, USUAL_FILTERS),
+        (None, CPU, True, USUAL_FILTERS),
+        (5, CPU, False, USUAL_FILTERS),
+        (5, CARD, True, USUAL_FILTERS),
     ],
 )
-def test_a_processor_with_little_time_gets_a_narrow_network(seconds, device, expected):
+def test_a_processor_with_little_time_for_whole_slices_gets_a_narrow_network(
+    seconds, device, dense, expected
+):
     training = TrainingConfig(max_time_s=seconds, steps=10)
-    assert with_filters(UNetConfig(), training, device).filters == expected
+    assert with_filters(UNetConfig(), training, device, dense=dense).filters == expected
 
 
 @pytest.mark.parametrize("network", [UNetConfig(filters=32), UNet2015Config()])
 def test_what_a_person_chose_stays(network):
-    assert with_filters(network, TrainingConfig(max_time_s=5), CPU) == network
+    assert with_filters(network, TrainingConfig(max_time_s=5), CPU, dense=True) == network
 
 
 def test_a_network_built_without_a_training_has_the_usual_width():
