@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -71,3 +74,21 @@ def test_every_optimiser_learns_to_tell_bright_from_dark(kind, rate):
     stepper = Stepper(small_network().train(), config, AT_REST)
     losses = [stepper.step(pixels, codes, rate) for _ in range(25)]
     assert losses[-1] < 0.5 * losses[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_learning_does_not_wait_for_the_compiler_of_torch(kind):
+    code = f"""
+import sys, torch
+from napari_unetseg.config import TrainingConfig, UNetConfig
+from napari_unetseg.learning.placement import AT_REST
+from napari_unetseg.learning.stepper import Stepper
+from napari_unetseg.networks import build_network
+network = build_network(UNetConfig(depth=1, filters=4), 1, 2).train()
+stepper = Stepper(network, TrainingConfig(optimiser={kind!r}), AT_REST)
+pixels, codes = torch.rand(1, 1, 32, 32), torch.ones(1, 32, 32, dtype=torch.uint8)
+stepper.step(pixels, codes, 1e-3)
+print("torch._dynamo" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "False", done.stderr
