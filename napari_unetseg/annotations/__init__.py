@@ -12,8 +12,9 @@ from .classes import (
 )
 from .edits import Edit, EditLog, Step, edit_between, fill_unlabelled
 from .held_out import (
+    ALL_HELD_OUT,
     BLOCK_PX,
-    HELD_OUT,
+    MIN_BOX_SECTIONS,
     MIN_LABELLED_PX,
     assign_blocks,
     held_out_mask,
@@ -21,8 +22,9 @@ from .held_out import (
 )
 
 __all__ = [
+    "ALL_HELD_OUT",
     "BLOCK_PX",
-    "HELD_OUT",
+    "MIN_BOX_SECTIONS",
     "MIN_LABELLED_PX",
     "Classes",
     "Edit",

@@ -1,8 +1,14 @@
 """Which annotated pixels are kept to score with, decided once and for good.
 
-Space is divided into squares of `BLOCK_PX` in each slice. When a square first gets an annotation
+Space is divided into squares of `BLOCK_PX` in each slice, and also, for networks that see several
+sections, into boxes: the squares above one another in as many sections as make the box as deep as
+it is wide. Otherwise the sections just above and below a held-out square would train, and such a
+network would be scored on what it has nearly seen. When a square or a box first gets an annotation
 it is decided whether it trains or is held out, so that scores of one round compare with those of
 the next, whatever is painted in between.
+
+Both decisions stand in one byte per square: bits 0 and 1 say what becomes of the square, bits 2 and
+3 what becomes of the box it lies in.
 """
 
 from __future__ import annotations
@@ -12,8 +18,13 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from napari_unetseg.images import Stack
+
 #: Side of a block, in px.
 BLOCK_PX = 64
+
+#: A box is at least this deep: its middle section has held-out ones above and below.
+MIN_BOX_SECTIONS = 3
 
 #: About one annotated block in this many is held out, of each class and in each slice.
 ONE_IN = 8
@@ -22,6 +33,12 @@ ONE_IN = 8
 MIN_LABELLED_PX = 2000
 
 UNDECIDED, TRAINS, HELD_OUT = 0, 1, 2
+
+_BOX_BITS = 2
+_SQUARE = (1 << _BOX_BITS) - 1
+
+#: A square that is held out itself and lies in a held-out box.
+ALL_HELD_OUT = HELD_OUT | HELD_OUT << _BOX_BITS
 
 
 def new_blocks(shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
@@ -35,7 +52,7 @@ def new_blocks(shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
     Returns
     -------
     ndarray, shape (planes, blocks_y, blocks_x), uint8
-        0 undecided, 1 trains, 2 held out.
+        Of the square, 0 undecided, 1 trains, 2 held out; plus four times the same of its box.
     """
     n_planes, height, width = shape
     return np.zeros((n_planes, -(-height // BLOCK_PX), -(-width // BLOCK_PX)), np.uint8)
@@ -44,84 +61,161 @@ def new_blocks(shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
 def assign_blocks(
     codes: npt.NDArray[np.uint8],
     blocks: npt.NDArray[np.uint8],
+    stack: Stack,
     planes: Iterable[int] | None = None,
 ) -> None:
-    """Decide every block that has annotations and is undecided; `blocks` is changed in place.
+    """Decide every square and box with annotations that is undecided; changes `blocks` in place.
 
-    A block is held out when a class in it has fewer than one in `ONE_IN` of its blocks held out
-    so far, unless the slice has its share already. The order is a fixed shuffle of the blocks, so
-    the same annotations in the same order give the same decision.
+    One is held out when a class in it has fewer than one in `ONE_IN` held out so far, unless its
+    slice, or its layer of boxes, has its share already; a box only when all of its classes train in
+    another. The order is a fixed shuffle, so the same annotations in the same order give the same
+    decision.
 
     Parameters
     ----------
     codes : ndarray, shape (planes, Y, X), uint8
         Annotations: 0 unlabelled.
     blocks : ndarray, shape (planes, blocks_y, blocks_x), uint8
-        As from `new_blocks`.
+        As from `new_blocks`. What is decided in it stays, also when `stack` has got voxels of
+        another shape since; a new part of a box then trains where any other part does.
+    stack : Stack
+        What is annotated: the sections of its time points and the shape of its voxels make boxes.
     planes : iterable of int, optional
         Slices in which something may be new; all by default.
     """
-    changed = list(range(len(codes)) if planes is None else planes)
-    new: list[tuple[int, int, int]] = []
-    presence = {}
-    for plane in changed:
-        presence[plane] = _classes_per_block(codes[plane])
-        annotated = presence[plane].any(axis=0)
-        new += [(plane, y, x) for y, x in np.argwhere(annotated & (blocks[plane] == UNDECIDED))]
-    if not new:
+    presence = {
+        plane: _classes_per_block(codes[plane])
+        for plane in (range(len(codes)) if planes is None else planes)
+    }
+    # Up to `HELD_OUT` nothing is decided, or the square alone: so in files from before boxes.
+    if not any((there & (blocks[p] <= HELD_OUT)).any() for p, there in presence.items()):
         return
-    decided = [int(p) for p in np.flatnonzero(blocks.any(axis=(1, 2)))]
-    for plane in decided:
+    for plane in map(int, np.flatnonzero(blocks.any(axis=(1, 2)))):
         if plane not in presence:
             presence[plane] = _classes_per_block(codes[plane])
+    layers = box_layers(stack)
+    squares: npt.NDArray[np.uint8] = blocks & np.uint8(_SQUARE)
+    boxes = _states_of_boxes(blocks, layers)
     labelled_px = sum(int(np.count_nonzero(codes[plane])) for plane in presence)
-    if labelled_px < MIN_LABELLED_PX:
-        for where in new:
-            blocks[where] = TRAINS
-        return
-    tally = _Tally(presence, blocks)
-    for where in sorted(new, key=_shuffle_key):
-        plane, y, x = where
-        blocks[where] = tally.decide(plane, np.flatnonzero(presence[plane][:, y, x]))
+    all_train = labelled_px < MIN_LABELLED_PX
+    _decide(squares, presence, all_train=all_train)
+    _decide(boxes, _in_layers(presence, layers), all_train=all_train, each_class_trains=True)
+    for plane, there in presence.items():
+        of_box = blocks[plane] >> _BOX_BITS
+        new = there.any(axis=0) & (of_box == UNDECIDED)
+        of_box[new] = boxes[layers[plane]][new]
+        blocks[plane] = squares[plane] | of_box << _BOX_BITS
 
 
 def held_out_mask(
-    blocks: npt.NDArray[np.uint8], plane: int, plane_shape: tuple[int, int]
+    blocks: npt.NDArray[np.uint8], plane: int, plane_shape: tuple[int, int], *, boxes: bool = False
 ) -> npt.NDArray[np.bool_]:
-    """Return which pixels of a slice lie in held-out blocks.
+    """Return which pixels of a slice lie in held-out squares, or in held-out boxes.
 
     Returns
     -------
     ndarray, shape (Y, X), bool
     """
-    mask: npt.NDArray[np.bool_] = blocks[plane] == HELD_OUT
+    states = blocks[plane] >> _BOX_BITS if boxes else blocks[plane] & _SQUARE
+    mask: npt.NDArray[np.bool_] = states == HELD_OUT
     height, width = plane_shape
     mask = mask.repeat(BLOCK_PX, axis=0).repeat(BLOCK_PX, axis=1)
     return mask[:height, :width]
 
 
+def box_layers(stack: Stack) -> npt.NDArray[np.intp]:
+    """Return which layer of boxes each slice lies in; none reaches across time points.
+
+    The sections of a time point are shared out evenly, so that no box at the end is a thin one.
+    Voxels of unknown shape count as cubes.
+
+    Returns
+    -------
+    ndarray, shape (planes,), int
+        Ascending from 0.
+    """
+    sizes, depth = stack.pixel_size_um, stack.size("Z")
+    aspect = sizes["X"] / sizes["Z"] if "X" in sizes and "Z" in sizes else 1.0
+    n_layers = max(1, depth // max(MIN_BOX_SECTIONS, round(BLOCK_PX * aspect)))
+    frame, z = np.divmod(np.arange(stack.n_planes), depth)
+    layers: npt.NDArray[np.intp] = frame * n_layers + z * n_layers // depth
+    return layers
+
+
+def _states_of_boxes(
+    blocks: npt.NDArray[np.uint8], layers: npt.NDArray[np.intp]
+) -> npt.NDArray[np.uint8]:
+    """Return what was decided of each box: shape (layers, blocks_y, blocks_x)."""
+    starts = np.flatnonzero(np.diff(layers, prepend=-1))
+    states: npt.NDArray[np.uint8] = np.bitwise_or.reduceat(blocks >> _BOX_BITS, starts, axis=0)
+    states[states == TRAINS | HELD_OUT] = TRAINS
+    return states
+
+
+def _in_layers(
+    presence: dict[int, npt.NDArray[np.bool_]], layers: npt.NDArray[np.intp]
+) -> dict[int, npt.NDArray[np.bool_]]:
+    """Return which codes occur in which box, by layer, from which occur in which square."""
+    n_codes = max(len(there) for there in presence.values())
+    found: dict[int, npt.NDArray[np.bool_]] = {}
+    for plane, there in presence.items():
+        empty = np.zeros((n_codes, *there.shape[1:]), bool)
+        found.setdefault(int(layers[plane]), empty)[: len(there)] |= there
+    return found
+
+
+def _decide(
+    states: npt.NDArray[np.uint8],
+    presence: dict[int, npt.NDArray[np.bool_]],
+    *,
+    all_train: bool,
+    each_class_trains: bool = False,
+) -> None:
+    """Decide the undecided of squares, by slice, or of boxes, by layer; changes `states`."""
+    new = [
+        (layer, y, x)
+        for layer, there in presence.items()
+        for y, x in np.argwhere(there.any(axis=0) & (states[layer] == UNDECIDED))
+    ]
+    if all_train:
+        for where in new:
+            states[where] = TRAINS
+        return
+    tally = _Tally(presence, states, each_class_trains=each_class_trains)
+    for where in sorted(new, key=_shuffle_key):
+        layer, y, x = where
+        states[where] = tally.decide(layer, np.flatnonzero(presence[layer][:, y, x]))
+
+
 class _Tally:
-    """How many blocks of each class and of each slice train and are held out."""
+    """How many blocks of each class and of each layer train and are held out."""
 
     def __init__(
-        self, presence: dict[int, npt.NDArray[np.bool_]], blocks: npt.NDArray[np.uint8]
+        self,
+        presence: dict[int, npt.NDArray[np.bool_]],
+        states: npt.NDArray[np.uint8],
+        *,
+        each_class_trains: bool,
     ) -> None:
         n_codes = max(p.shape[0] for p in presence.values())
+        self.each_class_trains = each_class_trains
         self.of_class = np.zeros((256, 2), np.int64)
-        self.of_plane = {plane: [0, 0] for plane in presence}
-        for plane, present in presence.items():
+        self.of_layer = {layer: [0, 0] for layer in presence}
+        for layer, present in presence.items():
             for column, state in enumerate((TRAINS, HELD_OUT)):
-                counts = (present & (blocks[plane] == state)).sum(axis=(1, 2))
+                counts = (present & (states[layer] == state)).sum(axis=(1, 2))
                 self.of_class[:n_codes, column][: len(counts)] += counts
-                self.of_plane[plane][column] += int((blocks[plane] == state).sum())
+                self.of_layer[layer][column] += int((states[layer] == state).sum())
 
-    def decide(self, plane: int, codes: npt.NDArray[np.intp]) -> int:
+    def decide(self, layer: int, codes: npt.NDArray[np.intp]) -> int:
         """Return `TRAINS` or `HELD_OUT` for one new block with these classes, and count it."""
-        trains, held = self.of_plane[plane]
+        trains, held = self.of_layer[layer]
         wanted = (self.of_class[codes, 1] + 1) * ONE_IN <= self.of_class[codes].sum(axis=1) + 1
         out = bool(wanted.any()) and held * ONE_IN <= trains + held
+        if self.each_class_trains:
+            out = out and bool(self.of_class[codes, 0].all())
         self.of_class[codes, int(out)] += 1
-        self.of_plane[plane][int(out)] += 1
+        self.of_layer[layer][int(out)] += 1
         return HELD_OUT if out else TRAINS
 
 
@@ -139,7 +233,7 @@ def _classes_per_block(plane: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
 
 def _shuffle_key(where: tuple[int, int, int]) -> int:
     """Order blocks so that neighbours are far apart: a multiplicative hash of the position."""
-    plane, y, x = (int(i) for i in where)
-    mixed = plane * 0x9E3779B1 + y * 0x85EBCA77 + x * 0xC2B2AE3D
+    layer, y, x = (int(i) for i in where)
+    mixed = layer * 0x9E3779B1 + y * 0x85EBCA77 + x * 0xC2B2AE3D
     mixed ^= mixed >> 15
     return (mixed * 0x2C1B3C6D) & 0xFFFFFFFF

@@ -76,7 +76,7 @@ class _Experiment:
         ]
         self._codes = self._annotations
         self._blocks = new_blocks(settings.shape)
-        assign_blocks(self._codes, self._blocks)
+        assign_blocks(self._codes, self._blocks, self._sample.image)
         self._seconds["generating"] = time.monotonic() - start
         painted = np.count_nonzero(self._annotations) / self._annotations.size
         yield Stage(title, 1.0, f"{len(self._strokes)} strokes, {painted:.2%} of the stack")
@@ -157,7 +157,7 @@ class _Experiment:
     def accept_corrections(self) -> None:
         """Let the corrections train from here on."""
         self._codes = self._corrected
-        assign_blocks(self._codes, self._blocks)
+        assign_blocks(self._codes, self._blocks, self._sample.image)
 
     def result(self, model: Model) -> DemoResult:
         """Return everything, scored."""

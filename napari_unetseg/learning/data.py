@@ -39,7 +39,8 @@ class TrainingImage:
     codes : ndarray, shape (planes, Y, X), uint8
         0 unlabelled, 1 background, k + 1 class k.
     blocks : ndarray or None, shape (planes, blocks_y, blocks_x), uint8
-        Which blocks are held out, as `annotations.assign_blocks` has it; None: nothing is.
+        Which blocks are held out, as `annotations.assign_blocks` has it; None: nothing is. Squares
+        for networks of single slices, boxes for those that see several sections.
     ids : ndarray or None, shape (planes, Y, X), uint32
         Which object a pixel belongs to, 0 background; None where objects are not told apart.
     """
@@ -57,11 +58,11 @@ class TrainingImage:
         """Return the slices in which anything is labelled."""
         return [index for index, codes in enumerate(self.codes) if codes.any()]
 
-    def held_out(self, plane: int) -> npt.NDArray[np.bool_]:
-        """Return which pixels of a slice are held out, annotated or not."""
+    def held_out(self, plane: int, *, boxes: bool) -> npt.NDArray[np.bool_]:
+        """Return which pixels of a slice are held out, in boxes or in squares of that slice."""
         if self.blocks is None:
             return np.zeros(self.stack.plane_shape, bool)
-        return held_out_mask(self.blocks, plane, self.stack.plane_shape)
+        return held_out_mask(self.blocks, plane, self.stack.plane_shape, boxes=boxes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,9 @@ def _read(
     codes = image.codes[planes.start : planes.stop]
     where = _around(np.asarray(codes.any(axis=0)), margin_px[-2:])
     inside = (slice(None), *where)
-    codes, held = codes[inside], np.stack([image.held_out(plane)[where] for plane in planes])
+    boxes = len(margin_px) == 3 or neighbours > 0
+    held = np.stack([image.held_out(plane, boxes=boxes)[where] for plane in planes])
+    codes = codes[inside]
 
     def pixels_of(plane: int) -> npt.NDArray[np.float16]:
         pixels = fitted.apply(image.stack.plane(plane)[inside])

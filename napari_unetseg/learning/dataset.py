@@ -131,5 +131,5 @@ def training_image(stack: Stack, labels: Labels, slices: str | None = None) -> T
         kept[chosen] = codes[chosen]
         codes = kept
     blocks = new_blocks(codes.shape)
-    assign_blocks(codes, blocks)
+    assign_blocks(codes, blocks, stack)
     return TrainingImage(stack, codes, blocks, labels.ids)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from napari_unetseg.annotations import HELD_OUT, new_blocks
+from napari_unetseg.annotations import ALL_HELD_OUT, new_blocks
 from napari_unetseg.events import SourceScored
 from napari_unetseg.networks import Network
 
@@ -87,5 +87,5 @@ def _recoded(image: TrainingImage, old: Sequence[str], new: Sequence[str]) -> Tr
     table = np.zeros(256, np.uint8)
     for channel, name in enumerate(old):
         table[channel + 1] = new.index(name) + 1 if name in new else 0
-    blocks = np.full_like(new_blocks(image.codes.shape), HELD_OUT)
+    blocks = np.full_like(new_blocks(image.codes.shape), ALL_HELD_OUT)
     return TrainingImage(image.stack, table[image.codes], blocks)

@@ -201,5 +201,5 @@ def _with_blocks(image: TrainingImage) -> TrainingImage:
     if image.blocks is not None:
         return image
     blocks = new_blocks(image.codes.shape)
-    assign_blocks(image.codes, blocks)
+    assign_blocks(image.codes, blocks, image.stack)
     return replace(image, blocks=blocks)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from tiny_data import CELL, FLOAT32, discs, tiny_recipe
 
+from napari_unetseg.annotations import ALL_HELD_OUT
 from napari_unetseg.config import Recipe, UNetConfig
 from napari_unetseg.events import Event, HeldOutScored, Warned
 from napari_unetseg.images import Stack
@@ -36,7 +37,7 @@ def hidden_class() -> TrainingImage:
     bright = np.pad(codes == 2, ((1, 1), (0, 0), (0, 0)), mode="reflect")
     codes = (bright[:-2] | bright[2:]).astype(np.uint8) + np.uint8(1)
     blocks = np.ones((6, 2, 2), np.uint8)
-    blocks[2, 0, 0] = 2
+    blocks[2, 0, 0] = ALL_HELD_OUT
     return TrainingImage(Stack(stack.data, "ZYX", SIZES), codes, blocks)
 
 

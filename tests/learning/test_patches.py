@@ -24,7 +24,7 @@ def seeded() -> torch.Generator:
 def test_held_out_pixels_are_seen_and_never_learned_from() -> None:
     stack, codes = discs(3, (200, 260))
     blocks = new_blocks(codes.shape)
-    assign_blocks(codes, blocks)
+    assign_blocks(codes, blocks, stack)
     planes = planes_of(TrainingImage(stack, codes, blocks))
     for index, plane in enumerate(planes):
         held = torch.from_numpy(held_out_mask(blocks, index, (200, 260)))
@@ -142,15 +142,25 @@ def test_a_volume_is_cut_to_what_is_annotated_and_a_margin_and_never_across_time
     assert all(region.pixels.shape[1:] == region.targets.shape for region in regions)
 
 
-def test_held_out_voxels_are_never_learned_from() -> None:
-    stack, codes = discs(4, (200, 260))
+@pytest.mark.parametrize(("margin", "neighbours"), [((48, 48), 1), ((8, 48, 48), 0)])
+def test_no_section_of_a_held_out_box_is_learned_from(
+    margin: tuple[int, ...], neighbours: int
+) -> None:
+    pixels, codes = discs(6, (200, 260))
+    stack = Stack(pixels.data, "ZYX", {"Z": 3.0, "Y": 0.1, "X": 0.1})  # boxes of 3 sections
     blocks = new_blocks(codes.shape)
-    assign_blocks(codes, blocks)
+    assign_blocks(codes, blocks, stack)
     image = TrainingImage(stack, codes, blocks)
-    (region,) = load_regions([image], NormalisationConfig(), (8, 48, 48))
-    held = torch.from_numpy(np.stack([held_out_mask(blocks, z, (200, 260)) for z in range(4)]))
-    assert not region.targets[held].any()
-    assert torch.equal(region.held_out > 0, held)
+    regions = list(load_regions([image], NormalisationConfig(), margin, neighbours))
+    held = torch.cat([region.held_out.reshape(-1, 200, 260) for region in regions]) > 0
+    trains = torch.cat([region.targets.reshape(-1, 200, 260) for region in regions]) > 0
+    assert torch.equal(trains, ~held)
+    assert len(held) == 6
+    for box in (held[:3], held[3:]):
+        assert box.any()
+        assert torch.equal(box.all(dim=0), box.any(dim=0))
+    squares = np.stack([held_out_mask(blocks, z, (200, 260)) for z in range(6)])
+    assert (squares != held.numpy()).any()
 
 
 def test_every_crop_of_a_volume_holds_a_label_and_shows_what_lies_under_it() -> None:

@@ -28,7 +28,7 @@ STATE = "training-state.safetensors"
 def image() -> TrainingImage:
     stack, codes = discs(2, (150, 150))
     blocks = new_blocks(codes.shape)
-    assign_blocks(codes, blocks)
+    assign_blocks(codes, blocks, stack)
     return TrainingImage(stack, codes, blocks)
 
 

@@ -34,7 +34,7 @@ NUCLEUS = LabelClass(name="nucleus", color="#56b4e9")
 
 def with_blocks(stack: Stack, codes: np.ndarray) -> TrainingImage:
     blocks = new_blocks(codes.shape)
-    assign_blocks(codes, blocks)
+    assign_blocks(codes, blocks, stack)
     return TrainingImage(stack, codes, blocks)
 
 

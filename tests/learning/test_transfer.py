@@ -29,7 +29,7 @@ NUCLEUS = LabelClass(name="nucleus", color="#56b4e9")
 
 def with_blocks(stack: Stack, codes: np.ndarray) -> TrainingImage:
     blocks = new_blocks(codes.shape)
-    assign_blocks(codes, blocks)
+    assign_blocks(codes, blocks, stack)
     return TrainingImage(stack, codes, blocks)
 
 
@@ -179,7 +179,7 @@ def test_source_annotations_need_a_base() -> None:
 def test_the_guard_rejects_an_update_spoiled_by_shuffled_labels(base, mode) -> None:
     stack, codes = discs(2, (200, 200), seed=7)
     blocks = new_blocks(codes.shape)
-    assign_blocks(codes, blocks)
+    assign_blocks(codes, blocks, stack)
     shuffled = np.random.default_rng(0).permuted(codes.reshape(2, -1), axis=1).reshape(codes.shape)
     for plane in range(2):
         inside = held_out_mask(blocks, plane, codes.shape[1:])

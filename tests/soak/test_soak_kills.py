@@ -14,7 +14,7 @@ import psutil
 import pytest
 from painter import SHAPE, image
 
-from napari_unetseg.annotations import new_blocks
+from napari_unetseg.annotations import ALL_HELD_OUT, new_blocks
 from napari_unetseg.events import FinishReason
 from napari_unetseg.images import Stack, fingerprint
 from napari_unetseg.jobs import JobState
@@ -165,7 +165,7 @@ def test_strokes_of_a_killed_window_are_found_up_to_at_most_the_last_one(tmp_pat
         workspace.restore(entry.id, work)
         assert (entry.codes == found).all()
         assert entry.blocks.shape == new_blocks(SHAPE).shape
-        assert entry.blocks.max() <= 2
+        assert entry.blocks.max() <= ALL_HELD_OUT
         workspace.close()
         left = [p for p in root.rglob("*") if p.is_file()]
         names = {"annotations.npy", "blocks.npy", "session.json"}

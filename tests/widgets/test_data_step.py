@@ -7,8 +7,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QApplication, QLineEdit
 from stage import Stage, cells
 
-from napari_unetseg.annotations import add_class
-from napari_unetseg.annotations.held_out import HELD_OUT
+from napari_unetseg.annotations import ALL_HELD_OUT, add_class
 from napari_unetseg.project import Session
 from napari_unetseg.widgets import class_table
 from napari_unetseg.widgets.data_step import DataStep
@@ -128,7 +127,7 @@ def test_a_channel_can_be_left_out_after_painting(stage, step):
     check(stage, step, 0)
     (stage.entry,) = stage.workspace.images.values()
     stage.annotate(everything=True)
-    stage.entry.blocks[1, 0, 0] = HELD_OUT
+    stage.entry.blocks[1, 0, 0] = ALL_HELD_OUT
     painted, blocks = stage.entry.codes.copy(), stage.entry.blocks.copy()
     stage.person.click(step.facts.channels[0])
     settle(stage, step)

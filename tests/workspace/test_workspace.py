@@ -192,6 +192,32 @@ def test_what_was_painted_is_found_after_the_session_and_brought_back(tmp_path):
     second.close()
 
 
+@pytest.mark.parametrize("before_boxes", [False, True])
+def test_what_is_held_out_stays_after_undo_and_in_the_next_session(tmp_path, before_boxes):
+    stack = Stack(np.zeros((6, 256, 320), np.uint8), "ZYX", {"Z": 3.0, "Y": 0.1, "X": 0.1})
+    first = Workspace(Session(tmp_path))
+    entry = first.add_image(stack)
+    painted = np.ones((6, 256, 320), np.uint8)
+    first.commit_annotations(entry.id, painted, [0, 4])
+    decided = entry.blocks.copy()
+    boxes = decided >> 2
+    assert (boxes[[0, 4]] == 2).any(axis=(1, 2)).all()
+    first.undo()
+    first.commit_annotations(entry.id, 2 * painted, [0, 4])
+    assert (entry.blocks == decided).all()
+    if before_boxes:
+        entry.blocks[...] &= 3
+    first.close()
+    second = Workspace(Session(tmp_path))
+    entry = second.add_image(stack)
+    second.restore(entry.id, *second.earlier_work(entry.id))
+    assert (entry.blocks == decided).all()
+    second.commit_annotations(entry.id, painted, [1, 3])
+    assert (entry.blocks[[0, 4]] == decided[[0, 4]]).all()
+    assert (entry.blocks[[1, 3]] >> 2 == boxes[[0, 4]]).all()
+    second.close()
+
+
 def test_a_session_in_which_nothing_was_painted_leaves_nothing_behind(tmp_path):
     workspace = Workspace(Session(tmp_path))
     workspace.add_image(Stack(np.eye(9, dtype=np.uint8), "YX"))
