@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from napari_unetseg import __version__
-from napari_unetseg.annotations import BLOCK_PX
+from napari_unetseg.annotations import BLOCK_PX, MIN_BOX_SECTIONS
 from napari_unetseg.config import (
     LabelClass,
     LossConfig,
@@ -266,9 +266,12 @@ def _held_out(info: ModelInfo, made_by: Round | None) -> str:
     if made_by is not None and made_by.before is not None:
         before = f", and {made_by.before:.3f} before this training"
     verb = "pixel was" if n_held == 1 else "pixels were"
+    blocks = f"square blocks of {BLOCK_PX} × {BLOCK_PX} px"
+    if info.recipe.network.dims != "2":
+        blocks = f"boxes {BLOCK_PX} px wide and about as deep, at least {MIN_BOX_SECTIONS} sections"
     return (
-        f"In square blocks of {BLOCK_PX} × {BLOCK_PX} px, {n_held:,} annotated {verb} held out "
-        f"from training{share}; on them the mean intersection over union was "
+        f"In {blocks}, {n_held:,} annotated {verb} held out from training{share}; on them the "
+        "mean intersection over union was "
         f"{score:.3f}{before}{_per_class(info.scores.get('iou', {}))}."
     )
 

@@ -193,7 +193,10 @@ def test_the_paragraph_tells_of_the_training_that_made_the_model(workspace, entr
     text = paragraph(workspace, info, rounds)
     assert "A 2D U-Net (depth 4, 16 filters at the top level, batch normalisation)" in text
     assert "412 optimiser steps in 60 s on a CPU in bfloat16" in text
-    assert "250 annotated pixels were held out from training (25% of those annotated then)" in text
+    assert (
+        "In square blocks of 64 × 64 px, 250 annotated pixels were held out from training (25% of "
+        "those annotated then)"
+    ) in text
     assert "intersection over union was 0.812, and 0.750 before this training" in text
     assert "(background 0.900 and membrane 0.720)" in text
     assert "applied to 1 of 3 slices" in text
@@ -243,6 +246,7 @@ def test_the_paragraph_says_when_a_network_saw_more_than_a_slice(workspace, entr
     assert f"A {dims}D U-Net" in text
     assert f"2 patches of 96 × 96 px{depth}, augmented" in text
     assert "blur and missing slices" in text
+    assert "In boxes 64 px wide and about as deep, at least 3 sections, 250 annotated" in text
     assert "missing slices" not in paragraph(workspace, model_info())
 
 
