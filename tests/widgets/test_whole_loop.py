@@ -67,7 +67,7 @@ class Sitting:
         settings = self.dock.panels[TRAIN].settings
         recipe = settings.value(30)
         settings._recipe = recipe.replace(
-            network=recipe.network.replace(filters=8, depth=2),
+            network=recipe.network.replace(filters=8, depth=2, reduction=2),
             training=recipe.training.replace(patch_px=64, batch=2, steps=steps, max_time_s=None),
         )
         settings.value = lambda seconds: settings._recipe
