@@ -138,8 +138,8 @@ def train(
     )
     try:
         _show(trainer.run(), n_images=len(data.images))
-    except Exception:
-        if not resume:  # what was learned before is not lost by a mistake in the command
+    except Exception:  # goes on to whoever called; a mistake in the command leaves nothing behind
+        if not resume:  # but what was learned before it
             state_file.remove()
         raise
     model = trainer.current_model()

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from .base import Config
 
-#: Group normalisation divides them.
+#: The narrowest network there is.
 FEWEST_FILTERS = 4
 
 
@@ -27,8 +27,8 @@ class UNetConfig(Config):
         0,
         ge=0,
         le=8,
-        description="times smaller than the image what the network sees is; 0: by how fine the "
-        "annotations are",
+        description="times smaller than the image what the network sees is; 0: by how fine and how "
+        "complete the annotations are",
     )
     depth: int = Field(4, ge=1, le=6, description="times the image is halved")
     filters: int = Field(

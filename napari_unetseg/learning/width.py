@@ -10,7 +10,7 @@ from .placement import Device
 #: Channels at the top level where a processor has little time. Three slices of EM membranes, mean
 #: IoU on crops of others, by seconds of one core: after 26 to 34 s 0.780 and 0.804 with 8 filters,
 #: 0.771 and 0.766 with 16; after 115 to 122 s 0.853 and 0.848 with 8, 0.838 to 0.843 with 16; after
-#: 250 to 263 s 0.849 with 8 and 0.857 with 16. Predictions take a third of the time.
+#: 250 to 263 s 0.849 with 8 and 0.857 with 16.
 FEW_FILTERS = 8
 
 #: Seconds up to which time is little for a processor (two cores).

@@ -67,11 +67,12 @@ _DIMS_TOOLTIP = (
 )
 _REDUCTION_TOOLTIP = (
     "How many times smaller it sees the image: it learns and answers faster and sees farther, and "
-    "misses finer details. Automatic halves images unless something fine is painted."
+    "misses finer details. Automatic halves images whose slices are painted completely, unless "
+    "with something fine."
 )
 _FILTERS_TOOLTIP = (
     "Channels at the top level of the network: more learn more and take longer. Automatic takes "
-    "few where a processor has little time."
+    "few where a processor has little time for slices that are painted completely."
 )
 _OF_BASE = "The network is that of the model at hand."
 _ADAPT = {"all": "all of it", "expanding": "its second half", "head": "its last layer"}
@@ -154,6 +155,9 @@ class TrainSettings(QWidget):
         self.open = QPushButton("Settings from a file…")
         self.open.setToolTip("Read a recipe (JSON), such as the one inside a model's model.json.")
         self.open.clicked.connect(self._on_open)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
         rows: list[tuple[str, QWidget]] = [
             ("Filters", self.filters),
             *((label, self._native(name)) for name, label in (_NETWORK | _TRAINING).items()),
