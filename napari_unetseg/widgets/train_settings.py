@@ -53,12 +53,12 @@ _DIMS = {
 
 _NETWORK = {"depth": "Depth"}
 _TRAINING = {
-    "learning_rate": "Learning rate",
+    "learning_rate": "Rate",
     "seed": "Seed",
 }
 _TOOLTIPS = {
     "depth": "Times the network halves the image: each doubles how far it sees.",
-    "learning_rate": "How far each step goes; too high and the loss jumps about.",
+    "learning_rate": "Learning rate: how far each step goes; too high and the loss jumps about.",
     "seed": "Start of the random numbers: the same seed and steps give the same model.",
 }
 _DIMS_TOOLTIP = (
@@ -146,7 +146,7 @@ class TrainSettings(QWidget):
         self.adapt = QComboBox()
         for mode, words in _ADAPT.items():
             self.adapt.addItem(words, mode)
-        self.forget = QCheckBox("its classes")
+        self.forget = QCheckBox("what it knows of classes")
         self.look = _spin_box(0, 90, 0, " %", "no time")
         self.early = _spin_box(0, 99, 0, " %", "never")
         self.early.setToolTip(
@@ -166,10 +166,13 @@ class TrainSettings(QWidget):
             ("Augment", self.augmentation),
             ("Steps", self.steps),
             ("Reduce", self.reduction),
-            ("Adapt", self.adapt),
-            ("Forget", self.forget),
             ("Look first", self.look),
             ("End early", self.early),
+        ]
+        wide: list[tuple[str, QWidget]] = [
+            ("Looks at", self.dims),
+            ("Adapt", self.adapt),
+            ("Forget", self.forget),
         ]
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
@@ -178,9 +181,10 @@ class TrainSettings(QWidget):
             row, column = divmod(i, 2)
             grid.addWidget(QLabel(label), row, 2 * column)
             grid.addWidget(widget, row, 2 * column + 1)
-        grid.addWidget(QLabel("Looks at"), len(rows), 0)
-        grid.addWidget(self.dims, len(rows), 1, 1, 3)
-        grid.addWidget(self.open, len(rows) + 1, 0, 1, 4)
+        for row, (label, widget) in enumerate(wide, start=len(rows)):
+            grid.addWidget(QLabel(label), row, 0)
+            grid.addWidget(widget, row, 1, 1, 3)
+        grid.addWidget(self.open, len(rows) + len(wide), 0, 1, 4)
 
     def _native(self, name: str) -> QWidget:
         control: Any = (self.network if name in _NETWORK else self.training).control(name)

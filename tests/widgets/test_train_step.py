@@ -4,6 +4,7 @@ import importlib.util
 
 import numpy as np
 import pytest
+from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel
 from stage import Stage, cells
 
 from napari_unetseg.annotations import add_class
@@ -15,6 +16,9 @@ from napari_unetseg.widgets.train_settings import TrainSettings
 from napari_unetseg.widgets.train_step import TrainStep
 
 pytestmark = pytest.mark.window
+
+#: Of a step in a window 1280 px wide.
+NARROW_PX = 360
 
 
 @pytest.fixture
@@ -302,3 +306,12 @@ def test_without_pyqtgraph_one_line_says_how_to_get_it(make_napari_viewer, monke
     widget.add_step(TrainingStep(1, 0.5, 1e-3, 1.0, 0.1))
     (label,) = widget.findChildren(curves.QLabel)
     assert 'pip install "napari-unetseg[all]"' in label.text()
+
+
+def test_nothing_of_the_advanced_settings_is_cut_off(stage, step):
+    step.setFixedWidth(NARROW_PX)
+    step.section.expand(animate=False)
+    stage.person.wait(lambda: step.settings.isVisible() and step.settings.width() <= NARROW_PX, 5)
+    shown = step.settings.findChildren((QLabel, QCheckBox, QComboBox))
+    assert len(shown) > 10
+    assert not [w for w in shown if w.isVisible() and w.width() < w.minimumSizeHint().width()]
