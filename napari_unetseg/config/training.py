@@ -34,10 +34,11 @@ class AugmentationConfig(Config):
         0.1, ge=0, le=1, description="share of patches of several slices that lack one"
     )
 
-    def without_grey_values(self) -> Self:
-        """Return the same changes of geometry, with grey values left as they are."""
-        off = ("brightness", "contrast", "gamma", "noise", "blur_px", "section_dropout")
-        return self.replace(**dict.fromkeys(off, 0))
+    @classmethod
+    def none(cls) -> Self:
+        """Return the settings that leave patches as they are."""
+        off = ("rotation_deg", "scale", "elastic", "brightness", "contrast", "gamma", "noise")
+        return cls(flip=False, blur_px=0.0, section_dropout=0.0, **dict.fromkeys(off, 0.0))
 
 
 class LossConfig(Config):

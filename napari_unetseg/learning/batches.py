@@ -94,3 +94,14 @@ class Batches:
             {name: values.to(self._device.name) for name, values in objects.items()},
         )
         return place_image(pixels, self._device), codes, objects
+
+    def draw_unaltered(self, n_steps: int) -> list[Tensor]:
+        """Draw the pixels of some steps as they are in the image; the same ones every time.
+
+        What `draw` returns next does not depend on it.
+        """
+        drawn = self.generator.get_state()
+        self.generator.manual_seed(self._training.seed + 2)
+        pixels = [self.draw(AugmentationConfig.none())[0] for _ in range(n_steps)]
+        self.generator.set_state(drawn)
+        return pixels

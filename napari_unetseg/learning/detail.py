@@ -17,6 +17,12 @@ from .data import TrainingImage
 #: Share of painted pixels, in the annotated slices, from which they count as dense.
 DENSE_SHARE = 0.25
 
+#: Painted pixels from which strokes are many. EM membranes, mean IoU on crops of other slices after
+#: about 110 s of one core, reduced (8 filters) and not (16): of 10 strokes (6,000 px) 0.556 and
+#: 0.686, of 30 (16,000 px) 0.742 and 0.718, of 60 (32,000 px) 0.747 and 0.746, of 117 (63,000 px)
+#: 0.789 and, after 176 s, 0.762. On the corrected strokes of the demo 0.721 and 0.763.
+MANY_PX = 30_000
+
 #: What images are reduced by where that loses next to nothing. Three slices of EM membranes, mean
 #: IoU on crops of others: after 33 s of one core 0.754 to 0.781 with it (five runs) and 0.733 to
 #: 0.751 without (four), after 122 s 0.843 and 0.823.
@@ -36,23 +42,34 @@ MOST_SLICES = 16
 
 def is_dense(images: Sequence[TrainingImage]) -> bool:
     """Tell whether slices are painted completely, or nearly so, rather than with strokes."""
+    painted, n_px = _painted(images)
+    return n_px > 0 and painted >= DENSE_SHARE * n_px
+
+
+def is_much(images: Sequence[TrainingImage]) -> bool:
+    """Tell whether slices are painted completely, or with many strokes."""
+    return is_dense(images) or _painted(images)[0] >= MANY_PX
+
+
+def _painted(images: Sequence[TrainingImage]) -> tuple[int, int]:
+    """Return the painted pixels, and all pixels, of annotated slices."""
     painted = n_px = 0
     for codes in _annotated_slices(images):
         painted += int(np.count_nonzero(codes))
         n_px += codes.size
-    return n_px > 0 and painted >= DENSE_SHARE * n_px
+    return painted, n_px
 
 
 def with_reduction(network: NetworkConfig, images: Sequence[TrainingImage]) -> NetworkConfig:
     """Fill in by how much images are reduced before a network sees them, where that is open.
 
     The fewer pixels, the farther a network sees, and the more it learns in the same time. So
-    images are reduced unless annotations have details that would get lost. Strokes are not
-    reduced: from few of them a network that sees far learns what lies around them.
+    images are reduced unless annotations have details that would get lost, or are a few strokes:
+    from those a network that sees far learns what lies around them.
     """
     if network.kind != "unet" or network.reduction:
         return network
-    if not is_dense(images):
+    if not is_much(images):
         return network.replace(reduction=1)
     coarse = agreement_when_reduced(images, REDUCTION) >= LITTLE_LOST
     return network.replace(reduction=REDUCTION if coarse else 1)

@@ -11,7 +11,7 @@ from napari_unetseg.images import check_training_set
 
 from .bundle import Model
 from .data import TrainingImage
-from .detail import is_dense, median_diameter, with_reduction, with_reduction_of_objects
+from .detail import is_dense, is_much, median_diameter, with_reduction, with_reduction_of_objects
 from .dimensions import as_far_as_asked, dimensions_note, with_anisotropy
 from .placement import Device
 from .transfer import check_base, recipe_from_base
@@ -67,9 +67,8 @@ def plan_training(
         check_base(base, images[0].stack.n_channels)
         recipe = recipe_from_base(recipe, base)
     diameter = None if recipe.objects is None else median_diameter(images)
-    dense = is_dense(images)
     network = _fitted(recipe, images, diameter)
-    network = with_filters(network, recipe.training, device, dense=dense)
+    network = with_filters(network, recipe.training, device, much=is_much(images))
     notes = [] if base is None else _notes_on_base(base, recipe, asked, network)
     if note := dimensions_note(recipe.network, [image.stack for image in images]):
         notes.append(note)
@@ -78,7 +77,7 @@ def plan_training(
         loss = recipe.training.loss.replace(border_weight=0)
         recipe = recipe.replace(training=recipe.training.replace(loss=loss))
         notes.append(_NO_OBJECTS)
-    return TrainingPlan(recipe, dense, diameter, tuple(notes))
+    return TrainingPlan(recipe, is_dense(images), diameter, tuple(notes))
 
 
 def _fitted(

@@ -30,7 +30,7 @@ VOLUME_DEPTH_PX = 16
 BATCH = {2: 8, 3: 1}
 
 #: Blocks that a score looks at while training goes on, likewise: those of volumes hold more.
-LIVE_BLOCKS = {2: 16, 3: 4}
+LIVE_BLOCKS = {2: 96, 3: 4}
 
 
 def block_and_context(

@@ -18,15 +18,20 @@ LITTLE_S = 120.0
 
 
 def with_filters(
-    network: NetworkConfig, training: TrainingConfig, device: Device, *, dense: bool
+    network: NetworkConfig, training: TrainingConfig, device: Device, *, much: bool
 ) -> NetworkConfig:
     """Fill in how many channels a network has, where that is open.
 
     What has few learns from more patches in the same time; what has more learns more in the end,
-    and more from strokes.
+    and more from few strokes.
+
+    Parameters
+    ----------
+    much : bool
+        Whether much is painted, as `is_much` has it.
     """
     if network.filters:
         return network
     seconds = training.max_time_s
     little = device.kind == "cpu" and seconds is not None and seconds <= LITTLE_S
-    return network.replace(filters=FEW_FILTERS if little and dense else USUAL_FILTERS)
+    return network.replace(filters=FEW_FILTERS if little and much else USUAL_FILTERS)

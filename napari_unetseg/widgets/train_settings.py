@@ -67,12 +67,11 @@ _DIMS_TOOLTIP = (
 )
 _REDUCTION_TOOLTIP = (
     "How many times smaller it sees the image: it learns and answers faster and sees farther, and "
-    "misses finer details. Automatic halves images whose slices are painted completely, unless "
-    "with something fine."
+    "misses finer details. Automatic halves images where much is painted and nothing fine."
 )
 _FILTERS_TOOLTIP = (
     "Channels at the top level of the network: more learn more and take longer. Automatic takes "
-    "few where a processor has little time for slices that are painted completely."
+    "few where a processor has little time and much is painted."
 )
 _OF_BASE = "The network is that of the model at hand."
 _ADAPT = {"all": "all of it", "expanding": "its second half", "head": "its last layer"}
@@ -298,7 +297,7 @@ class TrainSettings(QWidget):
         strength = self.augmentation.value() / 100
         chosen = self._recipe.training.augmentation
         if strength == 0:
-            return AugmentationConfig(flip=False, **dict.fromkeys(_SCALED, 0.0))
+            return AugmentationConfig.none()
         return chosen.replace(
             **{
                 name: min(max(most, getattr(chosen, name)), strength * getattr(chosen, name))

@@ -15,19 +15,10 @@ from napari_unetseg.learning.augmentation import (
 )
 from napari_unetseg.learning.grey_values import blank_a_section, blur, change_grey_values
 
-STILL = AugmentationConfig(
-    flip=False,
-    rotation_deg=0,
-    scale=0,
-    elastic=0,
-    brightness=0,
-    contrast=0,
-    gamma=0,
-    noise=0,
-    blur_px=0,
-    section_dropout=0,
+STILL = AugmentationConfig.none()
+ONLY_GEOMETRY = AugmentationConfig(
+    brightness=0, contrast=0, gamma=0, noise=0, blur_px=0, section_dropout=0
 )
-ONLY_GEOMETRY = AugmentationConfig().without_grey_values()
 
 
 def seeded(seed: int = 0) -> torch.Generator:

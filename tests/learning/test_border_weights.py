@@ -86,7 +86,9 @@ def test_weights_go_with_the_pixels_through_sampling_and_augmentation():
     grey = torch.rand(1, 90, 100, generator=generator).half()
     codes = (grey[0] > 0.5).byte() + 1
     regions = [LabelledRegion(grey, codes, torch.zeros_like(codes), {"border": grey[0]})]
-    config = AugmentationConfig().without_grey_values()
+    config = AugmentationConfig(
+        brightness=0, contrast=0, gamma=0, noise=0, blur_px=0, section_dropout=0
+    )
     patch = Patch((32, 32))
     crop = crop_px(patch, config)
     sampler = PatchSampler(regions, crop, (10, 10), generator)
@@ -101,7 +103,7 @@ def test_weights_go_with_the_pixels_through_sampling_and_augmentation():
 def test_weights_are_turned_over_with_the_sections_of_a_volume():
     generator = torch.Generator().manual_seed(0)
     grey = torch.rand(8, 1, 6, 16, 16, generator=generator)
-    off = AugmentationConfig(rotation_deg=0, scale=0, elastic=0).without_grey_values()
+    off = AugmentationConfig.none().replace(flip=True)
     patch = Patch((6, 16, 16), anisotropy=4.0)
     codes = torch.ones(8, 6, 16, 16, dtype=torch.uint8)
     pixels, _, objects = augment(grey, codes, patch, off, generator, {"border": grey[:, 0]})

@@ -33,8 +33,18 @@ def test_images_are_reduced_unless_something_fine_is_annotated(width_px, reducti
     assert with_reduction(UNetConfig(), [lines(width_px)]) == UNetConfig(reduction=reduction)
 
 
-def test_images_with_strokes_are_not_reduced() -> None:
+def test_images_are_not_reduced_for_a_few_strokes() -> None:
     assert with_reduction(UNetConfig(), [lines(6, sparse=True)]) == UNetConfig(reduction=1)
+
+
+def test_images_are_reduced_for_many_strokes() -> None:
+    codes = np.zeros((3, 500, 500), np.uint8)
+    codes[:, 100:200, 100:200] = 2
+    image = TrainingImage(Stack(np.zeros(codes.shape, np.uint8), "ZYX"), codes)
+    assert not is_dense([image])
+    assert with_reduction(UNetConfig(), [image]) == UNetConfig(reduction=2)
+    codes[0] = 0
+    assert with_reduction(UNetConfig(), [image]) == UNetConfig(reduction=1)
 
 
 @pytest.mark.parametrize(("share", "dense"), [(0.01, False), (0.24, False), (0.25, True)])

@@ -12,7 +12,7 @@ CARD = Device("cuda:0", "bfloat16", True, "")
 
 
 @pytest.mark.parametrize(
-    ("seconds", "device", "dense", "expected"),
+    ("seconds", "device", "much", "expected"),
     [
         (5, CPU, True, FEW_FILTERS),
         (LITTLE_S, CPU, True, FEW_FILTERS),
@@ -22,16 +22,16 @@ CARD = Device("cuda:0", "bfloat16", True, "")
         (5, CARD, True, USUAL_FILTERS),
     ],
 )
-def test_a_processor_with_little_time_for_whole_slices_gets_a_narrow_network(
-    seconds, device, dense, expected
+def test_a_processor_with_little_time_for_many_annotations_gets_a_narrow_network(
+    seconds, device, much, expected
 ):
     training = TrainingConfig(max_time_s=seconds, steps=10)
-    assert with_filters(UNetConfig(), training, device, dense=dense).filters == expected
+    assert with_filters(UNetConfig(), training, device, much=much).filters == expected
 
 
 @pytest.mark.parametrize("network", [UNetConfig(filters=32), UNet2015Config()])
 def test_what_a_person_chose_stays(network):
-    assert with_filters(network, TrainingConfig(max_time_s=5), CPU, dense=True) == network
+    assert with_filters(network, TrainingConfig(max_time_s=5), CPU, much=True) == network
 
 
 def test_a_network_built_without_a_training_has_the_usual_width():
