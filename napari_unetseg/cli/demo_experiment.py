@@ -104,7 +104,8 @@ class _Experiment:
         """Import what trains, which takes seconds."""
         start = time.monotonic()
         yield Stage("Loading PyTorch", 0.0)
-        wait_briefly()
+        if self._settings.steps is not None:
+            wait_briefly()
         import napari_unetseg.learning  # noqa: F401
 
         self._seconds["loading"] = time.monotonic() - start

@@ -62,9 +62,6 @@ def predict(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")] = False,
 ) -> None:
     """Segment images with a model."""
-    from .threads import wait_briefly
-
-    wait_briefly()
     from napari_unetseg.learning import (
         Predictor,
         choose_device,

@@ -105,7 +105,8 @@ def train(
     from .threads import wait_briefly
 
     recipe = _recipe(config, steps, max_time, seed, dims, transfer, new_head, pretrain)
-    wait_briefly()
+    if recipe.training.steps is not None:
+        wait_briefly()
     from napari_unetseg.learning import (
         StateFile,
         Trainer,

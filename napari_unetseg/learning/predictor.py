@@ -35,6 +35,7 @@ from napari_unetseg.networks import Network
 from .allocator import keep_freed_memory
 from .answers import Answer, SlabOutput, Wanted, entropy, most_probable
 from .bundle import Model
+from .cores import FREE_CORES
 from .inference import for_inference, place_tile
 from .placement import Device, choose_device, suited
 from .sections import Sections
@@ -270,6 +271,8 @@ class Predictor:
             wanted = replace(wanted, probabilities=True)
         output = SlabOutput(last - first, self._n_classes, self._sections.size, wanted)
         for tile in self.tiles(first, last):
+            if self._device.kind == "cpu":
+                FREE_CORES.follow()
             pixels = place_tile(self._sections.tile(frame, first, tile), self._device)
             for name, values in self._tile_answer(pixels, tile, wanted).items():
                 output.put(name, values, tile, first)

@@ -15,6 +15,7 @@ from napari_unetseg.networks import Network, build_network
 
 from .allocator import keep_freed_memory
 from .bundle import Model
+from .cores import FREE_CORES
 from .data import LabelledRegion, TrainingImage, check_annotations, load_regions
 from .description import describe
 from .memory import fitting_patches
@@ -163,10 +164,16 @@ class Trainer:
         elif self._base is not None:
             yield from run.score_start()
         while not self._stop and not run.over():
+            self._share_cores()
             yield from run.advance()
             if self._state_file is not None:
                 yield from self._state_file.keep(lambda: self._state(run, asked))
         yield from run.finish(source)
+
+    def _share_cores(self) -> None:
+        """Leave cores to others, unless the same steps are to give the same model every time."""
+        if self._device.kind == "cpu" and self._recipe.training.steps is None:
+            FREE_CORES.follow()
 
     def _use(self, training: TrainingConfig) -> None:
         self._recipe = self._recipe.replace(training=training.model_dump())
@@ -230,6 +237,7 @@ class Trainer:
         for event in pretraining.run():
             if self._stop:
                 break
+            self._share_cores()
             yield event
         self._n_pretrained = pretraining.steps
 

@@ -35,14 +35,7 @@ def take_over_pipes() -> tuple[IO[bytes], IO[bytes]]:
 
 
 def settle_down() -> None:
-    """Leave Ctrl+C to the window; say where a crash happened; do not wait busily.
-
-    To be called before torch is imported. Its threads work in step and by default spin for
-    milliseconds while they wait for each other, which may keep the very thread that they wait for
-    from running.
-    """
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    """Leave Ctrl+C to the window; say where a crash happened."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.enable(sys.stderr)
 
