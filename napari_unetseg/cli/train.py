@@ -105,7 +105,7 @@ def train(
     from .threads import wait_briefly
 
     recipe = _recipe(config, steps, max_time, seed, dims, transfer, new_head, pretrain)
-    if recipe.training.steps is not None:
+    if recipe.training.max_time_s is None:
         wait_briefly()
     from napari_unetseg.learning import (
         StateFile,

@@ -69,12 +69,21 @@ class TrainingImageRef:
 
 @dataclass(frozen=True, slots=True)
 class ImageToPredict:
-    """An image and the existing ``.npy`` of uint8, shape (planes, Y, X), to fill with codes."""
+    """An image, and existing ``.npy`` files of uint8, shape (planes, Y, X), to fill.
+
+    Attributes
+    ----------
+    output : str
+        Of codes.
+    uncertainty : str or None
+        Of how uncertain a model is of each pixel, from 0 to 255; None: that is not asked for.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     image: ImageRef
     output: str
+    uncertainty: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,12 @@ def _floats(network: nn.Module) -> list[Tensor]:
     return [t.data for t in network.state_dict().values() if t.is_floating_point()]
 
 
+def measured_layers(network: Network) -> list[nn.BatchNorm2d | nn.BatchNorm3d]:
+    """Return the layers whose statistics have to be measured; none where nothing is normalised."""
+    kinds = nn.BatchNorm2d | nn.BatchNorm3d
+    return [m for m in network.modules() if isinstance(m, kinds) and m.momentum != FROZEN]
+
+
 @torch.no_grad()
 def measure_batch_statistics(network: Network, batches: Iterable[Tensor]) -> None:
     """Replace the running statistics of batch normalisation by those of `batches`.
@@ -56,10 +62,7 @@ def measure_batch_statistics(network: Network, batches: Iterable[Tensor]) -> Non
     P. Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization",
     UAI 2018.
     """
-    kinds = nn.BatchNorm2d | nn.BatchNorm3d
-    norms = [m for m in network.modules() if isinstance(m, kinds) and m.momentum != FROZEN]
-    if not norms:
-        return
+    norms = measured_layers(network)
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()

@@ -96,12 +96,13 @@ class Batches:
         return place_image(pixels, self._device), codes, objects
 
     def draw_unaltered(self, n_steps: int) -> list[Tensor]:
-        """Draw the pixels of some steps as they are in the image; the same ones every time.
+        """Draw the pixels of some steps as they are in the image, for the CPU; always the same.
 
         What `draw` returns next does not depend on it.
         """
         drawn = self.generator.get_state()
         self.generator.manual_seed(self._training.seed + 2)
-        pixels = [self.draw(AugmentationConfig.none())[0] for _ in range(n_steps)]
+        # They are kept for long; a graphics card has little memory.
+        pixels = [self.draw(AugmentationConfig.none())[0].cpu() for _ in range(n_steps)]
         self.generator.set_state(drawn)
         return pixels

@@ -8,6 +8,7 @@ of the two cores, the same step takes 3.5 s, and 0.2 s with a single thread.
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 
@@ -40,32 +41,44 @@ class Usage:
     own: float
 
 
-class FreeCores:
-    """Sets how many threads PyTorch computes with.
+class FreeCores(threading.local):
+    """Sets how many threads PyTorch computes with; it counts them for each thread that calls it.
 
-    Never more than it had when this was made, or than somebody else has set since.
+    Never more than there were when this was made, or than somebody else has set since.
     """
 
     def __init__(self) -> None:
-        self._most = self._set = torch.get_num_threads()
+        self._most = self._set = self._free = torch.get_num_threads()
         self._last = usage()
 
     def follow(self) -> None:
-        """Look at what other programs use, if it is time, and choose the number of threads."""
+        """Compute with as many threads as others leave cores; looks at them when it is time."""
+        self._notice_others()
+        if self._most > 1 and time.monotonic() - self._last.at >= EVERY_S:
+            before, self._last = self._last, usage()
+            self._free = threads_for(before, self._last, len(_cores()))
+        self._use(min(self._free, self._most))
+
+    def use_all(self) -> None:
+        """Compute with as many threads as there were."""
+        self._notice_others()
+        self._use(self._most)
+
+    def _notice_others(self) -> None:
         if torch.get_num_threads() != self._set:
             self._most = self._set = torch.get_num_threads()
-        if self._most == 1 or time.monotonic() - self._last.at < EVERY_S:
-            return
-        before, self._last = self._last, usage()
-        self._set = threads_for(before, self._last, self._most, len(_cores()))
-        torch.set_num_threads(self._set)
+
+    def _use(self, n_threads: int) -> None:
+        if n_threads != self._set:
+            self._set = n_threads
+            torch.set_num_threads(n_threads)
 
 
-def threads_for(before: Usage, after: Usage, most: int, n_cores: int) -> int:
-    """Return how many threads have a core of their own, from 1 to `most`."""
+def threads_for(before: Usage, after: Usage, n_cores: int) -> int:
+    """Return how many threads have a core of their own, at least 1."""
     busy, own = after.busy - before.busy, after.own - before.own
     others = max(0.0, busy - own) / (after.at - before.at)
-    return min(most, max(1, int(n_cores - others + TOLERATED)))
+    return max(1, int(n_cores - others + TOLERATED))
 
 
 def usage() -> Usage:
@@ -89,5 +102,5 @@ def _idle(times: object) -> float:
     return sum(getattr(times, name, 0.0) for name in ("idle", "iowait", "guest", "guest_nice"))
 
 
-#: One for all, because the number of threads is that of the process.
+#: One for all, because what others do is the same for all.
 FREE_CORES = FreeCores()

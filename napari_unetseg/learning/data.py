@@ -201,6 +201,10 @@ def check_annotations(
                     "are named; name every class."
                 )
             counts += found
+    if not trains[1:].any():
+        raise UserError(
+            "All that is painted lies in blocks kept to score with; paint some more elsewhere."
+        )
     for k, name in enumerate((c.name for c in classes), start=1):
         if name in known or trains[k + 1]:
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -40,27 +41,45 @@ MOST_REDUCED = 8
 MOST_SLICES = 16
 
 
-def is_dense(images: Sequence[TrainingImage]) -> bool:
-    """Tell whether slices are painted completely, or nearly so, rather than with strokes."""
-    painted, n_px = _painted(images)
-    return n_px > 0 and painted >= DENSE_SHARE * n_px
+@dataclass(frozen=True, slots=True)
+class Painted:
+    """How much is painted.
+
+    Attributes
+    ----------
+    px : int
+    annotated_px : int
+        Painted or not, of the slices on which anything is painted.
+    """
+
+    px: int
+    annotated_px: int
+
+    @property
+    def dense(self) -> bool:
+        """Whether slices are painted completely, or nearly so, rather than with strokes."""
+        return 0 < self.annotated_px * DENSE_SHARE <= self.px
+
+    @property
+    def much(self) -> bool:
+        """Whether slices are painted completely, or with many strokes."""
+        return self.dense or self.px >= MANY_PX
 
 
-def is_much(images: Sequence[TrainingImage]) -> bool:
-    """Tell whether slices are painted completely, or with many strokes."""
-    return is_dense(images) or _painted(images)[0] >= MANY_PX
+def count_painted(images: Sequence[TrainingImage]) -> Painted:
+    """Count painted pixels."""
+    painted = annotated = 0
+    for image in images:
+        for codes in image.codes:
+            n = int(np.count_nonzero(codes))
+            painted += n
+            annotated += codes.size if n else 0
+    return Painted(painted, annotated)
 
 
-def _painted(images: Sequence[TrainingImage]) -> tuple[int, int]:
-    """Return the painted pixels, and all pixels, of annotated slices."""
-    painted = n_px = 0
-    for codes in _annotated_slices(images):
-        painted += int(np.count_nonzero(codes))
-        n_px += codes.size
-    return painted, n_px
-
-
-def with_reduction(network: NetworkConfig, images: Sequence[TrainingImage]) -> NetworkConfig:
+def with_reduction(
+    network: NetworkConfig, images: Sequence[TrainingImage], painted: Painted
+) -> NetworkConfig:
     """Fill in by how much images are reduced before a network sees them, where that is open.
 
     The fewer pixels, the farther a network sees, and the more it learns in the same time. So
@@ -69,7 +88,7 @@ def with_reduction(network: NetworkConfig, images: Sequence[TrainingImage]) -> N
     """
     if network.kind != "unet" or network.reduction:
         return network
-    if not is_much(images):
+    if not painted.much:
         return network.replace(reduction=1)
     coarse = agreement_when_reduced(images, REDUCTION) >= LITTLE_LOST
     return network.replace(reduction=REDUCTION if coarse else 1)

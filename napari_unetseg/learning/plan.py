@@ -11,7 +11,13 @@ from napari_unetseg.images import check_training_set
 
 from .bundle import Model
 from .data import TrainingImage
-from .detail import is_dense, is_much, median_diameter, with_reduction, with_reduction_of_objects
+from .detail import (
+    Painted,
+    count_painted,
+    median_diameter,
+    with_reduction,
+    with_reduction_of_objects,
+)
 from .dimensions import as_far_as_asked, dimensions_note, with_anisotropy
 from .placement import Device
 from .transfer import check_base, recipe_from_base
@@ -67,8 +73,9 @@ def plan_training(
         check_base(base, images[0].stack.n_channels)
         recipe = recipe_from_base(recipe, base)
     diameter = None if recipe.objects is None else median_diameter(images)
-    network = _fitted(recipe, images, diameter)
-    network = with_filters(network, recipe.training, device, much=is_much(images))
+    painted = count_painted(images)
+    network = _fitted(recipe, images, diameter, painted)
+    network = with_filters(network, recipe.training, device, much=painted.much)
     notes = [] if base is None else _notes_on_base(base, recipe, asked, network)
     if note := dimensions_note(recipe.network, [image.stack for image in images]):
         notes.append(note)
@@ -77,17 +84,17 @@ def plan_training(
         loss = recipe.training.loss.replace(border_weight=0)
         recipe = recipe.replace(training=recipe.training.replace(loss=loss))
         notes.append(_NO_OBJECTS)
-    return TrainingPlan(recipe, is_dense(images), diameter, tuple(notes))
+    return TrainingPlan(recipe, painted.dense, diameter, tuple(notes))
 
 
 def _fitted(
-    recipe: Recipe, images: Sequence[TrainingImage], diameter: float | None
+    recipe: Recipe, images: Sequence[TrainingImage], diameter: float | None, painted: Painted
 ) -> NetworkConfig:
     """Return the network's config with what it leaves to the images filled in."""
     network = with_anisotropy(recipe.network, [image.stack for image in images])
     if recipe.objects is not None and diameter is not None:
         network = with_reduction_of_objects(network, diameter, recipe.objects.diameter_px)
-    return with_reduction(network, images)
+    return with_reduction(network, images, painted)
 
 
 def _notes_on_base(

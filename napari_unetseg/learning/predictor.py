@@ -252,6 +252,8 @@ class Predictor:
                 if smaller is None:
                     raise UserError(_TOO_LARGE) from error
                 self._tile = smaller
+            finally:
+                FREE_CORES.use_all()
             if self._device.kind == "cuda":
                 torch.cuda.empty_cache()
             size = " × ".join(str(n) for n in self._tile)

@@ -17,14 +17,14 @@ from napari_unetseg.events import Event, HeldOutScored, Warned
 from napari_unetseg.networks import Network
 from napari_unetseg.wording import counted
 
-from .averaging import measure_batch_statistics
+from .averaging import measure_batch_statistics, measured_layers
 from .batches import Batches
 from .bundle import Model
 from .data import LabelledRegion
 from .live_scores import LiveScores
 from .memory import fitting_patches, said_of_smaller, smaller_after
 from .patches import Patches, fitting_shape
-from .placement import AT_REST, Device, autocast, place_network
+from .placement import AT_REST, Device, autocast, place_image, place_network
 from .preview import draw_preview
 from .record import RunRecord
 from .resume import TrainingState, prefixed, under
@@ -125,7 +125,7 @@ class TrainingRun:
         """Score the network that training starts from: what comes after is compared with it."""
         if self.scorer.n_blocks:
             average = self._stepper.average.network
-            self._score_live()
+            self._live.take(average, time.time(), self._fraction)
             self._live.compare_with_best()
             yield self._scored(self.scorer.score(average))
 
@@ -187,10 +187,13 @@ class TrainingRun:
             yield Warned(sentence)
 
     def _measure_statistics(self) -> None:
+        n_batches = self._n_statistics_batches()
         if not self._statistics:
-            self._statistics = self._batches.draw_unaltered(self._n_statistics_batches())
-        with autocast(self._device):
-            measure_batch_statistics(self._stepper.average.network, self._statistics)
+            self._statistics = self._batches.draw_unaltered(n_batches)
+        if n_batches:
+            batches = (place_image(pixels, self._device) for pixels in self._statistics)
+            with autocast(self._device):
+                measure_batch_statistics(self._stepper.average.network, batches)
 
     def model(self) -> Model:
         """Return a copy of the averaged network with what is known about it."""
@@ -230,6 +233,8 @@ class TrainingRun:
         return Warned(said_of_smaller(patches, fewer))
 
     def _n_statistics_batches(self) -> int:
+        if not measured_layers(self._stepper.average.network):
+            return 0
         return -(-STATISTICS_PATCHES // self._batches.patches.batch)
 
     def state(self) -> TrainingState:

@@ -138,6 +138,13 @@ class Trainer:
         UserError
             If there is nothing to tell apart in the annotations, or training does not get stable.
         """
+        try:
+            yield from self._run_steps()
+        finally:
+            FREE_CORES.use_all()
+
+    def _run_steps(self) -> Iterator[Event]:
+        FREE_CORES.use_all()
         yield Preparing("Reading the annotated slices")
         yield from map(Warned, self._notes)
         network = self._new_network()
@@ -148,7 +155,7 @@ class Trainer:
             check_same_training(found.values["asked"], asked)
             self._go_on_from(found)
         self._use(chosen_patches(self._recipe.training, network, dense=self._dense))
-        if self._recipe.training.pretrain and self._base is None and found is None:
+        if self._base is None and found is None and self._pretraining_steps() != 0:
             yield from self._pretrain(network)
         source = self._source_scorer()
         run = self._run = self._begin(regions, network)
@@ -172,7 +179,7 @@ class Trainer:
 
     def _share_cores(self) -> None:
         """Leave cores to others, unless the same steps are to give the same model every time."""
-        if self._device.kind == "cpu" and self._recipe.training.steps is None:
+        if self._device.kind == "cpu" and self._recipe.training.max_time_s is not None:
             FREE_CORES.follow()
 
     def _use(self, training: TrainingConfig) -> None:
@@ -216,6 +223,13 @@ class Trainer:
         check_annotations(regions, self._classes, self._known)
         return regions
 
+    def _pretraining_steps(self) -> int | None:
+        """Return how many steps look at unlabelled slices; None where a time decides."""
+        training = self._recipe.training
+        if training.pretrain and training.steps is None:
+            return None
+        return int(training.pretrain * (training.steps or 0))
+
     def _pretrain(self, network: Network) -> Iterator[Event]:
         training, now = self._recipe.training, time.time()
         share, end = training.pretrain, self._deadline()
@@ -228,7 +242,7 @@ class Trainer:
             training,
             fitting_patches(network, len(unlabelled[0]), wanted, self._device),
             Budget(
-                None if training.steps is None else int(share * training.steps),
+                self._pretraining_steps(),
                 None if end is None else now + share * (end - now),
                 now,
             ),

@@ -28,7 +28,7 @@ def with_filters(
     Parameters
     ----------
     much : bool
-        Whether much is painted, as `is_much` has it.
+        Whether much is painted, as `Painted` has it.
     """
     if network.filters:
         return network

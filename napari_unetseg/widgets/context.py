@@ -32,6 +32,7 @@ class Context:
         self.controller = controller
         self.layers = LayerBinder(viewer, workspace)
         self.layers.said.connect(self.say)
+        controller.uncertainty_ready.connect(self.layers.show_uncertainty)
         self.timer = QTimer()
         self.timer.setInterval(_POLL_MS)
         self.timer.timeout.connect(self._on_tick)

@@ -190,6 +190,35 @@ class LayerBinder:
         layer.metadata[METADATA]["made_by"] = made_by
         return layer
 
+    def show_uncertainty(self, image_id: str, uncertainty: Codes) -> None:
+        """Show how uncertain a model is, in the layer of that image if there is one.
+
+        Parameters
+        ----------
+        uncertainty : ndarray, shape (planes, Y, X), uint8
+            0 certain, 255 as uncertain as can be.
+        """
+        entry = self.workspace.images[image_id]
+        ours = {"image": image_id, "role": "uncertainty"}
+        pixels = uncertainty.reshape(entry.stack.labels_shape)
+        # Views that are averaged over disagree little, and would hardly be seen on the full scale.
+        limits = (0, max(1, int(uncertainty[self.current_plane(entry)].max())))
+        for shown in self.viewer.layers:
+            if shown.metadata.get(METADATA) == ours:
+                shown.data, shown.contrast_limits, shown.visible = pixels, limits, True
+                return
+        layers, axes = self._images[image_id]
+        layer = Image(
+            pixels,
+            name=f"{entry.stack.name} · uncertainty",
+            colormap="inferno",
+            blending="additive",
+            contrast_limits=limits,
+            metadata={METADATA: ours},
+            **labels_placement(layers[0], axes),
+        )
+        self._put(entry, layer)
+
     def result_layers(self, image_id: str) -> list[Labels]:
         """Return the layers of baselines of an image."""
         return [
@@ -236,17 +265,21 @@ class LayerBinder:
         )
         layer.selected_label = 1 if role == "region" else code_of(1)
         layer.events.selected_label.connect(lambda: self._limit_label(layer, role))
+        self._put(entry, layer, on_top=role == "region")
+        return layer
+
+    def _put(self, entry: ImageEntry, layer: Layer, *, on_top: bool = False) -> None:
+        """Add a layer, under the annotations unless it is to be on top."""
         active = self.viewer.layers.selection.active
         with _mouse_elsewhere(self.viewer):
             self.viewer.add_layer(layer)
             annotations = self._shown.get((entry.id, "annotations"))
-            if annotations is not None and role != "region":
+            if annotations is not None and not on_top:
                 self.viewer.layers.move(
                     self.viewer.layers.index(layer), self.viewer.layers.index(annotations.layer)
                 )
             if active is not None and active in self.viewer.layers:
                 self.viewer.layers.selection.active = active
-        return layer
 
     # -------------------------------------------------------------- painting
 

@@ -74,8 +74,8 @@ def open_images(layers: Iterable[Layer]) -> list[OpenImage]:
     """
     groups: dict[object, list[Image]] = {}
     for layer in layers:
-        if not isinstance(layer, Image):
-            continue
+        if not isinstance(layer, Image) or "role" in layer.metadata.get(METADATA, {}):
+            continue  # what is shown of a result is no image to work on
         group = layer.metadata.get(METADATA, {}).get("group")
         key = id(layer) if group is None or layer.rgb else (group, layer.data.shape)
         groups.setdefault(key, []).append(layer)

@@ -59,7 +59,7 @@ _TRAINING = {
 _TOOLTIPS = {
     "depth": "Times the network halves the image: each doubles how far it sees.",
     "learning_rate": "Learning rate: how far each step goes; too high and the loss jumps about.",
-    "seed": "Start of the random numbers: the same seed and steps give the same model.",
+    "seed": "Start of the random numbers; another one gives another model, about as good.",
 }
 _DIMS_TOOLTIP = (
     "Single slices are learned fastest. With neighbouring slices it sees those above and below "
@@ -194,8 +194,19 @@ class TrainSettings(QWidget):
 
     def set_network_of(self, base: NetworkConfig | None) -> None:
         """Show the network of a model that training continues with, which cannot be changed."""
+        if self._network_base is None:
+            self._recipe = self._recipe.replace(network=self._chosen_network().model_dump())
         self._network_base = base
+        if base is None and isinstance(self._recipe.network, UNetConfig):
+            self.network.set_value(self._recipe.network)
         self._show_network()
+
+    def _chosen_network(self) -> NetworkConfig:
+        return self._fixed_network() or self.network.value().replace(
+            dims=self.dims.currentData(),
+            reduction=self.reduction.value(),
+            filters=self.filters.value(),
+        )
 
     def _show_network(self) -> None:
         fixed = self._fixed_network()
@@ -260,12 +271,7 @@ class TrainSettings(QWidget):
             early_stop=self.early.value() / 100,
             augmentation=self._augmentation(),
         )
-        network = self._fixed_network() or self.network.value().replace(
-            dims=self.dims.currentData(),
-            reduction=self.reduction.value(),
-            filters=self.filters.value(),
-        )
-        return self._recipe.replace(network=network, training=training)
+        return self._recipe.replace(network=self._chosen_network(), training=training)
 
     def _start(self) -> dict[str, Any]:
         """Return the choices of how training begins, as far as they can be made."""

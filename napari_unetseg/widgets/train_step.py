@@ -111,6 +111,11 @@ class TrainStep(StepPanel):
         self.resample.setToolTip("Scale each image so that things look as large as in training.")
         self.tta = QCheckBox("Average over flips (slower, better)")
         self.tta.setToolTip("Segment each slice from eight sides, in eight times the time.")
+        self.uncertainty = QCheckBox("Show where it is uncertain")
+        self.uncertainty.setToolTip(
+            "Apply to these images shows one more layer for each: the brighter, the less sure the "
+            "model is. Bright places are worth correcting first."
+        )
         row = QHBoxLayout()
         row.addWidget(self.apply)
         row.addWidget(self.apply_files)
@@ -118,6 +123,7 @@ class TrainStep(StepPanel):
         self.column.addWidget(self.note)
         self.column.addWidget(self.resample)
         self.column.addWidget(self.tta)
+        self.column.addWidget(self.uncertainty)
         self.column.addStretch(1)
 
     def _connect(self) -> None:
@@ -324,6 +330,7 @@ class TrainStep(StepPanel):
             device=self.device.device,
             resample=self.resample.isChecked(),
             tta=self.tta.isChecked(),
+            uncertainty=self.uncertainty.isChecked(),
         )
 
     def _on_apply_files(self, what: str) -> None:

@@ -7,7 +7,7 @@ hands the child's events on.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +74,8 @@ class JobController:
     rounds_changed : Signal()
     baseline_ready : Signal(str, str, object)
         Image id, title, and codes, ndarray (planes, Y, X) of uint8.
+    uncertainty_ready : Signal(str, object)
+        Image id, and ndarray (planes, Y, X) of uint8: 0 certain, 255 as uncertain as can be.
     finished : Signal(Finished)
     """
 
@@ -86,6 +88,7 @@ class JobController:
     model_changed = Signal()
     rounds_changed = Signal()
     baseline_ready = Signal(str, str, object)
+    uncertainty_ready = Signal(str, object)
     finished = Signal(Finished)
 
     def __init__(self, workspace: Workspace, worker: Worker) -> None:
@@ -162,8 +165,23 @@ class JobController:
         slots = self.workspace.prediction_slots()
         self._begin(JobRecord(slots, is_training=True, has_base=base is not None), command)
 
-    def predict(self, *, device: str = "auto", resample: bool = False, tta: bool = False) -> None:
-        """Apply the model at hand to every image; with `tta` averaged over flips and turns."""
+    def predict(
+        self,
+        *,
+        device: str = "auto",
+        resample: bool = False,
+        tta: bool = False,
+        uncertainty: bool = False,
+    ) -> None:
+        """Apply the model at hand to every image.
+
+        Parameters
+        ----------
+        tta : bool
+            Average over flips and turns.
+        uncertainty : bool
+            Emit `uncertainty_ready` for each image at the end.
+        """
         why_not = self.why_not_predict()
         if why_not is not None or self.model is None:
             self.status.emit(why_not or "")
@@ -171,14 +189,16 @@ class JobController:
         slots = self._slots_for(self.model.info)
         entries = list(self.workspace.images.values())
         model = str(self.model.path)
+        self._n_results += 1
+        role = f"uncertainty-{self._n_results}" if uncertainty else None
 
         def command() -> Command:
-            images = [self._files.image_to_predict(entry) for entry in entries]
+            images = [self._files.image_to_predict(entry, role) for entry in entries]
             return PredictCommand(
                 images=images, model=model, device=device, resample=resample, tta=tta
             )
 
-        self._begin(JobRecord(slots), command)
+        self._begin(JobRecord(slots, uncertainty=role), command)
 
     def predict_files(
         self,
@@ -363,7 +383,12 @@ class JobController:
                 self.rounds.append(job.as_round(len(self.rounds) + 1))
                 self.rounds_changed.emit()
             if job.baseline:
-                self._deliver(*job.baseline)
+                method, role = job.baseline
+                for image_id, codes in self._answered(role):
+                    self.baseline_ready.emit(image_id, method, codes)
+            if job.uncertainty:
+                for image_id, uncertainty in self._answered(job.uncertainty):
+                    self.uncertainty_ready.emit(image_id, uncertainty)
         self.status.emit(finished.sentence)
         self.finished.emit(finished)
 
@@ -373,11 +398,12 @@ class JobController:
             if image_id in self.workspace.images:
                 self.workspace.set_prediction(image_id, plane, slots)
 
-    def _deliver(self, method: str, role: str) -> None:
+    def _answered(self, role: str) -> Iterator[tuple[str, Codes]]:
+        """Yield image by image what the child has written for it."""
         for image_id in self.workspace.images:
             path = self.workspace.session.path(image_id, role)
             if path.is_file():
-                self.baseline_ready.emit(image_id, method, np.load(path, mmap_mode="r+"))
+                yield image_id, np.load(path, mmap_mode="r+")
 
     def _set_state(self, state: JobState) -> None:
         if state is not self._state:

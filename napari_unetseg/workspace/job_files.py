@@ -63,9 +63,19 @@ class JobFiles:
             prediction=self._new_prediction(entry),
         )
 
-    def image_to_predict(self, entry: ImageEntry) -> ImageToPredict:
-        """Make the file into which a model's answer is written."""
-        return ImageToPredict(image=self.image(entry), output=self._new_prediction(entry))
+    def image_to_predict(self, entry: ImageEntry, uncertainty: str | None) -> ImageToPredict:
+        """Make the file into which a model's answer is written, and one for its uncertainty.
+
+        Parameters
+        ----------
+        uncertainty : str or None
+            Role of the array for it; None for none.
+        """
+        path = None
+        if uncertainty is not None:
+            self._new(entry, uncertainty)
+            path = str(self._session.path(entry.id, uncertainty))
+        return ImageToPredict(self.image(entry), self._new_prediction(entry), path)
 
     def image_for_baseline(self, entry: ImageEntry, role: str) -> ImageToPredict:
         """Make the file into which a baseline's answer is written."""

@@ -40,6 +40,8 @@ class JobRecord:
         Where each code of the job's answer is stored: see `Workspace.prediction_slots`.
     baseline : tuple of (str, str) or None
         Title and array of a baseline's answer.
+    uncertainty : str or None
+        Array of how uncertain a model is.
     before, after : float or None
         Mean IoU on held-out annotations.
     replaced : dict of (str, int) to ndarray, shape (Y, X), uint8
@@ -51,6 +53,7 @@ class JobRecord:
     has_base: bool = False
     saved: bool = False
     baseline: tuple[str, str] | None = None
+    uncertainty: str | None = None
     started: TrainingStarted | None = None
     last_step: TrainingStep | None = None
     before: float | None = None

@@ -4,15 +4,13 @@ import errno
 from types import SimpleNamespace
 
 import numpy as np
-import psutil
 import pytest
-import torch
 
 from napari_unetseg.images import Stack
 from napari_unetseg.jobs.child import training
-from napari_unetseg.jobs.child.cores import CoreShare
 from napari_unetseg.jobs.child.failures import describe_failure
 from napari_unetseg.jobs.child.job import Countdown, Job
+from napari_unetseg.jobs.child.prediction import ImageInView
 from napari_unetseg.jobs.commands import BaselineCommand, LookAt
 from napari_unetseg.jobs.process import describe_exit
 
@@ -85,7 +83,7 @@ def test_showing_the_slice_in_view_takes_a_bounded_share_of_the_time(
     monkeypatch.setattr(training, "Predictor", Predictor)
     stack, codes, events = Stack(np.zeros((9, 1, 1)), "ZYX"), np.zeros((9, 1, 1), np.uint8), []
     trainer = SimpleNamespace(current_model=lambda: None)
-    view = training.View(trainer, [("a", stack, codes)], None, events.append)
+    view = training.View(trainer, [ImageInView("a", stack, codes)], None, events.append)
     began = clock.now
     for step in range(1000):
         clock.now += 0.1
@@ -97,28 +95,3 @@ def test_showing_the_slice_in_view_takes_a_bounded_share_of_the_time(
     if not scrolling:
         shown = [event.step for event in events]
         assert min(np.diff(shown)) * 0.1 >= training.LOOK_EVERY_S - took_s - 0.1
-
-
-@pytest.mark.parametrize(
-    ("cores", "others", "threads"),
-    [(2, 0.0, 2), (2, 0.3, 2), (2, 0.7, 1), (2, 2.0, 1), (8, 3.0, 5), (8, 0.4, 8), (1, 0.5, 1)],
-)
-def test_threads_are_kept_to_the_cores_that_others_leave(monkeypatch, cores, others, threads):
-    own = 1.0
-    used = SimpleNamespace(user=0.0, system=0.0)
-    clock, chosen = Clock(), [cores]
-    monkeypatch.setattr("napari_unetseg.jobs.child.cores.time", clock)
-    monkeypatch.setattr(psutil, "cpu_count", lambda: cores)
-    monkeypatch.setattr(psutil, "cpu_percent", lambda: 100 * (own + others) / cores)
-    monkeypatch.setattr(psutil, "Process", lambda: SimpleNamespace(cpu_times=lambda: used))
-    monkeypatch.setattr(torch, "get_num_threads", lambda: cores)
-    monkeypatch.setattr(torch, "set_num_threads", chosen.append)
-    share = CoreShare()
-    share.adapt()
-    assert chosen == [cores]
-    for _ in range(3):
-        clock.now += 2.0
-        used.user += 2.0 * own
-        share.adapt()
-    assert chosen[-1] == threads
-    assert len(chosen) <= 2

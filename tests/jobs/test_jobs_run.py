@@ -27,6 +27,8 @@ from napari_unetseg.jobs import (
     PredictFilesCommand,
     create_codes,
 )
+from napari_unetseg.jobs.pixels import open_image
+from napari_unetseg.learning import Predictor, load_model
 
 N_PLANES = 5
 
@@ -153,6 +155,13 @@ def test_training_continues_from_a_model_and_a_model_segments(worker, scene, job
     assert finished.reason is FinishReason.COMPLETED, finished
     assert output.all()
     assert [e.done for e in events if isinstance(e, Progress)] == list(range(N_PLANES + 1))
+    uncertainty = create_codes(scene.folder / "uncertainty.npy", (N_PLANES, 64, 64))
+    target = replace(target, uncertainty=str(scene.folder / "uncertainty.npy"))
+    jobs.run(worker, PredictCommand([target], first.model_path, "cpu"))
+    expected = Predictor(load_model(first.model_path), open_image(scene.image), device="cpu")
+    for plane in range(N_PLANES):
+        of_plane = 255 * expected.answer(plane, uncertainty=True).uncertainty
+        assert np.abs(uncertainty[plane] - of_plane).max() < 1
 
 
 def test_files_are_segmented_into_a_folder_and_not_overwritten(worker, scene, jobs):

@@ -37,9 +37,7 @@ def baseline(scene):
 
 def child_with(code=""):
     """A child without its network library, in which `code` runs before its `main`."""
-    light = (
-        "from napari_unetseg.jobs.child import library\nlibrary._MODULE = library._LATER = 'json'"
-    )
+    light = "from napari_unetseg.jobs.child import library\nlibrary._MODULE = 'json'"
     start = "from napari_unetseg.jobs.child.__main__ import main\nmain()"
     return [sys.executable, "-c", f"{light}\n{textwrap.dedent(code)}\n{start}"]
 

@@ -192,3 +192,17 @@ def test_section_dropout_does_nothing_to_single_slices() -> None:
         for config in (ONLY_GEOMETRY, ONLY_GEOMETRY.replace(section_dropout=1.0))
     )
     assert torch.equal(with_it, without)
+
+
+def test_bending_is_what_bicubic_interpolation_makes_of_the_coarse_grid() -> None:
+    """With everything else off, patches as large as the crop are moved by the bending alone."""
+    bent, patch = STILL.replace(elastic=0.1), Patch((40, 40))
+    grid = sampling_grid(3, patch, (40, 40), STILL, seeded())
+    moved = sampling_grid(3, patch, (40, 40), bent, seeded(4)) - grid
+    generator = seeded(4)
+    for _ in range(2):  # angle and scale
+        torch.rand(3, generator=generator)
+    n = bent.elastic_grid
+    coarse = torch.randn(3, 2, n, n, generator=generator) * 0.1 * 40
+    smooth = torch.nn.functional.interpolate(coarse, size=(40, 40), mode="bicubic")
+    assert torch.allclose(moved * 40 / 2, smooth.movedim(1, -1), atol=1e-4)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -21,19 +22,18 @@ def two_threads():
 
 
 @pytest.mark.parametrize(
-    ("busy", "own", "most", "n_cores", "expected"),
+    ("busy", "own", "n_cores", "expected"),
     [
-        (2.0, 2.0, 2, 2, 2),  # alone
-        (2.0, 1.9, 2, 2, 2),  # others use a tenth of a core
-        (2.0, 1.5, 2, 2, 1),
-        (2.0, 0.2, 2, 2, 1),  # never none
-        (4.0, 1.0, 4, 8, 4),  # others have cores enough
-        (7.0, 1.0, 4, 8, 2),
-        (0.5, 0.6, 4, 8, 4),  # the clocks of both differ a little
+        (2.0, 2.0, 2, 2),  # alone
+        (2.0, 1.9, 2, 2),  # others use a tenth of a core
+        (2.0, 1.5, 2, 1),
+        (2.0, 0.2, 2, 1),  # never none
+        (4.0, 1.0, 8, 5),
+        (0.5, 0.6, 8, 8),  # the clocks of both differ a little
     ],
 )
-def test_threads_have_a_core_of_their_own(busy, own, most, n_cores, expected) -> None:
-    assert threads_for(Usage(10, 5, 3), Usage(11, 5 + busy, 3 + own), most, n_cores) == expected
+def test_threads_have_a_core_of_their_own(busy, own, n_cores, expected) -> None:
+    assert threads_for(Usage(10, 5, 3), Usage(11, 5 + busy, 3 + own), n_cores) == expected
 
 
 def test_what_this_process_and_another_one_use_is_told_apart() -> None:
@@ -60,6 +60,42 @@ def test_threads_follow_what_others_use_and_come_back(monkeypatch, two_threads) 
     free.follow()
     assert torch.get_num_threads() == 1
     free.follow()
+    assert torch.get_num_threads() == 2
+
+
+def test_all_threads_are_used_again_until_the_next_look(monkeypatch, two_threads) -> None:
+    seen = [Usage(0, 0, 0), Usage(1, 2, 1)]
+    monkeypatch.setattr(cores, "usage", lambda: seen.pop(0))
+    monkeypatch.setattr(cores, "EVERY_S", -1e9)
+    monkeypatch.setattr(cores, "_cores", lambda: [0, 1])
+    free = FreeCores()
+    free.follow()
+    free.use_all()
+    assert torch.get_num_threads() == 2
+    monkeypatch.setattr(cores, "EVERY_S", 1e9)
+    free.follow()
+    assert torch.get_num_threads() == 1
+
+
+def test_each_thread_that_computes_follows_for_itself(monkeypatch, two_threads) -> None:
+    monkeypatch.setattr(cores, "EVERY_S", 1e9)
+    free = FreeCores()
+    free._free = 1
+    free.follow()
+    other: list[int] = []
+
+    def compute() -> None:
+        torch.set_num_threads(2)
+        free.follow()
+        other.append(torch.get_num_threads())
+
+    thread = threading.Thread(target=compute)
+    thread.start()
+    thread.join()
+    assert other == [2]
+    free.follow()
+    assert torch.get_num_threads() == 1
+    free.use_all()
     assert torch.get_num_threads() == 2
 
 

@@ -10,7 +10,11 @@ from napari_unetseg.config import Recipe, UNet2015Config, UNetConfig
 from napari_unetseg.events import Warned
 from napari_unetseg.images import Stack
 from napari_unetseg.learning import Trainer, TrainingImage
-from napari_unetseg.learning.detail import agreement_when_reduced, is_dense, with_reduction
+from napari_unetseg.learning.detail import (
+    agreement_when_reduced,
+    count_painted,
+    with_reduction,
+)
 
 
 def painted(inside: np.ndarray, *, sparse: bool = False) -> TrainingImage:
@@ -18,6 +22,10 @@ def painted(inside: np.ndarray, *, sparse: bool = False) -> TrainingImage:
     if sparse:
         codes[codes == 1] = 0
     return TrainingImage(Stack(np.zeros(codes.shape, np.uint8), "ZYX"), codes)
+
+
+def fitted(network, images):
+    return with_reduction(network, images, count_painted(images))
 
 
 def lines(width_px: float, *, sparse: bool = False) -> TrainingImage:
@@ -30,21 +38,21 @@ def lines(width_px: float, *, sparse: bool = False) -> TrainingImage:
 
 @pytest.mark.parametrize(("width_px", "reduction"), [(1, 1), (2, 1), (6, 2), (12, 2)])
 def test_images_are_reduced_unless_something_fine_is_annotated(width_px, reduction) -> None:
-    assert with_reduction(UNetConfig(), [lines(width_px)]) == UNetConfig(reduction=reduction)
+    assert fitted(UNetConfig(), [lines(width_px)]) == UNetConfig(reduction=reduction)
 
 
 def test_images_are_not_reduced_for_a_few_strokes() -> None:
-    assert with_reduction(UNetConfig(), [lines(6, sparse=True)]) == UNetConfig(reduction=1)
+    assert fitted(UNetConfig(), [lines(6, sparse=True)]) == UNetConfig(reduction=1)
 
 
 def test_images_are_reduced_for_many_strokes() -> None:
     codes = np.zeros((3, 500, 500), np.uint8)
     codes[:, 100:200, 100:200] = 2
     image = TrainingImage(Stack(np.zeros(codes.shape, np.uint8), "ZYX"), codes)
-    assert not is_dense([image])
-    assert with_reduction(UNetConfig(), [image]) == UNetConfig(reduction=2)
+    assert not count_painted([image]).dense
+    assert fitted(UNetConfig(), [image]) == UNetConfig(reduction=2)
     codes[0] = 0
-    assert with_reduction(UNetConfig(), [image]) == UNetConfig(reduction=1)
+    assert fitted(UNetConfig(), [image]) == UNetConfig(reduction=1)
 
 
 @pytest.mark.parametrize(("share", "dense"), [(0.01, False), (0.24, False), (0.25, True)])
@@ -52,19 +60,19 @@ def test_slices_are_dense_where_a_quarter_of_them_is_painted(share, dense) -> No
     codes = np.zeros((3, 100, 100), np.uint8)
     codes[1].flat[: round(share * codes[1].size)] = 1
     image = TrainingImage(Stack(np.zeros(codes.shape, np.uint8), "ZYX"), codes)
-    assert is_dense([image]) == dense
+    assert count_painted([image]).dense == dense
 
 
 def test_the_finest_class_decides() -> None:
     image = lines(12)
     image.codes[0, 40:90, 88] = 3
-    assert with_reduction(UNetConfig(), [lines(12)]).reduction == 2
-    assert with_reduction(UNetConfig(), [lines(12), image]).reduction == 1
+    assert fitted(UNetConfig(), [lines(12)]).reduction == 2
+    assert fitted(UNetConfig(), [lines(12), image]).reduction == 1
 
 
 def test_what_is_asked_for_stays() -> None:
     for network in (UNetConfig(reduction=1), UNetConfig(reduction=4), UNet2015Config()):
-        assert with_reduction(network, [lines(12)]) == network
+        assert fitted(network, [lines(12)]) == network
 
 
 def test_agreement_is_counted_by_hand() -> None:
@@ -94,3 +102,14 @@ def test_the_reduction_is_kept_in_the_model_and_goes_on_with_it() -> None:
     again = Trainer([fine], Recipe(training=asked.training), (CELL,), base=model, device=FLOAT32)
     assert not any(isinstance(event, Warned) for event in again.run())
     assert again.current_model().info.recipe.network.reduction == 2
+
+
+def test_every_painted_slice_counts() -> None:
+    codes = np.zeros((40, 100, 100), np.uint8)
+    codes[:, :10] = 1
+    codes[5] = 0
+    images = [TrainingImage(Stack(np.zeros(codes.shape, np.uint8), "ZYX"), codes)] * 2
+    painted = count_painted(images)
+    assert (painted.px, painted.annotated_px) == (2 * 39 * 1000, 2 * 39 * 10_000)
+    assert painted.much
+    assert not painted.dense

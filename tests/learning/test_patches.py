@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -82,6 +84,13 @@ def test_a_class_without_pixels_is_named() -> None:
     check_annotations(planes, [CELL, empty], known=frozenset({"vesicle"}))
     with pytest.raises(UserError, match="name every class"):
         check_annotations(planes, [])
+
+
+def test_annotations_that_are_all_held_out_are_refused_also_with_a_base() -> None:
+    planes = planes_of(TrainingImage(*discs()))
+    held = [replace(p, targets=torch.zeros_like(p.targets), held_out=p.targets) for p in planes]
+    with pytest.raises(UserError, match="kept to score with"):
+        check_annotations(held, [CELL], known=frozenset({CELL.name}))
 
 
 def test_labels_of_another_shape_are_refused() -> None:

@@ -221,6 +221,13 @@ def test_pretraining_takes_its_share_of_the_steps_and_the_head_is_that_of_before
     assert torch.allclose(model.network.head.weight, without.network.head.weight, atol=1e-6)
 
 
+def test_steps_too_few_to_share_are_all_spent_on_annotations() -> None:
+    image = TrainingImage(*discs(1, (64, 64)))
+    model, _ = trained(image, tiny_recipe(3, pretrain=0.1))
+    assert model.info.history["steps"] == 3
+    assert not model.info.history.get("pretraining_steps")
+
+
 def test_pretraining_learns_from_slices_without_annotations() -> None:
     stack, codes = discs(2, (150, 150))
     pixels = np.asarray(stack.data).copy()

@@ -12,6 +12,7 @@ from napari_unetseg.config import PRESETS, LossConfig, Recipe, TrainingConfig, U
 from napari_unetseg.events import HeldOutScored, ModelSaved, TrainingStep
 from napari_unetseg.jobs import JobState, PredictCommand, PredictFilesCommand, TrainCommand
 from napari_unetseg.widgets import curves, train_settings, train_step
+from napari_unetseg.widgets.open_images import open_images
 from napari_unetseg.widgets.train_settings import TrainSettings
 from napari_unetseg.widgets.train_step import TrainStep
 
@@ -162,6 +163,40 @@ def test_another_pixel_size_is_said_and_resampling_offered(stage, step):
     assert command.resample is True
     stage.controller.open_model(stage.model("uncalibrated", pixel_size_um={}))
     assert step.resample.isHidden()
+
+
+def test_where_a_model_is_uncertain_is_shown_as_a_layer_that_is_no_image_to_work_on(stage, step):
+    stage.controller.open_model(stage.model())
+    step.uncertainty.setChecked(True)
+    layers = stage.viewer.layers
+    before = list(layers)
+    for brightness in (40, 200):
+        stage.person.click(step.apply)
+        (image,) = stage.submitted().images
+        np.load(image.uncertainty, mmap_mode="r+")[1] = brightness
+        stage.finish()
+    (added,) = (layer for layer in layers if layer not in before)
+    assert added.name == "cells · uncertainty"
+    assert np.unique(added.data[1]) == [200]
+    assert not added.data[0].any()
+    assert np.allclose(added.scale, stage.image.scale)
+    assert layers[-1].name == "cells · annotations"
+    assert [image.layers for image in open_images(layers)] == [(stage.image,)]
+    step.uncertainty.setChecked(False)
+    stage.person.click(step.apply)
+    assert stage.submitted().images[0].uncertainty is None
+
+
+def test_from_scratch_again_is_the_network_that_was_chosen_before_a_model(qtbot):
+    settings = TrainSettings()
+    qtbot.addWidget(settings)
+    settings.reduction.setValue(3)
+    chosen = settings.value(60).network
+    settings.set_network_of(UNetConfig(filters=24, depth=2, norm="group", reduction=1))
+    assert settings.value(60).network.norm == "group"
+    settings.set_network_of(None)
+    assert settings.value(60).network == chosen
+    assert settings.filters.value() == 0
 
 
 def test_a_model_is_applied_to_files_on_disk(stage, step, monkeypatch):

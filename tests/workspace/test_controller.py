@@ -71,7 +71,7 @@ def desk(tmp_path):
 
 def test_training_ends_with_a_model_a_round_and_a_segmentation_of_every_slice(desk):
     desk.paint()
-    desk.controller.train(desk.recipe(steps=60))
+    desk.controller.train(desk.recipe(steps=100))
     desk.run()
     assert desk.finished[-1].reason is FinishReason.COMPLETED, desk.finished
     assert desk.controller.model is not None

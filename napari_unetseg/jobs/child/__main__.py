@@ -11,7 +11,6 @@ from napari_unetseg.events import Event, Finished, FinishReason
 from napari_unetseg.jobs.commands import BaselineCommand
 from napari_unetseg.jobs.wire import write_event
 
-from .cores import CoreShare
 from .failures import describe_failure
 from .inbox import Inbox
 from .job import Cancelled, Job
@@ -39,7 +38,6 @@ class Child:
         self._events = events
         self._lock = threading.Lock()
         self._network_jobs: NetworkJobs | None = None
-        self._cores = CoreShare()
         self._inbox = Inbox(commands, self._report_malformed)
         self._library = NetworkLibrary()
 
@@ -71,17 +69,19 @@ class Child:
 
             return run_baseline(job.command, job, emit)
         self._library.require()
+        from napari_unetseg.learning.cores import FREE_CORES
+
         from .network import NetworkJobs
 
         if self._network_jobs is None:
             self._network_jobs = NetworkJobs()
-        self._cores.adapt()
+        FREE_CORES.follow()
 
-        def emit_and_adapt(event: Event) -> None:
+        def emit_and_follow(event: Event) -> None:
             self._send(job.number, event)
-            self._cores.adapt()
+            FREE_CORES.follow()  # in trainings by steps too: the window comes first
 
-        return self._network_jobs.run(job.command, job, emit_and_adapt)
+        return self._network_jobs.run(job.command, job, emit_and_follow)
 
     def _report_malformed(self, number: int, error: UserError) -> None:
         self._send(number, Finished(FinishReason.FAILED, str(error)))

@@ -16,9 +16,6 @@ from .job import Emit, Job
 _MODULE = "napari_unetseg.learning"
 _ALLOCATOR = "napari_unetseg.learning.allocator"
 
-#: What torch imports when the first optimiser is made: a second that nobody should wait for then.
-_LATER = "torch._dynamo"
-
 
 class NetworkLibrary:
     """Begins to import torch when it is made."""
@@ -80,4 +77,3 @@ class NetworkLibrary:
     def _load(self) -> None:
         with suppress(ImportError, OSError):  # `require` meets them again and tells
             importlib.import_module(_MODULE)
-            importlib.import_module(_LATER)

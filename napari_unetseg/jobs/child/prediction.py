@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from napari_unetseg.events import Finished, FinishReason, PlanePredicted, Warned
 from napari_unetseg.images import (
@@ -12,7 +15,7 @@ from napari_unetseg.images import (
     check_channels,
     pixel_size_note,
 )
-from napari_unetseg.jobs.commands import PredictCommand
+from napari_unetseg.jobs.commands import ImageToPredict, PredictCommand
 from napari_unetseg.jobs.pixels import Codes, open_codes, open_image
 from napari_unetseg.learning import Model, Predictor, load_model
 from napari_unetseg.learning.device import Device, choose_device
@@ -44,13 +47,9 @@ def run_predict(command: PredictCommand, job: Job, emit: Emit, models: LastModel
     """Segment every slice of every image of the window."""
     model = models.load(command.model)
     device = choose_device(command.device)
-    images = [
-        (item.image.id, stack, open_codes(item.output, stack, "r+"))
-        for item in command.images
-        for stack in [open_image(item.image)]
-    ]
-    for _, stack, _ in images:
-        check_image(model, stack, command.resample, emit)
+    images = [_opened(item) for item in command.images]
+    for image in images:
+        check_image(model, image.stack, command.resample, emit)
     n_planes, seconds = predict_images(
         model, images, device, job, emit, resample=command.resample, tta=command.tta
     )
@@ -58,9 +57,35 @@ def run_predict(command: PredictCommand, job: Job, emit: Emit, models: LastModel
     return Finished(FinishReason.COMPLETED, sentence)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageInView:
+    """An image of the window, and what its answers are written to.
+
+    Attributes
+    ----------
+    id : str
+    stack : Stack
+    codes : ndarray, shape (planes, Y, X), uint8
+    uncertainty : ndarray or None, shape (planes, Y, X), uint8
+    """
+
+    id: str
+    stack: Stack
+    codes: Codes
+    uncertainty: Codes | None = None
+
+
+def _opened(item: ImageToPredict) -> ImageInView:
+    stack = open_image(item.image)
+    codes = open_codes(item.output, stack, "r+")
+    if item.uncertainty is None:
+        return ImageInView(item.image.id, stack, codes)
+    return ImageInView(item.image.id, stack, codes, open_codes(item.uncertainty, stack, "r+"))
+
+
 def predict_images(
     model: Model,
-    images: Sequence[tuple[str, Stack, Codes]],
+    images: Sequence[ImageInView],
     device: Device,
     job: Job,
     emit: Emit,
@@ -68,7 +93,7 @@ def predict_images(
     resample: bool = False,
     tta: bool = False,
 ) -> tuple[int, float]:
-    """Fill the codes of (id, stack, codes): what is in view first, then outward from it.
+    """Fill in the answers: of what is in view first, then outward from it.
 
     Returns
     -------
@@ -76,17 +101,21 @@ def predict_images(
     seconds : float
     """
     began = time.monotonic()
-    total = sum(stack.n_planes for _, stack, _ in images)
+    total = sum(image.stack.n_planes for image in images)
     countdown = Countdown(emit, "Segmenting slice", total)
     in_view = job.looked_at.image if job.looked_at is not None else ""
-    for image, stack, codes in sorted(images, key=lambda item: item[0] != in_view):
+    for image in sorted(images, key=lambda image: image.id != in_view):
         job.check()
         predictor = Predictor(
-            model, stack, device=device, resample=resample, tta=tta, on_event=emit
+            model, image.stack, device=device, resample=resample, tta=tta, on_event=emit
         )
-        for plane, answer in predictor.answers(job.planes_by_interest(image, stack.n_planes)):
-            codes[plane] = answer.codes
-            emit(PlanePredicted(image, plane))
+        planes = job.planes_by_interest(image.id, image.stack.n_planes)
+        uncertain = image.uncertainty is not None
+        for plane, answer in predictor.answers(planes, uncertainty=uncertain):
+            image.codes[plane] = answer.codes
+            if image.uncertainty is not None and answer.uncertainty is not None:
+                image.uncertainty[plane] = np.rint(255 * answer.uncertainty)
+            emit(PlanePredicted(image.id, plane))
             countdown.advance()
             job.check()
     return total, time.monotonic() - began

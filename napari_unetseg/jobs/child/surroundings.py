@@ -1,4 +1,4 @@
-"""How the child sits in its system: pipes of its own, low priority, a share of the cores."""
+"""How the child sits in its system: pipes of its own, low priority."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from napari_unetseg.events import (
 )
 from napari_unetseg.images import Normalisation, Stack, map_npy
 from napari_unetseg.jobs.commands import LookAt, TrainCommand
-from napari_unetseg.jobs.pixels import Codes, open_codes, open_image
+from napari_unetseg.jobs.pixels import open_codes, open_image
 from napari_unetseg.learning import (
     Predictor,
     Trainer,
@@ -31,7 +31,7 @@ from napari_unetseg.learning.run import FEW_STEPS
 from napari_unetseg.wording import counted
 
 from .job import Cancelled, Emit, Job
-from .prediction import LastModel, predict_images
+from .prediction import ImageInView, LastModel, predict_images
 
 #: Seconds between segmentations of the same slice during training.
 LOOK_EVERY_S = 1.5
@@ -47,7 +47,7 @@ def run_training(command: TrainCommand, job: Job, emit: Emit, models: LastModel)
     stacks = [open_image(item.image) for item in command.images]
     trainer = _trainer(command, stacks, device, models)
     targets = [
-        (item.image.id, stack, open_codes(item.prediction, stack, "r+"))
+        ImageInView(item.image.id, stack, open_codes(item.prediction, stack, "r+"))
         for item, stack in zip(command.images, stacks, strict=True)
         if item.prediction is not None
     ]
@@ -127,19 +127,18 @@ class View:
 
     Parameters
     ----------
-    targets : list of (str, Stack, ndarray)
-        Ids, images and the codes to fill.
+    targets : list of ImageInView
     """
 
     def __init__(
         self,
         trainer: Trainer,
-        targets: list[tuple[str, Stack, Codes]],
+        targets: list[ImageInView],
         device: Device,
         emit: Emit,
     ) -> None:
         self._trainer = trainer
-        self._targets = {image: (stack, codes) for image, stack, codes in targets}
+        self._targets = {image.id: image for image in targets}
         self._device = device
         self._emit = emit
         self._normalisations: dict[str, Normalisation] = {}
@@ -151,18 +150,18 @@ class View:
         """Segment the slice in view when it is time."""
         if looked_at is None or looked_at.image not in self._targets:
             return
-        stack, codes = self._targets[looked_at.image]
-        if not 0 <= looked_at.plane < stack.n_planes or not self._is_time(looked_at):
+        image = self._targets[looked_at.image]
+        if not 0 <= looked_at.plane < image.stack.n_planes or not self._is_time(looked_at):
             return
         began = time.monotonic()
         predictor = Predictor(
             self._trainer.current_model(),
-            stack,
+            image.stack,
             device=self._device,
             normalisation=self._normalisations.get(looked_at.image),
         )
         self._normalisations[looked_at.image] = predictor.normalisation
-        codes[looked_at.plane] = predictor.codes(looked_at.plane)
+        image.codes[looked_at.plane] = predictor.codes(looked_at.plane)
         self._emit(PlanePredicted(looked_at.image, looked_at.plane, step))
         self._shown, self._shown_at = looked_at, time.monotonic()
         self._took_s = self._shown_at - began
