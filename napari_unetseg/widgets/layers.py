@@ -213,6 +213,7 @@ class LayerBinder:
             name=f"{entry.stack.name} · uncertainty",
             colormap="inferno",
             blending="additive",
+            opacity=0.5,
             contrast_limits=limits,
             metadata={METADATA: ours},
             **labels_placement(layers[0], axes),
