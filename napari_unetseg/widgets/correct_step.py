@@ -246,7 +246,7 @@ class CorrectStep(StepPanel):
 
     def _on_finished(self, event: Finished) -> None:
         if self.context.controller.state is JobState.IDLE:
-            self.truth.compare()
+            self.truth.compare_anew()
 
     def _on_truth_scored(self, mean_iou: float) -> None:
         if self._unscored_round is not None:

@@ -84,6 +84,11 @@ class TruthBox(QWidget):
         names = tuple(cls.name for cls in self._context.workspace.classes)
         self._worker.ask(lambda: score_segmentation(entry, truth, kind, names, name))
 
+    def compare_anew(self) -> None:
+        """Compute the score of what is there now; one under way may be of what was before."""
+        self._worker.forget()
+        self.compare()
+
     def _on_layer_chosen(self, *_: object) -> None:
         self.score = None
         layer = self.chosen

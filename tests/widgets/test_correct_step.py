@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from stage import Stage, cells
@@ -8,7 +10,9 @@ from napari_unetseg.annotations import add_class
 from napari_unetseg.config import Recipe
 from napari_unetseg.events import HeldOutScored, ModelSaved, TrainingStep
 from napari_unetseg.jobs import TrainCommand
+from napari_unetseg.widgets import truth_box
 from napari_unetseg.widgets.correct_step import CorrectStep
+from napari_unetseg.workspace.scores import score_segmentation
 
 pytestmark = pytest.mark.window
 
@@ -130,6 +134,40 @@ def test_retraining_goes_on_from_the_model_at_hand_and_its_rounds_are_listed(sta
     assert texts == ["1", "0.700 → 0.750", "32 px", f"{before:.3f} → 1.000"]
     assert step.sentence.text() == stage.controller.rounds[0].sentence
     assert "Better by 0.050" in step.sentence.text()
+
+
+def test_a_score_under_way_when_a_round_ends_is_not_taken_for_that_of_the_round(
+    stage, step, monkeypatch
+):
+    stage.annotate()
+    step.entered()
+    stage.controller.open_model(stage.model("first"))
+    predict(stage, wrong_px=30)
+    truth = stage.viewer.add_labels(truth_of(stage), name="expert")
+    step.truth.layer.setCurrentIndex(step.truth.layer.findData(truth))
+    step.truth.layer.activated.emit(1)
+    stage.person.wait(lambda: step.truth.score is not None, 10)
+    before = step.truth.score
+    stage.person.click(step.retrain)
+    stage.submitted()
+    stage.train_started(n_held_out_px=500)
+    stage.say(TrainingStep(10, 0.1, 1e-3, 20.0, 1.0), ModelSaved(str(stage.model("second"))))
+    computed, held = threading.Event(), threading.Event()
+
+    def slowly(*arguments):
+        score = score_segmentation(*arguments)
+        computed.set()
+        held.wait(10)
+        return score
+
+    monkeypatch.setattr(truth_box, "score_segmentation", slowly)
+    step.truth.compare()
+    assert computed.wait(10)
+    predict(stage)
+    stage.finish()
+    held.set()
+    stage.person.wait(lambda: step.table.item(0, 3).text() != "–", 10)
+    assert step.table.item(0, 3).text() == f"{before:.3f} → 1.000"
 
 
 def test_a_round_without_anything_held_out_says_so(stage, step):
