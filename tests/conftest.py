@@ -13,6 +13,10 @@ QT_BINDINGS = ("PyQt6", "PySide6", "PyQt5", "PySide2")
 #: How long processes have to end by themselves after the last test.
 GRACE_S = 10
 
+# Before torch is imported, here or in a process that a test starts. Two threads that wait for each
+# other take minutes for what one does in seconds, where another program uses a core.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 def pytest_configure(config):
     """Refuse to call a run "without Qt" that has one."""
