@@ -187,13 +187,11 @@ class TrainingRun:
             yield Warned(sentence)
 
     def _measure_statistics(self) -> None:
-        n_batches = self._n_statistics_batches()
         if not self._statistics:
-            self._statistics = self._batches.draw_unaltered(n_batches)
-        if n_batches:
-            batches = (place_image(pixels, self._device) for pixels in self._statistics)
-            with autocast(self._device):
-                measure_batch_statistics(self._stepper.average.network, batches)
+            self._statistics = self._batches.draw_unaltered(self._n_statistics_batches())
+        batches = (place_image(pixels, self._device) for pixels in self._statistics)
+        with autocast(self._device):
+            measure_batch_statistics(self._stepper.average.network, batches)
 
     def model(self) -> Model:
         """Return a copy of the averaged network with what is known about it."""

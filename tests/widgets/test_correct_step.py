@@ -42,6 +42,15 @@ def predict(stage, wrong_px=0):
         stage.workspace.set_prediction(stage.entry.id, plane, codes)
 
 
+def score_against_truth(stage, step) -> float:
+    """Choose the truth as a layer of its own; return the score once it is there."""
+    truth = stage.viewer.add_labels(truth_of(stage), name="expert")
+    step.truth.layer.setCurrentIndex(step.truth.layer.findData(truth))
+    step.truth.layer.activated.emit(1)
+    stage.person.wait(lambda: step.truth.score is not None, 10)
+    return step.truth.score
+
+
 def test_a_stroke_on_the_segmentation_corrects_it_and_the_buttons_take_it_back(stage, step):
     predict(stage)
     stage.workspace.change_classes(add_class, "vesicle", label="adding a class")
@@ -111,11 +120,7 @@ def test_retraining_goes_on_from_the_model_at_hand_and_its_rounds_are_listed(sta
     stage.controller.open_model(folder)
     predict(stage, wrong_px=30)
     step.seconds.setValue(20)
-    truth = stage.viewer.add_labels(truth_of(stage), name="expert")
-    step.truth.layer.setCurrentIndex(step.truth.layer.findData(truth))
-    step.truth.layer.activated.emit(1)
-    stage.person.wait(lambda: step.truth.score is not None, 10)
-    before = step.truth.score
+    before = score_against_truth(stage, step)
 
     stage.person.click(step.retrain)
     command = stage.submitted()
@@ -143,11 +148,7 @@ def test_a_score_under_way_when_a_round_ends_is_not_taken_for_that_of_the_round(
     step.entered()
     stage.controller.open_model(stage.model("first"))
     predict(stage, wrong_px=30)
-    truth = stage.viewer.add_labels(truth_of(stage), name="expert")
-    step.truth.layer.setCurrentIndex(step.truth.layer.findData(truth))
-    step.truth.layer.activated.emit(1)
-    stage.person.wait(lambda: step.truth.score is not None, 10)
-    before = step.truth.score
+    before = score_against_truth(stage, step)
     stage.person.click(step.retrain)
     stage.submitted()
     stage.train_started(n_held_out_px=500)
