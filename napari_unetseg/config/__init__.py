@@ -12,7 +12,7 @@ from .classes import (
     default_color,
 )
 from .model_info import MODEL_JSON, TRAINING_STATE, ModelInfo, is_unfinished, read_model_info
-from .network import FEWEST_FILTERS, NetworkConfig, UNet2015Config, UNetConfig
+from .network import DEEPEST, FEWEST_FILTERS, NetworkConfig, UNet2015Config, UNetConfig
 from .objects import ObjectsConfig
 from .recipe import (
     PRESETS,
@@ -26,6 +26,7 @@ from .training import SMALLEST_PATCH_PX, AugmentationConfig, LossConfig, Trainin
 __all__ = [
     "BACKGROUND",
     "BACKGROUND_COLOR",
+    "DEEPEST",
     "FEWEST_FILTERS",
     "MAX_CLASSES",
     "MODEL_JSON",

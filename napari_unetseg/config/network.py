@@ -11,6 +11,9 @@ from .base import Config
 #: The narrowest network there is.
 FEWEST_FILTERS = 4
 
+#: The most that a network halves the image.
+DEEPEST = 6
+
 
 class UNetConfig(Config):
     """A U-Net: of what it sees, how deep, how wide, how normalised."""
@@ -30,7 +33,12 @@ class UNetConfig(Config):
         description="times smaller than the image what the network sees is; 0: by how fine and how "
         "complete the annotations are",
     )
-    depth: int = Field(4, ge=1, le=6, description="times the image is halved")
+    depth: int = Field(
+        0,
+        ge=0,
+        le=DEEPEST,
+        description="times the image is halved; 0: by how much is painted",
+    )
     filters: int = Field(
         0,
         ge=0,

@@ -22,7 +22,7 @@ def with_anisotropy(network: NetworkConfig, stacks: Sequence[Stack]) -> NetworkC
 
 def as_far_as_asked(asked: NetworkConfig, network: NetworkConfig) -> NetworkConfig:
     """Return what was asked for, with what it leaves to the images as `network` has it."""
-    left_open = ("anisotropy", "reduction", "filters")
+    left_open = ("anisotropy", "reduction", "depth", "filters")
     if asked.kind != "unet" or network.kind != "unet":
         return asked
     return asked.replace(

@@ -19,9 +19,9 @@ from .detail import (
     with_reduction_of_objects,
 )
 from .dimensions import as_far_as_asked, dimensions_note, with_anisotropy
+from .network_size import with_size
 from .placement import Device
 from .transfer import check_base, recipe_from_base
-from .width import with_filters
 
 _NO_OBJECTS = (
     "Borders between objects get no weight of their own, for these labels do not tell objects "
@@ -75,7 +75,7 @@ def plan_training(
     diameter = None if recipe.objects is None else median_diameter(images)
     painted = count_painted(images)
     network = _fitted(recipe, images, diameter, painted)
-    network = with_filters(network, recipe.training, device, much=painted.much)
+    network = with_size(network, recipe.training, device, much=painted.much)
     notes = [] if base is None else _notes_on_base(base, recipe, asked, network)
     if note := dimensions_note(recipe.network, [image.stack for image in images]):
         notes.append(note)

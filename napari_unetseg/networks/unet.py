@@ -20,6 +20,9 @@ from .padding import mirrored
 #: Channels at the top level where nobody said how many.
 USUAL_FILTERS = 16
 
+#: Times the image is halved where nobody said how often: the paper's.
+USUAL_DEPTH = 4
+
 
 class UNet(Network):
     """A contracting and an expanding path, joined level by level.
@@ -38,7 +41,7 @@ class UNet(Network):
     ----------
     config : UNetConfig
         With ``anisotropy`` 0 voxels count as isotropic; with ``reduction`` 0 nothing is reduced;
-        with ``filters`` 0 there are `USUAL_FILTERS`.
+        with ``filters`` 0 there are `USUAL_FILTERS`, with ``depth`` 0 it is `USUAL_DEPTH`.
     n_channels : int
         Channels of an image; in 2.5D the network takes them of every section it sees.
     n_classes : int
@@ -49,7 +52,7 @@ class UNet(Network):
 
     def __init__(self, config: UNetConfig, n_channels: int, n_classes: int) -> None:
         super().__init__()
-        depth = config.depth
+        depth = config.depth or USUAL_DEPTH
         widths = [(config.filters or USUAL_FILTERS) * 2**level for level in range(depth + 1)]
         self.spatial_dims = 3 if config.dims == "3" else 2
         self.neighbours = config.neighbours if config.dims == "2.5" else 0

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unetseg.config import (
+    DEEPEST,
     FEWEST_FILTERS,
     SMALLEST_PATCH_PX,
     AugmentationConfig,
@@ -51,13 +52,11 @@ _DIMS = {
     "3": "whole volume",
 }
 
-_NETWORK = {"depth": "Depth"}
 _TRAINING = {
     "learning_rate": "Rate",
     "seed": "Seed",
 }
 _TOOLTIPS = {
-    "depth": "Times the network halves the image: each doubles how far it sees.",
     "learning_rate": "Learning rate: how far each step goes; too high and the loss jumps about.",
     "seed": "Start of the random numbers; another one gives another model, about as good.",
 }
@@ -68,6 +67,10 @@ _DIMS_TOOLTIP = (
 _REDUCTION_TOOLTIP = (
     "How many times smaller it sees the image: it learns and answers faster and sees farther, and "
     "misses finer details. Automatic halves images where much is painted and nothing fine."
+)
+_DEPTH_TOOLTIP = (
+    "Times the network halves the image: each doubles how far it sees. Automatic sees less far "
+    "where a few strokes are painted."
 )
 _FILTERS_TOOLTIP = (
     "Channels at the top level of the network: more learn more and take longer. Automatic takes "
@@ -106,9 +109,6 @@ class TrainSettings(QWidget):
         super().__init__()
         self._recipe = Recipe()
         self._network_base: NetworkConfig | None = None
-        self.network: ConfigForm[UNetConfig] = ConfigForm(
-            UNetConfig, _NETWORK, only=list(_NETWORK), sliders=False
-        )
         self.training: ConfigForm[TrainingConfig] = ConfigForm(
             TrainingConfig, _TRAINING, only=list(_TRAINING), sliders=False
         )
@@ -136,6 +136,7 @@ class TrainSettings(QWidget):
         self.steps.setToolTip("End after this many steps instead of after a time.")
         self.steps.valueChanged.connect(self.steps_changed.emit)
         self.reduction = _spin_box(0, 8, 0, " ×", "automatic")
+        self.depth = _spin_box(0, DEEPEST, 0, "", "automatic")
         self.filters = _spin_box(0, 128, 0, "", "automatic")
         self.filters.editingFinished.connect(self._on_filters_edited)
         self.dims = QComboBox()
@@ -159,7 +160,8 @@ class TrainSettings(QWidget):
     def _lay_out(self) -> None:
         rows: list[tuple[str, QWidget]] = [
             ("Filters", self.filters),
-            *((label, self._native(name)) for name, label in (_NETWORK | _TRAINING).items()),
+            ("Depth", self.depth),
+            *((label, self._native(name)) for name, label in _TRAINING.items()),
             ("Patch", self.patch),
             ("Batch", self.batch),
             ("Augment", self.augmentation),
@@ -186,7 +188,7 @@ class TrainSettings(QWidget):
         grid.addWidget(self.open, len(rows) + len(wide), 0, 1, 4)
 
     def _native(self, name: str) -> QWidget:
-        control: Any = (self.network if name in _NETWORK else self.training).control(name)
+        control: Any = self.training.control(name)
         control.tooltip = _TOOLTIPS[name]
         native: QAbstractSpinBox = control.native
         native.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
@@ -197,33 +199,26 @@ class TrainSettings(QWidget):
         if self._network_base is None:
             self._recipe = self._recipe.replace(network=self._chosen_network().model_dump())
         self._network_base = base
-        if base is None and isinstance(self._recipe.network, UNetConfig):
-            self.network.set_value(self._recipe.network)
         self._show_network()
 
     def _chosen_network(self) -> NetworkConfig:
-        return self._fixed_network() or self.network.value().replace(
+        return self._fixed_network() or self._recipe.network.replace(
             dims=self.dims.currentData(),
             reduction=self.reduction.value(),
+            depth=self.depth.value(),
             filters=self.filters.value(),
         )
 
     def _show_network(self) -> None:
         fixed = self._fixed_network()
-        if isinstance(fixed, UNetConfig):
-            self.network.set_value(fixed)
         why = self._why_fixed(fixed)
-        for name in _NETWORK:
-            control = self.network.control(name)
-            if fixed is not None:
-                control.value = getattr(fixed, name)
-            control.enabled = fixed is None
-            control.tooltip = why or _TOOLTIPS[name]
-        shown = self.network.value() if fixed is None else fixed
+        shown = fixed or self._recipe.network
         self.dims.setCurrentIndex(self.dims.findData(shown.dims))
         self.reduction.setValue(shown.reduction)
+        self.depth.setValue(shown.depth)
         self.filters.setValue(shown.filters)
         for widget, tooltip in (
+            (self.depth, _DEPTH_TOOLTIP),
             (self.filters, _FILTERS_TOOLTIP),
             (self.dims, _DIMS_TOOLTIP),
             (self.reduction, _REDUCTION_TOOLTIP),
@@ -286,8 +281,6 @@ class TrainSettings(QWidget):
     def set_value(self, recipe: Recipe) -> None:
         """Show a recipe; what has no control here is kept as it is."""
         self._recipe = recipe
-        if isinstance(recipe.network, UNetConfig) and self._network_base is None:
-            self.network.set_value(recipe.network)
         self._show_network()
         self.training.set_value(recipe.training)
         self.patch.setValue(recipe.training.patch_px)
