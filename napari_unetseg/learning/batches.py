@@ -95,14 +95,14 @@ class Batches:
         )
         return place_image(pixels, self._device), codes, objects
 
-    def draw_unaltered(self, n_steps: int) -> list[Tensor]:
-        """Draw the pixels of some steps as they are in the image, for the CPU; always the same.
+    def draw_again(self, n_steps: int, augmentation: AugmentationConfig) -> list[Tensor]:
+        """Draw the pixels of some steps, the same ones whenever it is asked for; for the CPU.
 
         What `draw` returns next does not depend on it.
         """
         drawn = self.generator.get_state()
         self.generator.manual_seed(self._training.seed + 2)
         # They are kept for long; a graphics card has little memory.
-        pixels = [self.draw(AugmentationConfig.none())[0].cpu() for _ in range(n_steps)]
+        pixels = [self.draw(augmentation)[0].cpu() for _ in range(n_steps)]
         self.generator.set_state(drawn)
         return pixels

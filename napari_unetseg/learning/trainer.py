@@ -14,6 +14,7 @@ from napari_unetseg.events import Event, Preparing, TrainingStarted, Warned
 from napari_unetseg.networks import Network, build_network
 
 from .allocator import keep_freed_memory
+from .averaging import measured_on
 from .bundle import Model
 from .cores import FREE_CORES
 from .data import LabelledRegion, TrainingImage, check_annotations, load_regions
@@ -288,6 +289,7 @@ class Trainer:
                 time.time() - self._resumed.get("elapsed_s", 0.0),
             ),
             self._device,
+            measured_on(self._recipe.training, dense=self._dense),
         )
 
     def _go_on_from(self, found: TrainingState) -> None:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from napari_unetseg.config import TrainingConfig, UNetConfig
-from napari_unetseg.learning.averaging import WeightAverage, measure_batch_statistics
+from napari_unetseg.config import AugmentationConfig, TrainingConfig, UNetConfig
+from napari_unetseg.learning.averaging import WeightAverage, measure_batch_statistics, measured_on
 from napari_unetseg.learning.schedule import FINAL_RATE, Budget, learning_rate
 from napari_unetseg.networks import build_network
 
@@ -64,3 +64,9 @@ def test_a_budget_of_both_ends_with_whichever_is_used_up_first() -> None:
     assert both.fraction(10, now=59.0, finishing_s=5) == 1
     assert both.seconds_left(50, now=12.0, finishing_s=1) == pytest.approx(3.0)
     assert Budget(None, 5.0, began=9.0).fraction(0, 9.0, 1.0) == 1
+
+
+def test_statistics_are_those_of_changed_patches_where_a_few_strokes_show_little() -> None:
+    training = TrainingConfig()
+    assert measured_on(training, dense=True) == AugmentationConfig.none()
+    assert measured_on(training, dense=False) == training.augmentation

@@ -24,7 +24,8 @@ def batches() -> Batches:
 
 def test_unaltered_patches_are_cut_from_the_image_the_same_ones_every_time() -> None:
     drawn = batches()
-    first, again = drawn.draw_unaltered(3), drawn.draw_unaltered(3)
+    unaltered = AugmentationConfig.none()
+    first, again = drawn.draw_again(3, unaltered), drawn.draw_again(3, unaltered)
     assert [pixels.shape for pixels in first] == [(2, 1, 32, 32)] * 3
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     (region,) = regions()
@@ -37,7 +38,7 @@ def test_unaltered_patches_are_cut_from_the_image_the_same_ones_every_time() -> 
 
 def test_what_is_drawn_next_does_not_depend_on_them() -> None:
     untouched, looked = batches(), batches()
-    looked.draw_unaltered(3)
+    looked.draw_again(3, AugmentationConfig())
     for _ in range(2):
         expected = untouched.draw(AugmentationConfig())
         got = looked.draw(AugmentationConfig())
