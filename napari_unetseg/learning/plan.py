@@ -37,8 +37,7 @@ class TrainingPlan:
     ----------
     recipe : Recipe
         Side and number of patches may still be open: they depend on the network.
-    dense : bool
-        Whether slices are painted completely, or nearly so.
+    painted : Painted
     object_diameter_px : float or None
         Of the median annotated object; None where objects are not learned.
     notes : tuple of str
@@ -46,7 +45,7 @@ class TrainingPlan:
     """
 
     recipe: Recipe
-    dense: bool
+    painted: Painted
     object_diameter_px: float | None
     notes: tuple[str, ...]
 
@@ -84,7 +83,7 @@ def plan_training(
         loss = recipe.training.loss.replace(border_weight=0)
         recipe = recipe.replace(training=recipe.training.replace(loss=loss))
         notes.append(_NO_OBJECTS)
-    return TrainingPlan(recipe, painted.dense, diameter, tuple(notes))
+    return TrainingPlan(recipe, painted, diameter, tuple(notes))
 
 
 def _fitted(

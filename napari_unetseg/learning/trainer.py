@@ -93,7 +93,7 @@ class Trainer:
         plan = plan_training(images, recipe, classes, base, self._device)
         self._images = images
         self._recipe = plan.recipe
-        self._dense = plan.dense
+        self._painted = plan.painted
         self._diameter = plan.object_diameter_px
         self._notes = plan.notes
         self._classes = classes
@@ -155,7 +155,7 @@ class Trainer:
         if found is not None:
             check_same_training(found.values["asked"], asked)
             self._go_on_from(found)
-        self._use(chosen_patches(self._recipe.training, network, dense=self._dense))
+        self._use(chosen_patches(self._recipe.training, network, dense=self._painted.dense))
         if self._base is None and found is None and self._pretraining_steps() != 0:
             yield from self._pretrain(network)
         source = self._source_scorer()
@@ -289,7 +289,7 @@ class Trainer:
                 time.time() - self._resumed.get("elapsed_s", 0.0),
             ),
             self._device,
-            measured_on(self._recipe.training, dense=self._dense),
+            measured_on(self._recipe.training, much=self._painted.much),
         )
 
     def _go_on_from(self, found: TrainingState) -> None:
