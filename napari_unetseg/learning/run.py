@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from napari_unetseg.config import AugmentationConfig, ModelInfo
+from napari_unetseg.config import ModelInfo
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Event, HeldOutScored, Warned
 from napari_unetseg.networks import Network
 from napari_unetseg.wording import counted
 
-from .averaging import measure_batch_statistics, measured_layers
+from .averaging import MeasuredOn, measure_batch_statistics, measured_layers
 from .batches import Batches
 from .bundle import Model
 from .data import LabelledRegion
@@ -35,12 +35,6 @@ from .stepper import MAX_FAILURES, Stepper
 
 #: Seconds between reported steps.
 REPORT_EVERY_S = 0.25
-
-#: Patches from which the statistics of the averaged network are measured: those of the network that
-#: learns lag behind it, and as long as its steps are large, the averaged one would answer nonsense
-#: with them. They are the same every time, so that two scores differ by what was learned between
-#: them.
-STATISTICS_PATCHES = 32
 
 #: Seconds kept for writing the model.
 SAVING_S = 0.5
@@ -71,8 +65,7 @@ class TrainingRun:
         What is known of the model before its first step.
     budget : Budget
     device : Device
-    measured_on : AugmentationConfig
-        How patches are changed that the statistics of the averaged network are measured on.
+    measured_on : MeasuredOn
 
     Attributes
     ----------
@@ -88,7 +81,7 @@ class TrainingRun:
         info: ModelInfo,
         budget: Budget,
         device: Device,
-        measured_on: AugmentationConfig,
+        measured_on: MeasuredOn,
     ) -> None:
         self._training = info.recipe.training
         self._regions = regions
@@ -192,7 +185,7 @@ class TrainingRun:
     def _measure_statistics(self) -> None:
         if not self._statistics:
             self._statistics = self._batches.draw_again(
-                self._n_statistics_batches(), self._measured_on
+                self._n_statistics_batches(), self._measured_on.augmentation
             )
         batches = (place_image(pixels, self._device) for pixels in self._statistics)
         with autocast(self._device):
@@ -238,7 +231,7 @@ class TrainingRun:
     def _n_statistics_batches(self) -> int:
         if not measured_layers(self._stepper.average.network):
             return 0
-        return -(-STATISTICS_PATCHES // self._batches.patches.batch)
+        return -(-self._measured_on.n_patches // self._batches.patches.batch)
 
     def state(self) -> TrainingState:
         """Return everything that `restore` needs to go on as if nothing had happened."""

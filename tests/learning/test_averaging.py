@@ -68,5 +68,5 @@ def test_a_budget_of_both_ends_with_whichever_is_used_up_first() -> None:
 
 def test_statistics_are_those_of_changed_patches_where_a_few_strokes_show_little() -> None:
     training = TrainingConfig()
-    assert measured_on(training, much=True) == AugmentationConfig.none()
-    assert measured_on(training, much=False) == training.augmentation
+    assert measured_on(training, much=True).augmentation == AugmentationConfig.none()
+    assert measured_on(training, much=False).augmentation == training.augmentation
