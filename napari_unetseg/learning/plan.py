@@ -74,7 +74,7 @@ def plan_training(
     diameter = None if recipe.objects is None else median_diameter(images)
     painted = count_painted(images)
     network = _fitted(recipe, images, diameter, painted)
-    network = with_size(network, recipe.training, device, much=painted.much)
+    network = with_size(network, recipe.training, device, painted)
     notes = [] if base is None else _notes_on_base(base, recipe, asked, network)
     if note := dimensions_note(recipe.network, [image.stack for image in images]):
         notes.append(note)
