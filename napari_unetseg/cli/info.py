@@ -30,10 +30,10 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
 ) -> None:
     """Show axes, shape, type, pixel size, channels and classes as they are understood."""
-    from napari_unetseg.config import read_model_info
+    from napari_unetseg.config import is_unfinished, read_model_info
     from napari_unetseg.images import images_in, is_zarr, open_stack
 
-    if (path / "model.json").is_file():
+    if (path / "model.json").is_file() or is_unfinished(path):
         facts = _describe_model(path, read_model_info(path))
     elif path.is_dir() and not is_zarr(path) and (pictures := images_in(path)):
         facts = _describe_folder(path, pictures)

@@ -43,11 +43,14 @@ class OutputPlan:
         Beside the result: how it was made, as JSON.
     folders : tuple of Path
         What is made to hold `files`.
+    aside : tuple of Path
+        Files or folders of what was asked for beside the labels.
     """
 
     files: list[Outputs]
     record: Path
     folders: tuple[Path, ...] = ()
+    aside: tuple[Path, ...] = ()
 
 
 def plan_outputs(
@@ -65,8 +68,6 @@ def plan_outputs(
         If several images are to go into one file, two would get the same name, or an image
         would be replaced by its own result.
     """
-    if output.resolve() in {image.resolve() for image in images}:
-        raise UserError(f"{output} is the image itself; choose another name for the result.")
     if not output.name:
         raise UserError(f"{str(output)!r} is no name for a result; name a file or a new folder.")
     is_file = output.suffix.lower() in FILE_SUFFIXES
@@ -75,14 +76,16 @@ def plan_outputs(
         output.with_name(f"{base}_{kind}{ending}") if wanted else None
         for kind, wanted in (("probabilities", probabilities), ("uncertainty", uncertainty))
     ]
+    beside = tuple(path for path in aside if path is not None)
     record = output.with_name(f"{output.name}.json")
     if is_file:
+        _check_images_stay(images, [output, *beside])
         if len(images) > 1:
             raise UserError(
                 f"{len(images)} images do not fit into the one file {output}; "
                 "name a folder, without an ending, or use --stack for slices of one stack."
             )
-        return OutputPlan([Outputs(output, *aside)], record)
+        return OutputPlan([Outputs(output, *aside)], record, aside=beside)
     if output.suffix.lower() in (".png", ".jpg", ".jpeg", ".npy", ".h5"):
         raise UserError(f"{output} would be no stack; write a .tif, a .zarr or a folder.")
     names = [f"{_stem(image)}.tif" for image in images]
@@ -90,7 +93,19 @@ def plan_outputs(
     if twice:
         raise UserError(f"Several images would be written as {twice[0]}; rename one of them.")
     files = [Outputs(output / n, *(None if a is None else a / n for a in aside)) for n in names]
-    return OutputPlan(files, record, (output, *(a for a in aside if a is not None)))
+    _check_images_stay(images, [folder / n for folder in (output, *beside) for n in names])
+    return OutputPlan(files, record, (output, *beside), beside)
+
+
+def _check_images_stay(images: Sequence[Path], written: Sequence[Path]) -> None:
+    """Raise `UserError` where a result would replace an image, or a part of one."""
+    kept = {image.resolve() for image in images}
+    for path in written:
+        if path.resolve() in kept:
+            raise UserError(f"{path} is the image itself; choose another name for the result.")
+        inside = next((folder for folder in path.resolve().parents if folder in kept), None)
+        if inside is not None:
+            raise UserError(f"{path} lies within the image {inside}; choose another place for it.")
 
 
 def check_outputs(plan: OutputPlan, *, overwrite: bool) -> None:

@@ -115,6 +115,8 @@ def predict(
     }
     write_record(plan.record, record, overwrite=overwrite)
     print(f"Segmentation: {output}, and how it was made: {plan.record}")
+    if plan.aside:
+        print(f"Beside it: {', '.join(map(str, plan.aside))}")
 
 
 def _open(
@@ -124,6 +126,7 @@ def _open(
     from napari_unetseg.images import (
         check_channels,
         check_pixels,
+        check_resampling,
         open_stack,
         parse_slices,
         pixel_size_note,
@@ -135,6 +138,8 @@ def _open(
         check_channels(model.info, stack)
         planes = parse_slices(slices, stack.n_planes)
         check_pixels(stack, planes)
+        if resample:
+            check_resampling(model.info, stack)
         note = pixel_size_note(model.info, stack, resample=resample)
         if note:
             typer.echo(note if resample else f"{note} (--resample)", err=True)
@@ -201,7 +206,7 @@ def _write(
         values = arrays["uncertainty"].reshape(image.labels_shape)
         axes = image.axes.replace("C", "")
         map_ = Stack(values, axes, image.pixel_size_um, image.name)
-        write_image(files.uncertainty, map_, overwrite=overwrite)
+        write_image(files.uncertainty, map_, compress=True, overwrite=overwrite)
 
 
 def _facts(image: Stack) -> dict[str, Any]:

@@ -139,6 +139,9 @@ def train(
     )
     try:
         _show(trainer.run(), n_images=len(data.images))
+    except KeyboardInterrupt:
+        typer.echo(_said_of_stop(output), err=True)
+        raise
     except Exception:  # goes on to whoever called; a mistake in the command leaves nothing behind
         if not resume:  # but what was learned before it
             state_file.remove()
@@ -147,6 +150,14 @@ def train(
     # A state in the folder of a model is of a training that was to replace it.
     model.save(output, overwrite=overwrite or resume)
     _report(model, output)
+
+
+def _said_of_stop(output: Path) -> str:
+    from napari_unetseg.config import is_unfinished
+
+    if is_unfinished(output):
+        return f"What was learned is in {output}; the same command with --resume goes on."
+    return "Nothing was saved yet: a training can be resumed from half a minute on."
 
 
 def _recipe(
@@ -161,9 +172,14 @@ def _recipe(
 ) -> Recipe:
     """Apply the command line to a config; a budget given here replaces that of the config."""
     from napari_unetseg.config import Recipe, load_recipe
+    from napari_unetseg.errors import UserError
 
     recipe = Recipe() if config is None else load_recipe(config)
-    if dims is not None:
+    if dims not in (None, "2") and recipe.network.kind != "unet":
+        raise UserError(
+            f"The network {recipe.network.kind} sees single slices; leave out --dims {dims}."
+        )
+    if dims is not None and recipe.network.kind == "unet":
         recipe = recipe.replace(network=recipe.network.replace(dims=dims).model_dump())
     changes: dict[str, Any] = {}
     if steps is not None or max_time is not None:

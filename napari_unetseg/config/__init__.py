@@ -12,7 +12,14 @@ from .classes import (
     default_color,
 )
 from .model_info import MODEL_JSON, TRAINING_STATE, ModelInfo, is_unfinished, read_model_info
-from .network import DEEPEST, FEWEST_FILTERS, NetworkConfig, UNet2015Config, UNetConfig
+from .network import (
+    DEEPEST,
+    FEWEST_FILTERS,
+    LEAST_ANISOTROPY,
+    NetworkConfig,
+    UNet2015Config,
+    UNetConfig,
+)
 from .objects import ObjectsConfig
 from .recipe import (
     PRESETS,
@@ -28,6 +35,7 @@ __all__ = [
     "BACKGROUND_COLOR",
     "DEEPEST",
     "FEWEST_FILTERS",
+    "LEAST_ANISOTROPY",
     "MAX_CLASSES",
     "MODEL_JSON",
     "PALETTE",

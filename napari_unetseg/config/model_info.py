@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -58,7 +58,7 @@ class ModelInfo(Config):
     object_diameter_px: float | None = Field(None, gt=0)
     channels: tuple[str, ...] = Field(min_length=1)
     axes: str = "YX"
-    pixel_size_um: dict[str, float] = Field(default_factory=dict)
+    pixel_size_um: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     label_values: dict[str, int] = Field(default_factory=dict)
     scores: dict[str, Any] = Field(default_factory=dict)
     history: dict[str, Any] = Field(default_factory=dict)

@@ -11,6 +11,9 @@ from .base import Config
 #: The narrowest network there is.
 FEWEST_FILTERS = 4
 
+#: Sections are no thinner than this, as a share of the width of a pixel.
+LEAST_ANISOTROPY = 0.1
+
 #: The most that a network halves the image.
 DEEPEST = 6
 
@@ -59,6 +62,13 @@ class UNetConfig(Config):
             raise ValueError(
                 f"a network has at least {FEWEST_FILTERS} filters; 0 leaves the choice"
             )
+        return value
+
+    @field_validator("anisotropy")
+    @classmethod
+    def _plausible(cls, value: float) -> float:
+        if 0 < value < LEAST_ANISOTROPY:
+            raise ValueError(f"sections are at least {LEAST_ANISOTROPY} times as thick as pixels")
         return value
 
     @field_validator("dims", mode="before")

@@ -22,9 +22,11 @@ class AugmentationConfig(Config):
     rotation_deg: float = Field(180.0, ge=0, le=180)
     scale: float = Field(0.2, ge=0, lt=1, description="up to this much larger or smaller")
     elastic: float = Field(
-        0.03, ge=0, description="standard deviation of the displacement ÷ side of a patch"
+        0.03, ge=0, le=1, description="standard deviation of the displacement ÷ side of a patch"
     )
-    elastic_grid: int = Field(4, ge=2, description="random vectors along each side of a patch")
+    elastic_grid: int = Field(
+        4, ge=2, le=64, description="random vectors along each side of a patch"
+    )
     brightness: float = Field(0.08, ge=0)
     contrast: float = Field(0.12, ge=0, lt=1)
     gamma: float = Field(0.12, ge=0, lt=1)

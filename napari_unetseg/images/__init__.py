@@ -25,7 +25,7 @@ from .labels import (
 from .names import natural_key, stem_of, suffix_of
 from .normalise import Normalisation, fit_normalisation
 from .npy import map_npy
-from .pixel_size import format_length, pixel_size_note, pixel_size_ratio
+from .pixel_size import check_resampling, format_length, pixel_size_note, pixel_size_ratio
 from .reading import is_zarr, open_stack
 from .sampling import fingerprint, sample_pixels
 from .sequence import images_in
@@ -46,6 +46,7 @@ __all__ = [
     "check_channels",
     "check_output",
     "check_pixels",
+    "check_resampling",
     "check_same_slices",
     "check_training_inputs",
     "check_training_set",

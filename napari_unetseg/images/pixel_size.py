@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 
 from napari_unetseg.config import ModelInfo
+from napari_unetseg.errors import UserError
 
 from .stack import Stack
 
 #: Sizes that differ by more than this factor are worth a word.
 _TOLERANCE = 1.2
+
+#: Sizes that differ by more than this factor are a mistake: no structure is recognised across it.
+_MOST_RESAMPLED = 20
 
 
 def pixel_size_ratio(model_info: ModelInfo, stack: Stack) -> float | None:
@@ -27,6 +31,18 @@ def pixel_size_ratio(model_info: ModelInfo, stack: Stack) -> float | None:
         if axis in stack.pixel_size_um and axis in model_info.pixel_size_um
     ]
     return math.prod(ratios) ** (1 / len(ratios)) if ratios else None
+
+
+def check_resampling(model_info: ModelInfo, stack: Stack) -> None:
+    """Raise `UserError` where an image and a model are too far apart in scale to resample."""
+    for axis in "YX":
+        theirs, ours = stack.pixel_size_um.get(axis), model_info.pixel_size_um.get(axis)
+        if theirs and ours and not 1 / _MOST_RESAMPLED <= theirs / ours <= _MOST_RESAMPLED:
+            raise UserError(
+                f"{stack.name} has pixels of {format_length(theirs)} and the model "
+                f"{model_info.name!r} learned at {format_length(ours)}, more than "
+                f"{_MOST_RESAMPLED} times apart; check the pixel sizes, or do not resample."
+            )
 
 
 def pixel_size_note(model_info: ModelInfo, stack: Stack, *, resample: bool = False) -> str | None:

@@ -113,9 +113,10 @@ def write_image(
     image: Stack | npt.NDArray[Any],
     *,
     like: Stack | None = None,
+    compress: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Write an image as OME-TIFF (uncompressed, so that it can be mapped) or OME-Zarr.
+    """Write an image as OME-TIFF or OME-Zarr.
 
     Parameters
     ----------
@@ -125,6 +126,8 @@ def write_image(
         An array needs `like`, whose shape it has.
     like : Stack, optional
         Where axes, pixel size and channels come from; a stack's own where left out.
+    compress : bool
+        A TIFF that is compressed cannot be mapped into memory.
     overwrite : bool
         Replace what exists.
     """
@@ -138,7 +141,7 @@ def write_image(
         raise ValueError("an array has no axes: give the stack it is like")
     else:
         stack = Stack(image, like.axes, like.pixel_size_um, like.name, None, like.channels)
-    _write(Path(path), stack, compress=False, overwrite=overwrite)
+    _write(Path(path), stack, compress=compress, overwrite=overwrite)
 
 
 def _write(path: Path, stack: Stack, *, compress: bool, overwrite: bool) -> None:

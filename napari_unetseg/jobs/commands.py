@@ -57,6 +57,8 @@ class TrainingImageRef:
     prediction : str or None
         An existing ``.npy`` of uint8, shape (planes, Y, X), that is filled with codes; None: the
         image is learned from and not segmented.
+    uncertainty : str or None
+        As of `ImageToPredict`.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -65,6 +67,7 @@ class TrainingImageRef:
     annotations: str
     blocks: str | None = None
     prediction: str | None = None
+    uncertainty: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

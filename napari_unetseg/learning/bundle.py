@@ -135,6 +135,8 @@ def load_model(path: str | Path) -> Model:
             f"The weights in {folder} are damaged or of another network; copy the model again."
         ) from error
     network.float().eval().requires_grad_(False)
+    if not all(bool(values.isfinite().all()) for values in network.state_dict().values()):
+        raise UserError(f"Weights in {folder} are not finite numbers; copy the model again.")
     return Model(info, network, _read_history(folder / HISTORY), _read_preview(folder / PREVIEW))
 
 

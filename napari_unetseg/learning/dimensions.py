@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from napari_unetseg.config import NetworkConfig
+from napari_unetseg.config import LEAST_ANISOTROPY, NetworkConfig
 from napari_unetseg.images import Stack
 
 
@@ -53,4 +53,4 @@ def _anisotropy(stack: Stack) -> float | None:
     sizes = stack.pixel_size_um
     if "Z" not in sizes or "X" not in sizes:
         return None
-    return min(max(round(sizes["Z"] / sizes["X"], 3), 0.1), 1000.0)
+    return min(max(round(sizes["Z"] / sizes["X"], 3), LEAST_ANISOTROPY), 1000.0)

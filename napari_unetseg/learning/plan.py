@@ -23,6 +23,7 @@ from .network_size import with_size
 from .placement import Device
 from .transfer import check_base, recipe_from_base
 
+_NO_BASE = "There is no base model to transfer from, so all of the network is learned from scratch."
 _NO_OBJECTS = (
     "Borders between objects get no weight of their own, for these labels do not tell objects "
     "apart; give labels of kind objects."
@@ -68,14 +69,21 @@ def plan_training(
     if not classes:
         raise UserError("There is no class to learn; name at least one beside background.")
     asked = recipe.network
+    transfers = recipe.training.transfer != "all" or recipe.training.new_head
     if base is not None:
         check_base(base, images[0].stack.n_channels)
         recipe = recipe_from_base(recipe, base)
+    elif transfers:
+        recipe = recipe.replace(
+            training=recipe.training.replace(transfer="all", new_head=False).model_dump()
+        )
     diameter = None if recipe.objects is None else median_diameter(images)
     painted = count_painted(images)
     network = _fitted(recipe, images, diameter, painted)
     network = with_size(network, recipe.training, device, painted)
-    notes = [] if base is None else _notes_on_base(base, recipe, asked, network)
+    notes = [_NO_BASE] if transfers else []
+    if base is not None:
+        notes = _notes_on_base(base, recipe, asked, network)
     if note := dimensions_note(recipe.network, [image.stack for image in images]):
         notes.append(note)
     recipe = recipe.replace(network=network.model_dump())
@@ -105,7 +113,7 @@ def _notes_on_base(
     if asked != UNetConfig() and as_far_as_asked(asked, network) != network:
         notes.append(
             f"The network is that of the base model {base.info.name!r}; "
-            "the one in the config is for training from scratch."
+            "the one that was asked for is for training from scratch."
         )
     if recipe.training.pretrain:
         notes.append(

@@ -26,6 +26,7 @@ from napari_unetseg.images import (
     Stack,
     Tile,
     check_channels,
+    check_resampling,
     even_size,
     fit_normalisation,
     plan_tiles,
@@ -365,6 +366,7 @@ def iter_predict(
 def _working_size(model: Model, stack: Stack) -> tuple[int, int]:
     """Return height and width of a slice at the model's pixel size, where both sizes are known."""
     height, width = stack.plane_shape
+    check_resampling(model.info, stack)
     theirs, ours = stack.pixel_size_um, model.info.pixel_size_um
     if not all(axis in sizes for axis in "YX" for sizes in (theirs, ours)):
         return height, width

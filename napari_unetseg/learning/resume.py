@@ -7,6 +7,7 @@ import math
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,14 +126,40 @@ class StateFile:
                 self._path.parent.rmdir()
 
 
+@contextmanager
+def complete_state() -> Iterator[None]:
+    """Raise `UserError` where a state lacks something that is asked of it."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        raise UserError(
+            f"The stopped training lacks something ({error}); train anew, with --overwrite."
+        ) from error
+
+
 def check_same_training(stopped: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     """Raise `UserError` unless a training that was stopped is the one now asked for."""
     different = [name for name in asked if stopped.get(name) != asked[name]]
     if different:
+        settings = _differences(stopped["settings"], asked["settings"])
+        which = f" ({'; '.join(settings)})" if settings else ""
         raise UserError(
-            f"The training that was stopped had other {' and '.join(different)}; resume it with "
-            "the same as before, or train anew with --overwrite."
+            f"The training that was stopped had other {' and '.join(different)}{which}; resume it "
+            "with the same as before, or train anew with --overwrite."
         )
+
+
+def _differences(stopped: Any, asked: Any, name: str = "") -> list[str]:
+    """Name the settings that differ, with what they were."""
+    if not isinstance(stopped, dict) or not isinstance(asked, dict):
+        return [] if stopped == asked else [f"{name} was {stopped}, not {asked}"]
+    return [
+        difference
+        for key in asked
+        for difference in _differences(stopped.get(key), asked[key], f"{name}.{key}".lstrip("."))
+    ]
 
 
 def what_is_asked(

@@ -129,8 +129,8 @@ class TrainingRun:
         """Take one step, and a score when it is time."""
         began = time.time()
         rate = learning_rate(self._training, self._step, self._fraction())
-        pixels, codes, objects = self._batches.draw(self._training.augmentation)
         try:
+            pixels, codes, objects = self._batches.draw(self._training.augmentation)
             loss = self._stepper.step(pixels, codes, rate, objects)
         except (RuntimeError, MemoryError) as error:
             yield self._use_less_memory(error)

@@ -24,7 +24,13 @@ from .patches import Patches, chosen_patches, margin_px
 from .placement import AT_REST, Device, choose_device, place_network, seeded, suited
 from .plan import plan_training
 from .pretraining import Pretraining, read_unlabelled
-from .resume import StateFile, TrainingState, check_same_training, what_is_asked
+from .resume import (
+    StateFile,
+    TrainingState,
+    check_same_training,
+    complete_state,
+    what_is_asked,
+)
 from .run import TrainingRun
 from .schedule import Budget
 from .source import SourceScorer
@@ -153,8 +159,9 @@ class Trainer:
         asked = what_is_asked(self._images, self._recipe, self._classes, self._base, regions)
         found = None if self._state_file is None else self._state_file.found
         if found is not None:
-            check_same_training(found.values["asked"], asked)
-            self._go_on_from(found)
+            with complete_state():
+                check_same_training(found.values["asked"], asked)
+                self._go_on_from(found)
         self._use(chosen_patches(self._recipe.training, network, dense=self._painted.dense))
         if self._base is None and found is None and self._pretraining_steps() != 0:
             yield from self._pretrain(network)
@@ -168,7 +175,8 @@ class Trainer:
         )
         yield from map(Warned, run.notes)
         if found is not None:
-            run.restore(found)
+            with complete_state():
+                run.restore(found)
         elif self._base is not None:
             yield from run.score_start()
         while not self._stop and not run.over():

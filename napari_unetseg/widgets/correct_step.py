@@ -233,6 +233,7 @@ class CorrectStep(StepPanel):
             recipe.replace(training=training),
             base=controller.model.path,
             device=self.device.device,
+            uncertainty=self.context.layers.has_uncertainty(),
         )
 
     # ---------------------------------------------------------------- scores

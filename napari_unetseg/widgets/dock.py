@@ -5,11 +5,13 @@ from __future__ import annotations
 import weakref
 
 from napari import Viewer
-from qtpy.QtCore import QEvent, QObject, QTimer
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtWidgets import (
     QButtonGroup,
+    QFrame,
     QHBoxLayout,
     QPushButton,
+    QScrollArea,
     QSizePolicy,
     QStackedWidget,
     QVBoxLayout,
@@ -28,7 +30,7 @@ from .status_line import StatusLine
 from .step import StepPanel
 from .train_step import TrainStep
 
-_WIDTH_PX = 380
+_WIDTH_PX = 396
 
 #: One workspace per viewer, however often the dock is closed and opened.
 _CONTEXTS: weakref.WeakKeyDictionary[Viewer, Context] = weakref.WeakKeyDictionary()
@@ -75,7 +77,7 @@ class SegmentationDock(QWidget):
         row = QHBoxLayout()
         row.setSpacing(2)
         for index, panel in enumerate(self.panels):
-            self._stack.addWidget(panel)
+            self._stack.addWidget(_Scrolling(panel))
             button = QPushButton(panel.TITLE)
             button.setToolTip(panel.HINT)
             button.setCheckable(True)
@@ -84,6 +86,25 @@ class SegmentationDock(QWidget):
             row.addWidget(button)
         self._buttons.idClicked.connect(self.show_step)
         return row
+
+
+class _Scrolling(QScrollArea):
+    """A step that is scrolled where the window is not high enough for it."""
+
+    def __init__(self, panel: StepPanel) -> None:
+        super().__init__()
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidgetResizable(True)
+        self.setWidget(panel)
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the width that the step needs beside a scroll bar, and next to no height."""
+        panel, bar = self.widget(), self.verticalScrollBar()
+        assert panel is not None
+        assert bar is not None
+        width = panel.minimumSizeHint().width() + bar.sizeHint().width()
+        return QSize(width, super().minimumSizeHint().height())
 
 
 def _context_of(viewer: Viewer) -> Context:

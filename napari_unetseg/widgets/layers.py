@@ -203,9 +203,9 @@ class LayerBinder:
         pixels = uncertainty.reshape(entry.stack.labels_shape)
         # Views that are averaged over disagree little, and would hardly be seen on the full scale.
         limits = (0, max(1, int(uncertainty[self.current_plane(entry)].max())))
-        for shown in self.viewer.layers:
-            if shown.metadata.get(METADATA) == ours:
-                shown.data, shown.contrast_limits, shown.visible = pixels, limits, True
+        for shown in self._uncertainty_layers():
+            if shown.metadata[METADATA] == ours:
+                shown.data, shown.contrast_limits = pixels, limits
                 return
         layers, axes = self._images[image_id]
         layer = Image(
@@ -219,6 +219,15 @@ class LayerBinder:
             **labels_placement(layers[0], axes),
         )
         self._put(entry, layer)
+
+    def has_uncertainty(self) -> bool:
+        """Return whether there is a layer that a new answer would belie."""
+        return any(True for _ in self._uncertainty_layers())
+
+    def _uncertainty_layers(self) -> Iterator[Image]:
+        for layer in self.viewer.layers:
+            if layer.metadata.get(METADATA, {}).get("role") == "uncertainty":
+                yield layer
 
     def result_layers(self, image_id: str) -> list[Labels]:
         """Return the layers of baselines of an image."""

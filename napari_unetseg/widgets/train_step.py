@@ -270,7 +270,9 @@ class TrainStep(StepPanel):
         if self.base.currentData() == _CONTINUE and controller.model is not None:
             base = controller.model.path
         self._look()
-        controller.train(recipe, base=base, device=self.device.device)
+        controller.train(
+            recipe, base=base, device=self.device.device, uncertainty=self._wants_uncertainty()
+        )
 
     def _on_started(self, event: TrainingStarted) -> None:
         self._started, self._last_step, self._last_score = event, None, None
@@ -330,8 +332,11 @@ class TrainStep(StepPanel):
             device=self.device.device,
             resample=self.resample.isChecked(),
             tta=self.tta.isChecked(),
-            uncertainty=self.uncertainty.isChecked(),
+            uncertainty=self._wants_uncertainty(),
         )
+
+    def _wants_uncertainty(self) -> bool:
+        return self.uncertainty.isChecked() or self.context.layers.has_uncertainty()
 
     def _on_apply_files(self, what: str) -> None:
         paths = ask_paths(self, "folder" if what == "folder" else "files", "Images to segment")

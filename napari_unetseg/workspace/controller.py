@@ -139,8 +139,21 @@ class JobController:
         idle = self._state is JobState.IDLE
         return None if idle else "Wait for what is running, or cancel it."
 
-    def train(self, recipe: Recipe, *, base: Path | None = None, device: str = "auto") -> None:
-        """Train on what is annotated, then predict every image."""
+    def train(
+        self,
+        recipe: Recipe,
+        *,
+        base: Path | None = None,
+        device: str = "auto",
+        uncertainty: bool = False,
+    ) -> None:
+        """Train on what is annotated, then predict every image.
+
+        Parameters
+        ----------
+        uncertainty : bool
+            As for `predict`.
+        """
         why_not = self.why_not_train()
         if why_not is not None:
             self.status.emit(why_not)
@@ -150,10 +163,11 @@ class JobController:
         model_path = self._files.folder("models") / f"{name}-{self._n_models}.unet"
         classes = [c.model_dump() for c in self.workspace.classes]
         entries = list(self.workspace.images.values())
+        role = self._new_role("uncertainty") if uncertainty else None
 
         def command() -> Command:
             return TrainCommand(
-                images=[self._files.training_image(entry) for entry in entries],
+                images=[self._files.training_image(entry, role) for entry in entries],
                 recipe=recipe.model_dump(mode="json"),
                 classes=classes,
                 base=None if base is None else str(base),
@@ -163,7 +177,8 @@ class JobController:
             )
 
         slots = self.workspace.prediction_slots()
-        self._begin(JobRecord(slots, is_training=True, has_base=base is not None), command)
+        record = JobRecord(slots, is_training=True, has_base=base is not None, uncertainty=role)
+        self._begin(record, command)
 
     def predict(
         self,
@@ -189,8 +204,7 @@ class JobController:
         slots = self._slots_for(self.model.info)
         entries = list(self.workspace.images.values())
         model = str(self.model.path)
-        self._n_results += 1
-        role = f"uncertainty-{self._n_results}" if uncertainty else None
+        role = self._new_role("uncertainty") if uncertainty else None
 
         def command() -> Command:
             images = [self._files.image_to_predict(entry, role) for entry in entries]
@@ -229,9 +243,8 @@ class JobController:
         if self._state is not JobState.IDLE or not self.workspace.images:
             self.status.emit("Choose an image in the Data step first.")
             return
-        self._n_results += 1
         entries = list(self.workspace.images.values())
-        role = f"baseline-{self._n_results}"
+        role = self._new_role("baseline")
         job = JobRecord(self.workspace.prediction_slots(), baseline=(method, role))
 
         def command() -> Command:
@@ -397,6 +410,11 @@ class JobController:
         for (image_id, plane), slots in job.replaced.items():
             if image_id in self.workspace.images:
                 self.workspace.set_prediction(image_id, plane, slots)
+
+    def _new_role(self, what: str) -> str:
+        """Name an array that no other job fills."""
+        self._n_results += 1
+        return f"{what}-{self._n_results}"
 
     def _answered(self, role: str) -> Iterator[tuple[str, Codes]]:
         """Yield image by image what the child has written for it."""

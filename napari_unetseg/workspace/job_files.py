@@ -48,8 +48,14 @@ class JobFiles:
             channels=list(stack.channels),
         )
 
-    def training_image(self, entry: ImageEntry) -> TrainingImageRef:
-        """Write what is annotated at this moment, and what of it is held out."""
+    def training_image(self, entry: ImageEntry, uncertainty: str | None) -> TrainingImageRef:
+        """Write what is annotated at this moment, and what of it is held out.
+
+        Parameters
+        ----------
+        uncertainty : str or None
+            As for `image_to_predict`.
+        """
         codes: Any = self._new(entry, "annotations-to-train")
         for plane in entry.annotated_planes():
             codes[plane] = entry.training_codes(plane)
@@ -61,6 +67,7 @@ class JobFiles:
             annotations=str(self._session.path(entry.id, "annotations-to-train")),
             blocks=str(blocks),
             prediction=self._new_prediction(entry),
+            uncertainty=self._new_uncertainty(entry, uncertainty),
         )
 
     def image_to_predict(self, entry: ImageEntry, uncertainty: str | None) -> ImageToPredict:
@@ -71,11 +78,17 @@ class JobFiles:
         uncertainty : str or None
             Role of the array for it; None for none.
         """
-        path = None
-        if uncertainty is not None:
-            self._new(entry, uncertainty)
-            path = str(self._session.path(entry.id, uncertainty))
-        return ImageToPredict(self.image(entry), self._new_prediction(entry), path)
+        return ImageToPredict(
+            self.image(entry),
+            self._new_prediction(entry),
+            self._new_uncertainty(entry, uncertainty),
+        )
+
+    def _new_uncertainty(self, entry: ImageEntry, role: str | None) -> str | None:
+        if role is None:
+            return None
+        self._new(entry, role)
+        return str(self._session.path(entry.id, role))
 
     def image_for_baseline(self, entry: ImageEntry, role: str) -> ImageToPredict:
         """Make the file into which a baseline's answer is written."""

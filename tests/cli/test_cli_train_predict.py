@@ -78,6 +78,74 @@ def test_the_model_has_the_names_and_scale_of_the_labels(folder: Path) -> None:
     assert info.recipe.training.max_time_s is None
 
 
+def test_no_result_replaces_an_image(folder: Path, tmp_path: Path, capsys) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    for name in ("a.tif", "b.tif"):
+        write_image(images / name, picture(1)[0])
+    before = {path.name: path.read_bytes() for path in images.iterdir()}
+    model = str(folder / "bands.unet")
+    pair = [str(images / name) for name in before]
+    for given in (
+        ["predict", str(images), "-m", model, "-o", str(images)],
+        ["predict", *pair, "-m", model, "-o", str(images)],
+        ["baseline", "otsu", str(images), "-o", str(images)],
+        ["predict", str(images), "--stack", "-m", model, "-o", str(images / "a.tif")],
+    ):
+        assert main([*given, "--overwrite"]) == 2
+        assert "choose another" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in images.iterdir()} == before
+
+
+def test_what_is_written_beside_the_masks_is_named(folder: Path, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "found.tif"
+    assert main(predict_arguments(folder, out, "--probabilities", "--uncertainty")) == 0
+    said = capsys.readouterr().out
+    assert str(tmp_path / "found_probabilities.tif") in said
+    assert str(tmp_path / "found_uncertainty.tif") in said
+
+
+def test_pixel_sizes_a_world_apart_are_refused_before_anything_is_segmented(
+    folder: Path, tmp_path: Path, capsys
+) -> None:
+    stack = picture(1)[0]
+    write_image(tmp_path / "um.tif", Stack(stack.data, "ZYX", {"Z": 50.0, "Y": 4.0, "X": 4.0}))
+    given = ["predict", str(tmp_path / "um.tif"), "-m", str(folder / "bands.unet")]
+    given += ["-o", str(tmp_path / "out.tif")]
+    assert main([*given, "--resample"]) == 2
+    assert "pixels of 4 µm" in capsys.readouterr().err
+    assert main(given) == 0
+
+
+def test_the_network_of_2015_says_that_it_sees_single_slices(folder, tmp_path, capsys) -> None:
+    options = ("--config", "unet2015", "--dims", "3", "--steps", "1")
+    assert train(folder, tmp_path / "m.unet", "masks.tif", *options) == 2
+    assert "single slices" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stopped_training_says_what_is_left_of_it(folder, tmp_path, capsys, monkeypatch) -> None:
+    from napari_unetseg.learning import Trainer, resume
+
+    run = Trainer.run
+
+    def interrupted(self):
+        for n, event in enumerate(run(self)):
+            if n == 5:
+                raise KeyboardInterrupt
+            yield event
+
+    monkeypatch.setattr(Trainer, "run", interrupted)
+    assert train(folder, tmp_path / "early.unet", "masks.tif", "--labels-kind", "masks") == 130
+    assert "Nothing was saved yet" in capsys.readouterr().err
+    monkeypatch.setattr(resume, "KEEP_EVERY_S", 0.0)
+    monkeypatch.setattr("napari_unetseg.learning.run.REPORT_EVERY_S", 0.0)
+    assert train(folder, tmp_path / "late.unet", "masks.tif", "--labels-kind", "masks") == 130
+    assert "--resume goes on" in capsys.readouterr().err
+    assert main(["info", str(tmp_path / "late.unet")]) == 2
+    assert "--resume" in capsys.readouterr().err
+
+
 def test_a_prediction_keeps_axes_scale_and_classes_and_says_how_it_was_made(
     folder: Path, tmp_path: Path
 ) -> None:

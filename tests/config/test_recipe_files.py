@@ -55,6 +55,9 @@ def test_the_kind_of_a_network_is_the_usual_one_where_it_is_left_out(tmp_path, w
             r"network\.norm' is not a setting",
         ),
         (b'{"network": {"depth": 9}}', r"'network\.depth' is 9"),
+        (b'{"network": {"anisotropy": 0.001}}', "at least 0.1 times as thick"),
+        (b'{"training": {"augmentation": {"elastic": 10}}}', "elastic' is 10"),
+        (b'{"training": {"augmentation": {"elastic_grid": 20000}}}', "elastic_grid' is 20000"),
     ],
 )
 def test_what_is_no_recipe_is_refused_in_a_sentence(tmp_path, content, complaint):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save
 from tiny_data import CELL, discs, tiny_recipe
 
 from napari_unetseg import UserError, load_model
@@ -88,6 +89,17 @@ def _truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:100])
 
 
+def _spoil(path: Path) -> None:
+    weights = load_file(path)
+    weights["head.bias"][1] = torch.nan
+    path.write_bytes(save(weights))
+
+
+def _edit(folder: Path, name: str, value: object) -> None:
+    facts = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps(facts | {name: value}))
+
+
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
@@ -96,6 +108,8 @@ def _truncate(path: Path) -> None:
         (lambda path: (path / "model.json").write_text('{"version": 9}'), "version"),
         (lambda path: (path / "weights.safetensors").unlink(), "copy the whole model"),
         (lambda path: _truncate(path / "weights.safetensors"), "damaged"),
+        (lambda path: _spoil(path / "weights.safetensors"), "not finite"),
+        (lambda path: _edit(path, "pixel_size_um", {"Y": 0.0, "X": 0.0}), "pixel_size_um"),
         (lambda path: (path / "model.json").write_text("[" * 100_000), "not a JSON file"),
         (lambda path: (path / "history.csv").write_bytes(b"step,loss\n1,\xff\n"), "damaged"),
         (lambda path: (path / "history.csv").write_text("step,loss\none,two\n"), "damaged"),

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save
 from tiny_data import CELL, FLOAT32, discs, tiny_recipe
 
 from napari_unetseg import UserError
@@ -98,7 +100,7 @@ def test_a_fine_tuning_that_goes_on_still_compares_with_its_base(tmp_path, alway
     list(rest.run())
     assert same(whole.current_model(), rest.current_model())
     assert rest.current_model().history[0]["step"] == 0
-    with pytest.raises(UserError, match="other base model"):
+    with pytest.raises(UserError, match="base model"):
         list(trainer(tmp_path / "m.unet", recipe, again=True).run())
 
 
@@ -197,6 +199,23 @@ sys.exit(main())
 """
 
 
+@pytest.mark.parametrize("lacking", ["asked", "used_s", "step", "record", "generator"])
+def test_a_state_that_lacks_something_is_said_to_be_of_no_use(
+    tmp_path, always_kept, lacking
+) -> None:
+    recipe = tiny_recipe(10)
+    stopped_after(tmp_path / "m.unet", recipe, 4)
+    path = tmp_path / "m.unet" / STATE
+    with safe_open(path, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        values = json.loads(file.metadata()["values"])
+    tensors.pop(lacking, None)
+    values.pop(lacking, None)
+    path.write_bytes(save(tensors, {"values": json.dumps(values)}))
+    with pytest.raises(UserError, match="--overwrite"):
+        list(trainer(tmp_path / "m.unet", recipe, again=True).run())
+
+
 def test_a_killed_program_goes_on_to_the_same_model(tmp_path, capsys) -> None:
     stack, codes = discs(2, (150, 150))
     write_image(tmp_path / "raw.tif", stack)
@@ -227,7 +246,9 @@ def test_a_killed_program_goes_on_to_the_same_model(tmp_path, capsys) -> None:
     assert main([*given, "-o", str(out)]) == 2
     assert "--resume" in capsys.readouterr().err
     assert main([*given, "-o", str(out), "--resume", "--seed", "9"]) == 2
-    assert "other settings" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "other settings" in said
+    assert "training.seed was" in said
     assert (out / STATE).exists()
     assert main([*given, "-o", str(out), "--resume"]) == 0
     assert main([*given, "-o", str(tmp_path / "whole.unet")]) == 0

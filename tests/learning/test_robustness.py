@@ -15,6 +15,7 @@ from napari_unetseg.config import UNet2015Config, UNetConfig
 from napari_unetseg.events import HeldOutScored, TrainingStep, Warned
 from napari_unetseg.images import Stack
 from napari_unetseg.learning import Trainer, TrainingImage, memory
+from napari_unetseg.learning.batches import Batches
 from napari_unetseg.learning.memory import fitting_patches, free_bytes, smaller, step_memory
 from napari_unetseg.learning.patches import Patches, n_pixels
 from napari_unetseg.learning.stepper import Stepper
@@ -111,6 +112,20 @@ def test_out_of_memory_makes_steps_smaller_until_they_fit(monkeypatch, error) ->
     assert "1 patch of 32 px in each step instead of 1 of 64 px" in said[-1]
     info = trainer.current_model().info
     assert (info.history["steps"], info.history["batch"], info.history["patch_px"]) == (3, 1, 32)
+
+
+def test_memory_that_runs_out_while_patches_are_drawn_makes_them_smaller(monkeypatch) -> None:
+    draw = Batches.draw
+
+    def limited(self, augmentation):
+        if self.patches.patch_px > 32:
+            raise MemoryError
+        return draw(self, augmentation)
+
+    monkeypatch.setattr(Batches, "draw", limited)
+    stack, codes = discs(1)
+    trainer, _ = trained(stack, codes, tiny_recipe(3, batch=1, patch_px=64))
+    assert trainer.current_model().info.history["patch_px"] == 32
 
 
 def test_looking_at_unlabelled_slices_makes_do_with_little_memory_too(monkeypatch) -> None:

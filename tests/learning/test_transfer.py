@@ -86,7 +86,9 @@ def test_no_gradients_are_computed_for_what_is_frozen() -> None:
 
 def test_from_scratch_everything_learns_whatever_the_mode() -> None:
     image = TrainingImage(*discs())
-    frozen, _ = trained(image, tiny_recipe(3, transfer="head"))
+    frozen, said = trained(image, tiny_recipe(3, transfer="head"))
+    assert any(isinstance(e, Warned) and "no base model" in e.sentence for e in said)
+    assert frozen.info.recipe.training.transfer == "all"
     all_of_it, _ = trained(image, tiny_recipe(3))
     assert unchanged(frozen, all_of_it, "")
 

@@ -184,7 +184,32 @@ def test_where_a_model_is_uncertain_is_shown_as_a_layer_that_is_no_image_to_work
     assert [image.layers for image in open_images(layers)] == [(stage.image,)]
     step.uncertainty.setChecked(False)
     stage.person.click(step.apply)
+    assert stage.submitted().images[0].uncertainty is not None, "the layer is not left behind"
+    stage.finish()
+    layers.remove(added)
+    stage.person.click(step.apply)
     assert stage.submitted().images[0].uncertainty is None
+
+
+def test_what_is_shown_as_uncertain_is_that_of_the_last_network(stage, step):
+    stage.annotate()
+    step.entered()
+    step.uncertainty.setChecked(True)
+    stage.person.click(step.train)
+    (image,) = stage.submitted().images
+    np.load(image.uncertainty, mmap_mode="r+")[1] = 90
+    stage.say(ModelSaved(str(stage.model())))
+    stage.finish()
+    (layer,) = (la for la in stage.viewer.layers if "uncertainty" in la.name)
+    assert np.unique(layer.data[1]) == [90]
+    layer.visible = False
+    step.uncertainty.setChecked(False)
+    stage.person.click(step.train)
+    (image,) = stage.submitted().images
+    np.load(image.uncertainty, mmap_mode="r+")[1] = 10
+    stage.finish()
+    assert np.unique(layer.data[1]) == [10]
+    assert not layer.visible, "what a person hid stays hidden"
 
 
 def test_from_scratch_again_is_the_network_that_was_chosen_before_a_model(qtbot):

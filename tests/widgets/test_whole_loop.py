@@ -138,6 +138,16 @@ def test_open_paint_train_correct_undo_retrain_export_reopen(sitting, tmp_path, 
     assert np.allclose(again.colormap.color_dict[2], segmentation.colormap.color_dict[2])
 
 
+def test_a_low_window_scrolls_a_step_instead_of_growing(sitting):
+    window = sitting.viewer.window._qt_window
+    sitting.viewer.window.resize(1280, 700)
+    step = sitting.step(TRAIN)
+    step.section.expand(animate=False)
+    sitting.person.wait(lambda: step.height() > step.parentWidget().height())
+    assert window.height() == 700
+    assert step.minimumSizeHint().width() <= step.parentWidget().width(), "nothing is cut off"
+
+
 def test_painting_goes_on_while_training_and_cancel_keeps_the_strokes(sitting):
     entry = sitting.take_image()
     sitting.paint_both_classes(entry)

@@ -59,7 +59,7 @@ def segment(workspace, entry, plane, code):
 def model_info(**changes):
     facts = {
         "name": "m",
-        "recipe": Recipe(network=UNetConfig(filters=16)),
+        "recipe": Recipe(network=UNetConfig(filters=16, depth=4)),
         "classes": [{"name": "membrane", "color": "#e69f00"}],
         "channels": ("",),
         "scores": {"mean_iou": 0.8123, "iou": {"background": 0.9, "membrane": 0.72}, "n_px": 250},

@@ -47,7 +47,12 @@ def run_training(command: TrainCommand, job: Job, emit: Emit, models: LastModel)
     stacks = [open_image(item.image) for item in command.images]
     trainer = _trainer(command, stacks, device, models)
     targets = [
-        ImageInView(item.image.id, stack, open_codes(item.prediction, stack, "r+"))
+        ImageInView(
+            item.image.id,
+            stack,
+            open_codes(item.prediction, stack, "r+"),
+            None if item.uncertainty is None else open_codes(item.uncertainty, stack, "r+"),
+        )
         for item, stack in zip(command.images, stacks, strict=True)
         if item.prediction is not None
     ]
@@ -64,18 +69,19 @@ def run_training(command: TrainCommand, job: Job, emit: Emit, models: LastModel)
     stopped = job.stop
     steps = int(model.info.history["steps"])
     learned = f"Learned for {last.elapsed_s:.0f} s ({counted(steps, 'step')})"
+    advice = "correct what is wrong next"
     if steps < FEW_STEPS and model.info.recipe.training.steps is None and not stopped:
-        learned = f"{learned}, too few to be good: give it more time"
+        advice = "so few steps teach little: train again with more time"
     results = {"model": command.model_path, "steps": steps, "seconds": last.elapsed_s}
     reason = FinishReason.STOPPED_EARLY if stopped else FinishReason.COMPLETED
     if not command.predict_after or not targets:
-        return Finished(reason, f"{learned}; the model is saved.", results=results)
+        return Finished(reason, f"{learned} and saved the model; {advice}.", results=results)
     try:
         n_planes, _ = predict_images(model, targets, device, job, emit)
     except Cancelled:
         sentence = f"{learned}; the model is kept, the segmentation was cancelled."
         return Finished(FinishReason.CANCELLED, sentence, results=results)
-    sentence = f"{learned} and segmented {counted(n_planes, 'slice')}; correct what is wrong next."
+    sentence = f"{learned} and segmented {counted(n_planes, 'slice')}; {advice}."
     return Finished(reason, sentence, results=results)
 
 
