@@ -54,9 +54,11 @@ def main() -> None:
     parser.add_argument("--config", default="default", help="a recipe, or the name of a preset")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--save", type=Path, help="folder for the models and predicted ids")
+    parser.add_argument("--plain", action="store_true", help="do not flip and turn as well")
     options = parser.parse_args()
+    views = (False,) if options.plain else (False, True)
     rows = [
-        _direction(name, sequence, _recipe(options), options.save)
+        _direction(name, sequence, _recipe(options), views, options.save)
         for name in options.set or SETS
         for sequence in options.train or OTHER
     ]
@@ -75,7 +77,9 @@ def _recipe(options: argparse.Namespace) -> Recipe:
     return recipe.replace(training=recipe.training.replace(**budget).model_dump())
 
 
-def _direction(name: str, sequence: str, recipe: Recipe, folder: Path | None) -> list[str]:
+def _direction(
+    name: str, sequence: str, recipe: Recipe, views: tuple[bool, ...], folder: Path | None
+) -> list[str]:
     began = time.time()
     trainer = Trainer(
         [_training_image(name, sequence)],
@@ -90,10 +94,10 @@ def _direction(name: str, sequence: str, recipe: Recipe, folder: Path | None) ->
             print(f"{name} {sequence} step {event.step} loss {event.loss:.3f}", flush=True)
     model, seconds = trainer.current_model(), time.time() - began
     image = _training_image(name, OTHER[sequence])
-    plain, averaged = (_scored(model, image, tta, folder) for tta in (False, True))
+    scores = [_scored(model, image, tta, folder) for tta in views]
     row = [name, sequence, OTHER[sequence], str(model.info.recipe.network.reduction)]
     row += [f"{seconds:.0f}", str(model.info.history["steps"])]
-    row += [f"{plain.n_true}", f"{plain.seg:.4f}", f"{averaged.seg:.4f}"]
+    row += [str(scores[0].n_true), *(f"{score.seg:.4f}" for score in scores)]
     if folder is not None:
         model.save(folder / f"{name}-{sequence}.unet", overwrite=True)
     print(" ".join(row), flush=True)

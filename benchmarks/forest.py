@@ -24,7 +24,7 @@ def features(plane: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
     -------
     ndarray, shape (Y, X, F), float32
     """
-    return multiscale_basic_features(
+    found: npt.NDArray[np.floating] = multiscale_basic_features(
         np.moveaxis(plane, 0, -1).astype(np.float32),
         intensity=True,
         edges=True,
@@ -32,7 +32,8 @@ def features(plane: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         sigma_min=1,
         sigma_max=16,
         channel_axis=-1,
-    ).astype(np.float32)
+    )
+    return found.astype(np.float32)
 
 
 class Forest:

@@ -17,6 +17,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ import numpy as np
 
 from napari_unetseg import evaluate, load_model, open_stack, predict
 from napari_unetseg.config import LabelClass, Recipe, TrainingConfig, default_class
-from napari_unetseg.images import Stack, read_labels
+from napari_unetseg.images import Labels, Stack, read_labels
 from napari_unetseg.learning import Model, Trainer, TrainingImage
 from napari_unetseg.learning.dataset import training_image
 
@@ -60,8 +61,8 @@ def main() -> None:
     folder = Path(os.environ.get("UNETSEG_DATA", "../shared/data")) / "vnc"
     stack = cropped(open_stack(folder / "raw.ome.tif"), options.crop)
     base = load_model(options.base) if options.base else membranes(stack, folder, options)
-    codes = labels(folder / "mitochondria.ome.tif", stack)
-    image = training_image(stack, codes, SLICE)
+    truth = labels(folder / "mitochondria.ome.tif", stack)
+    image = training_image(stack, truth, SLICE)
     rows = []
     for seed in range(options.seeds):
         for most in options.steps or options.seconds:
@@ -74,7 +75,7 @@ def main() -> None:
                     **SIDES[side],
                 )
                 row = {"side": side, "budget": most, "seed": seed}
-                rows.append(row | measured(image, training, base, codes))
+                rows.append(row | measured(image, training, base, truth.codes))
                 print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
     table(rows)
 
@@ -92,11 +93,11 @@ def cropped(stack: Stack, side: int) -> Stack:
     return Stack(pixels, "ZYX", stack.pixel_size_um)
 
 
-def labels(path: Path, stack: Stack) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Read masks as codes, cut as the stack is."""
+def labels(path: Path, stack: Stack) -> Labels:
+    """Read masks, cut as the stack is."""
     height, width = stack.plane_shape
-    whole = open_stack(path.with_name("raw.ome.tif"))
-    return read_labels(path, "masks", like=whole).codes[:, :height, :width]
+    whole = read_labels(path, "masks", like=open_stack(path.with_name("raw.ome.tif")))
+    return replace(whole, codes=whole.codes[:, :height, :width])
 
 
 def membranes(stack: Stack, folder: Path, options: argparse.Namespace) -> Model:
