@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -65,9 +66,13 @@ def plan_training(
     UserError
         If the images, the classes or the base do not fit each other.
     """
+    if not images:
+        raise UserError("There is nothing to learn from; give at least one annotated image.")
     check_training_set([i.stack for i in images], [i.codes for i in images])
     if not classes:
         raise UserError("There is no class to learn; name at least one beside background.")
+    if again := [name for name, n in Counter(c.name for c in classes).items() if n > 1]:
+        raise UserError(f"Two classes are named {again[0]!r}; give each a name of its own.")
     asked = recipe.network
     transfers = recipe.training.transfer != "all" or recipe.training.new_head
     if base is not None:

@@ -83,7 +83,7 @@ def train(
     started_at = time.time()
     data = _training_set(images, labels, labels_kind, slices)
     named = tuple(classes) if classes is not None else data.classes
-    if not named:
+    if data.images and not named:
         raise UserError("Images in memory do not name their classes; give them as classes=….")
     trainer = Trainer(
         data.images,
@@ -184,7 +184,7 @@ def _training_set(
 ) -> TrainingSet:
     several = [images] if isinstance(images, str | Path) else list(images)
     in_memory = [image for image in several if isinstance(image, TrainingImage)]
-    if in_memory and len(in_memory) == len(several):
+    if len(in_memory) == len(several):
         return TrainingSet([_with_blocks(image) for image in in_memory], (), {}, [])
     if labels is None or in_memory:
         raise UserError("Images on disk need labels on disk: give both as paths.")

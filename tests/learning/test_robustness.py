@@ -9,7 +9,7 @@ import pytest
 import torch
 from tiny_data import CELL, FLOAT32, discs, tiny_recipe
 
-from napari_unetseg import UserError, predict
+from napari_unetseg import UserError, predict, train
 from napari_unetseg.annotations import new_blocks
 from napari_unetseg.config import UNet2015Config, UNetConfig
 from napari_unetseg.events import HeldOutScored, TrainingStep, Warned
@@ -80,6 +80,14 @@ def test_empty_annotations_are_refused_in_one_sentence() -> None:
     stack, codes = discs(1)
     with pytest.raises(UserError, match="hold no label; paint"):
         trained(stack, np.zeros_like(codes))
+
+
+def test_no_images_and_classes_named_alike_are_refused_in_one_sentence() -> None:
+    with pytest.raises(UserError, match="nothing to learn from"):
+        train([], [])
+    stack = noise((1, 32, 32), np.uint8, "ZYX")
+    with pytest.raises(UserError, match=f"named {CELL.name!r}"):
+        train([TrainingImage(stack, striped(stack))], classes=[CELL, CELL])
 
 
 # ------------------------------------------------------------------------------------- memory
