@@ -90,7 +90,7 @@ def spline_basis(at: Floats, n_knots: int | None = None) -> Floats:
     return basis
 
 
-def smoothstep(x: Floats, low: float, high: float) -> Floats:
+def smoothstep(x: Floats, low: float | Floats, high: float | Floats) -> Floats:
     """Rise smoothly from 0 at `low` to 1 at `high` (which may be the smaller one)."""
     t = np.clip((x - low) / (high - low), 0, 1)
     risen: Floats = t * t * (3 - 2 * t)

@@ -1,0 +1,88 @@
+"""Real images of nuclei, shown at every size."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from skimage.transform import resize
+
+from napari_unetseg.config import BACKGROUND
+
+from .draws import log_uniform
+from .example import Example
+
+#: Images that no model that ships has learned from.
+N_KEPT_OUT = 100
+
+
+def split_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Divide images into those to learn from and those kept out.
+
+    Which ones are kept out depends on their names alone.
+
+    Returns
+    -------
+    learned, kept_out : list of str
+    """
+    shuffled = sorted(names, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+    return sorted(shuffled[N_KEPT_OUT:]), sorted(shuffled[:N_KEPT_OUT])
+
+
+def nuclei_image(rng: np.random.Generator, folder: Path, side: int) -> Example:
+    """Draw a square of an image of BBBC038, reduced or enlarged.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    folder : Path
+        With ``images`` and ``masks``: grey values and ids of nuclei, PNG files of the same names.
+    side : int
+        Of the square, in px.
+    """
+    names, _ = _names(folder)
+    name = names[int(rng.integers(len(names)))]
+    pixels = _read(folder / "images" / name)
+    ids = _read(folder / "masks" / name)
+    wanted = log_uniform(rng, 10, 50)
+    cut = int(np.clip(side * _diameter(ids) / wanted, 24, 4 * side))
+    pixels, ids = (_mirrored_up_to(plane, cut) for plane in (pixels, ids))
+    y, x = (int(rng.integers(n - cut + 1)) for n in pixels.shape)
+    window = slice(y, y + cut), slice(x, x + cut)
+    small = resize(  # type: ignore[no-untyped-call]
+        pixels[window].astype(float), (side, side), order=1, anti_aliasing=True
+    )
+    at = (np.arange(side) + 0.5) * cut / side
+    numbers = ids[window][np.ix_(at.astype(int), at.astype(int))].astype(np.uint32)
+    codes = np.where(numbers > 0, BACKGROUND + 1, BACKGROUND).astype(np.uint8)
+    grey = np.clip(np.round(small * 255 / max(small.max(), 1)), 0, 255).astype(np.uint8)
+    return Example(grey[None], {"nucleus": codes[None]}, {"nucleus": numbers[None]})
+
+
+@lru_cache(maxsize=4)
+def _names(folder: Path) -> tuple[list[str], list[str]]:
+    return split_names([path.name for path in (folder / "images").glob("*.png")])
+
+
+def _read(path: Path) -> npt.NDArray[np.int64]:
+    with Image.open(path) as image:
+        return np.asarray(image).astype(np.int64)
+
+
+def _diameter(ids: npt.NDArray[np.int64]) -> float:
+    areas = np.bincount(ids.ravel())[1:]
+    areas = areas[areas > 0]
+    return float(np.sqrt(4 / np.pi * np.median(areas))) if len(areas) else 20.0
+
+
+def _mirrored_up_to(plane: npt.NDArray[np.int64], side: int) -> npt.NDArray[np.int64]:
+    """Mirror an image at its lower and right edges until it is large enough."""
+    while min(plane.shape) < side:
+        grown = [(0, min(n - 1, max(0, side - n))) for n in plane.shape]
+        plane = np.pad(plane, grown, mode="reflect")
+    return plane
