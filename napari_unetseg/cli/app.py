@@ -23,7 +23,7 @@ from napari_unetseg.errors import UserError
 PROGRAM = "napari-unetseg"
 
 #: In the order of ``--help``.
-VERBS = ("demo", "doctor", "info", "baseline", "train", "predict", "evaluate")
+VERBS = ("demo", "doctor", "info", "baseline", "train", "predict", "evaluate", "pretrain")
 
 #: What typer raises at a wrong option or argument; its home has moved between versions.
 _CommandLineError: Any = (typer.BadParameter.__mro__[2], typer.Abort)

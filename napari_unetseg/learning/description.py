@@ -58,11 +58,16 @@ def describe(
             }
             for image in images
         ],
-        versions={
-            "napari-unetseg": napari_unetseg.__version__,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
+        versions=versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of all that decides what is learned."""
+    return {
+        "napari-unetseg": napari_unetseg.__version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }

@@ -1,0 +1,72 @@
+"""``napari-unetseg pretrain``: make the models that ship anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from napari_unetseg.events import Event
+
+#: Steps of the models that ship.
+STEPS = 16_000
+
+
+def pretrain(
+    backbone: Annotated[
+        Literal["electron", "light"], typer.Argument(help="What kind of microscope it is for.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the models.")],
+    nuclei: Annotated[
+        Path | None,
+        typer.Option(help="Folder of BBBC038: images/ and masks/, PNG files of the same names."),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = STEPS,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed learns the same.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that draw images.")] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what was stopped.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")] = False,
+) -> None:
+    """Train models for everybody's images, from synthetic ones."""
+    from napari_unetseg.errors import UserError
+    from napari_unetseg.learning import check_model_output
+    from napari_unetseg.learning.backbone import BackbonePretrainer
+    from napari_unetseg.learning.backbones import backbone as named
+    from napari_unetseg.learning.resume import StateFile
+
+    if nuclei is not None and not (nuclei / "images").is_dir():
+        raise UserError(f"{nuclei} has no folder images; give the folder that holds it and masks.")
+    wanted = named(backbone, nuclei)
+    targets = {head: output / f"{head.model}.unet" for head in wanted.heads}
+    for target in targets.values():
+        check_model_output(target, overwrite=overwrite or resume)
+    state_file = StateFile(output / f"{backbone}.pretraining", resume=resume)
+    trainer = BackbonePretrainer(wanted, steps, seed, device=device, state_file=state_file)
+    _show(trainer.run(workers))
+    for head, target in targets.items():
+        trainer.model(head).save(target, overwrite=overwrite or resume)
+        print(f"Model: {target}")
+    state_file.remove()
+
+
+def _show(events: Iterator[Event]) -> None:
+    from napari_unetseg.events import Preparing, TrainingStarted, TrainingStep, Warned
+
+    from .progress import bar
+
+    with bar() as progress:
+        task = progress.add_task("Starting", total=1.0)
+        for event in events:
+            if isinstance(event, Preparing):
+                progress.update(task, description=event.sentence)
+            elif isinstance(event, TrainingStarted):
+                progress.console.print(f"Training on {event.device} in {event.precision}.")
+            elif isinstance(event, TrainingStep):
+                text = f"Step {event.step}, loss {event.loss:.3f}"
+                progress.update(task, description=text, completed=event.fraction)
+            elif isinstance(event, Warned):
+                progress.console.print(event.sentence)

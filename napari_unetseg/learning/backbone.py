@@ -1,0 +1,354 @@
+"""Training a network for many people's images: from examples without end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_unetseg.config import (
+    AugmentationConfig,
+    LabelClass,
+    ModelInfo,
+    Recipe,
+    TrainingConfig,
+    UNetConfig,
+    default_color,
+)
+from napari_unetseg.events import Event, Preparing, TrainingStarted, TrainingStep
+from napari_unetseg.networks import Network, build_network
+from napari_unetseg.synthesis.example import Example
+from napari_unetseg.synthesis.stream import Draw, checksum, stream
+
+from .allocator import keep_freed_memory
+from .augmentation import Patch, augment, crop_px
+from .averaging import measure_batch_statistics
+from .bundle import Model
+from .description import versions
+from .heads import Head, HeadsStepper, channels, packed
+from .patches import Patches
+from .placement import AT_REST, Device, choose_device, place_image, place_network, seeded
+from .resume import (
+    StateFile,
+    TrainingState,
+    check_same_training,
+    complete_state,
+    prefixed,
+    under,
+)
+from .schedule import learning_rate
+
+#: What a step learns from.
+PATCHES = Patches(128, 8)
+
+#: Examples kept to draw patches from; one is replaced at every step.
+KEPT = 768
+
+#: Patches that the averaged network's statistics are measured on.
+_MEASURED_ON = 512
+
+#: Seconds between reported steps.
+_REPORT_EVERY_S = 5.0
+
+#: Weight of the error of distances.
+_DISTANCE_WEIGHT = 4.0
+
+#: As other laboratories, stains and microscopes change pictures: more than one's own do.
+_CHANGES = AugmentationConfig(
+    scale=0.25,
+    elastic=0.02,
+    brightness=0.1,
+    contrast=0.25,
+    gamma=0.3,
+    noise=0.04,
+    blur_px=0.7,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Backbone:
+    """What a network is pretrained on, and for.
+
+    Attributes
+    ----------
+    heads : tuple of Head
+    draw : callable
+        Draws an example: one slice.
+    learns_from : str
+        What that is.
+    network : UNetConfig
+    pixel_size_um : dict of str to float
+        By axis, about, of the examples; empty where they have none.
+    object_diameter_px : float
+        About, of the examples.
+    """
+
+    heads: tuple[Head, ...]
+    draw: Draw
+    learns_from: str
+    network: UNetConfig
+    pixel_size_um: Mapping[str, float] = field(default_factory=dict)
+    object_diameter_px: float | None = None
+
+
+class Pool:
+    """The last examples of a stream, ready to draw patches from.
+
+    Parameters
+    ----------
+    heads : sequence of Head
+    generator : Generator
+    """
+
+    def __init__(self, heads: Sequence[Head], generator: torch.Generator) -> None:
+        self._heads = heads
+        self._generator = generator
+        self._kept: dict[int, tuple[Tensor, Tensor, dict[str, Tensor]]] = {}
+
+    def add(self, example: Example, number: int) -> None:
+        """Take in an example of a stream, in the place of the oldest where there are `KEPT`."""
+        low, high = np.percentile(example.pixels, [0.5, 99.5])
+        pixels = (example.pixels[0] - low) / max(high - low, 1.0)
+        codes, distances = packed(example, self._heads)
+        self._kept[number % KEPT] = (
+            torch.from_numpy(pixels.astype(np.float16)),
+            codes[0],
+            {name: depth[0] for name, depth in distances.items()},
+        )
+
+    def draw(self, batch: int, crop: int) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Draw squares of some px, each from an example of its own."""
+        drawn = [self._crop(self._kept[self._integer(len(self._kept))], crop) for _ in range(batch)]
+        return (
+            torch.stack([pixels for pixels, _, _ in drawn])[:, None],
+            torch.stack([codes for _, codes, _ in drawn]),
+            {name: torch.stack([maps[name] for _, _, maps in drawn]) for name in drawn[0][2]},
+        )
+
+    def _crop(
+        self, kept: tuple[Tensor, Tensor, dict[str, Tensor]], crop: int
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        pixels, codes, maps = kept
+        side = min(crop, *pixels.shape)
+        y, x = (self._integer(n - side + 1) for n in pixels.shape)
+        window = slice(y, y + side), slice(x, x + side)
+        cut = {name: values[window].float() for name, values in maps.items()}
+        return pixels[window].float(), codes[window], cut
+
+    def _integer(self, n: int) -> int:
+        return int(torch.randint(n, (), generator=self._generator))
+
+
+class BackbonePretrainer:
+    """Trains a backbone with all its heads.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    steps : int
+    seed : int
+        The same seed and steps learn the same on the same processor.
+    device : str or Device
+    state_file : StateFile, optional
+        Where to keep what is needed to go on, and what to go on with.
+
+    Attributes
+    ----------
+    step : int
+        Steps done.
+    n_examples : int
+        Examples seen.
+    checksum : str
+        Of these.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        steps: int,
+        seed: int = 0,
+        *,
+        device: str | Device = "auto",
+        state_file: StateFile | None = None,
+    ) -> None:
+        self._backbone = backbone
+        self._training = training = TrainingConfig(
+            steps=steps,
+            max_time_s=None,
+            patch_px=PATCHES.patch_px,
+            batch=PATCHES.batch,
+            ema_decay=0.998,
+            seed=seed,
+            augmentation=_CHANGES,
+        )
+        self._history: list[dict[str, float]] = []
+        self._device = choose_device(device) if isinstance(device, str) else device
+        self._state_file = state_file
+        self._generator = torch.Generator().manual_seed(training.seed + 1)
+        self._pool = Pool(backbone.heads, self._generator)
+        self.checksum = ""
+        self.n_examples = 0
+        self.step = 0
+        self._began = time.time()
+        self._stepper = HeadsStepper(
+            self._new_network(), training, self._device, backbone.heads, _DISTANCE_WEIGHT
+        )
+
+    def _new_network(self) -> Network:
+        seed, n = self._training.seed, sum(head.n_channels for head in self._backbone.heads)
+        with seeded(AT_REST, seed):
+            network = build_network(self._backbone.network, 1, n)
+        network.initialise(torch.Generator().manual_seed(seed))
+        if self._device.kind == "cpu":
+            keep_freed_memory()
+        return place_network(network, self._device).train()
+
+    def run(self, workers: int = 1) -> Iterator[Event]:
+        """Train to the last step.
+
+        Parameters
+        ----------
+        workers : int
+            Processes that draw examples.
+
+        Yields
+        ------
+        Event
+            `Preparing`, `TrainingStarted` and `TrainingStep`.
+        """
+        found = None if self._state_file is None else self._state_file.found
+        if found is not None:
+            with complete_state():
+                check_same_training(found.values["asked"], self._asked())
+                self._restore(found)
+        seed, start = self._training.seed, max(0, self.n_examples - KEPT)
+        yield Preparing("Drawing the first examples")
+        with stream(self._backbone.draw, seed, start=start, workers=workers) as examples:
+            # Those that a stopped training had seen are drawn again.
+            for number in range(start, self.n_examples):
+                self._pool.add(next(examples), number)
+            while self.n_examples < KEPT:
+                self._take(next(examples))
+            yield TrainingStarted(self._device.kind, self._device.precision, 0, 0)
+            reported = 0.0
+            while self.step < (self._training.steps or 0):
+                self._take(next(examples))
+                loss, rate = self._advance()
+                if time.time() - reported > _REPORT_EVERY_S:
+                    reported = time.time()
+                    yield self._report(loss, rate)
+                if self._state_file is not None:
+                    yield from self._state_file.keep(self._state)
+        self._measure_statistics()
+
+    def model(self, head: Head) -> Model:
+        """Return the averaged network that answers for one head alone, in half precision."""
+        own = channels(self._backbone.heads)[self._backbone.heads.index(head)]
+        network = build_network(self._backbone.network, 1, head.n_channels)
+        weights = place_network(self._stepper.average.network, AT_REST).state_dict()
+        network.load_state_dict(
+            {name: w[own] if name.startswith("head.") else w for name, w in weights.items()}
+        )
+        recipe = Recipe(network=self._backbone.network, training=self._training)
+        info = ModelInfo(
+            name=head.model,
+            recipe=recipe,
+            classes=(LabelClass(name=head.structure, color=default_color(1)),),
+            object_diameter_px=self._backbone.object_diameter_px if head.objects else None,
+            channels=("grey",),
+            pixel_size_um=self._backbone.pixel_size_um,
+            history={
+                "device": self._device.name,
+                "precision": self._device.precision,
+                "steps": self.step,
+                "patch_px": self._training.patch_px,
+                "batch": self._training.batch,
+                "seconds": round(time.time() - self._began, 2),
+            },
+            data=[
+                {
+                    "name": self._backbone.learns_from,
+                    "seed": self._training.seed,
+                    "examples": self.n_examples,
+                    "sha256": self.checksum,
+                }
+            ],
+            versions=versions(),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        return Model(info, network.half().eval().requires_grad_(False), tuple(self._history))
+
+    def _take(self, example: Example) -> None:
+        self._pool.add(example, self.n_examples)
+        self.checksum = checksum(self.checksum, example)
+        self.n_examples += 1
+
+    def _draw(self) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        training = self._training
+        patch = Patch((training.patch_px, training.patch_px))
+        crop = crop_px(patch, training.augmentation)[-1]
+        pixels, codes, maps = self._pool.draw(training.batch, crop)
+        pixels, codes, maps = augment(
+            pixels.to(self._device.name),
+            codes.to(self._device.name),
+            patch,
+            training.augmentation,
+            self._generator,
+            {name: values.to(self._device.name) for name, values in maps.items()},
+        )
+        return place_image(pixels, self._device), codes, maps
+
+    def _advance(self) -> tuple[float, float]:
+        pixels, codes, maps = self._draw()
+        rate = learning_rate(self._training, self.step, self.step / (self._training.steps or 1))
+        loss = self._stepper.step(pixels, codes, rate, maps)
+        self.step += 1
+        return loss, rate
+
+    def _report(self, loss: float, rate: float) -> TrainingStep:
+        elapsed, fraction = time.time() - self._began, self.step / (self._training.steps or 1)
+        left = elapsed * (1 - fraction) / fraction
+        self._history.append(
+            {"step": self.step, "elapsed_s": elapsed, "loss": loss, "learning_rate": rate}
+        )
+        return TrainingStep(self.step, loss, rate, elapsed, fraction, left)
+
+    def _measure_statistics(self) -> None:
+        n = -(-_MEASURED_ON // self._training.batch)
+        measure_batch_statistics(self._stepper.average.network, (self._draw()[0] for _ in range(n)))
+
+    def _asked(self) -> dict[str, Any]:
+        return {
+            "settings": self._training.model_dump(mode="json"),
+            "network": self._backbone.network.model_dump(mode="json"),
+            "examples": self._backbone.learns_from,
+        }
+
+    def _state(self) -> TrainingState:
+        values = {
+            "asked": self._asked(),
+            "step": self.step,
+            "n_examples": self.n_examples,
+            "checksum": self.checksum,
+            "stepper": self._stepper.values(),
+            "history": self._history,
+            "elapsed_s": time.time() - self._began,
+        }
+        tensors = {
+            **prefixed("stepper", self._stepper.tensors()),
+            "generator": self._generator.get_state(),
+        }
+        return TrainingState(tensors, values)
+
+    def _restore(self, state: TrainingState) -> None:
+        self.step, self.checksum = state.values["step"], state.values["checksum"]
+        self.n_examples, self._history = state.values["n_examples"], state.values["history"]
+        self._began = time.time() - state.values["elapsed_s"]
+        self._stepper.restore(under("stepper", state.tensors), state.values["stepper"])
+        self._generator.set_state(state.tensors["generator"])

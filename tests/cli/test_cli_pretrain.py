@@ -1,0 +1,52 @@
+"""`pretrain` makes models that anyone can go on from, and says what it needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from napari_unetseg import load_model
+from napari_unetseg.cli import main
+from napari_unetseg.learning import backbone, backbones
+from napari_unetseg.learning.patches import Patches
+
+
+def run(*arguments: object) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch) -> None:
+    monkeypatch.setattr(backbone, "KEPT", 4)
+    monkeypatch.setattr(backbone, "PATCHES", Patches(32, 2))
+    monkeypatch.setattr(backbone, "_MEASURED_ON", 4)
+    monkeypatch.setattr(backbones, "_NETWORK", backbones._NETWORK.replace(depth=2, filters=4))
+
+
+@pytest.mark.parametrize(
+    ("name", "models"),
+    [("electron", ["membranes", "mitochondria"]), ("light", ["cells", "nuclei"])],
+)
+def test_every_head_becomes_a_model(tmp_path: Path, name, models) -> None:
+    assert run("pretrain", name, "-o", tmp_path / "models", "--steps", 2) == 0
+    assert sorted(path.name for path in (tmp_path / "models").iterdir()) == [
+        f"{model}.unet" for model in models
+    ]
+    for model in models:
+        info = load_model(tmp_path / "models" / f"{model}.unet").info
+        assert info.history["steps"] == 2
+        assert (info.object_diameter_px is None) == (name == "electron")
+        assert bool(info.pixel_size_um) == (name == "electron")
+
+
+def test_what_exists_is_not_replaced_and_a_folder_without_images_is_said(
+    tmp_path: Path, capsys
+) -> None:
+    assert run("pretrain", "light", "-o", tmp_path, "--nuclei", tmp_path) == 2
+    assert "has no folder images" in capsys.readouterr().err
+    assert run("pretrain", "electron", "-o", tmp_path / "models", "--resume") == 2
+    assert "no stopped training" in capsys.readouterr().err
+    assert run("pretrain", "electron", "-o", tmp_path / "models", "--steps", 1) == 0
+    assert run("pretrain", "electron", "-o", tmp_path / "models", "--steps", 1) == 2
+    assert "--overwrite" in capsys.readouterr().err
