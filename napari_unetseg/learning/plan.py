@@ -6,9 +6,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from napari_unetseg.config import LabelClass, NetworkConfig, Recipe, UNetConfig
 from napari_unetseg.errors import UserError
-from napari_unetseg.images import check_training_set
+from napari_unetseg.images import (
+    Stack,
+    check_training_set,
+    format_length,
+    pixel_size_note,
+)
 
 from .bundle import Model
 from .data import TrainingImage
@@ -77,7 +84,7 @@ def plan_training(
     transfers = recipe.training.transfer != "all" or recipe.training.new_head
     if base is not None:
         check_base(base, images[0].stack.n_channels)
-        recipe = recipe_from_base(recipe, base)
+        recipe = recipe_from_base(recipe, base, images[0].stack)
     elif transfers:
         recipe = recipe.replace(
             training=recipe.training.replace(transfer="all", new_head=False).model_dump()
@@ -89,6 +96,7 @@ def plan_training(
     notes = [_NO_BASE] if transfers else []
     if base is not None:
         notes = _notes_on_base(base, recipe, asked, network)
+        notes += _notes_on_scale(base, images[0].stack, network)
     if note := dimensions_note(recipe.network, [image.stack for image in images]):
         notes.append(note)
     recipe = recipe.replace(network=network.model_dump())
@@ -126,3 +134,19 @@ def _notes_on_base(
             "looking at unlabelled slices goes to training."
         )
     return notes
+
+
+def _notes_on_scale(base: Model, stack: Stack, network: NetworkConfig) -> list[str]:
+    """Say where images are reduced, or cannot be, to be as large as those a base model knows."""
+    if pixel_size_note(base.info, stack) is None:
+        return []
+    theirs, ours = (
+        format_length(float(np.mean([sizes[axis] for axis in "YX" if axis in sizes])))
+        for sizes in (base.info.pixel_size_um, stack.pixel_size_um)
+    )
+    found = (
+        f"{stack.name} has pixels of {ours}, and the base model {base.info.name!r} knows {theirs}"
+    )
+    if network.reduction != (base.info.recipe.network.reduction or 1):
+        return [f"{found}, so images are reduced {network.reduction} times for it."]
+    return [f"{found}; it may know less of these images than of its own."]

@@ -9,11 +9,13 @@ from torch import nn
 
 from napari_unetseg.config import LabelClass, Recipe, Transfer
 from napari_unetseg.errors import UserError
+from napari_unetseg.images import Stack, pixel_size_ratio
 from napari_unetseg.networks import Network
 from napari_unetseg.wording import counted
 
 from .averaging import FROZEN
 from .bundle import Model
+from .detail import MOST_REDUCED
 
 
 def check_base(base: Model, n_channels: int) -> None:
@@ -26,10 +28,19 @@ def check_base(base: Model, n_channels: int) -> None:
         )
 
 
-def recipe_from_base(recipe: Recipe, base: Model) -> Recipe:
-    """Return `recipe` with the network and the normalisation that the weights were made for."""
+def recipe_from_base(recipe: Recipe, base: Model, stack: Stack) -> Recipe:
+    """Return `recipe` with the network and the normalisation that the weights were made for.
+
+    Where pixel sizes are known, images are reduced until the network sees them about as large as
+    those it knows; they are never enlarged.
+    """
+    network = base.info.recipe.network
+    ratio = pixel_size_ratio(base.info, stack)
+    if network.kind == "unet" and ratio is not None:
+        reduction = round((network.reduction or 1) / ratio)
+        network = network.replace(reduction=min(max(reduction, 1), MOST_REDUCED))
     return recipe.replace(
-        network=base.info.recipe.network.model_dump(),
+        network=network.model_dump(),
         normalisation=base.info.recipe.normalisation.model_dump(),
     )
 

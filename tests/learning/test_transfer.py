@@ -284,3 +284,29 @@ def test_pretraining_can_be_stopped_and_is_left_out_with_a_base(base) -> None:
     model, told = trained(image, tiny_recipe(4, pretrain=0.5), base=base)
     assert model.info.history["pretraining_steps"] == 0
     assert any(isinstance(e, Warned) and "has seen images already" in e.sentence for e in told)
+
+
+# -------------------------------------------------------------------------------------- scale
+
+
+@pytest.mark.parametrize(
+    ("size_um", "reduction", "sentence"),
+    [
+        (0.05, 2, "base model 'model' knows 0.1 µm, so images are reduced 2 times"),
+        (0.1, 1, None),
+        (0.3, 1, "may know less of these images"),
+        (None, 1, None),
+    ],
+)
+def test_a_base_sees_images_at_the_scale_it_knows(base, size_um, reduction, sentence) -> None:
+    stack, codes = discs(1, (150, 150), seed=5)
+    pixels, codes = (np.repeat(np.repeat(a, 2, 1), 2, 2) for a in (np.asarray(stack.data), codes))
+    sizes = {} if size_um is None else {"Y": size_um, "X": size_um}
+    image = with_blocks(Stack(pixels, "ZYX", sizes), codes)
+    model, events = trained(image, tiny_recipe(1), base=base)
+    assert model.info.recipe.network.reduction == reduction
+    warned = [event.sentence for event in events if isinstance(event, Warned)]
+    assert any(sentence in said for said in warned) if sentence else not warned
+    first = next(event for event in events if isinstance(event, HeldOutScored))
+    if reduction == 2:
+        assert first.mean_iou > 0.85
