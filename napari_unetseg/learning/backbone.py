@@ -30,6 +30,7 @@ from .allocator import keep_freed_memory
 from .augmentation import Patch, augment, crop_px
 from .averaging import measure_batch_statistics
 from .bundle import Model
+from .cores import cores_left_to
 from .description import versions
 from .heads import Head, HeadsStepper, channels, packed
 from .patches import Patches
@@ -229,7 +230,10 @@ class BackbonePretrainer:
                 self._restore(found)
         seed, start = self._training.seed, max(0, self.n_examples - KEPT)
         yield Preparing("Drawing the first examples")
-        with stream(self._backbone.draw, seed, start=start, workers=workers) as examples:
+        with (
+            cores_left_to(workers),
+            stream(self._backbone.draw, seed, start=start, workers=workers) as examples,
+        ):
             # Those that a stopped training had seen are drawn again.
             for number in range(start, self.n_examples):
                 self._pool.add(next(examples), number)

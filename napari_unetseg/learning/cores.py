@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psutil
@@ -72,6 +74,17 @@ class FreeCores(threading.local):
         if n_threads != self._set:
             self._set = n_threads
             torch.set_num_threads(n_threads)
+
+
+@contextmanager
+def cores_left_to(n_processes: int) -> Iterator[None]:
+    """Compute with as many threads as some processes of one's own leave cores, at least 1."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, before - n_processes))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def threads_for(before: Usage, after: Usage, n_cores: int) -> int:

@@ -10,7 +10,14 @@ import torch
 from tiny_data import CELL, FLOAT32, discs, tiny_recipe
 
 from napari_unetseg.learning import Predictor, Trainer, TrainingImage, cores
-from napari_unetseg.learning.cores import FREE_CORES, FreeCores, Usage, threads_for, usage
+from napari_unetseg.learning.cores import (
+    FREE_CORES,
+    FreeCores,
+    Usage,
+    cores_left_to,
+    threads_for,
+    usage,
+)
 
 
 @pytest.fixture
@@ -121,3 +128,10 @@ def test_training_by_time_and_prediction_follow_and_training_by_steps_does_not(m
     assert len(followed) == n_steps
     Predictor(by_time.current_model(), stack, device=FLOAT32).codes(0)
     assert len(followed) > n_steps
+
+
+def test_processes_of_ones_own_get_cores_and_all_are_given_back() -> None:
+    before = torch.get_num_threads()
+    with cores_left_to(before + 3):
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before
