@@ -32,21 +32,28 @@ def pretrain(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")] = False,
 ) -> None:
     """Train models for everybody's images, from synthetic ones."""
-    from napari_unetseg.errors import UserError
     from napari_unetseg.learning import check_model_output
     from napari_unetseg.learning.backbone import BackbonePretrainer
     from napari_unetseg.learning.backbones import backbone as named
     from napari_unetseg.learning.resume import StateFile
+    from napari_unetseg.synthesis.nuclei_images import check_nuclei
 
-    if nuclei is not None and not (nuclei / "images").is_dir():
-        raise UserError(f"{nuclei} has no folder images; give the folder that holds it and masks.")
+    if nuclei is not None:
+        check_nuclei(nuclei)
     wanted = named(backbone, nuclei)
     targets = {head: output / f"{head.model}.unet" for head in wanted.heads}
     for target in targets.values():
         check_model_output(target, overwrite=overwrite or resume)
-    state_file = StateFile(output / f"{backbone}.pretraining", resume=resume)
+    unfinished = output / f"{backbone}.pretraining"
+    state_file = StateFile(unfinished, resume=resume)
     trainer = BackbonePretrainer(wanted, steps, seed, device=device, state_file=state_file)
-    _show(trainer.run(workers))
+    try:
+        _show(trainer.run(workers))
+    except KeyboardInterrupt:
+        if unfinished.exists():
+            said = f"What was learned is in {unfinished}; the same command with --resume goes on."
+            typer.echo(said, err=True)
+        raise
     for head, target in targets.items():
         trainer.model(head).save(target, overwrite=overwrite or resume)
         print(f"Model: {target}")

@@ -13,6 +13,7 @@ from PIL import Image
 from skimage.transform import resize
 
 from napari_unetseg.config import BACKGROUND
+from napari_unetseg.errors import UserError
 
 from .draws import log_uniform
 from .example import Example
@@ -32,6 +33,20 @@ def split_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
     """
     shuffled = sorted(names, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
     return sorted(shuffled[N_KEPT_OUT:]), sorted(shuffled[:N_KEPT_OUT])
+
+
+def check_nuclei(folder: Path) -> None:
+    """Raise `UserError` unless a folder holds enough images of nuclei, each with its ids."""
+    images, masks = (
+        {path.name for path in (folder / part).glob("*.png")} for part in ("images", "masks")
+    )
+    if lacking := sorted(images - masks):
+        raise UserError(f"{folder / 'masks'} has no {lacking[0]}; every image needs one.")
+    if len(images) <= N_KEPT_OUT:
+        raise UserError(
+            f"{folder / 'images'} holds {len(images)} PNG files; more than {N_KEPT_OUT} "
+            "are needed, for so many are kept out."
+        )
 
 
 def nuclei_image(rng: np.random.Generator, folder: Path, side: int) -> Example:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import signal
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import TypeAlias
 
 import numpy as np
+
+from napari_unetseg.errors import UserError
 
 from .example import Example
 
@@ -43,12 +47,27 @@ def stream(
     ------
     iterator of Example
         Without end.
+
+    Raises
+    ------
+    UserError
+        If a process that draws was killed.
     """
-    # Not forked: threads of the caller would be cut off in the middle of what they do.
-    context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(workers, mp_context=context)
+    # Not forked: threads of the caller would be cut off in the middle of what they do. And Ctrl+C
+    # is for the caller, who ends them.
+    executor = ProcessPoolExecutor(
+        workers,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    )
     try:
         yield _in_order(executor, draw, seed, start, workers * _AHEAD)
+    except BrokenProcessPool as error:
+        raise UserError(
+            "A process that draws images was ended from outside, perhaps for lack of memory; go on "
+            "with --resume and fewer --workers."
+        ) from error
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
 

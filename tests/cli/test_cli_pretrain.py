@@ -44,7 +44,11 @@ def test_what_exists_is_not_replaced_and_a_folder_without_images_is_said(
     tmp_path: Path, capsys
 ) -> None:
     assert run("pretrain", "light", "-o", tmp_path, "--nuclei", tmp_path) == 2
-    assert "has no folder images" in capsys.readouterr().err
+    assert "more than 100 are needed" in capsys.readouterr().err
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "1.png").touch()
+    assert run("pretrain", "light", "-o", tmp_path, "--nuclei", tmp_path) == 2
+    assert "has no 1.png" in capsys.readouterr().err
     assert run("pretrain", "electron", "-o", tmp_path / "models", "--resume") == 2
     assert "no stopped training" in capsys.readouterr().err
     assert run("pretrain", "electron", "-o", tmp_path / "models", "--steps", 1) == 0

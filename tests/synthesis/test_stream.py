@@ -8,6 +8,7 @@ import numpy as np
 import psutil
 import pytest
 
+from napari_unetseg.errors import UserError
 from napari_unetseg.synthesis.electron import electron_micrographs
 from napari_unetseg.synthesis.stream import checksum, example, stream
 
@@ -41,3 +42,19 @@ def test_a_failure_of_a_worker_reaches_whoever_waits() -> None:
         pytest.raises(ValueError),  # noqa: PT011
     ):
         next(examples)
+
+
+def test_a_worker_that_is_killed_is_told_in_a_sentence() -> None:
+    with pytest.raises(UserError, match="fewer --workers"):
+        _draw_while_a_worker_is_killed()
+
+
+def _draw_while_a_worker_is_killed() -> None:
+    before = set(psutil.Process().children())
+    with stream(DRAW, 0) as examples:
+        next(examples)
+        for child in set(psutil.Process().children()) - before:
+            if "spawn_main" in " ".join(child.cmdline()):
+                child.kill()
+        for _ in range(20):
+            next(examples)
