@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
+import multiprocessing.connection
+import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -53,13 +55,11 @@ def stream(
     UserError
         If a process that draws was killed.
     """
-    # Not forked: threads of the caller would be cut off in the middle of what they do. And Ctrl+C
-    # is for the caller, who ends them.
+    # Not forked: threads of the caller would be cut off in the middle of what they do.
     executor = ProcessPoolExecutor(
         workers,
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_IGN),
+        initializer=_live_with_the_caller,
     )
     try:
         yield _in_order(executor, draw, seed, start, workers * _AHEAD)
@@ -70,6 +70,19 @@ def stream(
         ) from error
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _live_with_the_caller() -> None:
+    """End with the process that wants the examples, however that ends, and not by Ctrl+C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    caller = multiprocessing.parent_process()
+    if caller is not None:
+        threading.Thread(target=_end_after, args=(caller.sentinel,), daemon=True).start()
+
+
+def _end_after(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)
 
 
 def _in_order(

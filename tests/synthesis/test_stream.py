@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -58,3 +61,28 @@ def _draw_while_a_worker_is_killed() -> None:
                 child.kill()
         for _ in range(20):
             next(examples)
+
+
+def test_workers_end_when_the_one_who_wants_examples_is_killed(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "from functools import partial\n"
+        "from napari_unetseg.synthesis.electron import electron_micrographs\n"
+        "from napari_unetseg.synthesis.stream import stream\n"
+        "if __name__ == '__main__':\n"
+        "    draw = partial(electron_micrographs, shape=(1, 24, 24))\n"
+        "    with stream(draw, 0, workers=2) as examples:\n"
+        "        for _ in range(20):\n"
+        "            next(examples)\n"
+        "        print('drawn', flush=True)\n"
+        "        input()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline().strip() == b"drawn"
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+    assert len(children) >= 2
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive
