@@ -32,21 +32,26 @@ def pretrain(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")] = False,
 ) -> None:
     """Train models for everybody's images, from synthetic ones."""
-    from napari_unetseg.learning import check_model_output
+    from napari_unetseg.errors import UserError
+    from napari_unetseg.learning import check_model_output, choose_device
     from napari_unetseg.learning.backbone import BackbonePretrainer
     from napari_unetseg.learning.backbones import backbone as named
+    from napari_unetseg.learning.bundle import in_half_precision
     from napari_unetseg.learning.resume import StateFile
     from napari_unetseg.synthesis.nuclei_images import check_nuclei
 
+    if nuclei is not None and backbone == "electron":
+        raise UserError("Nuclei are learned by the backbone light; leave out --nuclei.")
     if nuclei is not None:
         check_nuclei(nuclei)
+    chosen = choose_device(device)
     wanted = named(backbone, nuclei)
     targets = {head: output / f"{head.model}.unet" for head in wanted.heads}
-    for target in targets.values():
-        check_model_output(target, overwrite=overwrite or resume)
     unfinished = output / f"{backbone}.pretraining"
+    for target in (*targets.values(), unfinished):
+        check_model_output(target, overwrite=overwrite or resume)
     state_file = StateFile(unfinished, resume=resume)
-    trainer = BackbonePretrainer(wanted, steps, seed, device=device, state_file=state_file)
+    trainer = BackbonePretrainer(wanted, steps, seed, device=chosen, state_file=state_file)
     try:
         _show(trainer.run(workers))
     except KeyboardInterrupt:
@@ -54,8 +59,9 @@ def pretrain(
             said = f"What was learned is in {unfinished}; the same command with --resume goes on."
             typer.echo(said, err=True)
         raise
+    models = {head: in_half_precision(trainer.model(head)) for head in targets}
     for head, target in targets.items():
-        trainer.model(head).save(target, overwrite=overwrite or resume)
+        models[head].save(target, overwrite=overwrite or resume)
         print(f"Model: {target}")
     state_file.remove()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+import napari_unetseg
 from napari_unetseg.config import (
     AugmentationConfig,
     LabelClass,
@@ -21,6 +23,7 @@ from napari_unetseg.config import (
     UNetConfig,
     default_color,
 )
+from napari_unetseg.errors import UserError
 from napari_unetseg.events import Event, Preparing, TrainingStarted, TrainingStep
 from napari_unetseg.networks import Network, build_network
 from napari_unetseg.synthesis.example import Example
@@ -44,6 +47,7 @@ from .resume import (
     under,
 )
 from .schedule import learning_rate
+from .stepper import MAX_FAILURES
 
 #: What a step learns from.
 PATCHES = Patches(128, 8)
@@ -56,6 +60,8 @@ _MEASURED_ON = 512
 
 #: Seconds between reported steps.
 _REPORT_EVERY_S = 5.0
+
+_NOT_FINITE = "Pretraining failed with numbers that are not finite; try another --seed."
 
 #: Weight of the error of distances.
 _DISTANCE_WEIGHT = 4.0
@@ -86,8 +92,8 @@ class Backbone:
     network : UNetConfig
     pixel_size_um : dict of str to float
         By axis, about, of the examples; empty where they have none.
-    object_diameter_px : float
-        About, of the examples.
+    object_diameter_px : dict of str to float
+        By structure, about, of the examples; of those whose objects are learned.
     """
 
     heads: tuple[Head, ...]
@@ -95,7 +101,7 @@ class Backbone:
     learns_from: str
     network: UNetConfig
     pixel_size_um: Mapping[str, float] = field(default_factory=dict)
-    object_diameter_px: float | None = None
+    object_diameter_px: Mapping[str, float] = field(default_factory=dict)
 
 
 class Pool:
@@ -154,7 +160,7 @@ class BackbonePretrainer:
     backbone : Backbone
     steps : int
     seed : int
-        The same seed and steps learn the same on the same processor.
+        The same seed and steps learn the same on the same processor, with as many workers.
     device : str or Device
     state_file : StateFile, optional
         Where to keep what is needed to go on, and what to go on with.
@@ -244,7 +250,10 @@ class BackbonePretrainer:
             while self.step < (self._training.steps or 0):
                 self._take(next(examples))
                 loss, rate = self._advance()
-                if time.time() - reported > _REPORT_EVERY_S:
+                if not math.isfinite(loss):
+                    continue
+                over = self.step == self._training.steps
+                if over or time.time() - reported > _REPORT_EVERY_S:
                     reported = time.time()
                     yield self._report(loss, rate)
                 if self._state_file is not None:
@@ -252,19 +261,27 @@ class BackbonePretrainer:
         self._measure_statistics()
 
     def model(self, head: Head) -> Model:
-        """Return the averaged network that answers for one head alone, in half precision."""
+        """Return the averaged network that answers for one head alone.
+
+        Raises
+        ------
+        UserError
+            If training came to numbers that are not finite.
+        """
         own = channels(self._backbone.heads)[self._backbone.heads.index(head)]
         network = build_network(self._backbone.network, 1, head.n_channels)
         weights = place_network(self._stepper.average.network, AT_REST).state_dict()
         network.load_state_dict(
             {name: w[own] if name.startswith("head.") else w for name, w in weights.items()}
         )
+        if not all(bool(values.isfinite().all()) for values in weights.values()):
+            raise UserError(_NOT_FINITE)
         recipe = Recipe(network=self._backbone.network, training=self._training)
         info = ModelInfo(
             name=head.model,
             recipe=recipe,
             classes=(LabelClass(name=head.structure, color=default_color(1)),),
-            object_diameter_px=self._backbone.object_diameter_px if head.objects else None,
+            object_diameter_px=self._backbone.object_diameter_px.get(head.structure),
             channels=("grey",),
             pixel_size_um=self._backbone.pixel_size_um,
             history={
@@ -286,7 +303,7 @@ class BackbonePretrainer:
             versions=versions(),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        return Model(info, network.half().eval().requires_grad_(False), tuple(self._history))
+        return Model(info, network.eval().requires_grad_(False), tuple(self._history))
 
     def _take(self, example: Example) -> None:
         self._pool.add(example, self.n_examples)
@@ -312,7 +329,10 @@ class BackbonePretrainer:
         pixels, codes, maps = self._draw()
         rate = learning_rate(self._training, self.step, self.step / (self._training.steps or 1))
         loss = self._stepper.step(pixels, codes, rate, maps)
-        self.step += 1
+        if math.isfinite(loss):
+            self.step += 1
+        elif self._stepper.failures >= MAX_FAILURES:
+            raise UserError(_NOT_FINITE)
         return loss, rate
 
     def _report(self, loss: float, rate: float) -> TrainingStep:
@@ -331,6 +351,8 @@ class BackbonePretrainer:
         return {
             "settings": self._training.model_dump(mode="json"),
             "network": self._backbone.network.model_dump(mode="json"),
+            "heads": [head.model for head in self._backbone.heads],
+            "version": napari_unetseg.__version__,
             "examples": self._backbone.learns_from,
         }
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-
-import numpy as np
+from typing import Literal, TypeAlias
 
 from napari_unetseg.config import UNetConfig
 from napari_unetseg.synthesis.electron import electron_micrographs
-from napari_unetseg.synthesis.example import Example
 from napari_unetseg.synthesis.light import light_micrograph
-from napari_unetseg.synthesis.nuclei_images import nuclei_image
+from napari_unetseg.synthesis.nuclei_images import nuclei_or_cells
 
 from .backbone import Backbone
 from .heads import Head
+
+BackboneName: TypeAlias = Literal["electron", "light"]
 
 #: Side of an example in px.
 _SIDE = 256
@@ -22,52 +22,39 @@ _SIDE = 256
 #: About the width of a pixel of electron micrographs.
 ELECTRON_PX_NM = 8.0
 
-#: About the diameter of objects of light micrographs.
-LIGHT_DIAMETER_PX = 24.0
-
-#: Share of examples that are real images, where there are any.
-_REAL = 0.4
+#: About the diameters of what light micrographs show.
+LIGHT_DIAMETER_PX = {"nucleus": 22.0, "cell": 45.0}
 
 _NETWORK = UNetConfig(reduction=1, depth=4, filters=16)
 
-BACKBONES = ("electron", "light")
 
-
-def backbone(name: str, nuclei: Path | None = None) -> Backbone:
-    """Return one of `BACKBONES`.
+def backbone(name: BackboneName, nuclei: Path | None = None) -> Backbone:
+    """Return a backbone by its name.
 
     Parameters
     ----------
+    name : {"electron", "light"}
     nuclei : Path, optional
         Folder of real images of nuclei, for ``"light"``: see `nuclei_image`.
     """
     if name == "electron":
-        heads = Head("membranes", "membrane"), Head("mitochondria", "mitochondrion")
         return Backbone(
-            heads,
-            _electron,
+            (Head("membranes", "membrane"), Head("mitochondria", "mitochondrion")),
+            partial(electron_micrographs, shape=(1, _SIDE, _SIDE), px_nm=ELECTRON_PX_NM),
             "synthetic electron micrographs",
             _NETWORK,
             pixel_size_um={"Y": ELECTRON_PX_NM / 1000, "X": ELECTRON_PX_NM / 1000},
         )
     heads = Head("nuclei", "nucleus", objects=True), Head("cells", "cell", objects=True)
-    learns_from = "synthetic light micrographs"
-    if nuclei is not None:
-        learns_from += " and images of nuclei (BBBC038, CC0)"
+    if nuclei is None:
+        draw, learns_from = partial(light_micrograph, shape=(_SIDE, _SIDE)), ""
+    else:
+        draw = partial(nuclei_or_cells, folder=nuclei, side=_SIDE)
+        learns_from = " and images of nuclei (BBBC038, CC0)"
     return Backbone(
         heads,
-        partial(_light, nuclei=nuclei),
-        learns_from,
+        draw,
+        f"synthetic light micrographs{learns_from}",
         _NETWORK,
         object_diameter_px=LIGHT_DIAMETER_PX,
     )
-
-
-def _electron(rng: np.random.Generator) -> Example:
-    return electron_micrographs(rng, (1, _SIDE, _SIDE), ELECTRON_PX_NM)
-
-
-def _light(rng: np.random.Generator, nuclei: Path | None) -> Example:
-    if nuclei is not None and rng.random() < _REAL:
-        return nuclei_image(rng, nuclei, _SIDE)
-    return light_micrograph(rng, (_SIDE, _SIDE))

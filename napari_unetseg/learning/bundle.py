@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,18 @@ class Model:
             writer.writerows(self.history)
         if self.preview is not None:
             Image.fromarray(self.preview).save(folder / PREVIEW)
+
+
+def in_half_precision(model: Model) -> Model:
+    """Return a model whose convolutions take half as much room; `load_model` makes them whole.
+
+    What normalises stays as it is: it is small, and its range is not that of half precision.
+    """
+    network = copy.deepcopy(model.network)
+    for weight in network.parameters():
+        if weight.ndim > 1:
+            weight.data = weight.data.half()
+    return replace(model, network=network)
 
 
 def check_model_output(path: str | Path, *, overwrite: bool = False) -> None:

@@ -61,6 +61,7 @@ def packed(example: Example, heads: Sequence[Head]) -> tuple[Tensor, dict[str, T
     objects : dict of str to Tensor, shape (Z, Y, X), float16
         By structure: distances.
     """
+    assert _CODES ** len(heads) <= 256, "codes are kept in one byte"
     codes = np.zeros(example.pixels.shape, np.uint8)
     distances = {}
     for place, head in enumerate(heads):

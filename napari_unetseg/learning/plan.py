@@ -147,6 +147,6 @@ def _notes_on_scale(base: Model, stack: Stack, network: NetworkConfig) -> list[s
     found = (
         f"{stack.name} has pixels of {ours}, and the base model {base.info.name!r} knows {theirs}"
     )
-    if network.reduction != (base.info.recipe.network.reduction or 1):
+    if network.reduction > (base.info.recipe.network.reduction or 1):
         return [f"{found}, so images are reduced {network.reduction} times for it."]
     return [f"{found}; it may know less of these images than of its own."]

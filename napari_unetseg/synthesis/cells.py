@@ -178,9 +178,10 @@ class Cells:
         away = away / (2 * gap + 1e-3)
         away[cells[:, None] == own[:, :, None]] = FAR_NM
         squared = np.take_along_axis(power, first[:, :, None], 2)[:, :, 0]
-        # What all seeds have in common comes back, for the square of the distance to the ball.
+        # What all seeds have in common comes back, for the distance to the middle of the ball.
         squared = squared + (blocks**2).sum(axis=2) - self._largest**2
-        inside = -squared / (2 * self.radius[near[np.arange(len(near))[:, None], first]])
+        radius = self.radius[near[np.arange(len(near))[:, None], first]]
+        inside = radius - np.sqrt(np.maximum(squared + radius**2, 0))
         return (
             _unblocks(own, height, width),
             _unblocks(away.min(axis=2), height, width),

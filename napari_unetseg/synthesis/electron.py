@@ -27,10 +27,12 @@ def electron_micrographs(
     view = View(shape, px_nm * log_uniform(rng, 0.7, 1.5), log_uniform(rng, 8, 60))
     tissue, microscope = Neuropil(rng, view), ElectronMicroscope(rng)
     sections = [tissue.section(z) for z in range(shape[0])]
+    pictures = [microscope.picture(section.stain) for section in sections]
+    readable = np.stack([seen for _, seen in pictures])
     return Example(
-        np.stack([microscope.picture(s.stain) for s in sections]),
+        np.stack([pixels for pixels, _ in pictures]),
         {
-            "membrane": np.stack([s.membrane for s in sections]),
-            "mitochondrion": np.stack([s.mitochondrion for s in sections]),
+            "membrane": np.stack([s.membrane for s in sections]) * readable,
+            "mitochondrion": np.stack([s.mitochondrion for s in sections]) * readable,
         },
     )

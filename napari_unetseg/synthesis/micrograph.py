@@ -16,6 +16,9 @@ from .draws import log_uniform
 
 Pixels = npt.NDArray[np.uint8]
 
+#: Stain of folds and dirt above which nobody sees what lies below.
+_COVERED = 0.45
+
 
 class ElectronMicroscope:
     """Turns stain into grey values.
@@ -42,7 +45,7 @@ class ElectronMicroscope:
         self._clipped = rng.uniform(0, 0.02), rng.uniform(0, 0.02)
         self._jpeg = int(rng.integers(40, 95)) if rng.random() < 0.1 else 0
 
-    def picture(self, stain: Floats) -> Pixels:
+    def picture(self, stain: Floats) -> tuple[Pixels, npt.NDArray[np.bool_]]:
         """Take a picture.
 
         Parameters
@@ -51,16 +54,21 @@ class ElectronMicroscope:
 
         Returns
         -------
-        ndarray, shape (Y, X), uint8
+        pixels : ndarray, shape (Y, X), uint8
+        readable : ndarray, shape (Y, X), bool
+            False where something covers the tissue.
         """
         rng = self._rng
+        readable = np.ones(stain.shape, bool)
         for accident, share in ((_fold, 0.06), (_dirt, 0.12), (_knife_marks, 0.06)):
             if rng.random() < share:
-                stain = stain + accident(rng, stain.shape)
+                cover = accident(rng, stain.shape)
+                readable &= cover < _COVERED
+                stain = stain + cover
         light = np.exp(-self._absorption * np.maximum(stain, -0.1))
         light = gaussian_filter(light, self._blur_px * rng.uniform(0.6, 1.2), truncate=3)
         light = _stretched(light, 0.0, 0.0) ** self._gamma
-        light = light * (1 + self._shading * _slow(rng, stain.shape)) + rng.normal(0, 0.03)
+        light = light * (1 + self._shading * _slow(rng, stain.shape))
         light += self._grain(light)
         if rng.random() < 0.05:
             light += _charging(rng, light.shape)
@@ -70,7 +78,7 @@ class ElectronMicroscope:
         low, high = self._range
         grey = low + (high - low) * (1 - light if self._inverted else light)
         pixels: Pixels = np.clip(np.round(grey), 0, 255).astype(np.uint8)
-        return _compressed(pixels, self._jpeg) if self._jpeg else pixels
+        return (_compressed(pixels, self._jpeg) if self._jpeg else pixels), readable
 
     def _grain(self, light: Floats) -> Floats:
         rng = self._rng

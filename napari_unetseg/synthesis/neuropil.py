@@ -23,6 +23,9 @@ MEMBRANE_NM = 11.0
 #: Share of the light path from which a membrane that runs obliquely counts too.
 _OBLIQUE = 0.5
 
+#: Share of the light path below which nobody sees that there is a membrane.
+_INVISIBLE = 0.12
+
 Codes = npt.NDArray[np.uint8]
 
 
@@ -88,9 +91,9 @@ class Neuropil:
         self._vesicle_field = self._field(240, 160)
         self._grain = rng.uniform(0.02, 0.16), rng.uniform(5, 12)
         self._coarse_grain = rng.uniform(0.0, 0.1), rng.uniform(14, 40)
-        self._mitochondria = Bodies.mitochondria(rng, self._cells, view)
-        self._vacuoles = Bodies.vacuoles(rng, self._cells, view)
-        self._nuclei = Bodies.nuclei(rng, self._cells, view)
+        self._mitochondria = Bodies.mitochondria(rng, self._cells)
+        self._vacuoles = Bodies.vacuoles(rng, self._cells)
+        self._nuclei = Bodies.nuclei(rng, self._cells)
 
     def _field(self, wave_nm: float, wave_z_nm: float) -> SmoothField:
         view = self._view
@@ -125,14 +128,14 @@ class Neuropil:
         slab = _between(
             upper, lower, self._width_nm * np.exp(0.15 * self._width_field.plane(index))
         )
-        return self._draw(index, depth + self._light_path_nm / 2, upper, slab)
+        return self._draw(index, slab)
 
-    def _draw(self, index: int, depth: float, face: Face, slab: _Slab) -> Section:
+    def _draw(self, index: int, slab: _Slab) -> Section:
         rng = self._rng
         stain = self._cytoplasm(index, slab)
         dents = self._dents.plane(index)
         cuts = [
-            bodies.cut(depth, face, slab.border_nm, slab.cell, dents)
+            bodies.cut(slab.at_nm, slab.border_nm, slab.cell, dents)
             for bodies in (self._nuclei, self._vacuoles, self._mitochondria)
         ]
         nuclei, vacuoles, mitochondria = cuts
@@ -140,14 +143,17 @@ class Neuropil:
         for cut in cuts[0] + cuts[1] + cuts[2]:
             free[cut.window] *= 1 - smoothstep(cut.depth_nm, -15.0, 5.0)
         stain += free * self._small_organelles(index, slab)
-        draw_nuclei(rng, stain, nuclei, self._view.px_nm)
         for cut in vacuoles:
             self._draw_vacuole(stain, cut)
         mitochondrion = np.full(stain.shape, BACKGROUND, np.uint8)
         draw_mitochondria(
             stain, mitochondrion, mitochondria, self._mitochondria.look, self._patches.plane(index)
         )
+        draw_nuclei(rng, stain, nuclei, self._view.px_nm)
+        for cut in nuclei:
+            mitochondrion[cut.window][cut.depth_nm > 0] = BACKGROUND
         membrane = self._draw_membranes(index, stain, slab)
+        mitochondrion[(slab.border_nm < self._myelin_nm[slab.cell]) & (mitochondrion > 1)] = 0
         return Section(stain, membrane, mitochondrion)
 
     def _cytoplasm(self, index: int, slab: _Slab) -> Floats:
@@ -226,6 +232,7 @@ class Neuropil:
         stain += self._synapses(slab)
         membrane = np.full(stain.shape, BACKGROUND, np.uint8)
         membrane[(d < MEMBRANE_NM) | (slab.membrane > _OBLIQUE)] = BACKGROUND + 1
+        membrane[(d < MEMBRANE_NM) & (slab.membrane < _INVISIBLE)] = 0
         sheath_nm = self._myelin_nm[slab.cell]
         if sheath_nm.any():
             sheath = (d < sheath_nm) & (sheath_nm > 0)
@@ -260,6 +267,7 @@ class Neuropil:
 class _Slab:
     """Cells in the middle between two faces, and how much of the light path is membrane."""
 
+    at_nm: tuple[Floats, ...]
     cell: npt.NDArray[np.intp]
     border_nm: Floats
     membrane: Floats
@@ -279,4 +287,5 @@ def _between(upper: Face, lower: Face, width_nm: Floats) -> _Slab:
     enters, leaves = (middle + travel / 2) / width_nm, (middle - travel / 2) / width_nm
     mean = np.sqrt(np.pi) / 2 * width_nm * (erf(enters) - erf(leaves)) / travel
     cell = np.where(middle >= 0, upper.cell, lower.cell)
-    return _Slab(cell, np.minimum(np.abs(middle), FAR_NM), np.clip(mean, 0, 1))
+    at_nm = tuple((u + v) / 2 for u, v in zip(upper.at_nm, lower.at_nm, strict=True))
+    return _Slab(at_nm, cell, np.minimum(np.abs(middle), FAR_NM), np.clip(mean, 0, 1))

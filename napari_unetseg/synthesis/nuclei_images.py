@@ -17,9 +17,16 @@ from napari_unetseg.errors import UserError
 
 from .draws import log_uniform
 from .example import Example
+from .light import light_micrograph
 
 #: Images that no model that ships has learned from.
 N_KEPT_OUT = 100
+
+#: Share of examples that are real.
+_REAL = 0.4
+
+#: Images that are smaller show no nuclei.
+_SMALLEST_PX = 16
 
 
 def split_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -47,6 +54,22 @@ def check_nuclei(folder: Path) -> None:
             f"{folder / 'images'} holds {len(images)} PNG files; more than {N_KEPT_OUT} "
             "are needed, for so many are kept out."
         )
+    for name in sorted(images):
+        _check_pair(folder / "images" / name, folder / "masks" / name)
+
+
+def _check_pair(image: Path, mask: Path) -> None:
+    try:
+        with Image.open(image) as pixels, Image.open(mask) as ids:
+            sizes, bands = (pixels.size, ids.size), ids.getbands()
+    except OSError as error:
+        raise UserError(f"{image} or its mask is no image ({error}); copy it again.") from error
+    if sizes[0] != sizes[1] or min(sizes[0]) < _SMALLEST_PX or len(bands) > 1:
+        raise UserError(
+            f"{image} has {sizes[0][0]} × {sizes[0][1]} px and its mask {sizes[1][0]} × "
+            f"{sizes[1][1]} in {len(bands)} channels; both need the same size, {_SMALLEST_PX} px "
+            "or more, and a mask one channel."
+        )
 
 
 def nuclei_image(rng: np.random.Generator, folder: Path, side: int) -> Example:
@@ -60,10 +83,12 @@ def nuclei_image(rng: np.random.Generator, folder: Path, side: int) -> Example:
     side : int
         Of the square, in px.
     """
-    names, _ = _names(folder)
+    names = _names(folder)
     name = names[int(rng.integers(len(names)))]
-    pixels = _read(folder / "images" / name)
-    ids = _read(folder / "masks" / name)
+    with Image.open(folder / "images" / name) as image:
+        pixels = np.asarray(image.convert("L")).astype(np.int64)
+    with Image.open(folder / "masks" / name) as image:
+        ids = np.asarray(image).astype(np.int64)
     wanted = log_uniform(rng, 10, 50)
     cut = int(np.clip(side * _diameter(ids) / wanted, 24, 4 * side))
     pixels, ids = (_mirrored_up_to(plane, cut) for plane in (pixels, ids))
@@ -79,14 +104,16 @@ def nuclei_image(rng: np.random.Generator, folder: Path, side: int) -> Example:
     return Example(grey[None], {"nucleus": codes[None]}, {"nucleus": numbers[None]})
 
 
+def nuclei_or_cells(rng: np.random.Generator, folder: Path, side: int) -> Example:
+    """Draw a real image of nuclei, or a synthetic one of nuclei or cells."""
+    if rng.random() < _REAL:
+        return nuclei_image(rng, folder, side)
+    return light_micrograph(rng, (side, side))
+
+
 @lru_cache(maxsize=4)
-def _names(folder: Path) -> tuple[list[str], list[str]]:
-    return split_names([path.name for path in (folder / "images").glob("*.png")])
-
-
-def _read(path: Path) -> npt.NDArray[np.int64]:
-    with Image.open(path) as image:
-        return np.asarray(image).astype(np.int64)
+def _names(folder: Path) -> list[str]:
+    return split_names([path.name for path in (folder / "images").glob("*.png")])[0]
 
 
 def _diameter(ids: npt.NDArray[np.int64]) -> float:

@@ -12,11 +12,8 @@ from scipy.ndimage import gaussian_filter
 from napari_unetseg.config import BACKGROUND
 from napari_unetseg.samples.fields import Floats, smoothstep
 
-from .cells import Cells, Face, View
+from .cells import FAR_NM, Cells
 from .draws import log_uniform, seldom
-
-#: How far bending moves a pixel at most, in radii of a body, when its window is cut.
-_BENT_NM = 350.0
 
 #: Depths below which nothing is drawn.
 _FLAT_NM = 12.0
@@ -32,7 +29,7 @@ class MitochondrionLook:
     inner_wall: float
     cristae: float
     period_nm: float
-    along: float
+    across: bool
     opacity: float
 
 
@@ -100,7 +97,7 @@ class Bodies:
         return self._look
 
     @classmethod
-    def mitochondria(cls, rng: np.random.Generator, cells: Cells, view: View) -> Self:
+    def mitochondria(cls, rng: np.random.Generator, cells: Cells) -> Self:
         """Put mitochondria into cells that have room, more into larger ones."""
         width = rng.uniform(90, 220)
         density = seldom(rng, 0.9) * log_uniform(rng, 0.15, 1.6)
@@ -111,7 +108,7 @@ class Bodies:
             inner_wall=rng.uniform(0.0, 0.5),
             cristae=rng.uniform(-0.35, 0.5),
             period_nm=rng.uniform(28, 60),
-            along=float(rng.random() < 0.35),
+            across=bool(rng.random() < 0.35),
             opacity=rng.uniform(0.75, 1.0),
         )
         longest = float(rng.choice([0.3, 1.0, 3.0, 6.0]))
@@ -119,7 +116,7 @@ class Bodies:
         return cls(*bodies, 22.0, rng.standard_normal(len(bodies[0])), look)
 
     @classmethod
-    def vacuoles(cls, rng: np.random.Generator, cells: Cells, view: View) -> Self:
+    def vacuoles(cls, rng: np.random.Generator, cells: Cells) -> Self:
         """Put round clear or dense bodies into some cells."""
         density = seldom(rng, 0.6) * log_uniform(rng, 0.03, 0.4)
         size = rng.uniform(40, 110)
@@ -127,7 +124,7 @@ class Bodies:
         return cls(*bodies, 15.0, rng.standard_normal(len(bodies[0])))
 
     @classmethod
-    def nuclei(cls, rng: np.random.Generator, cells: Cells, view: View) -> Self:
+    def nuclei(cls, rng: np.random.Generator, cells: Cells) -> Self:
         """Put a nucleus into cells that are large enough for one."""
         large = np.flatnonzero((cells.radius > 900) & (rng.random(len(cells.radius)) < 0.8))
         _, first = np.unique(cells.cell[large], return_index=True)
@@ -139,35 +136,32 @@ class Bodies:
 
     def cut(
         self,
-        depth_nm: float,
-        face: Face,
+        at_nm: tuple[Floats, ...],
         border_nm: Floats,
         cell: npt.NDArray[np.intp],
         dents: Floats,
     ) -> list[BodyCut]:
-        """Cut all bodies at some depth.
+        """Cut all bodies by a section.
 
         Parameters
         ----------
+        at_nm : tuple of ndarray, shape (Y, X)
+            Where pixels lie in the unbent tissue: z, y and x.
+        border_nm : ndarray, shape (Y, X)
+            Distance to the next cell.
+        cell : ndarray, shape (Y, X)
         dents : ndarray, shape (Y, X)
             Noise of variance 1 that dents their outlines.
         """
-        z, y, x = face.at_nm
-        px_nm = float(x[0, -1] - x[0, 0]) / max(x.shape[1] - 1, 1)
-        reach = self._half_length + self._radius
-        near = np.abs(self._at[:, 0] - depth_nm) < reach + _BENT_NM
         cuts = []
-        for i in np.flatnonzero(near):
-            spans = []
-            for axis, size in ((1, x.shape[0]), (2, x.shape[1])):
-                low = (self._at[i, axis] - reach[i] - _BENT_NM) / px_nm
-                high = (self._at[i, axis] + reach[i] + _BENT_NM) / px_nm
-                spans.append(slice(int(np.clip(low, 0, size)), int(np.clip(high, 0, size))))
-            window = spans[0], spans[1]
+        for i, reach in enumerate(self._half_length + self._radius):
+            window = _where(at_nm, self._at[i], 1.2 * float(reach))
+            if window is None:
+                continue
             own = cell[window] == self._cell[i]
             if not own.any():
                 continue
-            away = [axis[window] - at for axis, at in zip((z, y, x), self._at[i], strict=True)]
+            away = [axis[window] - at for axis, at in zip(at_nm, self._at[i], strict=True)]
             heading = self._heading[i]
             along = sum(h * a for h, a in zip(heading, away, strict=True))
             half = self._half_length[i]
@@ -178,7 +172,7 @@ class Bodies:
             room = border_nm[window] - self._clearance_nm
             # A smooth minimum: bodies lean against the border of their cell without corners.
             depth = (mine + room - np.sqrt((mine - room) ** 2 + 30.0**2)) / 2
-            depth = np.where(own, depth, -2 * _BENT_NM)
+            depth = np.where(own, depth, -FAR_NM)
             deepest = float(depth.max())
             if deepest < _FLAT_NM:
                 continue
@@ -187,6 +181,17 @@ class Bodies:
             clearness = float(smoothstep(np.array(deepest / self._radius[i]), 0.15, 0.5))
             cuts.append(BodyCut(window, depth, along, sideways, clearness, float(self._tone[i])))
         return cuts
+
+
+def _where(at_nm: tuple[Floats, ...], middle: Floats, reach: float) -> tuple[slice, slice] | None:
+    """Return the rows and columns that come as near to a place as `reach`, None if none does."""
+    near = np.abs(at_nm[0] - middle[0]) < reach
+    for axis, at in zip(at_nm[1:], middle[1:], strict=True):
+        near &= np.abs(axis - at) < reach
+    rows, columns = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
+    if not len(rows):
+        return None
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def _scatter(
@@ -268,7 +273,7 @@ def draw_mitochondria(
     for cut in cuts:
         d, window = cut.depth_nm, cut.window
         noise = patches[window]
-        ordinate = cut.along_nm if not look.along else cut.across_nm
+        ordinate = cut.across_nm if look.across else cut.along_nm
         wave = np.sin(2 * np.pi * (ordinate + 12 * noise) / look.period_nm)
         cristae = smoothstep(np.abs(wave), 0.3, 0.95) * np.sign(wave) * smoothstep(d, 18.0, 40.0)
         cristae *= 0.4 + 0.6 * smoothstep(noise, -0.9, 0.6)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from napari_unetseg import load_model
 from napari_unetseg.cli import main
@@ -54,3 +56,30 @@ def test_what_exists_is_not_replaced_and_a_folder_without_images_is_said(
     assert run("pretrain", "electron", "-o", tmp_path / "models", "--steps", 1) == 0
     assert run("pretrain", "electron", "-o", tmp_path / "models", "--steps", 1) == 2
     assert "--overwrite" in capsys.readouterr().err
+
+
+def test_nuclei_that_cannot_be_used_are_said_before_anything_is_learned(
+    tmp_path: Path, capsys
+) -> None:
+    for part in ("images", "masks"):
+        (tmp_path / part).mkdir()
+        for n in range(101):
+            Image.fromarray(np.zeros((20, 24), np.uint8)).save(tmp_path / part / f"{n}.png")
+    options = ("-o", tmp_path / "models", "--nuclei", tmp_path)
+    assert run("pretrain", "electron", *options) == 2
+    assert "leave out --nuclei" in capsys.readouterr().err
+    Image.fromarray(np.zeros((20, 20), np.uint8)).save(tmp_path / "masks" / "7.png")
+    assert run("pretrain", "light", *options) == 2
+    assert "24 × 20 px and its mask 20 × 20" in capsys.readouterr().err
+    (tmp_path / "masks" / "7.png").write_bytes(b"no image")
+    assert run("pretrain", "light", *options) == 2
+    assert "is no image" in capsys.readouterr().err
+
+
+def test_a_stopped_training_is_not_thrown_away_unasked(tmp_path: Path, capsys) -> None:
+    stopped = tmp_path / "models" / "electron.pretraining"
+    stopped.mkdir(parents=True)
+    (stopped / "training-state.safetensors").write_bytes(b"kept")
+    assert run("pretrain", "electron", "-o", tmp_path / "models", "--steps", 1) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert (stopped / "training-state.safetensors").read_bytes() == b"kept"

@@ -82,9 +82,8 @@ def test_sections_of_a_volume_go_on_from_one_to_the_next() -> None:
     membranes = [tissue.section(z).membrane == 2 for z in range(4)]
     near = np.mean(membranes[0] == membranes[1])
     far = np.mean(membranes[0] == membranes[3])
-    unrelated = np.mean(
-        membranes[0] == Neuropil(np.random.default_rng(9), view).section(0).membrane
-    )
+    other = Neuropil(np.random.default_rng(9), view).section(0).membrane == 2
+    unrelated = np.mean(membranes[0] == other)
     assert near > far
     assert near > unrelated
 
