@@ -13,7 +13,6 @@ from napari_unetseg.config import TrainingConfig
 from napari_unetseg.networks import Network
 from napari_unetseg.synthesis.example import Example
 
-from .data import ObjectMaps
 from .losses import segmentation_loss
 from .placement import Device
 from .stepper import Stepper
@@ -106,9 +105,7 @@ class HeadsStepper(Stepper):
         self._heads = heads
         super().__init__(network, config, device, distance_weight)
 
-    def loss(
-        self, logits: Tensor, codes: Tensor, objects: ObjectMaps | Mapping[str, Tensor]
-    ) -> Tensor:
+    def loss(self, logits: Tensor, codes: Tensor, objects: Mapping[str, Tensor]) -> Tensor:
         """Return the sum over the heads; one of which nothing is known adds nothing."""
         total = torch.zeros((), device=logits.device)
         for place, (head, own) in enumerate(zip(self._heads, channels(self._heads), strict=True)):

@@ -51,10 +51,30 @@ def slab_between(upper: Section, lower: Section, thickness: Floats) -> Slab:
     same = upper.cell == lower.cell
     end = np.where(same, lower.depth_px, -lower.depth_px)
     middle = (upper.depth_px + end) / 2
-    travel = upper.depth_px - end
-    travel = np.where(np.abs(travel) < 0.5, 0.5, travel)
-    width = _PROFILE_PX * thickness
+    share = share_of_path(middle, upper.depth_px - end, _PROFILE_PX * thickness, 0.5)
+    cell = np.where(middle >= 0, upper.cell, lower.cell)
+    return Slab(cell, np.abs(middle), share)
+
+
+def share_of_path(middle: Floats, travel: Floats, width: Floats, least: float) -> Floats:
+    """Return the mean of a Gaussian profile along a path that crosses it at an even rate.
+
+    Parameters
+    ----------
+    middle, travel : ndarray
+        Distance from the profile's middle half-way along the path, and how much it changes.
+    width : ndarray
+        Of the profile: it has fallen to 1 / e there.
+    least : float
+        Changes smaller than this count as so large.
+
+    Returns
+    -------
+    ndarray
+        In [0, 1].
+    """
+    travel = np.where(np.abs(travel) < least, least, travel)
     enters, leaves = (middle + travel / 2) / width, (middle - travel / 2) / width
     mean = np.sqrt(np.pi) / 2 * width * (erf(enters) - erf(leaves)) / travel
-    cell = np.where(middle >= 0, upper.cell, lower.cell)
-    return Slab(cell, np.abs(middle), np.clip(mean, 0, 1))
+    share: Floats = np.clip(mean, 0, 1)
+    return share

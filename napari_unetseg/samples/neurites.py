@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from .blocks import from_blocks, to_blocks
 from .fields import Floats, SmoothField, spline_basis
-
-_T = TypeVar("_T", bound=np.generic)
 
 #: Distances to a membrane are known up to this many px.
 FAR_PX = 80.0
@@ -181,10 +179,10 @@ def _cut_tile(
 ) -> tuple[npt.NDArray[np.intp], Floats]:
     """Return cells and distances to the next cell in a small rectangle, block by block."""
     height, width = y.shape
-    y, x = _blocks(y), _blocks(x)
+    y, x = to_blocks(y, _BLOCK), to_blocks(x, _BLOCK)
     near = _nearest_seeds(y.mean(axis=1), x.mean(axis=1), seeds, radii, _N_CANDIDATES)
     cell, depth = _nearest_cells(y, x, seeds[near], radii[near], cells[near])
-    return _unblocks(cell, height, width), _unblocks(depth, height, width)
+    return from_blocks(cell, (height, width), _BLOCK), from_blocks(depth, (height, width), _BLOCK)
 
 
 def _steepness(radii: Floats) -> Floats:
@@ -223,18 +221,3 @@ def _nearest_cells(
     )
     away[cells[:, :, None] == cell] = FAR_PX
     return cell[:, 0], away.min(axis=1)
-
-
-def _blocks(plane: Floats) -> Floats:
-    """Cut (Y, X) into (blocks, pixels), repeating the edge where blocks do not fit."""
-    height, width = plane.shape
-    plane = np.pad(plane, ((0, -height % _BLOCK), (0, -width % _BLOCK)), mode="edge")
-    n_y, n_x = plane.shape[0] // _BLOCK, plane.shape[1] // _BLOCK
-    cut = plane.reshape(n_y, _BLOCK, n_x, _BLOCK).swapaxes(1, 2)
-    return cut.reshape(n_y * n_x, _BLOCK * _BLOCK)
-
-
-def _unblocks(blocks: npt.NDArray[_T], height: int, width: int) -> npt.NDArray[_T]:
-    n_y, n_x = -(-height // _BLOCK), -(-width // _BLOCK)
-    plane = blocks.reshape(n_y, n_x, _BLOCK, _BLOCK).swapaxes(1, 2)
-    return plane.reshape(n_y * _BLOCK, n_x * _BLOCK)[:height, :width]

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from napari_unetseg.samples.blocks import from_blocks, to_blocks
 from napari_unetseg.samples.fields import Floats, SmoothField
-
-_T = TypeVar("_T", bound=np.generic)
 
 #: Seeds a pixel may belong to.
 _CANDIDATES = 10
@@ -163,7 +161,7 @@ class Cells:
         self, at: tuple[Floats, Floats, Floats]
     ) -> tuple[npt.NDArray[np.intp], Floats, Floats]:
         height, width = at[0].shape
-        blocks = np.stack([_blocks(axis) for axis in at], axis=-1)
+        blocks = np.stack([to_blocks(axis, _BLOCK_PX) for axis in at], axis=-1)
         middles = np.column_stack([blocks.mean(axis=1), np.zeros(len(blocks))])
         n = min(_CANDIDATES, len(self.at))
         near = self._tree.query(middles, k=n)[1].reshape(len(blocks), n)
@@ -183,9 +181,9 @@ class Cells:
         radius = self.radius[near[np.arange(len(near))[:, None], first]]
         inside = radius - np.sqrt(np.maximum(squared + radius**2, 0))
         return (
-            _unblocks(own, height, width),
-            _unblocks(away.min(axis=2), height, width),
-            _unblocks(inside, height, width),
+            from_blocks(own, (height, width), _BLOCK_PX),
+            from_blocks(away.min(axis=2), (height, width), _BLOCK_PX),
+            from_blocks(inside, (height, width), _BLOCK_PX),
         )
 
 
@@ -234,18 +232,3 @@ def _place(
         radius[new] = size * rng.uniform(0.8, 1.1, links)
         n, n_cells = n + links, n_cells + 1
     return at[:n], radius[:n], cell[:n]
-
-
-def _blocks(plane: Floats) -> Floats:
-    """Cut (Y, X) into (blocks, pixels), repeating the edge where blocks do not fit."""
-    height, width = plane.shape
-    padded = np.pad(plane, ((0, -height % _BLOCK_PX), (0, -width % _BLOCK_PX)), mode="edge")
-    n_y, n_x = padded.shape[0] // _BLOCK_PX, padded.shape[1] // _BLOCK_PX
-    cut = padded.reshape(n_y, _BLOCK_PX, n_x, _BLOCK_PX).swapaxes(1, 2)
-    return cut.reshape(n_y * n_x, _BLOCK_PX * _BLOCK_PX)
-
-
-def _unblocks(blocks: npt.NDArray[_T], height: int, width: int) -> npt.NDArray[_T]:
-    n_y, n_x = -(-height // _BLOCK_PX), -(-width // _BLOCK_PX)
-    plane = blocks.reshape(n_y, n_x, _BLOCK_PX, _BLOCK_PX).swapaxes(1, 2)
-    return plane.reshape(n_y * _BLOCK_PX, n_x * _BLOCK_PX)[:height, :width]

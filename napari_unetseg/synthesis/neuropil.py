@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
-from scipy.special import erf
 
 from napari_unetseg.config import BACKGROUND
 from napari_unetseg.samples.fields import Floats, SmoothField, smoothstep
+from napari_unetseg.samples.membranes import share_of_path
 from napari_unetseg.samples.stamps import stamp_rings
 
 from .cells import FAR_NM, Cells, CellShapes, Face, View
@@ -277,15 +277,12 @@ def _between(upper: Face, lower: Face, width_nm: Floats) -> _Slab:
     """Average the membranes between two faces.
 
     Between them the distance to the border is taken to change evenly, through 0 where the cell
-    changes; the mean of a Gaussian profile along such a line is known in closed form.
+    changes.
     """
     same = upper.cell == lower.cell
     end = np.where(same, lower.border_nm, -lower.border_nm)
     middle = (upper.border_nm + end) / 2
-    travel = upper.border_nm - end
-    travel = np.where(np.abs(travel) < 1.0, 1.0, travel)
-    enters, leaves = (middle + travel / 2) / width_nm, (middle - travel / 2) / width_nm
-    mean = np.sqrt(np.pi) / 2 * width_nm * (erf(enters) - erf(leaves)) / travel
+    membrane = share_of_path(middle, upper.border_nm - end, width_nm, 1.0)
     cell = np.where(middle >= 0, upper.cell, lower.cell)
     at_nm = tuple((u + v) / 2 for u, v in zip(upper.at_nm, lower.at_nm, strict=True))
-    return _Slab(at_nm, cell, np.minimum(np.abs(middle), FAR_NM), np.clip(mean, 0, 1))
+    return _Slab(at_nm, cell, np.minimum(np.abs(middle), FAR_NM), membrane)
