@@ -26,13 +26,21 @@ _SIZES = 5
 
 
 def info(
-    path: Annotated[Path, typer.Argument(help="An image, labels, a folder of slices, or a model.")],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="An image, labels, a folder of slices, or a model, also by the name of one that "
+            "ships."
+        ),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
 ) -> None:
     """Show axes, shape, type, pixel size, channels and classes as they are understood."""
-    from napari_unetseg.config import is_unfinished, read_model_info
+    from napari_unetseg.config import is_unfinished, read_model_info, shipped_models
     from napari_unetseg.images import images_in, is_zarr, open_stack
 
+    if not path.exists():
+        path = shipped_models().get(str(path), path)
     if (path / "model.json").is_file() or is_unfinished(path):
         facts = _describe_model(path, read_model_info(path))
     elif path.is_dir() and not is_zarr(path) and (pictures := images_in(path)):
@@ -121,6 +129,7 @@ def _describe_model(path: Path, model: ModelInfo) -> dict[str, Any]:
         "history": model.history,
         "data": model.data,
         "versions": model.versions,
+        **({} if model.card is None else model.card.model_dump()),
     }
 
 

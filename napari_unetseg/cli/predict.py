@@ -28,7 +28,10 @@ def predict(
     images: Annotated[
         list[str], typer.Argument(metavar="IMAGE…", help="Files, folders or quoted globs.")
     ],
-    model: Annotated[Path, typer.Option("--model", "-m", help="A model folder.")],
+    model: Annotated[
+        Path,
+        typer.Option("--model", "-m", help="A model folder, or the name of one that ships."),
+    ],
     output: Annotated[
         Path,
         typer.Option(

@@ -55,8 +55,8 @@ def train(
     base: Annotated[
         Path | None,
         typer.Option(
-            help="A model to start from; to use it as it is, there is nothing to train: "
-            "predict with it."
+            help="A model to start from, or the name of one that ships; to use it as it is, there "
+            "is nothing to train: predict with it."
         ),
     ] = None,
     transfer: Annotated[

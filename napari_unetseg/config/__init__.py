@@ -11,7 +11,14 @@ from .classes import (
     default_class,
     default_color,
 )
-from .model_info import MODEL_JSON, TRAINING_STATE, ModelInfo, is_unfinished, read_model_info
+from .model_info import (
+    MODEL_JSON,
+    TRAINING_STATE,
+    ModelCard,
+    ModelInfo,
+    is_unfinished,
+    read_model_info,
+)
 from .network import (
     DEEPEST,
     FEWEST_FILTERS,
@@ -28,6 +35,7 @@ from .recipe import (
     describe_validation_error,
     load_recipe,
 )
+from .shipped import find_model, shipped_models
 from .training import SMALLEST_PATCH_PX, AugmentationConfig, LossConfig, TrainingConfig, Transfer
 
 __all__ = [
@@ -47,6 +55,7 @@ __all__ = [
     "Config",
     "LabelClass",
     "LossConfig",
+    "ModelCard",
     "ModelInfo",
     "NetworkConfig",
     "NormalisationConfig",
@@ -59,7 +68,9 @@ __all__ = [
     "default_class",
     "default_color",
     "describe_validation_error",
+    "find_model",
     "is_unfinished",
     "load_recipe",
     "read_model_info",
+    "shipped_models",
 ]

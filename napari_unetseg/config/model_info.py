@@ -21,6 +21,30 @@ MODEL_JSON = "model.json"
 TRAINING_STATE = "training-state.safetensors"
 
 
+class ModelCard(Config):
+    """What a model for everybody's images is and is not for.
+
+    Attributes
+    ----------
+    summary : str
+        What it segments, in a sentence.
+    not_for : str
+        What it does not, or has never been tried on.
+    licence : str
+        SPDX identifier, of the weights.
+    command : str
+        That makes it again.
+    tested : dict of str to dict of str to float
+        Scores by data set, none of which it has seen.
+    """
+
+    summary: str
+    not_for: str = ""
+    licence: str = "BSD-3-Clause"
+    command: str = ""
+    tested: dict[str, dict[str, float]] = Field(default_factory=dict)
+
+
 class ModelInfo(Config):
     """Everything needed to use a model's weights, and where they came from.
 
@@ -48,6 +72,8 @@ class ModelInfo(Config):
         Name, shape and fingerprint of each training image.
     versions : dict of str to str
         Of this package, torch, numpy and Python.
+    card : ModelCard or None
+        Of a model for everybody's images; None where it is somebody's own, for their own.
     """
 
     format: Literal["napari-unetseg model"] = "napari-unetseg model"
@@ -65,6 +91,7 @@ class ModelInfo(Config):
     data: list[dict[str, Any]] = Field(default_factory=list)
     versions: dict[str, str] = Field(default_factory=dict)
     created: str = ""
+    card: ModelCard | None = None
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ import napari_unetseg
 from napari_unetseg.config import (
     AugmentationConfig,
     LabelClass,
+    ModelCard,
     ModelInfo,
     Recipe,
     TrainingConfig,
@@ -85,6 +86,8 @@ class Backbone:
     Attributes
     ----------
     heads : tuple of Head
+    command : str
+        That trains it; the models' cards add steps and seed.
     draw : callable
         Draws an example: one slice.
     learns_from : str
@@ -97,6 +100,7 @@ class Backbone:
     """
 
     heads: tuple[Head, ...]
+    command: str
     draw: Draw
     learns_from: str
     network: UNetConfig
@@ -301,6 +305,12 @@ class BackbonePretrainer:
                 }
             ],
             versions=versions(),
+            card=ModelCard(
+                summary=head.summary,
+                not_for=head.not_for,
+                command=f"{self._backbone.command} --steps {self.step} "
+                f"--seed {self._training.seed}",
+            ),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         return Model(info, network.eval().requires_grad_(False), tuple(self._history))

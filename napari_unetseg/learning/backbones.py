@@ -27,6 +27,38 @@ LIGHT_DIAMETER_PX = {"nucleus": 22.0, "cell": 45.0}
 
 _NETWORK = UNetConfig(reduction=1, depth=4, filters=16)
 
+_ELECTRON = (
+    Head(
+        "membranes",
+        "membrane",
+        summary="Membranes of cells in electron micrographs of tissue, nervous tissue above all.",
+        not_for="Membranes of organelles, negative stain, cryo tomograms, or light microscopy.",
+    ),
+    Head(
+        "mitochondria",
+        "mitochondrion",
+        summary="Mitochondria in electron micrographs of tissue.",
+        not_for="Mitochondria in light microscopy, or swollen beyond recognition.",
+    ),
+)
+
+_LIGHT = (
+    Head(
+        "nuclei",
+        "nucleus",
+        objects=True,
+        summary="Nuclei one by one, stained brightly or darkly, in fluorescence and histology.",
+        not_for="Chromosomes, volumes as a whole, or electron microscopy.",
+    ),
+    Head(
+        "cells",
+        "cell",
+        objects=True,
+        summary="Cells and bacteria one by one, in fluorescence, phase contrast and DIC.",
+        not_for="Neurites and other long branches, or electron microscopy.",
+    ),
+)
+
 
 def backbone(name: BackboneName, nuclei: Path | None = None) -> Backbone:
     """Return a backbone by its name.
@@ -39,20 +71,21 @@ def backbone(name: BackboneName, nuclei: Path | None = None) -> Backbone:
     """
     if name == "electron":
         return Backbone(
-            (Head("membranes", "membrane"), Head("mitochondria", "mitochondrion")),
+            _ELECTRON,
+            "napari-unetseg pretrain electron",
             partial(electron_micrographs, shape=(1, _SIDE, _SIDE), px_nm=ELECTRON_PX_NM),
             "synthetic electron micrographs",
             _NETWORK,
             pixel_size_um={"Y": ELECTRON_PX_NM / 1000, "X": ELECTRON_PX_NM / 1000},
         )
-    heads = Head("nuclei", "nucleus", objects=True), Head("cells", "cell", objects=True)
     if nuclei is None:
-        draw, learns_from = partial(light_micrograph, shape=(_SIDE, _SIDE)), ""
+        draw, option, learns_from = partial(light_micrograph, shape=(_SIDE, _SIDE)), "", ""
     else:
         draw = partial(nuclei_or_cells, folder=nuclei, side=_SIDE)
-        learns_from = " and images of nuclei (BBBC038, CC0)"
+        option, learns_from = " --nuclei BBBC038", " and images of nuclei (BBBC038, CC0)"
     return Backbone(
-        heads,
+        _LIGHT,
+        f"napari-unetseg pretrain light{option}",
         draw,
         f"synthetic light micrographs{learns_from}",
         _NETWORK,

@@ -19,6 +19,7 @@ from napari_unetseg.config import (
     MODEL_JSON,
     TRAINING_STATE,
     ModelInfo,
+    find_model,
     is_unfinished,
     read_model_info,
 )
@@ -123,18 +124,19 @@ def check_model_output(path: str | Path, *, overwrite: bool = False) -> None:
 
 
 def load_model(path: str | Path) -> Model:
-    """Read a model folder.
+    """Read a model.
+
+    Parameters
+    ----------
+    path : str or Path
+        Its folder, or the name of one that comes with the package; see `find_model`.
 
     Raises
     ------
     UserError
         If there is no such folder, or it is no model, or one of another version, or damaged.
     """
-    folder = Path(path)
-    if not folder.exists() and folder.with_name(folder.name + ".unet").is_dir():
-        folder = folder.with_name(folder.name + ".unet")
-    if not folder.exists():
-        raise UserError(f"There is no model {folder}; a model is a folder NAME.unet.")
+    folder = find_model(path)
     info = read_model_info(folder)
     if not (folder / WEIGHTS).is_file():
         raise UserError(f"{folder} has no {WEIGHTS}; copy the whole model folder again.")

@@ -33,11 +33,15 @@ class Head:
     structure : str
         Name of its class.
     objects : bool
+    summary, not_for : str
+        As of a `ModelCard`.
     """
 
     model: str
     structure: str
     objects: bool = False
+    summary: str = ""
+    not_for: str = ""
 
     @property
     def n_channels(self) -> int:

@@ -36,10 +36,12 @@ def test_every_head_becomes_a_model(tmp_path: Path, name, models) -> None:
         f"{model}.unet" for model in models
     ]
     for model in models:
-        info = load_model(tmp_path / "models" / f"{model}.unet").info
+        info = load_model(tmp_path / "models" / model).info
         assert info.history["steps"] == 2
         assert (info.object_diameter_px is None) == (name == "electron")
         assert bool(info.pixel_size_um) == (name == "electron")
+        assert info.card is not None
+        assert info.card.command == f"napari-unetseg pretrain {name} --steps 2 --seed 0"
 
 
 def test_what_exists_is_not_replaced_and_a_folder_without_images_is_said(

@@ -30,6 +30,7 @@ HEADS = (
 )
 TINY = Backbone(
     HEADS,
+    "napari-unetseg pretrain tiny",
     partial(electron_micrographs, shape=(1, 48, 48)),
     "tiny tissues",
     UNetConfig(reduction=1, depth=2, filters=4),
@@ -70,7 +71,7 @@ def test_distances_are_those_of_the_objects() -> None:
 def test_a_head_of_which_nothing_is_known_is_not_taught_anything() -> None:
     heads = (Head("nuclei", "nucleus", objects=True), Head("cells", "cell", objects=True))
     trainer = BackbonePretrainer(
-        Backbone(heads, partial(light_micrograph, shape=(48, 48)), "", TINY.network),
+        Backbone(heads, "", partial(light_micrograph, shape=(48, 48)), "", TINY.network),
         1,
         device=FLOAT32,
     )
