@@ -153,6 +153,29 @@ class ModelSaved:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelPreviewed:
+    """What a model would make of a part of a slice.
+
+    Attributes
+    ----------
+    model : str
+        Its folder.
+    picture : str
+        Path of a PNG; empty where the model does not fit the image.
+    score : float or None
+        Agreement with what is painted there, in [0, 1]: mean IoU of the class that fits best and
+        of all else; None where nothing is painted.
+    sentence : str
+        Why there is no picture.
+    """
+
+    model: str
+    picture: str = ""
+    score: float | None = None
+    sentence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The last event of every job.
 
@@ -180,6 +203,7 @@ Event: TypeAlias = (
     | PlanePredicted
     | Warned
     | ModelSaved
+    | ModelPreviewed
     | Finished
 )
 
@@ -195,6 +219,7 @@ _KINDS: dict[str, type[Event]] = {
         PlanePredicted,
         Warned,
         ModelSaved,
+        ModelPreviewed,
         Finished,
     )
 }

@@ -23,7 +23,7 @@ from .labels import (
     saved_kind,
 )
 from .names import natural_key, stem_of, suffix_of
-from .normalise import Normalisation, fit_normalisation
+from .normalise import Normalisation, fit_normalisation, normalisation_of
 from .npy import map_npy
 from .pixel_size import check_resampling, format_length, pixel_size_note, pixel_size_ratio
 from .reading import is_zarr, open_stack
@@ -62,6 +62,7 @@ __all__ = [
     "map_npy",
     "mirrored",
     "natural_key",
+    "normalisation_of",
     "notes_on",
     "open_stack",
     "pair_inputs",

@@ -56,12 +56,22 @@ class Normalisation:
 
 
 def fit_normalisation(stack: Stack, config: NormalisationConfig) -> Normalisation:
-    """Take percentiles of each channel from a regular sample of a stack's pixels.
+    """Take percentiles of each channel from a regular sample of a stack's pixels."""
+    return normalisation_of(sample_pixels(stack), config)
+
+
+def normalisation_of(sample: npt.NDArray[Any], config: NormalisationConfig) -> Normalisation:
+    """Take percentiles of each channel from some pixels.
 
     Where the percentiles coincide, as in an image that is almost all background, the sample's
     extremes take their place, and 0 … 1 above a constant.
+
+    Parameters
+    ----------
+    sample : ndarray, shape (C, n)
+    config : NormalisationConfig
     """
-    sample = sample_pixels(stack).astype(np.float64)
+    sample = sample.astype(np.float64)
     asked = (config.low_percentile, config.high_percentile)
     low, high = np.percentile(sample, asked, axis=1)
     flat = high <= low

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +132,10 @@ class Stack:
         t, z = divmod(index, depth)
         beside = mirrored(z - neighbours, z + neighbours + 1, depth)
         return [t * depth + int(i) for i in beside]
+
+    def cropped(self, y: slice, x: slice) -> Stack:
+        """Return a window of all slices; no pixels are read where `data` is lazy or mapped."""
+        return replace(self, data=self.data[..., y, x])
 
     def planes(self) -> Iterator[npt.NDArray[Any]]:
         """Read slice after slice, each of shape (C, Y, X)."""

@@ -17,6 +17,7 @@ from .commands import (
     LookAt,
     PredictCommand,
     PredictFilesCommand,
+    PreviewModelsCommand,
     Shutdown,
     Steering,
     Stop,
@@ -33,6 +34,7 @@ _AGAIN: dict[type[Command], str] = {
     PredictCommand: "start the segmentation again",
     PredictFilesCommand: "start again; the files written so far are complete",
     BaselineCommand: "apply the method again",
+    PreviewModelsCommand: "look at another slice to see the models again",
 }
 
 

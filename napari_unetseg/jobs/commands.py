@@ -180,6 +180,37 @@ class BaselineCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class PreviewModelsCommand:
+    """Show what models would make of a part of a slice.
+
+    Attributes
+    ----------
+    part : ImageRef
+        The part, of the slice and some beside it.
+    plane : int
+        Of `part`.
+    sample : str
+        ``.npy`` of `images.sample_pixels` of the whole image.
+    models : list of str
+        Their folders.
+    folder : str
+        An existing one, for the pictures.
+    annotations : str or None
+        ``.npy`` of uint8 codes, shape (Y, X), of the part; None where nothing is painted.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    part: ImageRef
+    plane: int
+    sample: str
+    models: list[str]
+    folder: str
+    annotations: str | None = None
+    device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
 class LookAt:
     """The slice in view: segmented before the others, and again and again during training."""
 
@@ -211,7 +242,9 @@ class Shutdown:
 
 
 #: What begins a job.
-Command: TypeAlias = TrainCommand | PredictCommand | PredictFilesCommand | BaselineCommand
+Command: TypeAlias = (
+    TrainCommand | PredictCommand | PredictFilesCommand | BaselineCommand | PreviewModelsCommand
+)
 
 #: What changes a job that is running.
 Steering: TypeAlias = LookAt | Stop | Cancel | Shutdown
@@ -223,6 +256,7 @@ _KINDS: dict[str, type[Command | Steering]] = {
         PredictCommand,
         PredictFilesCommand,
         BaselineCommand,
+        PreviewModelsCommand,
         LookAt,
         Stop,
         Cancel,

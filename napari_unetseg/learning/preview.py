@@ -74,14 +74,34 @@ def _beside_each_other(
     codes: npt.NDArray[np.uint8],
     classes: Sequence[LabelClass],
 ) -> npt.NDArray[np.uint8]:
-    """Show up to three channels as red, green and blue, and a single one in grey."""
+    nothing = np.zeros_like(codes)
+    return np.concatenate([coloured(pixels, c, classes) for c in (nothing, codes)], axis=1)
+
+
+def coloured(
+    pixels: npt.NDArray[np.float32],
+    codes: npt.NDArray[np.uint8],
+    classes: Sequence[LabelClass],
+) -> npt.NDArray[np.uint8]:
+    """Draw a slice with its classes in their colours.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (C, Y, X), float32
+        Of about 0 to 1. Up to three channels are red, green and blue, a single one is grey.
+    codes : ndarray, shape (Y, X), uint8
+        Background and what is unlabelled are left as they are.
+    classes : sequence of LabelClass
+
+    Returns
+    -------
+    ndarray, shape (Y, X, 3), uint8
+    """
     channels = pixels[:3] if len(pixels) > 1 else pixels.repeat(3, axis=0)
     image = np.zeros((*codes.shape, 3), np.float32)
     image[..., : len(channels)] = np.moveaxis(channels, 0, -1).clip(0, 1)
-    coloured = image.copy()
     for k, label_class in enumerate(classes, start=1):
         colour = np.frombuffer(bytes.fromhex(label_class.color[1:]), np.uint8) / 255
         where = codes == k + 1
-        coloured[where] = (1 - OPACITY) * image[where] + OPACITY * colour.astype(np.float32)
-    both = np.concatenate([image, coloured], axis=1)
-    return (both * 255).round().astype(np.uint8)
+        image[where] = (1 - OPACITY) * image[where] + OPACITY * colour.astype(np.float32)
+    return (image * 255).round().astype(np.uint8)

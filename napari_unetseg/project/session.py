@@ -159,6 +159,12 @@ class Session:
             else:
                 later += _works_in(ended)
 
+    def recent_models(self, n: int) -> list[Path]:
+        """Return the folders of the last `n` models that this or any session made, newest first."""
+        made = {path.parent: path for path in self.root.glob("*/models/*.unet/model.json")}
+        written = {folder: _modified(path) for folder, path in made.items()}
+        return sorted(written, key=lambda folder: written[folder], reverse=True)[:n]
+
     def earlier_work(self, fingerprint: str) -> list[EarlierWork]:
         """Find the annotations of an image in the sessions that have ended, newest first.
 
@@ -219,8 +225,12 @@ def _ended_sessions(root: Path, *, here: bool = False) -> list[Path]:
 
 
 def _last_written(folder: Path) -> float:
+    return _modified(folder / _DESCRIPTION)
+
+
+def _modified(path: Path) -> float:
     try:
-        return (folder / _DESCRIPTION).stat().st_mtime
+        return path.stat().st_mtime
     except OSError:
         return 0.0  # another window has just deleted it
 

@@ -27,6 +27,7 @@ from .context import Context
 from .curves import Curves
 from .dialogs import ask_paths
 from .listen import listen
+from .model_strip import ModelStrip
 from .step import StepPanel
 from .train_settings import TrainSettings
 
@@ -75,6 +76,8 @@ class TrainStep(StepPanel):
         self.device = DeviceBox()
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
+        self.strip = ModelStrip(self.context)
+        self.column.addWidget(self.strip)
         form.addRow("Start", self.base)
         form.addRow("Train for", self.seconds)
         form.addRow("Compute on", self.device)
@@ -91,12 +94,12 @@ class TrainStep(StepPanel):
 
     def _build_apply(self) -> None:
         self.apply = self.button(
-            "Apply to these images",
+            "Predict now",
             "Segment every slice of the images of this data set with the model at hand.",
             self._on_apply,
         )
         self.apply_files = self.button(
-            "Apply to files…",
+            "Predict files…",
             "Segment images on disk with the model at hand; one mask file per image.",
             lambda: None,
         )
@@ -113,7 +116,7 @@ class TrainStep(StepPanel):
         self.tta.setToolTip("Segment each slice from eight sides, in eight times the time.")
         self.uncertainty = QCheckBox("Show where it is uncertain")
         self.uncertainty.setToolTip(
-            "Apply to these images shows one more layer for each: the brighter, the less sure the "
+            "Predict now shows one more layer for each: the brighter, the less sure the "
             "model is. Bright places are worth correcting first."
         )
         row = QHBoxLayout()
@@ -129,6 +132,7 @@ class TrainStep(StepPanel):
     def _connect(self) -> None:
         context, controller = self.context, self.context.controller
         self.base.activated.connect(self._on_base_chosen)
+        self.strip.chosen.connect(self._on_model_picked)
         self.settings.steps_changed.connect(self._on_steps_changed)
         self.settings.failed.connect(context.say)
         listen(controller.state_changed, self._update)
@@ -145,8 +149,9 @@ class TrainStep(StepPanel):
     # ----------------------------------------------------------------- state
 
     def entered(self) -> None:
-        """Bring buttons and notes up to date."""
+        """Bring buttons, notes and pictures up to date."""
         self._entered = True
+        self.strip.refresh()
         self._list_bases()
         self._update()
 
@@ -226,17 +231,22 @@ class TrainStep(StepPanel):
         """Ask for a model; the choice falls back where none is opened."""
         self.base.setCurrentIndex(0)
         for path in ask_paths(self, "folder", "A model: a folder NAME.unet"):
-            try:
-                self.context.controller.open_model(path)
-            except UserError as error:
-                self.context.say(str(error))
-                return
-            self.base.setCurrentIndex(max(0, self.base.findData(_CONTINUE)))
-            self.context.say(f"Opened {path.name}; train it further, or apply it.")
+            self._on_model_picked(path)
+
+    def _on_model_picked(self, path: Path) -> None:
+        try:
+            self.context.controller.open_model(path)
+        except UserError as error:
+            self.context.say(str(error))
+            return
+        self.base.setCurrentIndex(max(0, self.base.findData(_CONTINUE)))
+        self._on_base_shown()
+        self.context.say(f"Opened {path.name}; train it further, or predict with it now.")
 
     def _on_base_shown(self) -> None:
         model = self.context.controller.model
         goes_on = self.base.currentData() == _CONTINUE and model is not None
+        self.strip.select(model.path if goes_on and model is not None else None)
         self.settings.set_network_of(
             model.info.recipe.network if goes_on and model is not None else None
         )

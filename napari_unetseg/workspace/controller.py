@@ -40,6 +40,7 @@ from napari_unetseg.jobs.commands import (
 )
 
 from .job_files import JobFiles
+from .model_previews import ModelPreviews
 from .readiness import why_not_predict, why_not_train
 from .rounds import JobRecord, Round
 from .slots import Codes
@@ -69,6 +70,8 @@ class JobController:
     started : Signal(TrainingStarted)
     stepped : Signal(TrainingStep)
     scored : Signal(HeldOutScored)
+    previews : ModelPreviews
+        Of models on the slice in view, drawn while nothing else runs.
     model_changed : Signal()
         Another model is at hand.
     rounds_changed : Signal()
@@ -98,6 +101,7 @@ class JobController:
         self._worker = worker
         self._files = JobFiles(workspace.session)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="pixels")
+        self.previews = ModelPreviews(workspace.session, worker, self._writer)
         self._pending: Future[Command] | None = None
         self._classes_changed = False
         self._state = JobState.IDLE
@@ -294,12 +298,16 @@ class JobController:
 
     def poll(self) -> None:
         """Hand on what has happened since the last call; never waits."""
-        if self._pending is not None and self._pending.done():
+        ready = self._pending is not None and self._pending.done()
+        if ready and self._pending is not None and self.previews.give_way():
             self._submit(self._pending)
         self._events.extend(self._worker.poll())
         # One by one: if showing one fails, those after it are not lost.
         while self._events:
-            self._on_event(self._events.popleft())
+            heard = self.previews.hear if self.previews.under_way else self._on_event
+            heard(self._events.popleft())
+        if self._state is JobState.IDLE:
+            self.previews.go_on()
 
     def close(self) -> None:
         """End the child and give its files back."""

@@ -7,6 +7,7 @@ from napari_unetseg.events import (
     Finished,
     FinishReason,
     HeldOutScored,
+    ModelPreviewed,
     ModelSaved,
     PlanePredicted,
     Preparing,
@@ -23,6 +24,7 @@ from napari_unetseg.jobs.commands import (
     LookAt,
     PredictCommand,
     PredictFilesCommand,
+    PreviewModelsCommand,
     Shutdown,
     Stop,
     TrainCommand,
@@ -42,6 +44,7 @@ COMMANDS = [
     PredictCommand([ImageToPredict(IMAGE, "out.npy")], "m.unet", "cuda:1", resample=True),
     PredictFilesCommand(["a.tif", "b*.tif"], "m.unet", "out", overwrite=True),
     BaselineCommand([ImageToPredict(IMAGE, "out.npy")], "otsu", {"sigma_px": 1.5}),
+    PreviewModelsCommand(IMAGE, 3, "sample.npy", ["a.unet", "b.unet"], "pictures"),
     LookAt("a", 7),
     Stop(),
     Cancel(),
@@ -56,6 +59,8 @@ EVENTS = [
     PlanePredicted("a", 3),
     Warned("Careful\nnow"),
     ModelSaved("m.unet"),
+    ModelPreviewed("m.unet", "1-0.png", 0.75),
+    ModelPreviewed("m.unet", sentence="It does not fit."),
     Finished(FinishReason.FAILED, "It failed.", "Traceback\n…", {"model": "m.unet"}),
 ]
 

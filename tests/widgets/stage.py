@@ -7,6 +7,7 @@ from person import Person
 
 from napari_unetseg.config import LabelClass, ModelInfo, Recipe
 from napari_unetseg.events import Finished, FinishReason, TrainingStarted
+from napari_unetseg.jobs import JobState
 from napari_unetseg.project import Session
 from napari_unetseg.widgets.context import Context
 from napari_unetseg.workspace import JobController, Workspace
@@ -16,6 +17,8 @@ CLASSES = (LabelClass(name="cell", color="#e69f00"),)
 
 class ScriptedWorker:
     """Stands where the child process does; says what it is told to say."""
+
+    state = JobState.IDLE
 
     def __init__(self) -> None:
         self.commands = []

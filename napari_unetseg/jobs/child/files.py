@@ -29,11 +29,11 @@ from napari_unetseg.learning.device import Device, choose_device
 from napari_unetseg.wording import counted
 
 from .job import Countdown, Emit, Job
-from .prediction import LastModel, check_image
+from .prediction import RecentModels, check_image
 
 
 def run_predict_files(
-    command: PredictFilesCommand, job: Job, emit: Emit, models: LastModel
+    command: PredictFilesCommand, job: Job, emit: Emit, models: RecentModels
 ) -> Finished:
     """Segment files into a folder: one OME-TIFF per input, of the same stem.
 

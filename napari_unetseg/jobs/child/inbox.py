@@ -12,16 +12,12 @@ from typing import IO
 
 from napari_unetseg.errors import UserError
 from napari_unetseg.jobs.commands import (
-    BaselineCommand,
     Cancel,
     Command,
     LookAt,
-    PredictCommand,
-    PredictFilesCommand,
     Shutdown,
     Steering,
     Stop,
-    TrainCommand,
 )
 from napari_unetseg.jobs.wire import read_command
 
@@ -81,9 +77,7 @@ class Inbox:
     def _take(self, number: int, message: Command | Steering | UserError) -> None:
         if isinstance(message, UserError):
             self._on_malformed(number, message)
-        elif isinstance(
-            message, TrainCommand | PredictCommand | PredictFilesCommand | BaselineCommand
-        ):
+        elif isinstance(message, Command):
             self._latest = Job(number, message)
             self._jobs.put(self._latest)
         elif self._latest is not None and number == self._latest.number:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from napari_unetseg.events import Finished
-from napari_unetseg.jobs.commands import PredictCommand, PredictFilesCommand, TrainCommand
+from napari_unetseg.jobs.commands import (
+    PredictCommand,
+    PredictFilesCommand,
+    PreviewModelsCommand,
+    TrainCommand,
+)
 
 from .files import run_predict_files
 from .job import Emit, Job
-from .prediction import LastModel, run_predict
+from .model_previews import run_previews
+from .prediction import RecentModels, run_predict
 from .training import run_training
 
-NetworkCommand = TrainCommand | PredictCommand | PredictFilesCommand
+NetworkCommand = TrainCommand | PredictCommand | PredictFilesCommand | PreviewModelsCommand
 
 
 class NetworkJobs:
-    """Runs them one after the other, and remembers the last model."""
+    """Runs them one after the other, and remembers the last models."""
 
     def __init__(self) -> None:
-        self._models = LastModel()
+        self._models = RecentModels()
 
     def run(self, command: NetworkCommand, job: Job, emit: Emit) -> Finished:
         """Do what is asked; return what to report at the end."""
@@ -28,3 +34,5 @@ class NetworkJobs:
                 return run_predict(command, job, emit, self._models)
             case PredictFilesCommand():
                 return run_predict_files(command, job, emit, self._models)
+            case PreviewModelsCommand():
+                return run_previews(command, job, emit, self._models)

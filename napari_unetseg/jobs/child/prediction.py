@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,27 +24,34 @@ from napari_unetseg.wording import counted
 
 from .job import Countdown, Emit, Job
 
+#: Models that stay in memory.
+MOST_KEPT = 8
 
-class LastModel:
-    """Keeps the model used last, so that using it again need not read it."""
+
+class RecentModels:
+    """Keeps the models used last, so that using them again need not read them."""
 
     def __init__(self) -> None:
-        self._key = ("", 0)
-        self._model: Model | None = None
+        self._kept: OrderedDict[tuple[str, int], Model] = OrderedDict()
 
     def load(self, path: str) -> Model:
         """Return the model in a folder, read again where its files are others than before."""
-        if self._model is None or self._key != (path, _stamp(path)):
-            self._model = load_model(path)
-            self._key = path, _stamp(path)
-        return self._model
+        key = path, _stamp(path)
+        self._keep(key, self._kept[key] if key in self._kept else load_model(path))
+        return self._kept[key]
 
     def keep(self, path: str, model: Model) -> None:
         """Remember a model that has just been written."""
-        self._key, self._model = (path, _stamp(path)), model
+        self._keep((path, _stamp(path)), model)
+
+    def _keep(self, key: tuple[str, int], model: Model) -> None:
+        self._kept[key] = model
+        self._kept.move_to_end(key)
+        while len(self._kept) > MOST_KEPT:
+            self._kept.popitem(last=False)
 
 
-def run_predict(command: PredictCommand, job: Job, emit: Emit, models: LastModel) -> Finished:
+def run_predict(command: PredictCommand, job: Job, emit: Emit, models: RecentModels) -> Finished:
     """Segment every slice of every image of the window."""
     model = models.load(command.model)
     device = choose_device(command.device)

@@ -31,7 +31,7 @@ from napari_unetseg.learning.run import FEW_STEPS
 from napari_unetseg.wording import counted
 
 from .job import Cancelled, Emit, Job
-from .prediction import ImageInView, LastModel, predict_images
+from .prediction import ImageInView, RecentModels, predict_images
 
 #: Seconds between segmentations of the same slice during training.
 LOOK_EVERY_S = 1.5
@@ -40,7 +40,7 @@ LOOK_EVERY_S = 1.5
 LOOK_SHARE = 0.2
 
 
-def run_training(command: TrainCommand, job: Job, emit: Emit, models: LastModel) -> Finished:
+def run_training(command: TrainCommand, job: Job, emit: Emit, models: RecentModels) -> Finished:
     """Train, save the model, segment every slice."""
     emit(Preparing("Opening the images …"))
     device = choose_device(command.device)
@@ -86,7 +86,7 @@ def run_training(command: TrainCommand, job: Job, emit: Emit, models: LastModel)
 
 
 def _trainer(
-    command: TrainCommand, stacks: list[Stack], device: Device, models: LastModel
+    command: TrainCommand, stacks: list[Stack], device: Device, models: RecentModels
 ) -> Trainer:
     try:
         recipe = Recipe.model_validate(command.recipe)

@@ -1,0 +1,162 @@
+"""Pictures of what models make of the slice in view, to pick one by eye."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from qtpy.QtCore import QSize, Qt, QTimer, Signal
+from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtWidgets import QListView, QListWidget, QListWidgetItem
+
+from napari_unetseg.config import ModelInfo, read_model_info, shipped_models
+from napari_unetseg.errors import UserError
+from napari_unetseg.events import ModelPreviewed
+
+from .context import Context
+from .listen import listen
+
+#: Side of a picture.
+_PICTURE_PX = 76
+
+#: Models of this and earlier sessions beside those that come with the package.
+_RECENT = 4
+
+#: The slice in view is looked at when nothing has changed for so long.
+_REST_MS = 250
+
+#: Room around it, for its frame and for two lines of text below.
+_AROUND = QSize(12, 36)
+
+
+class ModelStrip(QListWidget):
+    """A row of models, each with a picture of the slice in view.
+
+    Attributes
+    ----------
+    chosen : Signal(object)
+        A person picked a model: the path of its folder.
+    """
+
+    chosen = Signal(object)
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self._context = context
+        self._names: dict[str, str] = {}
+        self.setViewMode(QListView.ViewMode.IconMode)
+        self.setFlow(QListView.Flow.LeftToRight)
+        self.setWrapping(False)
+        self.setMovement(QListView.Movement.Static)
+        self.setWordWrap(True)
+        self.setSpacing(1)
+        self.setIconSize(QSize(_PICTURE_PX, _PICTURE_PX))
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        bar = self.horizontalScrollBar()
+        assert bar is not None
+        self.setFixedHeight(_PICTURE_PX + _AROUND.height() + bar.sizeHint().height() + 4)
+        self.itemClicked.connect(self._on_item)
+        self.itemActivated.connect(self._on_item)
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(_REST_MS)
+        self._rest.timeout.connect(self.refresh)
+        previews = context.controller.previews
+        listen(previews.previewed, self._on_previewed)
+        listen(previews.failed, self._on_failed)
+        listen(context.workspace.codes_changed, self._on_changed)
+        listen(context.controller.model_changed, self._on_changed)
+        listen(context.viewer.dims.events.current_step, self._on_changed)
+        listen(context.viewer.layers.selection.events.active, self._on_changed)
+
+    @property
+    def models(self) -> list[Path]:
+        """Folders of the models, from left to right."""
+        return [Path(path) for path in self._names]
+
+    def refresh(self) -> None:
+        """List the models, and ask for pictures of them on the slice in view."""
+        controller, layers = self._context.controller, self._context.layers
+        recent = self._context.workspace.session.recent_models(_RECENT)
+        self._list([*shipped_models().values(), *recent])
+        entry = layers.current_image()
+        if entry is None or not self._names:
+            controller.previews.forget()
+        else:
+            controller.previews.ask(entry, layers.current_plane(entry), self.models)
+
+    def _list(self, folders: Sequence[Path]) -> None:
+        """List models; pictures of those that stay are kept until there are new ones."""
+        if [str(folder) for folder in folders] == list(self._names):
+            return
+        icons = {path: self._item(path).icon() for path in self._names}
+        self.clear()
+        self._names = {}
+        blank = QPixmap(_PICTURE_PX, _PICTURE_PX)
+        blank.fill(QColor(128, 128, 128, 40))
+        for path in map(str, folders):
+            try:
+                info = read_model_info(path)
+            except UserError:
+                continue  # deleted meanwhile, or damaged: whoever opens it by name is told
+            item = QListWidgetItem(icons.get(path, _icon(blank)), info.name)
+            item.setData(Qt.ItemDataRole.UserRole, path)
+            item.setTextAlignment(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop)
+            item.setSizeHint(QSize(_PICTURE_PX, _PICTURE_PX) + _AROUND)
+            item.setToolTip(_about(path, info))
+            self._names[path] = info.name
+            self.addItem(item)
+        self.setVisible(bool(self._names))
+
+    def _on_previewed(self, preview: ModelPreviewed) -> None:
+        if preview.model not in self._names:
+            return
+        item, name = self._item(preview.model), self._names[preview.model]
+        if preview.sentence:
+            item.setFlags(Qt.ItemFlag.NoItemFlags)
+            item.setToolTip(preview.sentence)
+            return
+        item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
+        item.setIcon(_icon(QPixmap(preview.picture)))
+        item.setText(name if preview.score is None else f"{name}\n{preview.score:.2f}")
+
+    def _on_failed(self, sentence: str) -> None:
+        self._context.say(sentence)
+
+    def _on_changed(self, *_: object) -> None:
+        if self._step_is_shown():
+            self._rest.start()
+
+    def _step_is_shown(self) -> bool:
+        """Tell whether the step is in view: the strip itself hides where there is no model."""
+        parent = self.parentWidget()
+        return parent is not None and parent.isVisible()
+
+    def select(self, model: Path | None) -> None:
+        """Mark the model in use, without telling anyone."""
+        if model is None or str(model) not in self._names:
+            self.clearSelection()
+        else:
+            self.setCurrentItem(self._item(str(model)))
+
+    def _item(self, path: str) -> QListWidgetItem:
+        item = self.item(list(self._names).index(path))
+        assert item is not None
+        return item
+
+    def _on_item(self, item: QListWidgetItem) -> None:
+        self.chosen.emit(Path(item.data(Qt.ItemDataRole.UserRole)))
+
+
+def _icon(pixmap: QPixmap) -> QIcon:
+    """Return an icon that has its own colours when it is selected, too."""
+    icon = QIcon(pixmap)
+    icon.addPixmap(pixmap, QIcon.Mode.Selected)
+    return icon
+
+
+def _about(path: str, info: ModelInfo) -> str:
+    if info.card is None:
+        return f"{info.name}: {', '.join(c.name for c in info.classes)}\n{path}"
+    not_for = f"\nNot for: {info.card.not_for}" if info.card.not_for else ""
+    return f"{info.card.summary}{not_for}\nThe number is how well it agrees with what is painted."
