@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 if TYPE_CHECKING:
-    from napari_unetseg.events import Event
+    from napari_unetseg.events import TrainingStarted
 
 #: Steps of the models that ship.
 STEPS = 16_000
@@ -40,6 +39,8 @@ def pretrain(
     from napari_unetseg.learning.resume import StateFile
     from napari_unetseg.synthesis.nuclei_images import check_nuclei
 
+    from .progress import show_training
+
     if nuclei is not None and backbone == "electron":
         raise UserError("Nuclei are learned by the backbone light; leave out --nuclei.")
     if nuclei is not None:
@@ -53,7 +54,7 @@ def pretrain(
     state_file = StateFile(unfinished, resume=resume)
     trainer = BackbonePretrainer(wanted, steps, seed, device=chosen, state_file=state_file)
     try:
-        _show(trainer.run(workers))
+        show_training(trainer.run(workers), _said_of_start)
     except KeyboardInterrupt:
         if unfinished.exists():
             said = f"What was learned is in {unfinished}; the same command with --resume goes on."
@@ -66,20 +67,5 @@ def pretrain(
     state_file.remove()
 
 
-def _show(events: Iterator[Event]) -> None:
-    from napari_unetseg.events import Preparing, TrainingStarted, TrainingStep, Warned
-
-    from .progress import bar
-
-    with bar() as progress:
-        task = progress.add_task("Starting", total=1.0)
-        for event in events:
-            if isinstance(event, Preparing):
-                progress.update(task, description=event.sentence)
-            elif isinstance(event, TrainingStarted):
-                progress.console.print(f"Training on {event.device} in {event.precision}.")
-            elif isinstance(event, TrainingStep):
-                text = f"Step {event.step}, loss {event.loss:.3f}"
-                progress.update(task, description=text, completed=event.fraction)
-            elif isinstance(event, Warned):
-                progress.console.print(event.sentence)
+def _said_of_start(event: TrainingStarted) -> str:
+    return f"Training on {event.device} in {event.precision}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,10 +11,8 @@ import typer
 from napari_unetseg.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from napari_unetseg.config import Recipe
-    from napari_unetseg.events import Event
+    from napari_unetseg.events import TrainingStarted
     from napari_unetseg.learning import Model
 
 Kind = Literal["annotations", "masks", "objects"]
@@ -116,7 +115,7 @@ def train(
         read_training_set,
     )
 
-    from .progress import process_started_at
+    from .progress import process_started_at, show_training
 
     check_model_output(output, overwrite=overwrite or resume)
     state_file = StateFile(output, resume=resume)
@@ -138,7 +137,7 @@ def train(
         state_file=state_file,
     )
     try:
-        _show(trainer.run(), n_images=len(data.images))
+        show_training(trainer.run(), partial(_said_of_start, len(data.images)))
     except KeyboardInterrupt:
         typer.echo(_said_of_stop(output), err=True)
         raise
@@ -236,53 +235,14 @@ def parse_duration(text: str) -> float:
     return value
 
 
-def _show(events: Iterator[Event], n_images: int) -> None:
-    """Draw a progress bar from the events of a training run."""
-    from napari_unetseg.events import (
-        HeldOutScored,
-        Preparing,
-        Progress,
-        SourceScored,
-        TrainingStarted,
-        TrainingStep,
-        Warned,
+def _said_of_start(n_images: int, event: TrainingStarted) -> str:
+    held_out = "nothing is held out, because too little is labelled"
+    if event.n_held_out_px:
+        held_out = f"{event.n_held_out_px:,} more are held out to score with"
+    return (
+        f"Training on {event.device} in {event.precision}: {counted(n_images, 'image')}, "
+        f"{event.n_labelled_px:,} labelled px; {held_out}."
     )
-
-    from .progress import bar
-
-    score = ""
-    with bar() as progress:
-        task = progress.add_task("Starting", total=1.0)
-        for event in events:
-            if isinstance(event, Preparing):
-                progress.update(task, description=event.sentence)
-            elif isinstance(event, TrainingStarted):
-                progress.console.print(
-                    f"Training on {event.device} in {event.precision}: "
-                    f"{counted(n_images, 'image')}, {event.n_labelled_px:,} labelled px; "
-                    f"{_held_out(event.n_held_out_px)}."
-                )
-            elif isinstance(event, HeldOutScored):
-                score = f", held-out mean IoU {event.mean_iou:.3f}"
-            elif isinstance(event, TrainingStep):
-                text = f"Step {event.step}, loss {event.loss:.3f}{score}"
-                progress.update(task, description=text, completed=event.fraction)
-            elif isinstance(event, Progress):
-                progress.update(task, description=event.stage, completed=event.done / event.total)
-            elif isinstance(event, SourceScored):
-                progress.console.print(
-                    f"On the annotations of the base: mean IoU {event.mean_before:.3f} before, "
-                    f"{event.mean_after:.3f} after."
-                )
-            elif isinstance(event, Warned):
-                progress.console.print(event.sentence)
-        progress.update(task, completed=1.0)
-
-
-def _held_out(n_px: int) -> str:
-    if n_px:
-        return f"{n_px:,} more are held out to score with"
-    return "nothing is held out, because too little is labelled"
 
 
 def _report(model: Model, output: Path) -> None:

@@ -136,10 +136,10 @@ def test_a_stopped_training_says_what_is_left_of_it(folder, tmp_path, capsys, mo
             yield event
 
     monkeypatch.setattr(Trainer, "run", interrupted)
+    monkeypatch.setattr("napari_unetseg.learning.run.REPORT_EVERY_S", 0.0)
     assert train(folder, tmp_path / "early.unet", "masks.tif", "--labels-kind", "masks") == 130
     assert "Nothing was saved yet" in capsys.readouterr().err
     monkeypatch.setattr(resume, "KEEP_EVERY_S", 0.0)
-    monkeypatch.setattr("napari_unetseg.learning.run.REPORT_EVERY_S", 0.0)
     assert train(folder, tmp_path / "late.unet", "masks.tif", "--labels-kind", "masks") == 130
     assert "--resume goes on" in capsys.readouterr().err
     assert main(["info", str(tmp_path / "late.unet")]) == 2
