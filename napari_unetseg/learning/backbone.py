@@ -97,6 +97,8 @@ class Backbone:
         By axis, about, of the examples; empty where they have none.
     object_diameter_px : dict of str to float
         By structure, about, of the examples; of those whose objects are learned.
+    material : str
+        Checksum of what examples are made of beside code; empty where there is nothing.
     """
 
     heads: tuple[Head, ...]
@@ -106,6 +108,7 @@ class Backbone:
     network: UNetConfig
     pixel_size_um: Mapping[str, float] = field(default_factory=dict)
     object_diameter_px: Mapping[str, float] = field(default_factory=dict)
+    material: str = ""
 
 
 class Pool:
@@ -364,6 +367,7 @@ class BackbonePretrainer:
             "heads": [head.model for head in self._backbone.heads],
             "version": napari_unetseg.__version__,
             "examples": self._backbone.learns_from,
+            "material": self._backbone.material,
         }
 
     def _state(self) -> TrainingState:

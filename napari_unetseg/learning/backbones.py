@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from napari_unetseg.config import UNetConfig
 from napari_unetseg.synthesis.electron import electron_micrographs
 from napari_unetseg.synthesis.light import light_micrograph
-from napari_unetseg.synthesis.nuclei_images import nuclei_or_cells
+from napari_unetseg.synthesis.nuclei_images import checksum_of, nuclei_or_cells
 
 from .backbone import Backbone
 from .heads import Head
@@ -90,4 +90,5 @@ def backbone(name: BackboneName, nuclei: Path | None = None) -> Backbone:
         f"synthetic light micrographs{learns_from}",
         _NETWORK,
         object_diameter_px=LIGHT_DIAMETER_PX,
+        material="" if nuclei is None else checksum_of(nuclei),
     )

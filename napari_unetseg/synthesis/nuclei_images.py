@@ -42,6 +42,15 @@ def split_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
     return sorted(shuffled[N_KEPT_OUT:]), sorted(shuffled[:N_KEPT_OUT])
 
 
+def checksum_of(folder: Path) -> str:
+    """Return the SHA-256 of all images and ids in a folder, with their names."""
+    digest = hashlib.sha256()
+    for part in ("images", "masks"):
+        for path in sorted((folder / part).glob("*.png")):
+            digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
 def check_nuclei(folder: Path) -> None:
     """Raise `UserError` unless a folder holds enough images of nuclei, each with its ids."""
     images, masks = (

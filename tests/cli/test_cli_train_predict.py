@@ -124,6 +124,15 @@ def test_the_network_of_2015_says_that_it_sees_single_slices(folder, tmp_path, c
     assert list(tmp_path.iterdir()) == []
 
 
+def test_without_a_terminal_training_writes_lines(folder, tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("napari_unetseg.cli.progress.LINE_EVERY_S", 0.0)
+    monkeypatch.setattr("napari_unetseg.learning.run.REPORT_EVERY_S", 0.0)
+    assert train(folder, tmp_path / "m.unet", "masks.tif", "--labels-kind", "masks") == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Step ")]
+    assert len(lines) > 3
+    assert all("loss" in line and line.endswith("left") for line in lines[1:-1])
+
+
 def test_a_stopped_training_says_what_is_left_of_it(folder, tmp_path, capsys, monkeypatch) -> None:
     from napari_unetseg.learning import Trainer, resume
 

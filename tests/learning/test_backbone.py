@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -124,6 +125,14 @@ def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(
         TINY, 7, device=FLOAT32, state_file=StateFile(tmp_path / "p", resume=True)
     )
     with pytest.raises(UserError, match="steps was 6, not 7"):
+        list(other.run())
+    other = BackbonePretrainer(
+        replace(TINY, material="other images"),
+        6,
+        device=FLOAT32,
+        state_file=StateFile(tmp_path / "p", resume=True),
+    )
+    with pytest.raises(UserError, match="material"):
         list(other.run())
     resumed = BackbonePretrainer(
         TINY, 6, device=FLOAT32, state_file=StateFile(tmp_path / "p", resume=True)
