@@ -82,7 +82,7 @@ def _direction(
 ) -> list[str]:
     began = time.time()
     trainer = Trainer(
-        [_training_image(name, sequence)],
+        [annotated_frames(name, sequence)],
         recipe,
         read_labels(_file(name, sequence, "masks"), "objects").classes,
         name=f"{name}-{sequence}",
@@ -93,7 +93,7 @@ def _direction(
         if isinstance(event, TrainingStep) and event.step % 50 == 0:
             print(f"{name} {sequence} step {event.step} loss {event.loss:.3f}", flush=True)
     model, seconds = trainer.current_model(), time.time() - began
-    image = _training_image(name, OTHER[sequence])
+    image = annotated_frames(name, OTHER[sequence])
     scores = [_scored(model, image, tta, folder) for tta in views]
     row = [name, sequence, OTHER[sequence], str(model.info.recipe.network.reduction)]
     row += [f"{seconds:.0f}", str(model.info.history["steps"])]
@@ -117,7 +117,7 @@ def _scored(model: Model, image: TrainingImage, tta: bool, folder: Path | None) 
     return matcher.scores()
 
 
-def _training_image(name: str, sequence: str) -> TrainingImage:
+def annotated_frames(name: str, sequence: str) -> TrainingImage:
     """Read a sequence; what nobody annotated is unlabelled."""
     stack: Stack = open_stack(_file(name, sequence, "images"))
     labels = read_labels(_file(name, sequence, "masks"), "objects", like=stack)

@@ -75,6 +75,8 @@ class Predictor:
     device : str or Device
     resample : bool
         Scale slices to the model's pixel size before, and the answer back after.
+    scale : float, optional
+        Scale slices by this instead: px of the stack for each px that the network sees.
     tta : bool
         Average over eight flips and turns of a slice, eight flips of a volume: slower, better.
     tile_px : sequence of int, optional
@@ -98,6 +100,7 @@ class Predictor:
         *,
         device: str | Device = "auto",
         resample: bool = False,
+        scale: float | None = None,
         tta: bool = False,
         tile_px: Sequence[int] | None = None,
         normalisation: Normalisation | None = None,
@@ -113,7 +116,11 @@ class Predictor:
         if normalisation is None:
             normalisation = fit_normalisation(stack, model.info.recipe.normalisation)
         self.normalisation = normalisation
-        size = _working_size(model, stack) if resample else stack.plane_shape
+        size = stack.plane_shape
+        if scale is not None:
+            size = _at_least_one(size[0] / scale, size[1] / scale)
+        elif resample:
+            size = _working_size(model, stack)
         self.scale = math.sqrt(math.prod(stack.plane_shape) / math.prod(size))
         neighbours = self._network.neighbours
         self._sections = Sections(stack, normalisation, size, neighbours)
@@ -373,4 +380,8 @@ def _working_size(model: Model, stack: Stack) -> tuple[int, int]:
     scale = theirs["Y"] / ours["Y"], theirs["X"] / ours["X"]
     if all(abs(s - 1) < 0.01 for s in scale):
         return height, width
-    return max(1, round(height * scale[0])), max(1, round(width * scale[1]))
+    return _at_least_one(height * scale[0], width * scale[1])
+
+
+def _at_least_one(height: float, width: float) -> tuple[int, int]:
+    return max(1, round(height)), max(1, round(width))

@@ -1,0 +1,111 @@
+"""The models that come with the package, untrained, on images that none of them has seen.
+
+::
+
+    UNETSEG_DATA=../shared/data python benchmarks/shipped_models.py
+
+Membranes and mitochondria: all slices of `vnc`, brought to the model's pixel size. Nuclei: the 100
+images of BBBC038 that are kept out of all pretraining. Cells: the completely annotated frames of
+the Cell Tracking Challenge. SEG is that of the challenge; IoU is pooled over all scored pixels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from cell_tracking import SETS, annotated_frames
+
+from napari_unetseg import evaluate, load_model, open_stack
+from napari_unetseg.images import Stack, codes_to_masks, read_labels
+from napari_unetseg.learning import Model, Predictor, objects_found
+from napari_unetseg.measure import ObjectMatcher
+from napari_unetseg.synthesis.nuclei_images import split_names
+
+Codes = npt.NDArray[np.uint8]
+
+
+def main() -> None:
+    """Score every model on its data and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", type=Path, help="a folder of them; those that ship by default")
+    parser.add_argument("--only", default="membranes,mitochondria,nuclei,cells")
+    options = parser.parse_args()
+    print("| model | on | seconds | mean IoU | IoU | SEG |")
+    print("|---|---|---|---|---|---|")
+    for name in options.only.split(","):
+        model = load_model(name if options.models is None else options.models / name)
+        for data, pairs in _data(name):
+            began = time.perf_counter()
+            scores = _scored(model, pairs)
+            seconds = time.perf_counter() - began
+            row = [name, data, f"{seconds:.0f}", *(f"{score:.3f}" for score in scores)]
+            print(f"| {' | '.join(row)} |", flush=True)
+
+
+#: A stack of one slice, its true codes and, where they are known, its true ids, each (Y, X).
+Pair = tuple[Stack, Codes, npt.NDArray[Any] | None]
+
+
+def _data(name: str) -> Iterator[tuple[str, Iterator[Pair]]]:
+    folder = Path(os.environ.get("UNETSEG_DATA", "../shared/data"))
+    if name == "nuclei":
+        yield "BBBC038, 100 kept out", _nuclei(folder / "nuclei")
+    elif name == "cells":
+        for data in SETS:
+            yield data, _cells(data)
+    else:
+        yield "vnc", _vnc(folder / "vnc", name)
+
+
+def _vnc(folder: Path, structure: str) -> Iterator[Pair]:
+    stack = open_stack(folder / "raw.ome.tif")
+    truth = read_labels(folder / f"{structure}.ome.tif", "masks", like=stack).codes
+    for n in range(stack.n_planes):
+        yield Stack(stack.plane(n), "CYX", stack.pixel_size_um, stack.name), truth[n], None
+
+
+def _nuclei(folder: Path) -> Iterator[Pair]:
+    _, kept_out = split_names([path.name for path in (folder / "images").glob("*.png")])
+    for name in kept_out:
+        stack = open_stack(folder / "images" / name)
+        labels = read_labels(folder / "masks" / name, "objects", like=stack)
+        yield stack, labels.codes[0], None if labels.ids is None else labels.ids[0]
+
+
+def _cells(data: str) -> Iterator[Pair]:
+    for sequence in ("01", "02"):
+        image = annotated_frames(data, sequence)
+        for n in image.annotated_planes():
+            ids = None if image.ids is None else image.ids[n]
+            yield Stack(image.stack.plane(n), "CYX"), image.codes[n], ids
+
+
+def _scored(model: Model, pairs: Iterator[Pair]) -> list[float]:
+    """Return mean IoU, IoU of the structure and, where objects are known, SEG."""
+    matcher, found, truth = ObjectMatcher(), [], []
+    for n, (stack, codes, ids) in enumerate(pairs):
+        predictor = Predictor(model, stack, device="cpu", resample=True)
+        answer = predictor.answer(0, distances=ids is not None)
+        found.append(codes_to_masks(answer.codes)[codes > 0])
+        truth.append(codes_to_masks(codes)[codes > 0])
+        if ids is not None:
+            distances = None if answer.distances is None else answer.distances[None]
+            objects = objects_found(
+                model.info, answer.codes[None], distances, scale=predictor.scale
+            )[0]
+            matcher.add(ids, objects, n)
+    pooled = (np.concatenate(several)[None, None] for several in (found, truth))
+    scores = evaluate(*pooled, kind="masks")
+    seg = [matcher.scores().seg] if matcher.scores().n_true else []
+    return [scores.mean_iou, scores.classes[-1].iou, *seg]
+
+
+if __name__ == "__main__":
+    main()
