@@ -23,6 +23,9 @@ EVERY_S = 0.5
 #: Share of a core that other programs may use of those that are computed on.
 TOLERATED = 0.2
 
+#: Share of the time between two looks in which this process has to have computed itself.
+WORKED = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -58,7 +61,9 @@ class FreeCores(threading.local):
         self._notice_others()
         if self._most > 1 and time.monotonic() - self._last.at >= EVERY_S:
             before, self._last = self._last, usage()
-            self._free = threads_for(before, self._last, len(_cores()))
+            # While this process waited, others may have worked that now wait for it.
+            if self._last.own - before.own >= WORKED * (self._last.at - before.at):
+                self._free = threads_for(before, self._last, len(_cores()))
         self._use(min(self._free, self._most))
 
     def use_all(self) -> None:

@@ -70,6 +70,20 @@ def test_threads_follow_what_others_use_and_come_back(monkeypatch, two_threads) 
     assert torch.get_num_threads() == 2
 
 
+def test_what_others_did_while_nothing_was_computed_here_does_not_count(
+    monkeypatch, two_threads
+) -> None:
+    seen = [Usage(0, 0, 0), Usage(10, 20, 3), Usage(11, 22, 4)]
+    monkeypatch.setattr(cores, "usage", lambda: seen.pop(0))
+    monkeypatch.setattr(cores, "EVERY_S", -1e9)
+    monkeypatch.setattr(cores, "_cores", lambda: [0, 1])
+    free = FreeCores()
+    free.follow()
+    assert torch.get_num_threads() == 2
+    free.follow()
+    assert torch.get_num_threads() == 1
+
+
 def test_all_threads_are_used_again_until_the_next_look(monkeypatch, two_threads) -> None:
     seen = [Usage(0, 0, 0), Usage(1, 2, 1)]
     monkeypatch.setattr(cores, "usage", lambda: seen.pop(0))
