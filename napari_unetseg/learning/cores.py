@@ -62,8 +62,9 @@ class FreeCores(threading.local):
         if self._most > 1 and time.monotonic() - self._last.at >= EVERY_S:
             before, self._last = self._last, usage()
             # While this process waited, others may have worked that now wait for it.
-            if self._last.own - before.own >= WORKED * (self._last.at - before.at):
-                self._free = threads_for(before, self._last, len(_cores()))
+            waited = self._last.own - before.own < WORKED * (self._last.at - before.at)
+            free = threads_for(before, self._last, len(_cores()))
+            self._free = self._most if waited else free
         self._use(min(self._free, self._most))
 
     def use_all(self) -> None:
