@@ -210,6 +210,7 @@ class BackbonePretrainer:
         self.n_examples = 0
         self.step = 0
         self._began = time.time()
+        self._set_out = self._began, 0
         self._stepper = HeadsStepper(
             self._new_network(), training, self._device, backbone.heads, _DISTANCE_WEIGHT
         )
@@ -253,6 +254,7 @@ class BackbonePretrainer:
             while self.n_examples < KEPT:
                 self._take(next(examples))
             yield TrainingStarted(self._device.kind, self._device.precision, 0, 0)
+            self._set_out = time.time(), self.step
             reported = 0.0
             while self.step < (self._training.steps or 0):
                 self._take(next(examples))
@@ -349,8 +351,10 @@ class BackbonePretrainer:
         return loss, rate
 
     def _report(self, loss: float, rate: float) -> TrainingStep:
-        elapsed, fraction = time.time() - self._began, self.step / (self._training.steps or 1)
-        left = elapsed * (1 - fraction) / fraction
+        now, steps = time.time(), self._training.steps or 1
+        elapsed, fraction = now - self._began, self.step / steps
+        since, first = self._set_out  # drawing the first examples took longer
+        left = (now - since) / (self.step - first) * (steps - self.step)
         self._history.append(
             {"step": self.step, "elapsed_s": elapsed, "loss": loss, "learning_rate": rate}
         )
