@@ -109,7 +109,9 @@ PROGRAM = "import sys; from napari_unetseg.cli import main; {}sys.exit(main())"
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX")
 @pytest.mark.parametrize("after_s", [0, 0.05, 0.15, 0.3])
 def test_ctrl_c_while_the_program_starts_is_one_word(after_s):
-    program = PROGRAM.format("print(flush=True); ")
+    # Who starts the tests in the background of a shell has them ignore Ctrl+C.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    program = PROGRAM.format(heed + "print(flush=True); ")
     child = subprocess.Popen(
         [sys.executable, "-c", program, "doctor"],
         stdout=subprocess.PIPE,
