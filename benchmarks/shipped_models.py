@@ -23,7 +23,8 @@ import numpy.typing as npt
 from cell_tracking import SETS, annotated_frames
 
 from napari_unetseg import evaluate, load_model, open_stack
-from napari_unetseg.images import Stack, codes_to_masks, read_labels
+from napari_unetseg.config import MODEL_JSON, find_model, read_model_info
+from napari_unetseg.images import Stack, atomic_file, codes_to_masks, read_labels
 from napari_unetseg.learning import Model, Predictor, objects_found
 from napari_unetseg.measure import ObjectMatcher
 from napari_unetseg.synthesis.nuclei_images import split_names
@@ -36,17 +37,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", type=Path, help="a folder of them; those that ship by default")
     parser.add_argument("--only", default="membranes,mitochondria,nuclei,cells")
+    parser.add_argument("--record", action="store_true", help="write the scores into the cards")
     options = parser.parse_args()
     print("| model | on | seconds | mean IoU | IoU | SEG |")
     print("|---|---|---|---|---|---|")
     for name in options.only.split(","):
-        model = load_model(name if options.models is None else options.models / name)
+        folder = find_model(name if options.models is None else options.models / name)
+        model, tested = load_model(folder), {}
         for data, pairs in _data(name):
             began = time.perf_counter()
             scores = _scored(model, pairs)
             seconds = time.perf_counter() - began
             row = [name, data, f"{seconds:.0f}", *(f"{score:.3f}" for score in scores)]
             print(f"| {' | '.join(row)} |", flush=True)
+            scored = zip(("mean IoU", "IoU", "SEG"), scores, strict=False)
+            tested[data] = {measure: round(score, 3) for measure, score in scored}
+        if options.record:
+            _record(folder, tested)
+
+
+def _record(folder: Path, tested: dict[str, dict[str, float]]) -> None:
+    """Write into the card of a model how well it does."""
+    info = read_model_info(folder)
+    if info.card is None:
+        raise SystemExit(f"{folder} has no card.")
+    info = info.replace(card=info.card.replace(tested=tested).model_dump())
+    with atomic_file(folder / MODEL_JSON, overwrite=True) as path:
+        path.write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 #: A stack of one slice, its true codes and, where they are known, its true ids, each (Y, X).

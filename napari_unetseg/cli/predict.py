@@ -59,8 +59,12 @@ def predict(
         typer.Option("--tta", help="Average over eight flips and turns: slower, better."),
     ] = False,
     resample: Annotated[
-        bool, typer.Option("--resample", help="Scale images to the model's pixel size.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--resample/--no-resample",
+            help="Scale images to the model's pixel size; models that ship do, others do not.",
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")] = False,
 ) -> None:
@@ -80,6 +84,8 @@ def predict(
     plan = plan_outputs(paths, output, probabilities=probabilities, uncertainty=uncertainty)
     check_outputs(plan, overwrite=overwrite)
     loaded = load_model(model)
+    if resample is None:
+        resample = loaded.info.card is not None
     chosen = choose_device(device)
     opened = _open(paths, loaded, slices, resample=resample)
     answers = []

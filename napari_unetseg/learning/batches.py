@@ -35,6 +35,7 @@ class Batches:
     ----------
     patches : Patches
         Their side and number; see `use`.
+    device : Device
     generator : Generator
         Of everything drawn, so that the rest of its sequence can be kept and restored.
     """
@@ -50,7 +51,7 @@ class Batches:
         self._regions = regions
         self._training = training
         self._network = network
-        self._device = device
+        self.device = device
         # Weights have a generator of their own, so that patches do not depend on the network.
         self.generator = torch.Generator()
         self._choose(patches)
@@ -86,14 +87,14 @@ class Batches:
         """
         pixels, codes, objects = self._sampler.draw(self.patches.batch)
         pixels, codes, objects = augment(
-            pixels.to(self._device.name),
-            codes.to(self._device.name),
+            pixels.to(self.device.name),
+            codes.to(self.device.name),
             self._patch,
             augmentation,
             self.generator,
-            {name: values.to(self._device.name) for name, values in objects.items()},
+            {name: values.to(self.device.name) for name, values in objects.items()},
         )
-        return place_image(pixels, self._device), codes, objects
+        return place_image(pixels, self.device), codes, objects
 
     def draw_again(self, n_steps: int, augmentation: AugmentationConfig) -> list[Tensor]:
         """Draw the pixels of some steps, the same ones whenever it is asked for; for the CPU.

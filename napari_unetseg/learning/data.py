@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -181,13 +181,13 @@ def _of_objects(
 def check_annotations(
     regions: Sequence[LabelledRegion],
     classes: Sequence[LabelClass],
-    known: frozenset[str] = frozenset(),
+    known: Container[str] = frozenset(),
 ) -> None:
     """Raise `UserError` unless every class has pixels that may enter a loss.
 
     Parameters
     ----------
-    known : frozenset of str
+    known : container of str
         Names of the classes that the network knows already; these need no pixels.
     """
     n_codes = len(classes) + 2

@@ -15,6 +15,7 @@ from napari_unetseg.networks import Network, build_network
 
 from .allocator import keep_freed_memory
 from .averaging import measured_on
+from .batches import Batches
 from .bundle import Model
 from .cores import FREE_CORES
 from .data import LabelledRegion, TrainingImage, check_annotations, load_regions
@@ -35,7 +36,7 @@ from .run import TrainingRun
 from .schedule import Budget
 from .source import SourceScorer
 from .targets import maps_of_objects
-from .transfer import copy_weights, freeze, known_classes
+from .transfer import copy_weights, freeze, known_by_other_names, known_classes
 
 
 class Trainer:
@@ -165,6 +166,8 @@ class Trainer:
         self._use(chosen_patches(self._recipe.training, network, dense=self._painted.dense))
         if self._base is None and found is None and self._pretraining_steps() != 0:
             yield from self._pretrain(network)
+        if found is None:
+            yield from self._take_over_other_names(regions, network)
         source = self._source_scorer()
         run = self._run = self._begin(regions, network)
         yield TrainingStarted(
@@ -213,8 +216,26 @@ class Trainer:
         return network
 
     @property
-    def _known(self) -> frozenset[str]:
+    def _known(self) -> dict[str, str]:
         return known_classes(self._base, self._recipe.training.new_head)
+
+    def _take_over_other_names(
+        self, regions: list[LabelledRegion], network: Network
+    ) -> Iterator[Event]:
+        """Begin a class where the base answers it under another name."""
+        training = self._recipe.training
+        if self._base is None or training.new_head:
+            return
+        wanted = Patches(training.patch_px, training.batch)
+        patches = fitting_patches(network, len(regions[0].pixels), wanted, self._device)
+        batches = Batches(regions, training, patches, network, self._device)
+        others = known_by_other_names(self._base, network, self._classes, batches)
+        copy_weights(self._base, network, self._classes, self._known | others)
+        for ours, theirs in others.items():
+            yield Warned(
+                f"What is painted as {ours} is what the base model calls {theirs}, so it begins "
+                "with what that knows."
+            )
 
     def _read(self, network: Network) -> list[LabelledRegion]:
         recipe = self._recipe

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import nn
 
-from napari_unetseg.config import LabelClass, Recipe, Transfer
+from napari_unetseg.config import AugmentationConfig, LabelClass, Recipe, Transfer
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import Stack, pixel_size_ratio
+from napari_unetseg.measure import ConfusionMatrix
 from napari_unetseg.networks import Network
 from napari_unetseg.wording import counted
 
 from .averaging import FROZEN
+from .batches import Batches
 from .bundle import Model
 from .detail import MOST_REDUCED
+from .placement import autocast
+
+#: IoU from which a class of the base is what is painted, whatever both are called.
+MATCHES = 0.5
+
+#: Steps whose patches are looked at for it.
+_MATCHED_ON = 4
 
 
 def check_base(base: Model, n_channels: int) -> None:
@@ -45,26 +56,76 @@ def recipe_from_base(recipe: Recipe, base: Model, stack: Stack) -> Recipe:
     )
 
 
-def known_classes(base: Model | None, new_head: bool) -> frozenset[str]:
-    """Return the names of the classes that a network knows before it has learned anything."""
-    return frozenset() if base is None or new_head else frozenset(base.class_names)
+def known_classes(base: Model | None, new_head: bool) -> dict[str, str]:
+    """Return classes that a network knows before it has learned anything, by their names."""
+    return {} if base is None or new_head else {name: name for name in base.class_names}
+
+
+@torch.no_grad()
+def known_by_other_names(
+    base: Model, network: Network, classes: Sequence[LabelClass], batches: Batches
+) -> dict[str, str]:
+    """Find classes that a base model answers where they are painted, under names of its own.
+
+    Parameters
+    ----------
+    base : Model
+    network : Network
+        With the weights of `base`, on the device.
+    classes : sequence of LabelClass
+        What is painted.
+    batches : Batches
+        Of what is painted.
+
+    Returns
+    -------
+    dict of str to str
+        Name of a class that `base` does not know → name of that which agrees with it, where
+        `MATCHES` of the pixels that are either are both, in some patches.
+    """
+    ours, theirs = [c.name for c in classes], list(base.class_names[1:])
+    new, free = ([n for n in a if n not in b] for a, b in ((ours, theirs), (theirs, ours)))
+    if not new or not free:
+        return {}
+    as_base = copy.deepcopy(network).eval()
+    as_base.head = copy.deepcopy(base.network.head).to(next(network.parameters()).device)
+    matrix = ConfusionMatrix(len(ours) + 1)
+    for _ in range(_MATCHED_ON):
+        pixels, codes, _ = batches.draw(AugmentationConfig.none())
+        with autocast(batches.device):
+            found = as_base(pixels)[:, : len(theirs) + 1].argmax(dim=1) + 1
+        matrix.add(codes.cpu().numpy(), found.cpu().numpy())
+    counts = matrix.counts.astype(float)
+    either = counts.sum(axis=1)[:, None] + counts.sum(axis=0) - counts
+    iou = np.divide(counts, either, out=np.zeros_like(counts), where=either > 0)
+    pairs = [(iou[ours.index(a) + 2, theirs.index(b) + 2], a, b) for a in new for b in free]
+    found_names: dict[str, str] = {}
+    for value, a, b in sorted(pairs, reverse=True):
+        if value >= MATCHES and a not in found_names and b not in found_names.values():
+            found_names[a] = b
+    return found_names
 
 
 @torch.no_grad()
 def copy_weights(
-    base: Model, network: Network, classes: Sequence[LabelClass], known: frozenset[str]
+    base: Model, network: Network, classes: Sequence[LabelClass], known: Mapping[str, str]
 ) -> None:
     """Copy what `base` knows into `network`; everything but the head fits as it is.
 
     Rows of the head are matched by class name, so classes may be added, dropped and reordered;
     rows of classes that are not `known` keep the weights they have. The last row is that of the
     distance, where `network` answers with one.
+
+    Parameters
+    ----------
+    known : mapping of str to str
+        Name of a class, or of background → its name in `base`.
     """
     source = base.network.state_dict()
     head = {f"head.{name}" for name, _ in network.head.named_parameters()}
     network.load_state_dict({k: v for k, v in source.items() if k not in head}, strict=False)
     names = ("background", *(c.name for c in classes))
-    rows = {row: base.class_names.index(n) for row, n in enumerate(names) if n in known}
+    rows = {row: base.class_names.index(known[n]) for row, n in enumerate(names) if n in known}
     if network.head.out_channels > len(names) and base.info.object_diameter_px is not None:
         rows[len(names)] = len(base.class_names)
     for own, other in zip(network.head.parameters(), base.network.head.parameters(), strict=True):

@@ -109,7 +109,7 @@ def predict(
     uncertainty: bool = False,
     objects: bool = False,
     device: str = "auto",
-    resample: bool = False,
+    resample: bool | None = None,
     tta: bool = False,
     on_event: Callable[[Event], Any] | None = None,
 ) -> npt.NDArray[Any]:
@@ -119,11 +119,13 @@ def predict(
     ----------
     image : Stack or path
     model : Model or path
+        Or the name of a model that comes with the package.
     probabilities, uncertainty, objects : bool
         Return these instead of masks, one of them; `Predictor` gives all in one pass.
     device : str
-    resample : bool
-        Scale slices to the pixel size that the model was trained at.
+    resample : bool, optional
+        Scale slices to the pixel size that the model was trained at. By default models that come
+        with the package do, and others do not.
     tta : bool
         Average over eight flips and turns: slower, better.
     on_event : callable, optional
@@ -149,6 +151,8 @@ def predict(
             "at a time."
         )
     kept = "probabilities" if probabilities else "uncertainty" if uncertainty else "codes"
+    if resample is None:
+        resample = loaded.info.card is not None
     predictor = Predictor(
         loaded, stack, device=device, resample=resample, tta=tta, on_event=on_event
     )

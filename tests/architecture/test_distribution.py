@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import napari_unetseg
+from napari_unetseg.config import shipped_models
 
 ROOT = Path(__file__).parents[2]
 
@@ -106,3 +107,11 @@ def test_every_version_of_torch_named_is_the_same():
     makefile = (ROOT / "Makefile").read_text()
     assert "TORCH := torch==2.13.0" in makefile
     assert "torch==2.13.0" in (ROOT / "constraints.txt").read_text().splitlines()
+
+
+def test_the_wheel_holds_the_models_and_is_small(wheel):
+    names = set(wheel.namelist())
+    for model, folder in shipped_models().items():
+        for file in folder.iterdir():
+            assert f"napari_unetseg/models/{model}.unet/{file.name}" in names
+    assert sum(part.compress_size for part in wheel.infolist()) < 25_000_000

@@ -150,6 +150,20 @@ def test_a_class_is_added_and_the_old_one_is_not_lost_where_it_was_learned(base,
     assert model.info.history["source"] == {"before": scored.before, "after": scored.after}
 
 
+@pytest.mark.parametrize("inverted", [False, True])
+def test_a_class_by_another_name_begins_with_what_the_base_knows_of_it(base, inverted) -> None:
+    """Only where the base answers what is painted: here, not where background is painted as it."""
+    stack, codes = discs(2, (150, 150), seed=3)
+    blob = LabelClass(name="blob", color="#56b4e9")
+    image = with_blocks(stack, 3 - codes if inverted else codes)
+    model, events = trained(image, tiny_recipe(1), (blob,), base=base)
+    said = [e.sentence for e in events if isinstance(e, Warned)]
+    assert any("what the base model calls cell" in sentence for sentence in said) is not inverted
+    found = codes_from_probabilities(predict_plane(model, stack, 0))
+    iou = ((found == 2) & (codes[0] == 2)).sum() / ((found == 2) | (codes[0] == 2)).sum()
+    assert (iou > 0.8) is not inverted
+
+
 def test_a_new_class_painted_alone_keeps_the_old_ones_that_it_does_not_touch(base) -> None:
     """Of the new image only the new class and background are painted."""
     stack, codes = two_kinds(seed=12)
