@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from napari_unetseg.events import TrainingStarted
 
 #: Steps of the models that ship.
-STEPS = 16_000
+STEPS = 8_000
 
 
 def pretrain(

@@ -22,8 +22,8 @@ _PICTURE_PX = 76
 #: Models of this and earlier sessions beside those that come with the package.
 _RECENT = 4
 
-#: The slice in view is looked at when nothing has changed for so long.
-_REST_MS = 250
+#: The slice in view is looked at when it has rested for so long, and when nothing was painted.
+_REST_MS, _PAINTING_REST_MS = 250, 1500
 
 #: Room around it, for its frame and for two lines of text below.
 _AROUND = QSize(12, 36)
@@ -44,6 +44,7 @@ class ModelStrip(QListWidget):
         super().__init__()
         self._context = context
         self._names: dict[str, str] = {}
+        self._selected: Path | None = None
         self.setViewMode(QListView.ViewMode.IconMode)
         self.setFlow(QListView.Flow.LeftToRight)
         self.setWrapping(False)
@@ -59,12 +60,11 @@ class ModelStrip(QListWidget):
         self.itemActivated.connect(self._on_item)
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
-        self._rest.setInterval(_REST_MS)
         self._rest.timeout.connect(self.refresh)
         previews = context.controller.previews
         listen(previews.previewed, self._on_previewed)
         listen(previews.failed, self._on_failed)
-        listen(context.workspace.codes_changed, self._on_changed)
+        listen(context.workspace.codes_changed, self._on_painted)
         listen(context.controller.model_changed, self._on_changed)
         listen(context.viewer.dims.events.current_step, self._on_changed)
         listen(context.viewer.layers.selection.events.active, self._on_changed)
@@ -106,6 +106,7 @@ class ModelStrip(QListWidget):
             item.setToolTip(_about(path, info))
             self._names[path] = info.name
             self.addItem(item)
+        self.select(self._selected)
         self.setVisible(bool(self._names))
 
     def _on_previewed(self, preview: ModelPreviewed) -> None:
@@ -125,7 +126,11 @@ class ModelStrip(QListWidget):
 
     def _on_changed(self, *_: object) -> None:
         if self._step_is_shown():
-            self._rest.start()
+            self._rest.start(_REST_MS)
+
+    def _on_painted(self, *_: object) -> None:
+        if self._step_is_shown():
+            self._rest.start(_PAINTING_REST_MS)
 
     def _step_is_shown(self) -> bool:
         """Tell whether the step is in view: the strip itself hides where there is no model."""
@@ -134,6 +139,7 @@ class ModelStrip(QListWidget):
 
     def select(self, model: Path | None) -> None:
         """Mark the model in use, without telling anyone."""
+        self._selected = model
         if model is None or str(model) not in self._names:
             self.clearSelection()
         else:
