@@ -133,6 +133,7 @@ class TrainStep(StepPanel):
         context, controller = self.context, self.context.controller
         self.base.activated.connect(self._on_base_chosen)
         self.strip.chosen.connect(self._on_model_picked)
+        self.resample.toggled.connect(self._note_pixel_sizes)
         self.settings.steps_changed.connect(self._on_steps_changed)
         self.settings.failed.connect(context.say)
         listen(controller.state_changed, self._update)
@@ -193,15 +194,20 @@ class TrainStep(StepPanel):
 
     def _note_pixel_sizes(self) -> None:
         model = self.context.controller.model
-        entries = self.context.workspace.images.values()
-        notes = [] if model is None else [pixel_size_note(model.info, e.stack) for e in entries]
-        said = [note for note in notes if note]
-        self.note.setText(said[0] if said else "")
-        self.note.setVisible(bool(said))
         size = None if model is None else model.info.pixel_size_um.get("X")
         self.resample.setVisible(size is not None)
         if size is not None:
             self.resample.setText(f"Resample to the model's pixel size ({format_length(size)})")
+        resample = size is not None and self.resample.isChecked()
+        stacks = [entry.stack for entry in self.context.workspace.images.values()]
+        notes = (
+            []
+            if model is None
+            else [pixel_size_note(model.info, s, resample=resample) for s in stacks]
+        )
+        said = [note for note in notes if note]
+        self.note.setText(said[0] if said else "")
+        self.note.setVisible(bool(said))
 
     def _on_codes_changed(self, *_: object) -> None:
         # What can be trained is asked only while it cannot be: looking for the classes painted

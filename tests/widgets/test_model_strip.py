@@ -24,6 +24,7 @@ NUCLEUS = LabelClass(name="nucleus", color="#56b4e9")
 def stage(make_napari_viewer, tmp_path, monkeypatch):
     monkeypatch.setattr(shipped, "FOLDER", tmp_path)
     stage = Stage(make_napari_viewer(show=True), tmp_path, cells())
+    stage.worker.ignores_previews = False
     card = ModelCard(summary="Nuclei one by one.", not_for="Volumes.")
     stage.model("nuclei", classes=(NUCLEUS,), card=card)
     stage.model("membranes", channels=("red", "green"))
@@ -106,6 +107,7 @@ def test_what_is_painted_scores_the_models_and_another_slice_shows_them_anew(sta
 def test_without_models_there_is_no_strip(make_napari_viewer, tmp_path, monkeypatch):
     monkeypatch.setattr(shipped, "FOLDER", tmp_path / "none")
     stage = Stage(make_napari_viewer(show=True), tmp_path, cells())
+    stage.worker.ignores_previews = False
     step = stage.show(TrainStep)
     assert not step.strip.isVisible()
     stage.person.wait(lambda: stage.controller.poll() or True, 1)
