@@ -299,13 +299,24 @@ class LayerBinder:
         if layer.selected_label > highest:
             layer.selected_label = highest
 
+    def undo(self) -> str | None:
+        """Take back the last step, a stroke that has just ended included; return its name.
+
+        None where there is nothing to take back, or somebody is painting.
+        """
+        return self.workspace.undo() if self._settle_all() else None
+
+    def redo(self) -> str | None:
+        """Do it again; None as for `undo`."""
+        return self.workspace.redo() if self._settle_all() else None
+
     def _on_undo(self, layer: Labels) -> None:
-        label = self.workspace.undo() if self._settle_all() else None
+        label = self.undo()
         if label is not None:
             self.said.emit(f"Took back: {label}.")
 
     def _on_redo(self, layer: Labels) -> None:
-        label = self.workspace.redo() if self._settle_all() else None
+        label = self.redo()
         if label is not None:
             self.said.emit(f"Done again: {label}.")
 
