@@ -248,6 +248,7 @@ def _drop_scratch(folder: Path) -> None:
     for scratch in folder.glob("*/*.npy"):
         if scratch.stem not in _KEPT:
             scratch.unlink(missing_ok=True)
+    shutil.rmtree(folder / "previews", ignore_errors=True)
     for partial in [*folder.glob("*.partial"), *folder.glob("models/.*")]:
         if partial.is_dir():
             shutil.rmtree(partial, ignore_errors=True)

@@ -211,11 +211,11 @@ class CorrectStep(StepPanel):
         )
 
     def _on_undo(self) -> None:
-        label = self.context.layers.undo()
+        label = self.context.workspace.undo()
         self.context.say(f"Took back: {label}." if label else "There is nothing to undo.")
 
     def _on_redo(self) -> None:
-        label = self.context.layers.redo()
+        label = self.context.workspace.redo()
         self.context.say(f"Done again: {label}." if label else "There is nothing to redo.")
 
     def _on_retrain(self) -> None:

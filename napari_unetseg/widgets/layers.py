@@ -46,6 +46,7 @@ class LayerBinder:
         self._shown: dict[tuple[str, Role], ShownLayer] = {}
         self._waiting: dict[str, set[int]] = {}
         workspace.codes_changed.connect(self._on_codes_changed)
+        workspace.turning_back.connect(self._settle)
         workspace.segmentation_changed.connect(self._on_segmentation_changed)
         workspace.classes_changed.connect(self._on_classes_changed)
         viewer.layers.events.removed.connect(self._on_layer_removed)
@@ -299,24 +300,13 @@ class LayerBinder:
         if layer.selected_label > highest:
             layer.selected_label = highest
 
-    def undo(self) -> str | None:
-        """Take back the last step, a stroke that has just ended included; return its name.
-
-        None where there is nothing to take back, or somebody is painting.
-        """
-        return self.workspace.undo() if self._settle_all() else None
-
-    def redo(self) -> str | None:
-        """Do it again; None as for `undo`."""
-        return self.workspace.redo() if self._settle_all() else None
-
     def _on_undo(self, layer: Labels) -> None:
-        label = self.undo()
+        label = self.workspace.undo() if not self._painting() else None
         if label is not None:
             self.said.emit(f"Took back: {label}.")
 
     def _on_redo(self, layer: Labels) -> None:
-        label = self.redo()
+        label = self.workspace.redo() if not self._painting() else None
         if label is not None:
             self.said.emit(f"Done again: {label}.")
 
@@ -326,12 +316,9 @@ class LayerBinder:
             if not shown.busy:
                 shown.settle()
 
-    def _settle_all(self) -> bool:
-        """Do so with every layer; return False where somebody is painting."""
-        if any(shown.busy for shown in self._shown.values()):
-            return False
-        self._settle()
-        return True
+    def _painting(self) -> bool:
+        """Tell whether a stroke is under way on any layer."""
+        return any(shown.busy for shown in self._shown.values())
 
     # --------------------------------------------------------------- showing
 
@@ -390,6 +377,7 @@ class LayerBinder:
     def close(self) -> None:
         """Let go of the viewer."""
         self.workspace.codes_changed.disconnect(self._on_codes_changed)
+        self.workspace.turning_back.disconnect(self._settle)
         self.workspace.segmentation_changed.disconnect(self._on_segmentation_changed)
         self.workspace.classes_changed.disconnect(self._on_classes_changed)
         self.viewer.layers.events.removed.disconnect(self._on_layer_removed)

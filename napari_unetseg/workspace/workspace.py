@@ -52,6 +52,8 @@ class Workspace:
         What is shown as segmentation changed on these slices.
     history_changed : Signal()
         There is something else to undo or redo.
+    turning_back : Signal()
+        A step is about to be taken back or done again: who holds strokes back hands them in.
     """
 
     images_changed = Signal()
@@ -59,6 +61,7 @@ class Workspace:
     codes_changed = Signal(str, list)
     segmentation_changed = Signal(str, list)
     history_changed = Signal()
+    turning_back = Signal()
 
     def __init__(self, session: Session | None = None) -> None:
         self.session = session or Session()
@@ -316,6 +319,7 @@ class Workspace:
 
     def undo(self) -> str | None:
         """Take the last step back; return what it was."""
+        self.turning_back.emit()
         step = self.log.undo()
         if step is None:
             return None
@@ -326,6 +330,7 @@ class Workspace:
 
     def redo(self) -> str | None:
         """Do the last undone step again; return what it is."""
+        self.turning_back.emit()
         step = self.log.redo()
         if step is None:
             return None
