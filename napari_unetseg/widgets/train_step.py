@@ -45,7 +45,8 @@ class TrainStep(StepPanel):
 
     TITLE: ClassVar[str] = "Train"
     HINT: ClassVar[str] = (
-        "Paint a few strokes of each class and of background, then train; a minute is often enough."
+        "Click a model that sees this slice right, or paint a few strokes of each class and of "
+        "background and train."
     )
 
     def __init__(self, context: Context) -> None:
