@@ -42,7 +42,7 @@ def main() -> None:
     print("| model | on | seconds | mean IoU | IoU | SEG |")
     print("|---|---|---|---|---|---|")
     for name in options.only.split(","):
-        folder = find_model(name if options.models is None else options.models / name)
+        folder = find_model(name if options.models is None else options.models / f"{name}.unet")
         model, tested = load_model(folder), {}
         for data, pairs in _data(name):
             began = time.perf_counter()

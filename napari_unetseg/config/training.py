@@ -92,6 +92,9 @@ class TrainingConfig(Config):
     seed: int = Field(0, ge=0, lt=2**63)
     loss: LossConfig = LossConfig()
     transfer: Transfer = Field("all", description="what of a base model learns on")
+    distillation: float = Field(
+        1.0, ge=0, description="how far a base model's answers count where nothing is painted"
+    )
     new_head: bool = Field(False, description="forget what a base model knows of its classes")
     pretrain: float = Field(
         0.0, ge=0, le=0.9, description="share of the budget spent on unlabelled slices first"

@@ -66,7 +66,9 @@ def check_training_inputs(stack: Stack, codes: npt.NDArray[np.uint8]) -> None:
     check_training_set([stack], [codes])
 
 
-def check_training_set(stacks: Sequence[Stack], codes: Sequence[npt.NDArray[np.uint8]]) -> None:
+def check_training_set(
+    stacks: Sequence[Stack], codes: Sequence[npt.NDArray[np.uint8]], *, n_classes: int = 2
+) -> None:
     """Check that a network can learn from these images and their annotations.
 
     Parameters
@@ -75,11 +77,14 @@ def check_training_set(stacks: Sequence[Stack], codes: Sequence[npt.NDArray[np.u
         The images.
     codes : sequence of ndarray, shape (N, Y, X), uint8
         Their annotations.
+    n_classes : int
+        So many must be labelled, background among them: 1 for a network that knows what the others
+        look like, else 2.
 
     Raises
     ------
     UserError
-        If shapes or channels do not agree, nothing is labelled, all labels are of one class, or
+        If shapes or channels do not agree, nothing is labelled, labels are of fewer classes, or
         an annotated slice holds no image.
     """
     if not stacks:
@@ -94,7 +99,7 @@ def check_training_set(stacks: Sequence[Stack], codes: Sequence[npt.NDArray[np.u
                 "from together need the same."
             )
         present.update(np.flatnonzero(np.bincount(labels.ravel(), minlength=256)).tolist())
-    _check_two_classes(present - {0}, [_name(stack) for stack in stacks])
+    _check_present(present - {0}, n_classes, [_name(stack) for stack in stacks])
     for stack, labels in zip(stacks, codes, strict=True):
         labelled = [index for index, plane in enumerate(labels) if plane.any()]
         if labelled:
@@ -112,14 +117,14 @@ def check_channels(info: ModelInfo, stack: Stack) -> None:
         )
 
 
-def _check_two_classes(present: set[int], names: Sequence[str]) -> None:
+def _check_present(present: set[int], n_classes: int, names: Sequence[str]) -> None:
     where = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
     if not present:
         raise UserError(
             f"The labels of {where} hold no label; paint some background and some of each class "
             "first, or check --slices and the kind of labels."
         )
-    if len(present) == 1:
+    if len(present) < n_classes:
         (code,) = present
         painted = "background" if code == 1 else f"class {code - 1}"
         missing = "some of a class" if code == 1 else "some background or another class"

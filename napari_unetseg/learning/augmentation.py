@@ -164,9 +164,9 @@ def _affine(
 
 
 def resample(
-    pixels: Tensor, codes: Tensor, grid: Tensor, objects: Mapping[str, Tensor]
+    pixels: Tensor, codes: Tensor, grid: Tensor, maps: Mapping[str, Tensor]
 ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-    """Read pixels and maps of objects (linearly) and codes (nearest) at the same places.
+    """Read pixels and maps (linearly) and codes (nearest) at the same places.
 
     Beyond the crop everything is mirrored.
 
@@ -176,18 +176,18 @@ def resample(
     codes : Tensor, shape (B, Y, X) or (B, Z, Y, X), uint8
     grid : Tensor, shape (B, Y', X', 2) or (B, Z', Y', X', 3)
         With (x, y) alone, every section of a volume is read at the same places.
-    objects : dict of str to Tensor, of the shape of `codes`, float32
+    maps : dict of str to Tensor, of the shape of `codes`, float32
 
     Returns
     -------
     pixels : Tensor, shape (B, C, Y', X') or (B, C, Z', Y', X'), float32
     codes : Tensor, shape (B, Y', X') or (B, Z', Y', X'), uint8
-    objects : dict of str to Tensor, of the shape of `codes`, float32
+    maps : dict of str to Tensor, of the shape of `codes`, float32
     """
     read = _read(pixels, grid, "bilinear")
     labels = _read(codes[:, None].float(), grid, "nearest")[:, 0].to(torch.uint8)
-    maps = {name: _read(o[:, None], grid, "bilinear")[:, 0] for name, o in objects.items()}
-    return read, labels, maps
+    moved = {name: _read(m[:, None], grid, "bilinear")[:, 0] for name, m in maps.items()}
+    return read, labels, moved
 
 
 def _read(image: Tensor, grid: Tensor, mode: str) -> Tensor:
@@ -210,7 +210,7 @@ def augment(
     patch: Patch,
     config: AugmentationConfig,
     generator: torch.Generator,
-    objects: Mapping[str, Tensor] | None = None,
+    maps: Mapping[str, Tensor] | None = None,
 ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     """Turn a batch of crops into a batch of patches.
 
@@ -222,29 +222,29 @@ def augment(
     patch : Patch
         No larger than the crop.
     generator : Generator
-    objects : dict of str to Tensor, shape (B, *crop), float32, optional
-        Maps of objects, which move with the pixels.
+    maps : dict of str to Tensor, shape (B, *crop), float32, optional
+        As `data.PixelMaps` has them; they move with the pixels.
 
     Returns
     -------
     pixels : Tensor, shape (B, C, *patch.shape), float32
     codes : Tensor, shape (B, *patch.shape), uint8
-    objects : dict of str to Tensor, shape (B, *patch.shape), float32
+    maps : dict of str to Tensor, shape (B, *patch.shape), float32
     """
     crop = tuple(codes.shape[1:])
     grid = sampling_grid(pixels.shape[0], patch, crop, config, generator)
-    pixels, codes, maps = resample(pixels, codes, grid.to(pixels.device), objects or {})
+    pixels, codes, moved = resample(pixels, codes, grid.to(pixels.device), maps or {})
     if config.flip and patch.in_plane and patch.n_sections > 1:
-        pixels, codes, maps = _turned_over(pixels, codes, maps, patch, generator)
+        pixels, codes, moved = _turned_over(pixels, codes, moved, patch, generator)
     if config.section_dropout and patch.n_sections > 1:
         pixels = blank_a_section(pixels, patch.n_sections, config.section_dropout, generator)
-    return change_grey_values(pixels, config, generator), codes, maps
+    return change_grey_values(pixels, config, generator), codes, moved
 
 
 def _turned_over(
     pixels: Tensor,
     codes: Tensor,
-    objects: dict[str, Tensor],
+    maps: dict[str, Tensor],
     patch: Patch,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
@@ -259,5 +259,5 @@ def _turned_over(
     if codes.ndim == 4:
         here = turn.view(-1, 1, 1, 1)
         codes = torch.where(here, codes.flip(1), codes)
-        objects = {name: torch.where(here, o.flip(1), o) for name, o in objects.items()}
-    return pixels, codes, objects
+        maps = {name: torch.where(here, m.flip(1), m) for name, m in maps.items()}
+    return pixels, codes, maps

@@ -41,6 +41,12 @@ class WeightAverage:
         torch._foreach_lerp_(average, current, 1 - decay)
 
 
+@torch.no_grad()
+def moved_towards(network: Network, other: Network, share: float) -> None:
+    """Move weights and batch-norm statistics a share of the way to those of another network."""
+    torch._foreach_lerp_(_floats(network), _floats(other), share)
+
+
 def _floats(network: nn.Module) -> list[Tensor]:
     """Return weights and running statistics, without the counters."""
     return [t.data for t in network.state_dict().values() if t.is_floating_point()]

@@ -77,24 +77,24 @@ class Batches:
         )
 
     def draw(self, augmentation: AugmentationConfig) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Draw the pixels, codes and maps of objects of a step, on the device.
+        """Draw the pixels, codes and maps of a step, on the device.
 
         Returns
         -------
         pixels : Tensor, shape (B, C, Y, X) or (B, C, Z, Y, X), float32
         codes : Tensor, shape (B, Y, X) or (B, Z, Y, X), uint8
-        objects : dict of str to Tensor, of the shape of `codes`, float32
+        maps : dict of str to Tensor, of the shape of `codes`, float32
         """
-        pixels, codes, objects = self._sampler.draw(self.patches.batch)
-        pixels, codes, objects = augment(
+        pixels, codes, maps = self._sampler.draw(self.patches.batch)
+        pixels, codes, maps = augment(
             pixels.to(self.device.name),
             codes.to(self.device.name),
             self._patch,
             augmentation,
             self.generator,
-            {name: values.to(self.device.name) for name, values in objects.items()},
+            {name: values.to(self.device.name) for name, values in maps.items()},
         )
-        return place_image(pixels, self.device), codes, objects
+        return place_image(pixels, self.device), codes, maps
 
     def draw_again(self, n_steps: int, augmentation: AugmentationConfig) -> list[Tensor]:
         """Draw the pixels of some steps, the same ones whenever it is asked for; for the CPU.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -21,9 +21,10 @@ from napari_unetseg.networks.padding import mirrored
 #: Computes a number for each pixel from ids of objects, as `border_weights` does.
 FromIds: TypeAlias = Callable[[npt.NDArray[np.uint32]], npt.NDArray[np.float32]]
 
-#: Numbers of pixels that come from ids of objects, by name: ``"border"``, extra weights of pixels
-#: between objects, and ``"distance"``, that to the border of the object. Only those in use.
-ObjectMaps: TypeAlias = Mapping[str, Tensor]
+#: Numbers of pixels beside their codes, by name, and only those in use. From ids of objects come
+#: ``"border"``, extra weights of pixels between objects, and ``"distance"``, that to the border of
+#: the object. ``"unlabelled"`` is 1 where nothing is annotated, and 0 where something is held out.
+PixelMaps: TypeAlias = Mapping[str, Tensor]
 
 #: Positions kept of each class, from which patches are centred; more would change nothing.
 MAX_POSITIONS = 200_000
@@ -78,14 +79,14 @@ class LabelledRegion:
         Codes that may enter a loss; 0 where nothing is annotated or it is held out.
     held_out : Tensor, of the same shape, uint8
         Codes to score with; 0 elsewhere.
-    objects : dict of str to Tensor, of the same shape, float16
-        As `ObjectMaps` has them.
+    maps : dict of str to Tensor, of the same shape, float16
+        As `PixelMaps` has them.
     """
 
     pixels: Tensor
     targets: Tensor
     held_out: Tensor
-    objects: ObjectMaps = field(default_factory=dict)
+    maps: PixelMaps = field(default_factory=dict)
 
 
 def load_regions(
@@ -94,6 +95,8 @@ def load_regions(
     margin_px: Sequence[int],
     neighbours: int = 0,
     from_ids: Mapping[str, FromIds] | None = None,
+    *,
+    unlabelled: bool = False,
 ) -> Iterator[LabelledRegion]:
     """Read and normalise what is annotated, cut to the annotations and a margin around them.
 
@@ -108,12 +111,15 @@ def load_regions(
         Sections on each side whose channels are stacked, of slices.
     from_ids : dict of str to callable, optional
         What computes the maps of objects; they are 0 in images whose objects are not told apart.
+    unlabelled : bool
+        Whether to say where nothing is annotated.
     """
     for image in images:
         fitted = None
         for planes in _annotated_runs(image, margin_px):
             fitted = fitted or fit_normalisation(image.stack, normalisation)
-            yield _read(image, planes, fitted, margin_px, neighbours, from_ids or {})
+            region = _read(image, planes, fitted, margin_px, neighbours, from_ids or {})
+            yield _with_unlabelled(region) if unlabelled else region
 
 
 def _annotated_runs(image: TrainingImage, margin_px: Sequence[int]) -> Iterator[range]:
@@ -157,7 +163,7 @@ def _read(
         sections = image.stack.neighbouring_planes(planes.start, neighbours)
         pixels = np.concatenate([pixels_of(plane) for plane in sections])
         codes, held = codes[0], held[0]
-    objects = {
+    maps = {
         name: torch.from_numpy(_of_objects(image, planes, inside, compute)).reshape(codes.shape)
         for name, compute in from_ids.items()
     }
@@ -165,8 +171,13 @@ def _read(
         torch.from_numpy(pixels),
         torch.from_numpy(np.where(held, 0, codes).astype(np.uint8)),
         torch.from_numpy(np.where(held, codes, 0).astype(np.uint8)),
-        objects,
+        maps,
     )
+
+
+def _with_unlabelled(region: LabelledRegion) -> LabelledRegion:
+    nowhere = (region.targets == 0) & (region.held_out == 0)
+    return replace(region, maps={**region.maps, "unlabelled": nowhere.half()})
 
 
 def _of_objects(
@@ -276,10 +287,10 @@ class PatchSampler:
         pixels : Tensor, shape (batch, C, *crop_px), float32
             Mirrored where a crop reaches beyond its region.
         codes : Tensor, shape (batch, *crop_px), uint8
-        objects : dict of str to Tensor, shape (batch, *crop_px), float32
+        maps : dict of str to Tensor, shape (batch, *crop_px), float32
             Those that the regions have.
         """
-        pixels, codes, objects = [], [], defaultdict(list)
+        pixels, codes, maps = [], [], defaultdict(list)
         for _ in range(batch):
             positions = self._positions[self._integer(len(self._positions))]
             index, *middle = positions[self._integer(len(positions))].tolist()
@@ -291,9 +302,9 @@ class PatchSampler:
             stop = [first + size for first, size in zip(start, self._crop, strict=True)]
             pixels.append(mirrored(region.pixels, start, stop))
             codes.append(mirrored(region.targets, start, stop))
-            for name, values in region.objects.items():
-                objects[name].append(mirrored(values, start, stop))
-        stacked = {name: torch.stack(values).float() for name, values in objects.items()}
+            for name, values in region.maps.items():
+                maps[name].append(mirrored(values, start, stop))
+        stacked = {name: torch.stack(values).float() for name, values in maps.items()}
         return torch.stack(pixels).float(), torch.stack(codes), stacked
 
     def _integer(self, n: int) -> int:

@@ -109,7 +109,7 @@ class HeadsStepper(Stepper):
         self._heads = heads
         super().__init__(network, config, device, distance_weight)
 
-    def loss(self, logits: Tensor, codes: Tensor, objects: Mapping[str, Tensor]) -> Tensor:
+    def loss(self, logits: Tensor, codes: Tensor, maps: Mapping[str, Tensor]) -> Tensor:
         """Return the sum over the heads; one of which nothing is known adds nothing."""
         total = torch.zeros((), device=logits.device)
         for place, (head, own) in enumerate(zip(self._heads, channels(self._heads), strict=True)):
@@ -117,7 +117,7 @@ class HeadsStepper(Stepper):
             classes = logits[:, own][:, :2]
             total = total + segmentation_loss(classes, known, self._config.loss)
             if head.objects:
-                distances = objects[head.structure]
+                distances = maps[head.structure]
                 error = distance_loss(logits[:, own.stop - 1], distances, known)
                 total = total + self._distance_weight * error
         return total

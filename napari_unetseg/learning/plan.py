@@ -29,7 +29,13 @@ from .detail import (
 from .dimensions import as_far_as_asked, dimensions_note, with_anisotropy
 from .network_size import with_size
 from .placement import Device
-from .transfer import check_base, recipe_from_base
+from .transfer import (
+    check_base,
+    is_remembered,
+    keeps_objects,
+    known_classes,
+    recipe_from_base,
+)
 
 _NO_BASE = "There is no base model to transfer from, so all of the network is learned from scratch."
 _NO_OBJECTS = (
@@ -48,7 +54,10 @@ class TrainingPlan:
         Side and number of patches may still be open: they depend on the network.
     painted : Painted
     object_diameter_px : float or None
-        Of the median annotated object; None where objects are not learned.
+        Of the median annotated object, or of those that the base model knows; None where the
+        network does not tell objects apart.
+    learns_distances : bool
+        Whether the annotations tell objects apart.
     notes : tuple of str
         What a person may not expect, in sentences.
     """
@@ -56,6 +65,7 @@ class TrainingPlan:
     recipe: Recipe
     painted: Painted
     object_diameter_px: float | None
+    learns_distances: bool
     notes: tuple[str, ...]
 
 
@@ -75,7 +85,12 @@ def plan_training(
     """
     if not images:
         raise UserError("There is nothing to learn from; give at least one annotated image.")
-    check_training_set([i.stack for i in images], [i.codes for i in images])
+    known = known_classes(base, recipe.training.new_head)
+    check_training_set(
+        [i.stack for i in images],
+        [i.codes for i in images],
+        n_classes=1 if is_remembered(classes, known, recipe.training) else 2,
+    )
     if not classes:
         raise UserError("There is no class to learn; name at least one beside background.")
     if again := [name for name, n in Counter(c.name for c in classes).items() if n > 1]:
@@ -104,7 +119,10 @@ def plan_training(
         loss = recipe.training.loss.replace(border_weight=0)
         recipe = recipe.replace(training=recipe.training.replace(loss=loss))
         notes.append(_NO_OBJECTS)
-    return TrainingPlan(recipe, painted, diameter, tuple(notes))
+    learns_distances = diameter is not None
+    if diameter is None and base is not None and keeps_objects(base, recipe):
+        diameter = base.info.object_diameter_px
+    return TrainingPlan(recipe, painted, diameter, learns_distances, tuple(notes))
 
 
 def _fitted(

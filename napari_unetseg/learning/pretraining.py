@@ -102,7 +102,7 @@ def spoiled(clean: Tensor, generator: torch.Generator) -> Tensor:
 class DenoisingStepper(Stepper):
     """Moves a network towards answering with the clean patch."""
 
-    def loss(self, logits: Tensor, codes: Tensor, objects: Mapping[str, Tensor]) -> Tensor:
+    def loss(self, logits: Tensor, codes: Tensor, maps: Mapping[str, Tensor]) -> Tensor:
         """Return the mean absolute difference from the clean patches in `codes`."""
         return F.l1_loss(logits.float(), codes)
 

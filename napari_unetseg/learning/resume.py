@@ -181,7 +181,7 @@ def what_is_asked(
 
 def _checksum(region: LabelledRegion) -> int:
     value = 0
-    for labels in (region.targets, *region.objects.values()):
+    for labels in (region.targets, *region.maps.values()):
         value = zlib.crc32(labels.numpy().tobytes(), value)
     return value
 

@@ -17,10 +17,11 @@ from napari_unetseg.events import Event, HeldOutScored, Warned
 from napari_unetseg.networks import Network
 from napari_unetseg.wording import counted
 
-from .averaging import MeasuredOn, measure_batch_statistics, measured_layers
+from .averaging import MeasuredOn, measure_batch_statistics, measured_layers, moved_towards
 from .batches import Batches
 from .bundle import Model
 from .data import LabelledRegion
+from .distillation import Teacher
 from .live_scores import LiveScores
 from .memory import fitting_patches, said_of_smaller, smaller_after
 from .patches import Patches, fitting_shape
@@ -32,6 +33,7 @@ from .schedule import Budget, learning_rate
 from .scoring import HeldOutScorer
 from .source import SourceScorer, said_of_decline
 from .stepper import MAX_FAILURES, Stepper
+from .targets import distance_weight
 
 #: Seconds between reported steps.
 REPORT_EVERY_S = 0.25
@@ -66,6 +68,8 @@ class TrainingRun:
     budget : Budget
     device : Device
     measured_on : MeasuredOn
+    teacher : Teacher, optional
+        What is not to be forgotten.
 
     Attributes
     ----------
@@ -82,6 +86,7 @@ class TrainingRun:
         budget: Budget,
         device: Device,
         measured_on: MeasuredOn,
+        teacher: Teacher | None = None,
     ) -> None:
         self._training = info.recipe.training
         self._regions = regions
@@ -92,9 +97,12 @@ class TrainingRun:
         names = ["background", *(c.name for c in info.classes)]
         self.scorer = HeldOutScorer(regions, names, network, device)
         self._live = LiveScores(self.scorer, budget)
-        objects = info.recipe.objects
-        weight = 0.0 if objects is None else objects.distance_weight
-        self._stepper = Stepper(network, self._training, device, weight)
+        weight = distance_weight(info.recipe, info.object_diameter_px)
+        self._stepper = Stepper(network, self._training, device, weight, teacher)
+        self._teacher = teacher
+        self._result = self._stepper.average.network
+        if teacher is not None:
+            self._result = copy.deepcopy(self._result)
         sizes = [region.targets.shape for region in regions]
         side = fitting_shape(self._training.patch_px, sizes, network)[-1]
         wanted = Patches(side, self._training.batch)
@@ -120,18 +128,17 @@ class TrainingRun:
     def score_start(self) -> Iterator[Event]:
         """Score the network that training starts from: what comes after is compared with it."""
         if self.scorer.n_blocks:
-            average = self._stepper.average.network
-            self._live.take(average, time.time(), self._fraction)
+            self._live.take(self._result, time.time(), self._fraction)
             self._live.compare_with_best()
-            yield self._scored(self.scorer.score(average))
+            yield self._scored(self.scorer.score(self._result))
 
     def advance(self) -> Iterator[Event]:
         """Take one step, and a score when it is time."""
         began = time.time()
         rate = learning_rate(self._training, self._step, self._fraction())
         try:
-            pixels, codes, objects = self._batches.draw(self._training.augmentation)
-            loss = self._stepper.step(pixels, codes, rate, objects)
+            pixels, codes, maps = self._batches.draw(self._training.augmentation)
+            loss = self._stepper.step(pixels, codes, rate, maps)
         except (RuntimeError, MemoryError) as error:
             yield self._use_less_memory(error)
             return
@@ -156,31 +163,37 @@ class TrainingRun:
         source : SourceScorer, optional
             Of what the base model learned from, to be scored too.
         """
-        average = self._stepper.average.network
         if self._no_progress():
             yield Warned(_NO_PROGRESS.format(share=self._training.early_stop))
         if self._step > 0:
-            self._measure_statistics()
-            if not all(bool(t.isfinite().all()) for t in average.state_dict().values()):
+            self._make_result()
+            if not all(bool(t.isfinite().all()) for t in self._result.state_dict().values()):
                 raise UserError(_NOT_FINITE)
             if self._budget.steps is None and self._step < FEW_STEPS:
                 yield Warned(_FEW_STEPS.format(steps=counted(self._step, "step")))
         if self.scorer.n_blocks:
-            iou, sentence = self._live.last(average)
+            iou, sentence = self._live.last(self._result)
             if sentence is not None:
                 yield Warned(sentence)
             yield self._scored(iou)
         if source is not None:
             yield from self._score_source(source)
-        self._preview = draw_preview(average, self._classes, self._regions[0], self._device)
+        self._preview = draw_preview(self._result, self._classes, self._regions[0], self._device)
         self._finished = True
 
     def _score_source(self, source: SourceScorer) -> Iterator[Event]:
-        scored = source.score(self._stepper.average.network)
+        scored = source.score(self._result)
         self._record.source(scored)
         yield scored
         if sentence := said_of_decline(scored):
             yield Warned(sentence)
+
+    def _make_result(self) -> None:
+        """Make of the averaged weights those that would be kept now."""
+        self._measure_statistics()
+        if self._teacher is not None:
+            self._result.load_state_dict(self._stepper.average.network.state_dict())
+            moved_towards(self._result, self._teacher.network, self._teacher.step_back)
 
     def _measure_statistics(self) -> None:
         if not self._statistics:
@@ -192,10 +205,10 @@ class TrainingRun:
             measure_batch_statistics(self._stepper.average.network, batches)
 
     def model(self) -> Model:
-        """Return a copy of the averaged network with what is known about it."""
+        """Return a copy of the network to keep with what is known about it."""
         if self._step > 0 and not self._finished:
-            self._measure_statistics()
-        network = place_network(copy.deepcopy(self._stepper.average.network), AT_REST)
+            self._make_result()
+        network = place_network(copy.deepcopy(self._result), AT_REST)
         info = self._record.info(self._step, self._batches.patches)
         return Model(info, network, tuple(self._record.rows), self._preview)
 
@@ -210,8 +223,8 @@ class TrainingRun:
     def _score_live(self) -> HeldOutScored:
         began = time.time()
         if self._step > 0:
-            self._measure_statistics()
-        return self._scored(self._live.take(self._stepper.average.network, began, self._fraction))
+            self._make_result()
+        return self._scored(self._live.take(self._result, began, self._fraction))
 
     def _scored(self, iou: dict[str, float]) -> HeldOutScored:
         return self._record.score(self._step, iou, self.scorer.n_px)

@@ -13,6 +13,7 @@ from napari_unetseg.config import TrainingConfig
 from napari_unetseg.networks import Network
 
 from .averaging import WeightAverage
+from .distillation import Teacher
 from .losses import segmentation_loss
 from .optimisers import build_optimisers
 from .placement import Device, autocast, seeded
@@ -39,7 +40,9 @@ class Stepper:
     config : TrainingConfig
     device : Device
     distance_weight : float
-        Of the error of distances, where there are any to learn.
+        Of the error of distances, where the last channel answers with them; else 0.
+    teacher : Teacher, optional
+        What is not to be forgotten.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Stepper:
         config: TrainingConfig,
         device: Device,
         distance_weight: float = 0.0,
+        teacher: Teacher | None = None,
     ) -> None:
         self.network = network
         self.average = WeightAverage(network, config.ema_decay)
@@ -55,19 +59,20 @@ class Stepper:
         self._config = config
         self._device = device
         self._distance_weight = distance_weight
+        self._teacher = teacher
         self._steps = 0
         # One whose weights are all frozen has nothing to do.
         self._optimisers = tuple(o for o in build_optimisers(network, config) if _learns(o))
         self._scaler = torch.amp.GradScaler(device.kind, enabled=device.precision == "float16")
         self._kept = self._tensors()
 
-    def loss(self, logits: Tensor, codes: Tensor, objects: Mapping[str, Tensor]) -> Tensor:
-        """Return what a step makes smaller; a distance is what the last channel answers."""
-        config, border = self._config.loss, objects.get("border")
-        if "distance" not in objects:
-            return segmentation_loss(logits, codes, config, border)
-        of_classes = segmentation_loss(logits[:, :-1], codes, config, border)
-        of_distances = distance_loss(logits[:, -1], objects["distance"], codes)
+    def loss(self, logits: Tensor, codes: Tensor, maps: Mapping[str, Tensor]) -> Tensor:
+        """Return what a step makes smaller, of what is painted."""
+        classes = logits[:, :-1] if self._distance_weight else logits
+        of_classes = segmentation_loss(classes, codes, self._config.loss, maps.get("border"))
+        if "distance" not in maps:
+            return of_classes
+        of_distances = distance_loss(logits[:, -1], maps["distance"], codes)
         return of_classes + self._distance_weight * of_distances
 
     def step(
@@ -75,7 +80,7 @@ class Stepper:
         pixels: Tensor,
         codes: Tensor,
         rate: float,
-        objects: Mapping[str, Tensor] | None = None,
+        maps: Mapping[str, Tensor] | None = None,
     ) -> float:
         """Learn from one batch of patches.
 
@@ -85,8 +90,8 @@ class Stepper:
         codes : Tensor, shape (B, Y, X) or (B, Z, Y, X), uint8
         rate : float
             Learning rate; halved after every failure.
-        objects : dict of str to Tensor, of the shape of `codes`, optional
-            As `ObjectMaps` has them.
+        maps : dict of str to Tensor, of the shape of `codes`, optional
+            As `PixelMaps` has them.
 
         Returns
         -------
@@ -99,7 +104,9 @@ class Stepper:
                 group["lr"] = rate * 0.5**self.failures * group["relative_rate"]
         with autocast(self._device), seeded(self._device, self._config.seed + self._steps):
             logits = self.network(pixels)
-        loss = self.loss(logits, codes, objects or {})
+        loss = self.loss(logits, codes, maps or {})
+        if self._teacher is not None:
+            loss = loss + self._teacher.loss(pixels, logits, codes, maps or {})
         value = float(loss.detach())
         if not math.isfinite(value):
             self._return_to_kept()

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
-from napari_unetseg.config import LossConfig
+from napari_unetseg.config import LossConfig, Recipe
 
 from .border_weights import border_weights
 from .data import FromIds
@@ -43,6 +43,13 @@ def maps_of_objects(loss: LossConfig, anisotropy: float, *, distances: bool) -> 
     if distances:
         maps["distance"] = partial(object_distances, anisotropy=anisotropy)
     return maps
+
+
+def distance_weight(recipe: Recipe, object_diameter_px: float | None) -> float:
+    """Return what the error of distances weighs; 0 where a network does not answer with them."""
+    if recipe.objects is None or object_diameter_px is None:
+        return 0.0
+    return recipe.objects.distance_weight
 
 
 def object_distances(
@@ -105,7 +112,12 @@ def distance_loss(predicted: Tensor, distances: Tensor, codes: Tensor) -> Tensor
         0 where nothing is labelled.
     """
     labelled = codes > 0
-    errors = F.smooth_l1_loss(
+    errors = distance_errors(predicted, distances)
+    return (errors * labelled).sum() / labelled.sum().clamp(min=1)
+
+
+def distance_errors(predicted: Tensor, distances: Tensor) -> Tensor:
+    """Return the error of every pixel, quadratic where it is small, in float32."""
+    return F.smooth_l1_loss(
         predicted.float(), distances.float(), reduction="none", beta=SMALL_ERROR
     )
-    return (errors * labelled).sum() / labelled.sum().clamp(min=1)

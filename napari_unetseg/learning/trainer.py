@@ -20,6 +20,7 @@ from .bundle import Model
 from .cores import FREE_CORES
 from .data import LabelledRegion, TrainingImage, check_annotations, load_regions
 from .description import describe
+from .distillation import Teacher, step_back
 from .memory import fitting_patches
 from .patches import Patches, chosen_patches, margin_px
 from .placement import AT_REST, Device, choose_device, place_network, seeded, suited
@@ -35,8 +36,15 @@ from .resume import (
 from .run import TrainingRun
 from .schedule import Budget
 from .source import SourceScorer
-from .targets import maps_of_objects
-from .transfer import copy_weights, freeze, known_by_other_names, known_classes
+from .targets import distance_weight, maps_of_objects
+from .transfer import (
+    copy_weights,
+    freeze,
+    is_remembered,
+    keeps_objects,
+    known_by_other_names,
+    known_classes,
+)
 
 
 class Trainer:
@@ -102,6 +110,7 @@ class Trainer:
         self._recipe = plan.recipe
         self._painted = plan.painted
         self._diameter = plan.object_diameter_px
+        self._learns_distances = plan.learns_distances
         self._notes = plan.notes
         self._classes = classes
         self._base = base
@@ -111,6 +120,7 @@ class Trainer:
         self._state_file = state_file
         self._resumed: dict[str, Any] = {}
         self._n_pretrained = 0
+        self._other_names: dict[str, str] = {}
         self._stop = False
         self._run: TrainingRun | None = None
 
@@ -167,7 +177,9 @@ class Trainer:
         if self._base is None and found is None and self._pretraining_steps() != 0:
             yield from self._pretrain(network)
         if found is None:
-            yield from self._take_over_other_names(regions, network)
+            yield from self._find_other_names(regions, network)
+        if self._other_names:
+            self._copy_weights(network)
         source = self._source_scorer()
         run = self._run = self._begin(regions, network)
         yield TrainingStarted(
@@ -206,7 +218,7 @@ class Trainer:
             network = build_network(recipe.network, n_channels, n_outputs)
         network.initialise(torch.Generator().manual_seed(seed))
         if self._base is not None:
-            copy_weights(self._base, network, self._classes, self._known)
+            self._copy_weights(network)
         self._device = suited(self._device, network)
         if self._device.kind == "cpu":
             keep_freed_memory()
@@ -215,23 +227,25 @@ class Trainer:
             freeze(network, recipe.training.transfer)
         return network
 
+    def _copy_weights(self, network: Network) -> None:
+        assert self._base is not None
+        copy_weights(self._base, network, self._classes, self._known)
+
     @property
     def _known(self) -> dict[str, str]:
-        return known_classes(self._base, self._recipe.training.new_head)
+        known = known_classes(self._base, self._recipe.training.new_head)
+        return known | self._other_names
 
-    def _take_over_other_names(
-        self, regions: list[LabelledRegion], network: Network
-    ) -> Iterator[Event]:
-        """Begin a class where the base answers it under another name."""
+    def _find_other_names(self, regions: list[LabelledRegion], network: Network) -> Iterator[Event]:
+        """Look whether the base answers a class under another name, to begin it there."""
         training = self._recipe.training
         if self._base is None or training.new_head:
             return
         wanted = Patches(training.patch_px, training.batch)
         patches = fitting_patches(network, len(regions[0].pixels), wanted, self._device)
         batches = Batches(regions, training, patches, network, self._device)
-        others = known_by_other_names(self._base, network, self._classes, batches)
-        copy_weights(self._base, network, self._classes, self._known | others)
-        for ours, theirs in others.items():
+        self._other_names = known_by_other_names(self._base, network, self._classes, batches)
+        for ours, theirs in self._other_names.items():
             yield Warned(
                 f"What is painted as {ours} is what the base model calls {theirs}, so it begins "
                 "with what that knows."
@@ -246,8 +260,9 @@ class Trainer:
                 margin_px(recipe.training, network),
                 network.neighbours,
                 maps_of_objects(
-                    recipe.training.loss, network.anisotropy, distances=self._diameter is not None
+                    recipe.training.loss, network.anisotropy, distances=self._learns_distances
                 ),
+                unlabelled=self._base is not None and recipe.training.distillation > 0,
             )
         )
         check_annotations(regions, self._classes, self._known)
@@ -295,6 +310,22 @@ class Trainer:
         seconds = self._recipe.training.max_time_s
         return None if seconds is None else self._clock_start + seconds
 
+    def _teacher(self, network: Network) -> Teacher | None:
+        """Return what keeps the base model's answers where nothing is painted."""
+        training = self._recipe.training
+        remembered = is_remembered(self._classes, self._known, training)
+        if self._base is None or not (remembered or keeps_objects(self._base, self._recipe)):
+            return None
+        return Teacher(
+            network,
+            n_classes=len(self._classes) + 1,
+            knows_classes=remembered,
+            weight=training.distillation,
+            distance_weight=distance_weight(self._recipe, self._diameter),
+            step_back=step_back(self._painted),
+            device=self._device,
+        )
+
     def _begin(self, regions: list[LabelledRegion], network: Network) -> TrainingRun:
         info = describe(
             self._images,
@@ -319,11 +350,13 @@ class Trainer:
             ),
             self._device,
             measured_on(self._recipe.training, much=self._painted.much),
+            self._teacher(network),
         )
 
     def _go_on_from(self, found: TrainingState) -> None:
         self._resumed = found.values
         self._n_pretrained = found.values["n_pretrained"]
+        self._other_names = found.values["other_names"]
         self._clock_start -= found.values["used_s"]
 
     def _state(self, run: TrainingRun, asked: dict[str, Any]) -> TrainingState:
@@ -331,6 +364,7 @@ class Trainer:
         more = {
             "asked": asked,
             "n_pretrained": self._n_pretrained,
+            "other_names": self._other_names,
             "used_s": time.time() - self._clock_start,
         }
         return TrainingState(state.tensors, {**state.values, **more})

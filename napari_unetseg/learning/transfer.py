@@ -9,7 +9,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from napari_unetseg.config import AugmentationConfig, LabelClass, Recipe, Transfer
+from napari_unetseg.config import (
+    AugmentationConfig,
+    LabelClass,
+    Recipe,
+    TrainingConfig,
+    Transfer,
+)
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import Stack, pixel_size_ratio
 from napari_unetseg.measure import ConfusionMatrix
@@ -53,6 +59,27 @@ def recipe_from_base(recipe: Recipe, base: Model, stack: Stack) -> Recipe:
     return recipe.replace(
         network=network.model_dump(),
         normalisation=base.info.recipe.normalisation.model_dump(),
+    )
+
+
+def is_remembered(
+    classes: Sequence[LabelClass], known: Mapping[str, str], training: TrainingConfig
+) -> bool:
+    """Return whether what a base model answers is kept where nothing is painted.
+
+    It is if the base knows all classes: of one that is new it says nothing.
+    """
+    return training.distillation > 0 and all(c.name in known for c in classes)
+
+
+def keeps_objects(base: Model, recipe: Recipe) -> bool:
+    """Return whether objects stay apart as `base` has them, where annotations do not say so."""
+    training = recipe.training
+    return (
+        base.info.object_diameter_px is not None
+        and recipe.objects is not None
+        and training.distillation > 0
+        and not training.new_head
     )
 
 

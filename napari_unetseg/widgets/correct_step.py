@@ -145,7 +145,7 @@ class CorrectStep(StepPanel):
         controller = self.context.controller
         if controller.model is None:
             return "There is no model yet; train one in the Train step."
-        why_not: str | None = controller.why_not_train()
+        why_not: str | None = controller.why_not_train(controller.model.info)
         return why_not
 
     def _update_accept(self, *_: object) -> None:

@@ -25,6 +25,9 @@ _RECENT = 4
 #: The slice in view is looked at when it has rested for so long, and when nothing was painted.
 _REST_MS, _PAINTING_REST_MS = 250, 1500
 
+#: Agreement with what is painted from which a model is a better start than none.
+AGREES = 0.6
+
 #: Room around it, for its frame and for two lines of text below.
 _AROUND = QSize(12, 36)
 
@@ -36,15 +39,21 @@ class ModelStrip(QListWidget):
     ----------
     chosen : Signal(object)
         A person picked a model: the path of its folder.
+    best_changed : Signal()
+    best : Path or None
+        Folder of the model that agrees best with what is painted; None where none agrees.
     """
 
     chosen = Signal(object)
+    best_changed = Signal()
 
     def __init__(self, context: Context) -> None:
         super().__init__()
         self._context = context
         self._names: dict[str, str] = {}
+        self._scores: dict[str, float] = {}
         self._selected: Path | None = None
+        self.best: Path | None = None
         self.setViewMode(QListView.ViewMode.IconMode)
         self.setFlow(QListView.Flow.LeftToRight)
         self.setWrapping(False)
@@ -92,6 +101,7 @@ class ModelStrip(QListWidget):
         icons = {path: self._item(path).icon() for path in self._names}
         self.clear()
         self._names = {}
+        self._scores = {p: s for p, s in self._scores.items() if Path(p) in folders}
         blank = QPixmap(_PICTURE_PX, _PICTURE_PX)
         blank.fill(QColor(128, 128, 128, 40))
         for path in map(str, folders):
@@ -108,6 +118,7 @@ class ModelStrip(QListWidget):
             self.addItem(item)
         self.select(self._selected)
         self.setVisible(bool(self._names))
+        self._find_best()
 
     def _on_previewed(self, preview: ModelPreviewed) -> None:
         if preview.model not in self._names:
@@ -116,10 +127,21 @@ class ModelStrip(QListWidget):
         if preview.sentence:
             item.setFlags(Qt.ItemFlag.NoItemFlags)
             item.setToolTip(preview.sentence)
+            self._scores.pop(preview.model, None)
+            self._find_best()
             return
         item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
         item.setIcon(_icon(QPixmap(preview.picture)))
         item.setText(name if preview.score is None else f"{name}\n{preview.score:.2f}")
+        self._scores[preview.model] = preview.score or 0.0
+        self._find_best()
+
+    def _find_best(self) -> None:
+        agreeing = {p: s for p, s in self._scores.items() if s >= AGREES and p in self._names}
+        best = max(agreeing, key=lambda path: agreeing[path], default=None)
+        if (found := None if best is None else Path(best)) != self.best:
+            self.best = found
+            self.best_changed.emit()
 
     def _on_failed(self, sentence: str) -> None:
         self._context.say(sentence)

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unetseg.annotations import MIN_LABELLED_PX
+from napari_unetseg.config import ModelInfo, read_model_info
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Finished, HeldOutScored, TrainingStarted, TrainingStep
 from napari_unetseg.images import find_inputs, format_length, pixel_size_note
@@ -34,7 +35,7 @@ from .train_settings import TrainSettings
 #: The slice in view is named to the job when the slider has rested for so long.
 _REST_MS = 60
 
-_SCRATCH, _CONTINUE, _OPEN = "scratch", "continue", "open"
+_BEST, _SCRATCH, _CONTINUE, _OPEN = "best", "scratch", "continue", "open"
 
 _TRAIN_TOOLTIP = "Learn from what is painted, then segment every slice; painting can go on."
 _STOP_TOOLTIP = "End now, keep what was learned, and segment every slice with it."
@@ -72,7 +73,10 @@ class TrainStep(StepPanel):
 
     def _build_choices(self) -> None:
         self.base = QComboBox()
-        self.base.setToolTip("Begin anew, or let a model that exists learn more.")
+        self.base.setToolTip(
+            "Let the model above that agrees best with what is painted learn more, another one, or "
+            "begin anew."
+        )
         self.seconds = SecondsBox(60)
         self.device = DeviceBox()
         form = QFormLayout()
@@ -134,6 +138,7 @@ class TrainStep(StepPanel):
         context, controller = self.context, self.context.controller
         self.base.activated.connect(self._on_base_chosen)
         self.strip.chosen.connect(self._on_model_picked)
+        self.strip.best_changed.connect(self._on_best_changed)
         self.resample.toggled.connect(self._note_pixel_sizes)
         self.settings.steps_changed.connect(self._on_steps_changed)
         self.settings.failed.connect(context.say)
@@ -179,7 +184,7 @@ class TrainStep(StepPanel):
             self.train.setText("Train")
             self.train.setProperty("tooltip_when_enabled", _TRAIN_TOOLTIP)
             if self._entered:
-                self.enable(self.train, controller.why_not_train())
+                self.enable(self.train, controller.why_not_train(self._start_info()))
         why_not = controller.why_not_predict()
         no_images = None if self.context.workspace.images else "Choose an image in the Data step."
         self.enable(self.apply, why_not or no_images)
@@ -222,6 +227,7 @@ class TrainStep(StepPanel):
         model = self.context.controller.model
         chosen = self.base.currentData()
         self.base.clear()
+        self.base.addItem(self._said_of_best(), _BEST)
         self.base.addItem("From scratch", _SCRATCH)
         if model is not None:
             self.base.addItem(f"Continue with {model.info.name}", _CONTINUE)
@@ -229,10 +235,34 @@ class TrainStep(StepPanel):
         self.base.setCurrentIndex(max(0, self.base.findData(chosen)))
         self._on_base_shown()
 
+    def _said_of_best(self) -> str:
+        best = self.strip.best
+        return f"Best match: {'none yet, from scratch' if best is None else best.stem}"
+
+    def _on_best_changed(self) -> None:
+        self.base.setItemText(self.base.findData(_BEST), self._said_of_best())
+        self._on_base_shown()
+        self._update()
+
+    def _start(self) -> Path | None:
+        """Return the model that training would begin with; None from scratch."""
+        model, choice = self.context.controller.model, self.base.currentData()
+        if choice == _CONTINUE and model is not None:
+            return model.path
+        return self.strip.best if choice == _BEST else None
+
+    def _start_info(self) -> ModelInfo | None:
+        start = self._start()
+        try:
+            return None if start is None else read_model_info(start)
+        except UserError:
+            return None  # deleted meanwhile: whoever trains with it is told
+
     def _on_base_chosen(self) -> None:
         if self.base.currentData() == _OPEN:
             self._open_model()
         self._on_base_shown()
+        self._update()
 
     def _open_model(self) -> None:
         """Ask for a model; the choice falls back where none is opened."""
@@ -251,12 +281,9 @@ class TrainStep(StepPanel):
         self.context.say(f"Opened {path.name}; train it further, or predict with it now.")
 
     def _on_base_shown(self) -> None:
-        model = self.context.controller.model
-        goes_on = self.base.currentData() == _CONTINUE and model is not None
-        self.strip.select(model.path if goes_on and model is not None else None)
-        self.settings.set_network_of(
-            model.info.recipe.network if goes_on and model is not None else None
-        )
+        info = self._start_info()
+        self.strip.select(self._start())
+        self.settings.set_network_of(None if info is None else info.recipe.network)
 
     def _on_model_changed(self) -> None:
         self._list_bases()
@@ -283,12 +310,12 @@ class TrainStep(StepPanel):
         except UserError as error:
             self.context.say(str(error))
             return
-        base: Path | None = None
-        if self.base.currentData() == _CONTINUE and controller.model is not None:
-            base = controller.model.path
         self._look()
         controller.train(
-            recipe, base=base, device=self.device.device, uncertainty=self._wants_uncertainty()
+            recipe,
+            base=self._start(),
+            device=self.device.device,
+            uncertainty=self._wants_uncertainty(),
         )
 
     def _on_started(self, event: TrainingStarted) -> None:

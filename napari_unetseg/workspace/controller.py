@@ -17,6 +17,7 @@ import numpy as np
 from psygnal import Signal
 
 from napari_unetseg.config import BACKGROUND, ModelInfo, Recipe, read_model_info
+from napari_unetseg.errors import UserError
 from napari_unetseg.events import (
     Event,
     Finished,
@@ -130,9 +131,15 @@ class JobController:
 
     # ----------------------------------------------------------- what to run
 
-    def why_not_train(self) -> str | None:
-        """Return the sentence that explains why training cannot start; None when it can."""
-        return self._why_busy() or why_not_train(self.workspace)
+    def why_not_train(self, base: ModelInfo | None = None) -> str | None:
+        """Return the sentence that explains why training cannot start; None when it can.
+
+        Parameters
+        ----------
+        base : ModelInfo, optional
+            Of the model that it would start from.
+        """
+        return self._why_busy() or why_not_train(self.workspace, base)
 
     def why_not_predict(self) -> str | None:
         """Return the sentence that explains why a model cannot be applied; None when it can."""
@@ -158,7 +165,10 @@ class JobController:
         uncertainty : bool
             As for `predict`.
         """
-        why_not = self.why_not_train()
+        try:
+            why_not = self.why_not_train(None if base is None else read_model_info(base))
+        except UserError as error:
+            why_not = str(error)
         if why_not is not None:
             self.status.emit(why_not)
             return

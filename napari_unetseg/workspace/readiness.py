@@ -10,14 +10,22 @@ from napari_unetseg.wording import counted
 from .workspace import Workspace
 
 
-def why_not_train(workspace: Workspace) -> str | None:
-    """Return why there is nothing to learn from; None when there is."""
+def why_not_train(workspace: Workspace, base: ModelInfo | None = None) -> str | None:
+    """Return why there is nothing to learn from; None when there is.
+
+    Parameters
+    ----------
+    base : ModelInfo, optional
+        Of the model that training would start from. One that knows all classes can be told of one
+        alone.
+    """
     if not workspace.images:
         return "Choose an image in the Data step first."
     painted = _codes_painted(workspace)
     if not painted:
         return "Paint a few strokes on the annotations first: some of each class."
-    if len(painted) < 2:
+    known = set() if base is None else {c.name for c in base.classes}
+    if len(painted) < 2 and not known.issuperset(c.name for c in workspace.classes):
         code = min(painted)
         name = "background" if code == BACKGROUND else workspace.classes[code - 2].name
         return f"Only {name} is painted; paint some of another class or of background too."

@@ -126,6 +126,6 @@ def test_object_files_bring_ids_and_mask_files_none(tmp_path):
     (region,) = load_regions(
         read[:1], NormalisationConfig(), (256, 256), from_ids={"border": whole}
     )
-    border = region.objects["border"]
+    border = region.maps["border"]
     assert np.allclose(border, border_weights(ids, 10, 5), atol=0.01)
     assert border.max() > 5

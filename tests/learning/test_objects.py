@@ -297,8 +297,8 @@ def test_distances_in_a_volume_reach_through_sections() -> None:
         )
         for margin in margins
     )
-    assert [region.objects["distance"].shape for region in slices] == [(60, 60)] * 3
-    found = volume[0].objects["distance"].numpy()
+    assert [region.maps["distance"].shape for region in slices] == [(60, 60)] * 3
+    found = volume[0].maps["distance"].numpy()
     np.testing.assert_allclose(found, object_distances(image.ids), atol=1e-3)
     assert found[1].max() < found[2].max() == 1
 
@@ -395,3 +395,22 @@ def test_ids_are_not_shared_by_frames_and_go_through_slices(model: Model) -> Non
     classes_alone = ModelInfo(**{**model.info.model_dump(), "object_diameter_px": None})
     connected = objects_found(classes_alone, codes, None, n_frames=2)
     assert connected.max() < found.max()
+
+
+def test_strokes_on_a_model_of_objects_keep_them_apart() -> None:
+    """Strokes do not tell objects apart, so the model that training starts from does."""
+    expert = trained(tiny_recipe(80, batch=4))
+    stack, ids = touching_discs()
+    codes = (ids > 0).astype(np.uint8) + np.uint8(1)
+    codes[:, 40:] = 0
+    strokes = TrainingImage(stack, codes)
+
+    def error(model: Model) -> float:
+        return float(np.abs(distances(model, stack) - object_distances(ids[0])).mean())
+
+    again = trained(tiny_recipe(40), strokes, base=expert)
+    assert again.info.object_diameter_px == expert.info.object_diameter_px
+    untaught = trained(tiny_recipe(40, distillation=1e-9), strokes, base=expert)
+    assert error(again) < error(expert) + 0.02 < error(untaught)
+    plain = trained(tiny_recipe(2, distillation=0.0), strokes, base=expert)
+    assert plain.info.object_diameter_px is None

@@ -47,6 +47,20 @@ def click(stage, step, row) -> None:
     stage.person.wait(lambda: True, 1)
 
 
+def start_from(step, choice) -> None:
+    step.base.setCurrentIndex(step.base.findData(choice))
+    step.base.activated.emit(step.base.currentIndex())
+
+
+def train(stage, step) -> TrainCommand:
+    step.entered()
+    stage.person.click(step.train)
+    stage.person.wait(
+        lambda: stage.controller.poll() or isinstance(stage.worker.commands[-1], TrainCommand), 10
+    )
+    return stage.worker.commands[-1]
+
+
 def preview(stage, tmp_path, name, **facts) -> None:
     picture = tmp_path / f"{name}.png"
     Image.fromarray(np.full((96, 96, 3), 200, np.uint8)).save(picture)
@@ -79,17 +93,57 @@ def test_a_click_takes_a_model_to_predict_with_and_to_start_from(stage, step, tm
     assert [c.name for c in stage.workspace.classes] == ["nucleus"]
     assert step.apply.isEnabled()
     assert item_of(step, 1).isSelected()
-    step.base.setCurrentIndex(0)
-    step.base.activated.emit(0)
+    start_from(step, "scratch")
     assert not item_of(step, 1).isSelected()
     click(stage, step, 1)
     stage.annotate()
+    assert train(stage, step).base == str(tmp_path / "nuclei.unet")
+
+
+def test_training_starts_from_the_best_match_unless_told_otherwise(stage, step, tmp_path):
+    assert step.base.currentText() == "Best match: none yet, from scratch"
+    stage.submitted()
+    stage.finish()
+    stage.annotate()
+    stage.submitted()
+    preview(stage, tmp_path, "membranes", score=0.55)
+    assert step.base.currentText() == "Best match: none yet, from scratch"
+    preview(stage, tmp_path, "nuclei", score=0.81)
+    assert step.base.currentText() == "Best match: nuclei"
+    assert item_of(step, 1).isSelected()
+    assert not step.settings.filters.isEnabled()
+    preview(stage, tmp_path, "membranes", score=0.9)
+    assert step.base.currentText() == "Best match: membranes"
+    stage.say(ModelPreviewed(str(tmp_path / "membranes.unet"), sentence="It takes 2 channels."))
+    assert step.base.currentText() == "Best match: nuclei"
+    stage.finish()
+    assert train(stage, step).base == str(tmp_path / "nuclei.unet")
+
+
+def test_from_scratch_stays_from_scratch_whatever_matches(stage, step, tmp_path):
+    stage.submitted()
+    stage.finish()
+    start_from(step, "scratch")
+    stage.annotate()
+    stage.submitted()
+    preview(stage, tmp_path, "nuclei", score=0.81)
+    assert step.base.currentText() == "From scratch"
+    stage.finish()
+    assert train(stage, step).base is None
+
+
+def test_a_model_that_knows_the_class_needs_no_background(stage, step, tmp_path):
+    stage.submitted()
+    stage.finish()
+    click(stage, step, 1)
+    codes = stage.entry.codes.copy()
+    codes[1, 20:40, 20:60] = 2
+    stage.workspace.commit_annotations(stage.entry.id, codes, [1])
     step.entered()
-    stage.person.click(step.train)
-    stage.person.wait(
-        lambda: stage.controller.poll() or isinstance(stage.worker.commands[-1], TrainCommand), 10
-    )
-    assert stage.worker.commands[-1].base == str(tmp_path / "nuclei.unet")
+    assert step.train.isEnabled()
+    start_from(step, "scratch")
+    assert not step.train.isEnabled()
+    assert "background" in step.train.toolTip()
 
 
 def test_what_is_painted_scores_the_models_and_another_slice_shows_them_anew(stage, step, tmp_path):

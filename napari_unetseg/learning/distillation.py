@@ -1,0 +1,123 @@
+"""What a base model answers is kept where nothing is painted."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from napari_unetseg.config import BACKGROUND
+from napari_unetseg.networks import Network
+
+from .detail import Painted
+from .placement import Device, autocast
+from .targets import distance_errors
+
+#: How far the weights go back towards those of the base after strokes.
+STEP_BACK = 0.4
+
+
+class Teacher:
+    """A network before training, which is asked for what nobody has painted.
+
+    A few strokes say little of an image, and a network that learns them alone forgets the rest of
+    what it knew.
+
+    Parameters
+    ----------
+    network : Network
+        With the weights that training starts from, on the device; it is copied.
+    n_classes : int
+        Channels that answer with classes, background included. The one after them, where there is
+        one, answers with distances.
+    knows_classes : bool
+        Whether it is asked for classes, and not for distances alone.
+    weight : float
+        Of what it says beside what is painted.
+    distance_weight : float
+        Of the error of a distance beside that of a class.
+    step_back : float
+        How far the weights that are kept go back towards its own, from 0 to 1.
+    device : Device
+
+    References
+    ----------
+    Z. Li, D. Hoiem, "Learning without Forgetting", ECCV 2016.
+    M. Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022, for the step back.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        n_classes: int,
+        knows_classes: bool,
+        weight: float,
+        distance_weight: float,
+        step_back: float,
+        device: Device,
+    ) -> None:
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self.step_back = step_back if knows_classes else 0.0
+        self._n_classes = n_classes
+        self._knows_classes = knows_classes
+        self._weight = weight
+        self._distance_weight = distance_weight
+        self._device = device
+
+    def loss(
+        self, pixels: Tensor, logits: Tensor, codes: Tensor, maps: Mapping[str, Tensor]
+    ) -> Tensor:
+        """Return how far a network is from what this one answers.
+
+        Parameters
+        ----------
+        pixels : Tensor, shape (B, C, Y, X) or (B, C, Z, Y, X)
+            A batch of patches.
+        logits : Tensor, shape (B, K, Y, X) or (B, K, Z, Y, X)
+            What the network that learns answers.
+        codes : Tensor, shape (B, Y, X) or (B, Z, Y, X), uint8
+        maps : dict of str to Tensor, of the shape of `codes`
+            With ``"unlabelled"``. Without ``"distance"``, distances are asked of painted objects
+            too: strokes do not tell these apart.
+
+        Returns
+        -------
+        Tensor, scalar
+            The mean over the pixels that are unlabelled; 0 where there is none.
+        """
+        free = maps["unlabelled"] > 0.99  # it was resampled linearly
+        learns_distances = logits.shape[1] > self._n_classes
+        asked = free if "distance" in maps or not learns_distances else free | (codes > 0)
+        nothing = torch.zeros((), device=logits.device)
+        if not bool(asked.any()):
+            return nothing
+        with torch.no_grad(), autocast(self._device):
+            told = self.network(pixels).float()
+        logits, n, total = logits.float(), self._n_classes, nothing
+        if self._knows_classes:
+            classes = told[:, :n].softmax(dim=1)
+            total = _mean(F.cross_entropy(logits[:, :n], classes, reduction="none"), free)
+        if learns_distances:
+            # What is painted as background lies in no object.
+            depth = torch.where(codes == BACKGROUND, 0.0, told[:, n])
+            errors = distance_errors(logits[:, n], depth)
+            total = total + self._distance_weight * _mean(errors, asked)
+        return self._weight * total
+
+
+def _mean(errors: Tensor, where: Tensor) -> Tensor:
+    return (errors * where).sum() / where.sum().clamp(min=1)
+
+
+def step_back(painted: Painted) -> float:
+    """Choose how far the weights go back towards those of the base.
+
+    Parameters
+    ----------
+    painted : Painted
+    """
+    return 0.0 if painted.dense else STEP_BACK
