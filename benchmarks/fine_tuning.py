@@ -30,8 +30,9 @@ from napari_unetseg import evaluate, load_model, open_stack
 from napari_unetseg.annotations import assign_blocks, new_blocks
 from napari_unetseg.config import Recipe, TrainingConfig
 from napari_unetseg.images import Stack, codes_to_masks, read_labels
-from napari_unetseg.learning import Model, Predictor, Trainer, TrainingImage
+from napari_unetseg.learning import Model, Predictor, Trainer, TrainingImage, objects_found
 from napari_unetseg.learning.transfer import copy_weights, known_classes
+from napari_unetseg.measure import ObjectMatcher
 from napari_unetseg.networks import Network, build_network
 from napari_unetseg.samples.strokes import Annotator
 from napari_unetseg.synthesis.nuclei_images import split_names
@@ -53,13 +54,14 @@ class Material:
     codes : list of ndarray, shape (1, Y, X), uint8
     ids : list of ndarray or None
         Of objects; None where classes alone are known.
-    scored : list of (Stack, ndarray)
+    scored : list of (Stack, ndarray, ndarray or None)
+        With codes and ids.
     """
 
     stacks: list[Stack]
     codes: list[Codes]
     ids: list[npt.NDArray[Any] | None]
-    scored: list[tuple[Stack, Codes]]
+    scored: list[tuple[Stack, Codes, npt.NDArray[Any] | None]]
 
 
 def main() -> None:
@@ -97,7 +99,7 @@ def _vnc(options: argparse.Namespace, seed: int) -> Material:
         [slices[n] for n in SLICES],
         [truth[n : n + 1] for n in SLICES],
         [None] * len(SLICES),
-        [(slices[n], truth[n : n + 1]) for n in SCORED],
+        [(slices[n], truth[n : n + 1], None) for n in SCORED],
     )
 
 
@@ -115,7 +117,7 @@ def _nuclei(options: argparse.Namespace, seed: int) -> Material:
         [stack for stack, _, _ in few],
         [codes for _, codes, _ in few],
         [ids for _, _, ids in few],
-        [(stack, codes) for stack, codes, _ in others],
+        others,
     )
 
 
@@ -168,15 +170,16 @@ def measured(
         "seconds": round(time.time() - began, 1),
         "cpu_s": round(time.process_time() - began_cpu, 1),
     }
-    untouched = replace(model, network=_as_it_began(model, base)) if start else None
-    return {
+    row = {
         "side": "from the base" if start else "from nothing",
         "painted px": sum(int(np.count_nonzero(image.codes)) for image in images),
         "steps": model.info.history["steps"],
         **spent,
-        "before": score(untouched, material) if untouched is not None else None,
-        "after": score(model, material),
     }
+    sides = {"before": replace(model, network=_as_it_began(model, base))} if start else {}
+    for when, scored in (sides | {"after": model}).items():
+        row[when], row[f"SEG {when}"] = score(scored, material)
+    return row
 
 
 def _as_it_began(model: Model, base: Model) -> Network:
@@ -187,30 +190,41 @@ def _as_it_began(model: Model, base: Model) -> Network:
     return network.eval().requires_grad_(False)
 
 
-def score(model: Model, material: Material) -> float:
-    """Return the mean IoU on the images that are scored."""
-    found = [Predictor(model, stack, device="cpu").codes(0).ravel() for stack, _ in material.scored]
-    truth = [codes.ravel() for _, codes in material.scored]
+def score(model: Model, material: Material) -> tuple[float, float | None]:
+    """Return the mean IoU on the images that are scored, and SEG where objects are known."""
+    matcher, found, truth = ObjectMatcher(), [], []
+    for n, (stack, codes, ids) in enumerate(material.scored):
+        answer = Predictor(model, stack, device="cpu").answer(0, distances=ids is not None)
+        found.append(answer.codes.ravel())
+        truth.append(codes.ravel())
+        if ids is not None:
+            depth = None if answer.distances is None else answer.distances[None]
+            matcher.add(ids[0], objects_found(model.info, answer.codes[None], depth)[0], n)
     masks = (codes_to_masks(np.concatenate(several))[None] for several in (found, truth))
-    return round(evaluate(*masks, kind="masks").mean_iou, 4)
+    seg = round(matcher.scores().seg, 4) if matcher.scores().n_true else None
+    return round(evaluate(*masks, kind="masks").mean_iou, 4), seg
 
 
 def table(rows: list[dict[str, Any]]) -> None:
     """Print the rows as a table in Markdown: means over the seeds, and the worst change."""
-    print("| annotated | side | painted px | steps | CPU s | before | after | worst change |")
+    print("| annotated | side | painted px | steps | before | after | worst change | SEG |")
     print("|---|---|---|---|---|---|---|---|")
     for amount, side in dict.fromkeys((row["annotated"], row["side"]) for row in rows):
         same = [row for row in rows if (row["annotated"], row["side"]) == (amount, side)]
-        px, steps, cpu, after = (
-            float(np.mean([row[name] for row in same]))
-            for name in ("painted px", "steps", "cpu_s", "after")
+        px, steps, after = (
+            float(np.mean([row[name] for row in same])) for name in ("painted px", "steps", "after")
         )
-        start = [row for row in same if row["before"] is not None]
+        start = [row for row in same if "before" in row]
         before = f"{np.mean([row['before'] for row in start]):.3f}" if start else ""
         worst = f"{min(row['after'] - row['before'] for row in start):+.3f}" if start else ""
+        seg = [
+            f"{np.mean([row[name] for row in same]):.3f}"
+            for name in ("SEG before", "SEG after")
+            if same[0].get(name) is not None
+        ]
         print(
-            f"| {amount} | {side} | {px:,.0f} | {steps:.0f} | {cpu:.0f} | {before} | {after:.3f} | "
-            f"{worst} |"
+            f"| {amount} | {side} | {px:,.0f} | {steps:.0f} | {before} | {after:.3f} | {worst} | "
+            f"{' → '.join(seg)} |"
         )
 
 

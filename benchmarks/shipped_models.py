@@ -44,9 +44,9 @@ def main() -> None:
     for name in options.only.split(","):
         folder = find_model(name if options.models is None else options.models / f"{name}.unet")
         model, tested = load_model(folder), {}
-        for data, pairs in _data(name):
+        for data, truths in _data(name):
             began = time.perf_counter()
-            scores = _scored(model, pairs)
+            scores = _scored(model, truths)
             seconds = time.perf_counter() - began
             row = [name, data, f"{seconds:.0f}", *(f"{score:.3f}" for score in scores)]
             print(f"| {' | '.join(row)} |", flush=True)
@@ -66,11 +66,11 @@ def _record(folder: Path, tested: dict[str, dict[str, float]]) -> None:
         path.write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-#: A stack of one slice, its true codes and, where they are known, its true ids, each (Y, X).
-Pair = tuple[Stack, Codes, npt.NDArray[Any] | None]
+#: A stack, its true codes and, where they are known, its true ids, each (planes, Y, X).
+Truth = tuple[Stack, Codes, npt.NDArray[Any] | None]
 
 
-def _data(name: str) -> Iterator[tuple[str, Iterator[Pair]]]:
+def _data(name: str) -> Iterator[tuple[str, Iterator[Truth]]]:
     folder = Path(os.environ.get("UNETSEG_DATA", "../shared/data"))
     if name == "nuclei":
         yield "BBBC038, 100 kept out", _nuclei(folder / "nuclei")
@@ -81,43 +81,40 @@ def _data(name: str) -> Iterator[tuple[str, Iterator[Pair]]]:
         yield "vnc", _vnc(folder / "vnc", name)
 
 
-def _vnc(folder: Path, structure: str) -> Iterator[Pair]:
+def _vnc(folder: Path, structure: str) -> Iterator[Truth]:
     stack = open_stack(folder / "raw.ome.tif")
-    truth = read_labels(folder / f"{structure}.ome.tif", "masks", like=stack).codes
-    for n in range(stack.n_planes):
-        yield Stack(stack.plane(n), "CYX", stack.pixel_size_um, stack.name), truth[n], None
+    yield stack, read_labels(folder / f"{structure}.ome.tif", "masks", like=stack).codes, None
 
 
-def _nuclei(folder: Path) -> Iterator[Pair]:
+def _nuclei(folder: Path) -> Iterator[Truth]:
     _, kept_out = split_names([path.name for path in (folder / "images").glob("*.png")])
     for name in kept_out:
         stack = open_stack(folder / "images" / name)
         labels = read_labels(folder / "masks" / name, "objects", like=stack)
-        yield stack, labels.codes[0], None if labels.ids is None else labels.ids[0]
+        yield stack, labels.codes, labels.ids
 
 
-def _cells(data: str) -> Iterator[Pair]:
+def _cells(data: str) -> Iterator[Truth]:
     for sequence in ("01", "02"):
         image = annotated_frames(data, sequence)
-        for n in image.annotated_planes():
-            ids = None if image.ids is None else image.ids[n]
-            yield Stack(image.stack.plane(n), "CYX"), image.codes[n], ids
+        yield image.stack, image.codes, image.ids
 
 
-def _scored(model: Model, pairs: Iterator[Pair]) -> list[float]:
+def _scored(model: Model, truths: Iterator[Truth]) -> list[float]:
     """Return mean IoU, IoU of the structure and, where objects are known, SEG."""
     matcher, found, truth = ObjectMatcher(), [], []
-    for n, (stack, codes, ids) in enumerate(pairs):
+    for stack, codes, ids in truths:
         predictor = Predictor(model, stack, device="cpu", resample=True)
-        answer = predictor.answer(0, distances=ids is not None)
-        found.append(codes_to_masks(answer.codes)[codes > 0])
-        truth.append(codes_to_masks(codes)[codes > 0])
-        if ids is not None:
-            distances = None if answer.distances is None else answer.distances[None]
-            objects = objects_found(
-                model.info, answer.codes[None], distances, scale=predictor.scale
-            )[0]
-            matcher.add(ids, objects, n)
+        annotated = [n for n, plane in enumerate(codes) if plane.any()]
+        for n, answer in predictor.answers(annotated, distances=ids is not None):
+            found.append(codes_to_masks(answer.codes)[codes[n] > 0])
+            truth.append(codes_to_masks(codes[n])[codes[n] > 0])
+            if ids is not None:
+                distances = None if answer.distances is None else answer.distances[None]
+                objects = objects_found(
+                    model.info, answer.codes[None], distances, scale=predictor.scale
+                )
+                matcher.add(ids[n], objects[0], len(found))
     pooled = (np.concatenate(several)[None, None] for several in (found, truth))
     scores = evaluate(*pooled, kind="masks")
     seg = [matcher.scores().seg] if matcher.scores().n_true else []

@@ -62,7 +62,8 @@ def predict(
         bool | None,
         typer.Option(
             "--resample/--no-resample",
-            help="Scale images to the model's pixel size; models that ship do, others do not.",
+            help="Scale images as the model knows them, by pixel size or by the objects found; "
+            "models that ship do, others do not.",
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
@@ -113,7 +114,14 @@ def predict(
                     predictor.scale,
                 )
             _write(arrays, files, (image, planes), loaded, overwrite=overwrite)
-            answers.append({**_facts(image), "output": str(files.labels), "slices": planes})
+            answers.append(
+                {
+                    **_facts(image),
+                    "scale": round(predictor.scale, 4),
+                    "output": str(files.labels),
+                    "slices": planes,
+                }
+            )
     record = {
         "command": sys.argv[1:],
         "model": {"path": str(model), "name": loaded.info.name, "created": loaded.info.created},

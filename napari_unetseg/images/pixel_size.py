@@ -55,7 +55,7 @@ def pixel_size_note(model_info: ModelInfo, stack: Stack, *, resample: bool = Fal
     """
     ratio = pixel_size_ratio(model_info, stack)
     if resample:
-        if ratio is not None:
+        if ratio is not None or model_info.is_of_any_scale:
             return None
         lacking = stack.name if model_info.pixel_size_um else f"the model {model_info.name!r}"
         return f"The pixel size of {lacking} is unknown, so {stack.name} is not resampled."

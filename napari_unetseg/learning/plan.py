@@ -99,7 +99,7 @@ def plan_training(
     transfers = recipe.training.transfer != "all" or recipe.training.new_head
     if base is not None:
         check_base(base, images[0].stack.n_channels)
-        recipe = recipe_from_base(recipe, base, images[0].stack)
+        recipe = recipe_from_base(recipe, base, images[0].stack, device)
     elif transfers:
         recipe = recipe.replace(
             training=recipe.training.replace(transfer="all", new_head=False).model_dump()
@@ -121,7 +121,7 @@ def plan_training(
         notes.append(_NO_OBJECTS)
     learns_distances = diameter is not None
     if diameter is None and base is not None and keeps_objects(base, recipe):
-        diameter = base.info.object_diameter_px
+        diameter = _diameter_known(base, network)
     return TrainingPlan(recipe, painted, diameter, learns_distances, tuple(notes))
 
 
@@ -133,6 +133,14 @@ def _fitted(
     if recipe.objects is not None and diameter is not None:
         network = with_reduction_of_objects(network, diameter, recipe.objects.diameter_px)
     return with_reduction(network, images, painted)
+
+
+def _diameter_known(base: Model, network: NetworkConfig) -> float | None:
+    """Return the diameter of what a base model knows, in px of images as they are reduced now."""
+    if base.info.object_diameter_px is None:
+        return None
+    reduced = network.reduction / (base.info.recipe.network.reduction or 1)
+    return base.info.object_diameter_px * reduced
 
 
 def _notes_on_base(

@@ -38,6 +38,7 @@ from .answers import Answer, SlabOutput, Wanted, entropy, most_probable
 from .bundle import Model
 from .cores import FREE_CORES
 from .inference import for_inference, place_tile
+from .object_scale import best_scale
 from .placement import Device, choose_device, suited
 from .sections import Sections
 from .tile_size import halved, largest_tile
@@ -74,7 +75,8 @@ class Predictor:
         With as many channels as the model was trained on.
     device : str or Device
     resample : bool
-        Scale slices to the model's pixel size before, and the answer back after.
+        Scale slices to the model's pixel size before, and the answer back after. A model of objects
+        that comes with the package knows no pixel size: for it they are scaled as it is surest.
     scale : float, optional
         Scale slices by this instead: px of the stack for each px that the network sees.
     tta : bool
@@ -116,7 +118,10 @@ class Predictor:
         if normalisation is None:
             normalisation = fit_normalisation(stack, model.info.recipe.normalisation)
         self.normalisation = normalisation
+        self._on_event = on_event
         size = stack.plane_shape
+        if scale is None and resample and model.info.is_of_any_scale:
+            scale = self._best_scale(model)
         if scale is not None:
             size = _at_least_one(size[0] / scale, size[1] / scale)
         elif resample:
@@ -132,7 +137,20 @@ class Predictor:
         self._learned_objects = model.info.object_diameter_px is not None
         self._views = all_views(self._network.spatial_dims) if tta else [View()]
         self._tile = None if tile_px is None else tuple(tile_px)
-        self._on_event = on_event
+
+    def _best_scale(self, model: Model) -> int:
+        def answer_to(part: Stack) -> Answer:
+            how = self.normalisation
+            predictor = Predictor(model, part, device=self._device, normalisation=how)
+            return predictor.answer(0, probabilities=True, distances=True)
+
+        scale = best_scale(self._stack, model.info, answer_to)
+        if scale != 1:
+            self._tell(
+                f"{model.info.name} is surest of {self._stack.name} seen {scale} times smaller, "
+                "so it is predicted at that scale."
+            )
+        return scale
 
     def codes(self, index: int) -> npt.NDArray[np.uint8]:
         """Segment one slice.

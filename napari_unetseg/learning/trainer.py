@@ -41,6 +41,7 @@ from .transfer import (
     copy_weights,
     freeze,
     is_remembered,
+    keep_statistics,
     keeps_objects,
     known_by_other_names,
     known_classes,
@@ -316,6 +317,8 @@ class Trainer:
         remembered = is_remembered(self._classes, self._known, training)
         if self._base is None or not (remembered or keeps_objects(self._base, self._recipe)):
             return None
+        if remembered and not self._painted.much:
+            keep_statistics(network)
         return Teacher(
             network,
             n_classes=len(self._classes) + 1,

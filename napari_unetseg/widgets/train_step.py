@@ -201,10 +201,13 @@ class TrainStep(StepPanel):
     def _note_pixel_sizes(self) -> None:
         model = self.context.controller.model
         size = None if model is None else model.info.pixel_size_um.get("X")
-        self.resample.setVisible(size is not None)
+        any_scale = model is not None and model.info.is_of_any_scale
         if size is not None:
             self.resample.setText(f"Resample to the model's pixel size ({format_length(size)})")
-        resample = size is not None and self.resample.isChecked()
+        elif any_scale:
+            self.resample.setText("Find the scale at which objects are seen best")
+        self.resample.setVisible(size is not None or any_scale)
+        resample = self.resample.isVisibleTo(self) and self.resample.isChecked()
         stacks = [entry.stack for entry in self.context.workspace.images.values()]
         notes = (
             []

@@ -11,7 +11,9 @@ import pytest
 from napari_unetseg import load_model, predict
 from napari_unetseg.config import shipped_models
 from napari_unetseg.images import Stack
+from napari_unetseg.measure import ObjectMatcher
 from napari_unetseg.synthesis.electron import electron_micrographs
+from napari_unetseg.synthesis.light import fluorescent_nuclei, phase_contrast
 
 #: All of them together.
 MOST_BYTES = 20_000_000
@@ -19,7 +21,7 @@ MOST_BYTES = 20_000_000
 
 def test_they_are_small_enough_for_a_wheel() -> None:
     files = [file for folder in shipped_models().values() for file in folder.iterdir()]
-    assert {"membranes", "mitochondria"} <= set(shipped_models())
+    assert set(shipped_models()) == {"membranes", "mitochondria", "nuclei", "cells"}
     assert sum(file.stat().st_size for file in files) < MOST_BYTES
 
 
@@ -61,3 +63,16 @@ def test_membranes_are_found_in_images_like_those_it_learned_from() -> None:
         both += int((found & true).sum())
         either += int(((found | true) & known).sum())
     assert both / either > 0.4
+
+
+@pytest.mark.parametrize(
+    ("name", "drawn_by"), [("nuclei", fluorescent_nuclei), ("cells", phase_contrast)]
+)
+def test_objects_are_found_one_by_one_in_images_like_those_it_learned_from(name, drawn_by) -> None:
+    matcher = ObjectMatcher()
+    for seed in range(8):
+        drawn = drawn_by(np.random.default_rng([seed, 98]), (192, 192))
+        found = predict(Stack(drawn.pixels[0], "YX"), name, objects=True, device="cpu")
+        (truth,) = drawn.ids.values()
+        matcher.add(truth[0], found, seed)
+    assert matcher.scores().seg > 0.5
