@@ -80,6 +80,9 @@ class ImageToPredict:
         Of codes.
     uncertainty : str or None
         Of how uncertain a model is of each pixel, from 0 to 255; None: that is not asked for.
+    objects : str or None
+        Not there yet: written at the end, uint32 of the same shape, ids of objects; None: these
+        are not asked for.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -87,6 +90,7 @@ class ImageToPredict:
     image: ImageRef
     output: str
     uncertainty: str | None = None
+    objects: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +151,8 @@ class PredictFilesCommand:
     ----------
     paths : list of str
         Files, folders, globs, as the command line takes them.
+    objects : bool
+        Write ids of objects as well, in files of the same stem and ``_objects``.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -157,6 +163,7 @@ class PredictFilesCommand:
     device: str = "auto"
     resample: bool = False
     tta: bool = False
+    objects: bool = False
     overwrite: bool = False
 
 

@@ -191,6 +191,27 @@ class LayerBinder:
         layer.metadata[METADATA]["made_by"] = made_by
         return layer
 
+    def add_objects(self, image_id: str, ids: npt.NDArray[np.uint32]) -> None:
+        """Show ids of objects, in a layer of its own; earlier ones stay, hidden.
+
+        Parameters
+        ----------
+        ids : ndarray, shape (planes, Y, X), uint32
+        """
+        entry = self.workspace.images[image_id]
+        ours = {"image": image_id, "role": "objects", "kind": "objects"}
+        for earlier in self.labels_layers():
+            if earlier.metadata.get(METADATA) == ours:
+                earlier.visible = False
+        layers, axes = self._images[image_id]
+        layer = Labels(
+            ids.reshape(entry.stack.labels_shape),
+            name=f"{entry.stack.name} · objects",
+            metadata={METADATA: ours},
+            **labels_placement(layers[0], axes),
+        )
+        self._put(entry, layer)
+
     def show_uncertainty(self, image_id: str, uncertainty: Codes) -> None:
         """Show how uncertain a model is, in the layer of that image if there is one.
 

@@ -124,12 +124,19 @@ class TrainStep(StepPanel):
             "Predict now shows one more layer for each: the brighter, the less sure the "
             "model is. Bright places are worth correcting first."
         )
+        self.objects = QCheckBox("Number the objects one by one")
+        self.objects.setChecked(True)
+        self.objects.setToolTip(
+            "Predict now adds a layer in which every object has a number of its own, touching ones "
+            "too; for files, a second file."
+        )
         row = QHBoxLayout()
         row.addWidget(self.apply)
         row.addWidget(self.apply_files)
         self.column.addLayout(row)
         self.column.addWidget(self.note)
         self.column.addWidget(self.resample)
+        self.column.addWidget(self.objects)
         self.column.addWidget(self.tta)
         self.column.addWidget(self.uncertainty)
         self.column.addStretch(1)
@@ -208,6 +215,7 @@ class TrainStep(StepPanel):
             self.resample.setText("Find the scale at which objects are seen best")
         self.resample.setVisible(size is not None or any_scale)
         resample = self.resample.isVisibleTo(self) and self.resample.isChecked()
+        self.objects.setVisible(model is not None and model.info.object_diameter_px is not None)
         stacks = [entry.stack for entry in self.context.workspace.images.values()]
         notes = (
             []
@@ -380,7 +388,11 @@ class TrainStep(StepPanel):
             resample=self.resample.isChecked(),
             tta=self.tta.isChecked(),
             uncertainty=self._wants_uncertainty(),
+            objects=self._wants_objects(),
         )
+
+    def _wants_objects(self) -> bool:
+        return bool(self.objects.isVisibleTo(self) and self.objects.isChecked())
 
     def _wants_uncertainty(self) -> bool:
         return self.uncertainty.isChecked() or self.context.layers.has_uncertainty()
@@ -403,4 +415,5 @@ class TrainStep(StepPanel):
             device=self.device.device,
             resample=self.resample.isChecked(),
             tta=self.tta.isChecked(),
+            objects=self._wants_objects(),
         )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from psygnal import Signal
 
 from napari_unetseg.config import BACKGROUND, ModelInfo, Recipe, read_model_info
@@ -80,6 +81,8 @@ class JobController:
         Image id, title, and codes, ndarray (planes, Y, X) of uint8.
     uncertainty_ready : Signal(str, object)
         Image id, and ndarray (planes, Y, X) of uint8: 0 certain, 255 as uncertain as can be.
+    objects_ready : Signal(str, object)
+        Image id, and ndarray (planes, Y, X) of uint32: 0 background, ids.
     finished : Signal(Finished)
     """
 
@@ -93,6 +96,7 @@ class JobController:
     rounds_changed = Signal()
     baseline_ready = Signal(str, str, object)
     uncertainty_ready = Signal(str, object)
+    objects_ready = Signal(str, object)
     finished = Signal(Finished)
 
     def __init__(self, workspace: Workspace, worker: Worker) -> None:
@@ -201,6 +205,7 @@ class JobController:
         resample: bool = False,
         tta: bool = False,
         uncertainty: bool = False,
+        objects: bool = False,
     ) -> None:
         """Apply the model at hand to every image.
 
@@ -210,6 +215,8 @@ class JobController:
             Average over flips and turns.
         uncertainty : bool
             Emit `uncertainty_ready` for each image at the end.
+        objects : bool
+            Emit `objects_ready` for each image at the end.
         """
         why_not = self.why_not_predict()
         if why_not is not None or self.model is None:
@@ -219,14 +226,15 @@ class JobController:
         entries = list(self.workspace.images.values())
         model = str(self.model.path)
         role = self._new_role("uncertainty") if uncertainty else None
+        ids = self._new_role("objects") if objects else None
 
         def command() -> Command:
-            images = [self._files.image_to_predict(entry, role) for entry in entries]
+            images = [self._files.image_to_predict(entry, role, ids) for entry in entries]
             return PredictCommand(
                 images=images, model=model, device=device, resample=resample, tta=tta
             )
 
-        self._begin(JobRecord(slots, uncertainty=role), command)
+        self._begin(JobRecord(slots, uncertainty=role, objects=ids), command)
 
     def predict_files(
         self,
@@ -236,8 +244,12 @@ class JobController:
         device: str = "auto",
         resample: bool = False,
         tta: bool = False,
+        objects: bool = False,
     ) -> None:
-        """Apply the model at hand to files; one mask file per image, nothing overwritten."""
+        """Apply the model at hand to files; nothing is overwritten.
+
+        Each image gets one file of masks, and with `objects` one of ids.
+        """
         if self._state is not JobState.IDLE or self.model is None:
             self.status.emit(self.why_not_predict() or "")
             return
@@ -248,6 +260,7 @@ class JobController:
             device=device,
             resample=resample,
             tta=tta,
+            objects=objects,
             overwrite=False,
         )
         self._begin(JobRecord(self.workspace.prediction_slots()), lambda: command)
@@ -420,6 +433,9 @@ class JobController:
             if job.uncertainty:
                 for image_id, uncertainty in self._answered(job.uncertainty):
                     self.uncertainty_ready.emit(image_id, uncertainty)
+            if job.objects:
+                for image_id, ids in self._answered(job.objects):
+                    self.objects_ready.emit(image_id, ids)
         self.status.emit(finished.sentence)
         self.finished.emit(finished)
 
@@ -434,7 +450,7 @@ class JobController:
         self._n_results += 1
         return f"{what}-{self._n_results}"
 
-    def _answered(self, role: str) -> Iterator[tuple[str, Codes]]:
+    def _answered(self, role: str) -> Iterator[tuple[str, npt.NDArray[Any]]]:
         """Yield image by image what the child has written for it."""
         for image_id in self.workspace.images:
             path = self.workspace.session.path(image_id, role)

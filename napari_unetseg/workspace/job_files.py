@@ -70,18 +70,21 @@ class JobFiles:
             uncertainty=self._new_uncertainty(entry, uncertainty),
         )
 
-    def image_to_predict(self, entry: ImageEntry, uncertainty: str | None) -> ImageToPredict:
+    def image_to_predict(
+        self, entry: ImageEntry, uncertainty: str | None, objects: str | None
+    ) -> ImageToPredict:
         """Make the file into which a model's answer is written, and one for its uncertainty.
 
         Parameters
         ----------
-        uncertainty : str or None
-            Role of the array for it; None for none.
+        uncertainty, objects : str or None
+            Roles of the arrays for how uncertain it is and for ids; None for none.
         """
         return ImageToPredict(
             self.image(entry),
             self._new_prediction(entry),
             self._new_uncertainty(entry, uncertainty),
+            None if objects is None else str(self._session.path(entry.id, objects)),
         )
 
     def _new_uncertainty(self, entry: ImageEntry, role: str | None) -> str | None:

@@ -42,6 +42,8 @@ class JobRecord:
         Title and array of a baseline's answer.
     uncertainty : str or None
         Array of how uncertain a model is.
+    objects : str or None
+        Array of ids of objects.
     before, after : float or None
         Mean IoU on held-out annotations.
     replaced : dict of (str, int) to ndarray, shape (Y, X), uint8
@@ -54,6 +56,7 @@ class JobRecord:
     saved: bool = False
     baseline: tuple[str, str] | None = None
     uncertainty: str | None = None
+    objects: str | None = None
     started: TrainingStarted | None = None
     last_step: TrainingStep | None = None
     before: float | None = None

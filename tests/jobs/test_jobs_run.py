@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_unetseg.config import Recipe, read_model_info
+from napari_unetseg import predict
+from napari_unetseg.config import Recipe, find_model, read_model_info
 from napari_unetseg.events import (
     FinishReason,
     ModelSaved,
     PlanePredicted,
+    Preparing,
     Progress,
     TrainingStarted,
     TrainingStep,
@@ -29,6 +31,7 @@ from napari_unetseg.jobs import (
 )
 from napari_unetseg.jobs.pixels import open_image
 from napari_unetseg.learning import Predictor, load_model
+from napari_unetseg.synthesis.light import fluorescent_nuclei
 
 N_PLANES = 5
 
@@ -187,6 +190,44 @@ def test_files_are_segmented_into_a_folder_and_not_overwritten(worker, scene, jo
         _, again = jobs.run(worker, wrong)
         assert again.reason is FinishReason.FAILED
         assert hint in again.sentence
+
+
+def test_objects_are_numbered_in_the_window_and_in_files(worker, scene, jobs):
+    """By a model that tells them apart, whatever order slices are segmented in."""
+    drawn = [fluorescent_nuclei(np.random.default_rng([n, 98]), (128, 160)) for n in range(3)]
+    pixels = np.stack([example.pixels[0] for example in drawn])
+    np.save(scene.folder / "nuclei.npy", pixels)
+    image = replace(scene.image, path=str(scene.folder / "nuclei.npy"), axes="TYX")
+    codes = create_codes(scene.folder / "codes.npy", pixels.shape)
+    ids = scene.folder / "ids.npy"
+    target = ImageToPredict(image, str(scene.folder / "codes.npy"), objects=str(ids))
+    model = str(find_model("nuclei"))
+    worker.look_at(image.id, 2)
+    events, finished = jobs.run(worker, PredictCommand([target], model, "cpu", resample=True))
+    assert finished.reason is FinishReason.COMPLETED, finished
+    assert any(isinstance(e, Preparing) and "objects" in e.sentence for e in events)
+    expected = predict(open_image(image), model, objects=True, device="cpu")
+    assert expected.max() > 3
+    assert np.load(ids).dtype == np.uint32
+    np.testing.assert_array_equal(np.load(ids), expected)
+    np.testing.assert_array_equal(np.load(ids) > 0, (codes == 2) & (expected > 0))
+
+    write_image(scene.folder / "in" / "n.tif", Stack(pixels, "TYX", name="n"))
+    out = scene.folder / "out"
+    command = PredictFilesCommand(
+        [str(scene.folder / "in")], model, str(out), "cpu", resample=True, objects=True
+    )
+    _, finished = jobs.run(worker, command)
+    assert finished.reason is FinishReason.COMPLETED, finished
+    written = read_labels(out / "n_objects.tif", "objects")
+    np.testing.assert_array_equal(written.ids, expected)
+    assert (out / "n.tif").is_file()
+    (out / "n.tif").unlink()
+    (scene.folder / "out.json").unlink()
+    _, again = jobs.run(worker, command)
+    assert again.reason is FinishReason.FAILED
+    assert "n_objects.tif" in again.sentence
+    assert not (out / "n.tif").exists(), "all is checked before the first file is written"
 
 
 def test_a_baseline_fills_its_output(worker, scene, jobs):

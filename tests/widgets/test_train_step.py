@@ -8,7 +8,14 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel
 from stage import Stage, cells
 
 from napari_unetseg.annotations import add_class
-from napari_unetseg.config import PRESETS, LossConfig, Recipe, TrainingConfig, UNetConfig
+from napari_unetseg.config import (
+    PRESETS,
+    LossConfig,
+    ModelCard,
+    Recipe,
+    TrainingConfig,
+    UNetConfig,
+)
 from napari_unetseg.events import HeldOutScored, ModelSaved, TrainingStep
 from napari_unetseg.jobs import JobState, PredictCommand, PredictFilesCommand, TrainCommand
 from napari_unetseg.widgets import curves, train_settings, train_step
@@ -193,6 +200,39 @@ def test_where_a_model_is_uncertain_is_shown_as_a_layer_that_is_no_image_to_work
     layers.remove(added)
     stage.person.click(step.apply)
     assert stage.submitted().images[0].uncertainty is None
+
+
+def test_objects_are_numbered_in_a_layer_of_their_own_by_a_model_that_tells_them_apart(stage, step):
+    stage.controller.open_model(stage.model())
+    assert step.objects.isHidden()
+    stage.person.click(step.apply)
+    assert stage.submitted().images[0].objects is None
+    stage.finish()
+    card = ModelCard(summary="Nuclei.")
+    folder = stage.model("nuclei", object_diameter_px=22.0, card=card, pixel_size_um={})
+    stage.controller.open_model(folder)
+    assert not step.objects.isHidden()
+    assert step.resample.text() == "Find the scale at which objects are seen best"
+    layers, added = stage.viewer.layers, []
+    for number in (3, 70_000):
+        before = list(layers)
+        stage.person.click(step.apply)
+        command = stage.submitted()
+        assert command.resample is True
+        ids = np.full(stage.entry.shape, number, np.uint32)
+        np.save(command.images[0].objects, ids)
+        stage.finish()
+        added += [layer for layer in layers if layer not in before]
+    first, second = added
+    assert second.name.startswith("cells · objects")
+    assert np.unique(second.data).tolist() == [70_000]
+    assert np.unique(first.data).tolist() == [3], "what a person may have corrected stays"
+    assert [first.visible, second.visible] == [False, True]
+    assert np.allclose(second.scale, stage.image.scale)
+    assert layers[-1].name == "cells · annotations"
+    step.objects.setChecked(False)
+    stage.person.click(step.apply)
+    assert stage.submitted().images[0].objects is None
 
 
 def test_what_is_shown_as_uncertain_is_that_of_the_last_network(stage, step):

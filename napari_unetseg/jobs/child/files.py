@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Finished, FinishReason
@@ -29,7 +31,7 @@ from napari_unetseg.learning.device import Device, choose_device
 from napari_unetseg.wording import counted
 
 from .job import Countdown, Emit, Job
-from .prediction import RecentModels, check_image
+from .prediction import Distances, RecentModels, check_image
 
 
 def run_predict_files(
@@ -46,26 +48,32 @@ def run_predict_files(
     record = folder.with_name(f"{folder.name}.json")
     inputs = find_inputs(command.paths)
     outputs = _outputs(inputs, folder, command.overwrite)
+    if command.objects:
+        for output in outputs:
+            check_output(of_objects(output), command.overwrite)
     check_output(record, command.overwrite)
     stacks = [_open(path, model, command.resample, job, emit) for path in inputs]
     countdown = Countdown(emit, "Segmenting file", len(inputs))
     for stack, output in zip(stacks, outputs, strict=True):
-        codes = _segment(model, stack, device, command, job, emit)
-        write_labels(
-            output,
-            codes,
-            like=stack,
-            kind="masks",
-            classes=model.info.classes,
-            overwrite=command.overwrite,
+        codes, ids = _segment(model, stack, device, command, job, emit)
+        write = partial(
+            write_labels, like=stack, classes=model.info.classes, overwrite=command.overwrite
         )
+        write(output, codes, kind="masks")
+        if ids is not None:
+            write(of_objects(output), ids, kind="objects")
         countdown.advance()
     facts = _facts(command, model, device, stacks, outputs)
-    with atomic_file(record, overwrite=command.overwrite) as partial:
-        partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    with atomic_file(record, overwrite=command.overwrite) as path:
+        path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     n = len(inputs)
     sentence = f"Segmented {counted(n, 'file')} into {folder}."
     return Finished(FinishReason.COMPLETED, sentence, results={"files": [str(p) for p in outputs]})
+
+
+def of_objects(output: Path) -> Path:
+    """Return where ids of objects go, beside the masks."""
+    return output.with_name(f"{output.stem}_objects{output.suffix}")
 
 
 def _outputs(inputs: Sequence[Path], folder: Path, overwrite: bool) -> list[Path]:
@@ -98,7 +106,8 @@ def _open(path: Path, model: Model, resample: bool, job: Job, emit: Emit) -> Sta
 
 def _segment(
     model: Model, stack: Stack, device: Device, command: PredictFilesCommand, job: Job, emit: Emit
-) -> Codes:
+) -> tuple[Codes, npt.NDArray[np.uint32] | None]:
+    """Return codes and, if asked for, ids of objects."""
     predictor = Predictor(
         model,
         stack,
@@ -108,10 +117,14 @@ def _segment(
         on_event=emit,
     )
     codes = np.zeros((stack.n_planes, *stack.plane_shape), np.uint8)
-    for plane, answer in predictor.answers(range(stack.n_planes)):
+    distances = Distances(stack, asked=command.objects)
+    for plane, answer in predictor.answers(range(stack.n_planes), distances=distances.asked):
         job.check()
         codes[plane] = answer.codes
-    return codes
+        distances.put(plane, answer)
+    if not command.objects:
+        return codes, None
+    return codes, distances.objects(model, codes, predictor.scale)
 
 
 def _facts(
@@ -129,7 +142,11 @@ def _facts(
         },
         "classes": [label_class.model_dump() for label_class in model.info.classes],
         "device": {"name": device.name, "precision": device.precision},
-        "options": {"resample": command.resample, "tta": command.tta},
+        "options": {
+            "resample": command.resample,
+            "tta": command.tta,
+            "objects": command.objects,
+        },
         "images": [
             {
                 "image": str(stack.path),

@@ -9,16 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from napari_unetseg.events import Finished, FinishReason, PlanePredicted, Warned
-from napari_unetseg.images import (
-    Stack,
-    check_channels,
-    pixel_size_note,
-)
+from napari_unetseg.events import Finished, FinishReason, PlanePredicted, Preparing, Warned
+from napari_unetseg.images import Stack, atomic_file, check_channels, pixel_size_note
 from napari_unetseg.jobs.commands import ImageToPredict, PredictCommand
-from napari_unetseg.jobs.pixels import Codes, open_codes, open_image
-from napari_unetseg.learning import Model, Predictor, load_model
+from napari_unetseg.jobs.pixels import Codes, open_codes, open_image, save_array
+from napari_unetseg.learning import Model, Predictor, load_model, objects_found
+from napari_unetseg.learning.answers import Answer
 from napari_unetseg.learning.device import Device, choose_device
 from napari_unetseg.wording import counted
 
@@ -75,20 +73,22 @@ class ImageInView:
     stack : Stack
     codes : ndarray, shape (planes, Y, X), uint8
     uncertainty : ndarray or None, shape (planes, Y, X), uint8
+    objects : str or None
+        File for ids of objects.
     """
 
     id: str
     stack: Stack
     codes: Codes
     uncertainty: Codes | None = None
+    objects: str | None = None
 
 
 def _opened(item: ImageToPredict) -> ImageInView:
     stack = open_image(item.image)
     codes = open_codes(item.output, stack, "r+")
-    if item.uncertainty is None:
-        return ImageInView(item.image.id, stack, codes)
-    return ImageInView(item.image.id, stack, codes, open_codes(item.uncertainty, stack, "r+"))
+    uncertainty = None if item.uncertainty is None else open_codes(item.uncertainty, stack, "r+")
+    return ImageInView(item.image.id, stack, codes, uncertainty, item.objects)
 
 
 def predict_images(
@@ -119,14 +119,52 @@ def predict_images(
         )
         planes = job.planes_by_interest(image.id, image.stack.n_planes)
         uncertain = image.uncertainty is not None
-        for plane, answer in predictor.answers(planes, uncertainty=uncertain):
+        distances = Distances(image.stack, asked=image.objects is not None)
+        for plane, answer in predictor.answers(
+            planes, uncertainty=uncertain, distances=distances.asked
+        ):
             image.codes[plane] = answer.codes
+            distances.put(plane, answer)
             if image.uncertainty is not None and answer.uncertainty is not None:
                 image.uncertainty[plane] = np.rint(255 * answer.uncertainty)
             emit(PlanePredicted(image.id, plane))
             countdown.advance()
             job.check()
+        if image.objects is not None:
+            emit(Preparing(f"Telling the objects of {image.stack.name} apart"))
+            ids = distances.objects(model, image.codes, predictor.scale)
+            with atomic_file(Path(image.objects), overwrite=True) as partial:
+                save_array(ids, partial)
     return total, time.monotonic() - began
+
+
+class Distances:
+    """What a model says of the distances of a stack, slice by slice in any order.
+
+    Parameters
+    ----------
+    stack : Stack
+    asked : bool
+        Whether they are asked for.
+    """
+
+    def __init__(self, stack: Stack, *, asked: bool) -> None:
+        self.asked = asked
+        self._stack = stack
+        self._values: npt.NDArray[np.float32] | None = None
+
+    def put(self, plane: int, answer: Answer) -> None:
+        """Keep those of a slice, if there are any."""
+        if answer.distances is None:
+            return
+        if self._values is None:
+            shape = (self._stack.n_planes, *self._stack.plane_shape)
+            self._values = np.zeros(shape, np.float32)
+        self._values[plane] = answer.distances
+
+    def objects(self, model: Model, codes: Codes, scale: float) -> npt.NDArray[np.uint32]:
+        """Return ids of objects, shape (planes, Y, X); see `objects_found`."""
+        return objects_found(model.info, codes, self._values, self._stack.size("T"), scale)
 
 
 def check_image(model: Model, stack: Stack, resample: bool, emit: Emit) -> None:
