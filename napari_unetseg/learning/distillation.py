@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,11 @@ from .targets import distance_errors
 
 #: How far the weights go back towards those of the base after strokes.
 STEP_BACK = 0.4
+
+#: How far they may go back after whole slices: as far as it costs no more than `LITTLE` of mean IoU
+#: on held-out annotations.
+STEPS_BACK = (0.0, 0.2, 0.4, 0.6, 0.8)
+LITTLE = 0.005
 
 
 class Teacher:
@@ -39,8 +44,9 @@ class Teacher:
         Of what it says beside what is painted.
     distance_weight : float
         Of the error of a distance beside that of a class.
-    step_back : float
-        How far the weights that are kept go back towards its own, from 0 to 1.
+    step_back : float or None
+        How far the weights that are kept go back towards its own, from 0 to 1; None where scores
+        are to decide, at the end.
     device : Device
 
     References
@@ -57,7 +63,7 @@ class Teacher:
         knows_classes: bool,
         weight: float,
         distance_weight: float,
-        step_back: float,
+        step_back: float | None,
         device: Device,
     ) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
@@ -113,11 +119,34 @@ def _mean(errors: Tensor, where: Tensor) -> Tensor:
     return (errors * where).sum() / where.sum().clamp(min=1)
 
 
-def step_back(painted: Painted) -> float:
+def step_back(painted: Painted) -> float | None:
     """Choose how far the weights go back towards those of the base.
+
+    Mean IoU of the membranes that ship, fine-tuned on EM for 300 steps, going back by 0, 0.2, 0.4
+    and 0.6: three strokes 0.776, 0.801, 0.810 and 0.809, ten 0.795, 0.806, 0.814 and 0.812, thirty
+    0.817, 0.826, 0.828 and 0.823, a hundred 0.838, 0.844, 0.844 and 0.831. After a whole slice
+    scores on held-out annotations tell more than the amount: see `farthest_back`.
+
+    Returns
+    -------
+    float or None
+        None where held-out annotations are to decide.
+    """
+    return None if painted.dense else STEP_BACK
+
+
+def farthest_back(score: Callable[[float], float]) -> float:
+    """Find how far back costs next to nothing on held-out annotations.
+
+    A slice says much of the image that it is of, and nothing of others that the base knows. Nuclei
+    fine-tuned on one whole image had mean IoU 0.897 on thirty images of other kinds, 0.910 going
+    back by 0.8, and 0.911 before; on held-out annotations 0.974 and 0.970.
 
     Parameters
     ----------
-    painted : Painted
+    score : callable
+        Returns the mean IoU of weights that have gone back so far.
     """
-    return 0.0 if painted.dense else STEP_BACK
+    scores = {share: score(share) for share in STEPS_BACK}
+    best = max(scores.values())
+    return max(share for share, found in scores.items() if found >= best - LITTLE)

@@ -93,9 +93,9 @@ class LiveScores:
         """Return the share of the budget since the best live score."""
         return self._scored_fraction - self._risen_at
 
-    def last_s(self) -> float:
-        """Estimate how long `last` takes."""
-        return self._score_s * (1 + self._scorer.n_blocks / max(self._scorer.n_live, 1))
+    def last_s(self, more: int = 0) -> float:
+        """Estimate how long `last` takes, with some more scores of the live blocks before it."""
+        return self._score_s * (1 + more + self._scorer.n_blocks / max(self._scorer.n_live, 1))
 
     def last(self, network: Network) -> tuple[dict[str, float], str | None]:
         """Score all blocks; where an earlier network is to be kept, its weights are loaded before.

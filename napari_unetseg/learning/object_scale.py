@@ -34,11 +34,10 @@ AnswerTo: TypeAlias = Callable[[Stack], Answer]
 def best_scale(stack: Stack, info: ModelInfo, answer_to: AnswerTo) -> int:
     """Find the scale at which a model is surest that what it finds are objects.
 
-    See `certainty`. Over one in six of the images of nuclei that were kept out of pretraining it
-    chose every time the scale that they have, and that was best but for 0.009 of SEG. On DIC-HeLa
-    and PhC-U373, of cells wider than those that the model sees best, SEG was 0.54 with it, 0.40
-    without, and 0.59 with the best scale of each image; the mean probability chose worse than
-    nothing (0.26).
+    See `certainty`. Of the 100 images of nuclei that were kept out of pretraining, 94 stay as they
+    are, and SEG is 0.829 with it and 0.828 without. Of PhC-U373 and DIC-HeLa, whose cells are wider
+    than those that the model sees best, it is 0.537 and 0.604 with it, 0.412 and 0.264 without, and
+    0.565 and 0.690 with all at a third. The mean probability in its place chose worse than nothing.
 
     Parameters
     ----------

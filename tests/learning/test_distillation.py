@@ -16,7 +16,13 @@ from napari_unetseg.events import TrainingStarted
 from napari_unetseg.learning import Model, Trainer, TrainingImage, predict_plane
 from napari_unetseg.learning.data import load_regions
 from napari_unetseg.learning.detail import Painted
-from napari_unetseg.learning.distillation import Teacher, step_back
+from napari_unetseg.learning.distillation import (
+    STEP_BACK,
+    STEPS_BACK,
+    Teacher,
+    farthest_back,
+    step_back,
+)
 from napari_unetseg.learning.resume import StateFile
 
 BLOB = LabelClass(name="blob", color="#56b4e9")
@@ -129,8 +135,34 @@ def test_a_few_strokes_of_one_class_do_not_spoil_the_rest(base: Model) -> None:
 
 
 def test_weights_of_strokes_go_back_towards_the_base_and_those_of_slices_do_not() -> None:
-    assert step_back(Painted(2_000, 100_000)) > 0
-    assert step_back(Painted(100_000, 100_000)) == 0
+    assert step_back(Painted(2_000, 100_000)) == STEP_BACK
+    assert step_back(Painted(100_000, 100_000)) is None, "scores decide"
+
+
+def test_weights_go_back_as_far_as_it_costs_next_to_nothing() -> None:
+    assert farthest_back(lambda share: 0.9 - 0.005 * share) == STEPS_BACK[-1]
+    assert farthest_back(lambda share: 0.9 - 0.02 * share) == 0.2
+    assert farthest_back(lambda share: 0.9 - share) == 0
+    assert farthest_back(lambda share: 0.7 + 0.1 * share) == STEPS_BACK[-1]
+
+
+@pytest.mark.parametrize("little", [True, False])
+def test_after_whole_slices_held_out_annotations_decide_how_far(base: Model, little) -> None:
+    """Where little was to be learned the base is kept, and where much was, that is."""
+    stack, codes = discs(4, (192, 192), seed=8)
+    if not little:
+        codes = np.uint8(3) - codes
+    blocks = new_blocks(codes.shape)
+    assign_blocks(codes, blocks, stack)
+    recipe = tiny_recipe(40, batch=4, learning_rate=1e-5 if little else 1e-2)
+    training = trainer([TrainingImage(stack, codes, blocks)], recipe, base=base)
+    list(training.run())
+    kept = training.current_model().network.state_dict()
+    learned = training._run._stepper.average.network.state_dict()
+    start = base.network.state_dict()
+    name = "head.weight"
+    way = (kept[name] - learned[name]).norm() / (start[name] - learned[name]).norm()
+    assert (float(way) >= 0.2) is little
 
 
 def test_where_all_is_painted_the_base_is_not_asked(base: Model) -> None:
