@@ -99,13 +99,6 @@ class ModelInfo(Config):
         extra = () if self.object_diameter_px is None else ("distance",)
         return ("background", *(c.name for c in self.classes), *extra)
 
-    @property
-    def is_of_any_scale(self) -> bool:
-        """Whether it knows objects of many widths and no pixel size: those that ship do."""
-        return (
-            self.card is not None and self.object_diameter_px is not None and not self.pixel_size_um
-        )
-
 
 def is_unfinished(folder: str | Path) -> bool:
     """Tell whether a folder holds nothing but a training that has not come to its end."""

@@ -25,7 +25,13 @@ from .labels import (
 from .names import natural_key, stem_of, suffix_of
 from .normalise import Normalisation, fit_normalisation, normalisation_of
 from .npy import map_npy
-from .pixel_size import check_resampling, format_length, pixel_size_note, pixel_size_ratio
+from .pixel_size import (
+    check_resampling,
+    format_length,
+    is_scale_open,
+    pixel_size_note,
+    pixel_size_ratio,
+)
 from .reading import is_zarr, open_stack
 from .sampling import fingerprint, sample_pixels
 from .sequence import images_in
@@ -58,6 +64,7 @@ __all__ = [
     "fit_normalisation",
     "format_length",
     "images_in",
+    "is_scale_open",
     "is_zarr",
     "map_npy",
     "mirrored",

@@ -33,6 +33,11 @@ def pixel_size_ratio(model_info: ModelInfo, stack: Stack) -> float | None:
     return math.prod(ratios) ** (1 / len(ratios)) if ratios else None
 
 
+def is_scale_open(model_info: ModelInfo, stack: Stack) -> bool:
+    """Return whether a model for everybody's images is not told at which scale to see this one."""
+    return model_info.card is not None and pixel_size_ratio(model_info, stack) is None
+
+
 def check_resampling(model_info: ModelInfo, stack: Stack) -> None:
     """Raise `UserError` where an image and a model are too far apart in scale to resample."""
     for axis in "YX":
@@ -55,7 +60,7 @@ def pixel_size_note(model_info: ModelInfo, stack: Stack, *, resample: bool = Fal
     """
     ratio = pixel_size_ratio(model_info, stack)
     if resample:
-        if ratio is not None or model_info.is_of_any_scale:
+        if ratio is not None or is_scale_open(model_info, stack):
             return None
         lacking = stack.name if model_info.pixel_size_um else f"the model {model_info.name!r}"
         return f"The pixel size of {lacking} is unknown, so {stack.name} is not resampled."

@@ -19,10 +19,13 @@ from .targets import distance_errors
 #: How far the weights go back towards those of the base after strokes.
 STEP_BACK = 0.4
 
-#: How far they may go back after whole slices: as far as it costs no more than `LITTLE` of mean IoU
-#: on held-out annotations.
-STEPS_BACK = (0.0, 0.2, 0.4, 0.6, 0.8)
+#: How far they may go back where enough is held out to tell: as far as it costs no more than
+#: `LITTLE` of mean IoU there.
+STEPS_BACK = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9)
 LITTLE = 0.005
+
+#: Held-out pixels from which scores tell: of fewer they say more of the pixels than of the weights.
+ENOUGH_PX = 2_000
 
 
 class Teacher:
@@ -44,9 +47,10 @@ class Teacher:
         Of what it says beside what is painted.
     distance_weight : float
         Of the error of a distance beside that of a class.
-    step_back : float or None
-        How far the weights that are kept go back towards its own, from 0 to 1; None where scores
-        are to decide, at the end.
+    knows_distances : bool
+        Whether it is asked for distances.
+    step_back : float
+        How far the weights that are kept go back towards its own at least, from 0 to 1.
     device : Device
 
     References
@@ -63,13 +67,15 @@ class Teacher:
         knows_classes: bool,
         weight: float,
         distance_weight: float,
-        step_back: float | None,
+        knows_distances: bool,
+        step_back: float,
         device: Device,
     ) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self.step_back = step_back if knows_classes else 0.0
         self._n_classes = n_classes
-        self._knows_classes = knows_classes
+        self.knows_classes = knows_classes
+        self._knows_distances = knows_distances
         self._weight = weight
         self._distance_weight = distance_weight
         self._device = device
@@ -93,21 +99,23 @@ class Teacher:
         Returns
         -------
         Tensor, scalar
-            The mean over the pixels that are unlabelled; 0 where there is none.
+            The mean error of classes and that of distances, weighted, each over the pixels that are
+            asked for; 0 where there are none.
         """
         free = maps["unlabelled"] > 0.99  # it was resampled linearly
-        learns_distances = logits.shape[1] > self._n_classes
-        asked = free if "distance" in maps or not learns_distances else free | (codes > 0)
+        asked = free
+        if self._knows_distances and "distance" not in maps:
+            asked = free | (codes > 0)
         nothing = torch.zeros((), device=logits.device)
         if not bool(asked.any()):
             return nothing
         with torch.no_grad(), autocast(self._device):
             told = self.network(pixels).float()
         logits, n, total = logits.float(), self._n_classes, nothing
-        if self._knows_classes:
+        if self.knows_classes:
             classes = told[:, :n].softmax(dim=1)
             total = _mean(F.cross_entropy(logits[:, :n], classes, reduction="none"), free)
-        if learns_distances:
+        if self._knows_distances:
             # What is painted as background lies in no object.
             depth = torch.where(codes == BACKGROUND, 0.0, told[:, n])
             errors = distance_errors(logits[:, n], depth)
@@ -119,23 +127,18 @@ def _mean(errors: Tensor, where: Tensor) -> Tensor:
     return (errors * where).sum() / where.sum().clamp(min=1)
 
 
-def step_back(painted: Painted) -> float | None:
-    """Choose how far the weights go back towards those of the base.
+def step_back(painted: Painted) -> float:
+    """Choose how far the weights go back towards those of the base at least.
 
     Mean IoU of the membranes that ship, fine-tuned on EM for 300 steps, going back by 0, 0.2, 0.4
     and 0.6: three strokes 0.776, 0.801, 0.810 and 0.809, ten 0.795, 0.806, 0.814 and 0.812, thirty
-    0.817, 0.826, 0.828 and 0.823, a hundred 0.838, 0.844, 0.844 and 0.831. After a whole slice
-    scores on held-out annotations tell more than the amount: see `farthest_back`.
-
-    Returns
-    -------
-    float or None
-        None where held-out annotations are to decide.
+    0.817, 0.826, 0.828 and 0.823, a hundred 0.838, 0.844, 0.844 and 0.831. Of a whole slice more is
+    learned than that would leave.
     """
-    return None if painted.dense else STEP_BACK
+    return 0.0 if painted.dense else STEP_BACK
 
 
-def farthest_back(score: Callable[[float], float]) -> float:
+def farthest_back(score: Callable[[float], float], at_least: float) -> float:
     """Find how far back costs next to nothing on held-out annotations.
 
     A slice says much of the image that it is of, and nothing of others that the base knows. Nuclei
@@ -146,7 +149,9 @@ def farthest_back(score: Callable[[float], float]) -> float:
     ----------
     score : callable
         Returns the mean IoU of weights that have gone back so far.
+    at_least : float
+        How far they go in any case.
     """
-    scores = {share: score(share) for share in STEPS_BACK}
+    scores = {share: score(share) for share in STEPS_BACK if share >= at_least}
     best = max(scores.values())
     return max(share for share, found in scores.items() if found >= best - LITTLE)

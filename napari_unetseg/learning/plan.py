@@ -14,6 +14,7 @@ from napari_unetseg.images import (
     Stack,
     check_training_set,
     format_length,
+    is_scale_open,
     pixel_size_note,
 )
 
@@ -164,6 +165,12 @@ def _notes_on_base(
 
 def _notes_on_scale(base: Model, stack: Stack, network: NetworkConfig) -> list[str]:
     """Say where images are reduced, or cannot be, to be as large as those a base model knows."""
+    reduced = network.reduction / (base.info.recipe.network.reduction or 1)
+    if is_scale_open(base.info, stack) and reduced > 1:
+        return [
+            f"The base model {base.info.name!r} is surest of {stack.name} seen {reduced:g} times "
+            "smaller, so images are reduced for it."
+        ]
     if pixel_size_note(base.info, stack) is None:
         return []
     theirs, ours = (

@@ -29,6 +29,7 @@ from napari_unetseg.images import (
     check_resampling,
     even_size,
     fit_normalisation,
+    is_scale_open,
     plan_tiles,
 )
 from napari_unetseg.networks import Network
@@ -38,11 +39,11 @@ from .answers import Answer, SlabOutput, Wanted, entropy, most_probable
 from .bundle import Model
 from .cores import FREE_CORES
 from .inference import for_inference, place_tile
-from .object_scale import best_scale
 from .placement import Device, choose_device, suited
 from .sections import Sections
 from .tile_size import halved, largest_tile
 from .tta import View, all_views
+from .unknown_scale import best_scale
 
 #: Mirrored around every slice, so that its edge is not seen as the edge of the world. On EM
 #: membranes, IoU within 16 px of the edge was 0.588 without, 0.602 with 16 px, 0.601 with 32 and
@@ -75,8 +76,8 @@ class Predictor:
         With as many channels as the model was trained on.
     device : str or Device
     resample : bool
-        Scale slices to the model's pixel size before, and the answer back after. A model of objects
-        that comes with the package knows no pixel size: for it they are scaled as it is surest.
+        Scale slices to the model's pixel size before, and the answer back after. Where one of both
+        sizes is unknown, a model that comes with the package sees them as it is surest.
     scale : float, optional
         Scale slices by this instead: px of the stack for each px that the network sees.
     tta : bool
@@ -120,7 +121,7 @@ class Predictor:
         self.normalisation = normalisation
         self._on_event = on_event
         size = stack.plane_shape
-        if scale is None and resample and model.info.is_of_any_scale:
+        if scale is None and resample and is_scale_open(model.info, stack):
             scale = self._best_scale(model)
         if scale is not None:
             size = _at_least_one(size[0] / scale, size[1] / scale)
@@ -138,7 +139,7 @@ class Predictor:
         self._views = all_views(self._network.spatial_dims) if tta else [View()]
         self._tile = None if tile_px is None else tuple(tile_px)
 
-    def _best_scale(self, model: Model) -> int:
+    def _best_scale(self, model: Model) -> float:
         def answer_to(part: Stack) -> Answer:
             how = self.normalisation
             predictor = Predictor(model, part, device=self._device, normalisation=how)
@@ -147,8 +148,8 @@ class Predictor:
         scale = best_scale(self._stack, model.info, answer_to)
         if scale != 1:
             self._tell(
-                f"{model.info.name} is surest of {self._stack.name} seen {scale} times smaller, "
-                "so it is predicted at that scale."
+                f"{model.info.name} is surest of {self._stack.name} seen {scale:g} times smaller, "
+                "so it is segmented at that scale; without resampling it is seen as it is."
             )
         return scale
 

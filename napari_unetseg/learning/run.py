@@ -21,7 +21,7 @@ from .averaging import MeasuredOn, measure_batch_statistics, measured_layers, mo
 from .batches import Batches
 from .bundle import Model
 from .data import LabelledRegion
-from .distillation import STEPS_BACK, Teacher, farthest_back
+from .distillation import ENOUGH_PX, STEPS_BACK, Teacher, farthest_back
 from .live_scores import LiveScores
 from .memory import fitting_patches, said_of_smaller, smaller_after
 from .patches import Patches, fitting_shape
@@ -172,8 +172,8 @@ class TrainingRun:
             if self._budget.steps is None and self._step < FEW_STEPS:
                 yield Warned(_FEW_STEPS.format(steps=counted(self._step, "step")))
         if self.scorer.n_blocks:
-            if self._step > 0 and self._teacher_by_score is not None:
-                self._move_back_as_scores_allow(self._teacher_by_score)
+            if self._step > 0 and self._scored_teacher is not None:
+                self._move_back_as_scores_allow(self._scored_teacher)
             iou, sentence = self._live.last(self._result)
             if sentence is not None:
                 yield Warned(sentence)
@@ -191,16 +191,17 @@ class TrainingRun:
             yield Warned(sentence)
 
     @property
-    def _teacher_by_score(self) -> Teacher | None:
+    def _scored_teacher(self) -> Teacher | None:
         """The teacher, where scores decide how far weights go back towards its own."""
         teacher = self._teacher
-        return None if teacher is None or teacher.step_back is not None else teacher
+        tells = self.scorer.n_px >= ENOUGH_PX and teacher is not None and teacher.knows_classes
+        return teacher if tells else None
 
     def _make_result(self) -> None:
         """Make of the averaged weights those that would be kept now."""
         self._measure_statistics()
         if self._teacher is not None:
-            self._move_back(self._teacher, self._teacher.step_back or 0.0)
+            self._move_back(self._teacher, self._teacher.step_back)
 
     def _move_back(self, teacher: Teacher, share: float) -> None:
         self._result.load_state_dict(self._stepper.average.network.state_dict())
@@ -211,7 +212,7 @@ class TrainingRun:
             self._move_back(teacher, share)
             return mean_iou(self.scorer.score(self._result, self.scorer.n_live))
 
-        self._move_back(teacher, farthest_back(score))
+        self._move_back(teacher, farthest_back(score, teacher.step_back))
 
     def _measure_statistics(self) -> None:
         if not self._statistics:
@@ -236,7 +237,7 @@ class TrainingRun:
     def _finishing_s(self) -> float:
         """Estimate what comes after the last step that may begin, that step included."""
         statistics = self._step_s * self._n_statistics_batches() / 3
-        more = 0 if self._teacher_by_score is None else len(STEPS_BACK)
+        more = 0 if self._scored_teacher is None else len(STEPS_BACK)
         return SAVING_S + self._live.last_s(more) + self._step_s + statistics
 
     def _score_live(self) -> HeldOutScored:

@@ -323,6 +323,8 @@ class Trainer:
             network,
             n_classes=len(self._classes) + 1,
             knows_classes=remembered,
+            knows_distances=self._diameter is not None
+            and self._base.info.object_diameter_px is not None,
             weight=training.distillation,
             distance_weight=distance_weight(self._recipe, self._diameter),
             step_back=step_back(self._painted),

@@ -17,7 +17,7 @@ from napari_unetseg.config import (
     Transfer,
 )
 from napari_unetseg.errors import UserError
-from napari_unetseg.images import Stack, pixel_size_ratio
+from napari_unetseg.images import Stack, is_scale_open, pixel_size_ratio
 from napari_unetseg.measure import ConfusionMatrix
 from napari_unetseg.networks import Network
 from napari_unetseg.wording import counted
@@ -50,12 +50,12 @@ def recipe_from_base(recipe: Recipe, base: Model, stack: Stack, device: Device) 
     """Return `recipe` with the network and the normalisation that the weights were made for.
 
     Where pixel sizes are known, images are reduced until the network sees them about as large as
-    those it knows, and for a model of objects of any scale until it is surest of them; they are
-    never enlarged.
+    those it knows, else, for a model that comes with the package, until it is surest of them; they
+    are never enlarged.
     """
     network = base.info.recipe.network
     ratio = pixel_size_ratio(base.info, stack)
-    if base.info.is_of_any_scale:
+    if is_scale_open(base.info, stack):
         ratio = 1 / Predictor(base, stack, device=device, resample=True).scale
     if network.kind == "unet" and ratio is not None:
         reduction = round((network.reduction or 1) / ratio)

@@ -208,12 +208,12 @@ class TrainStep(StepPanel):
     def _note_pixel_sizes(self) -> None:
         model = self.context.controller.model
         size = None if model is None else model.info.pixel_size_um.get("X")
-        any_scale = model is not None and model.info.is_of_any_scale
+        is_for_all = model is not None and model.info.card is not None
         if size is not None:
             self.resample.setText(f"Resample to the model's pixel size ({format_length(size)})")
-        elif any_scale:
+        elif is_for_all:
             self.resample.setText("Find the scale at which objects are seen best")
-        self.resample.setVisible(size is not None or any_scale)
+        self.resample.setVisible(size is not None or is_for_all)
         resample = self.resample.isVisibleTo(self) and self.resample.isChecked()
         self.objects.setVisible(model is not None and model.info.object_diameter_px is not None)
         stacks = [entry.stack for entry in self.context.workspace.images.values()]

@@ -60,6 +60,7 @@ def teacher_of(base: Model, *, n_classes: int = 2, knows_classes: bool = True) -
         base.network,
         n_classes=n_classes,
         knows_classes=knows_classes,
+        knows_distances=False,
         weight=1.0,
         distance_weight=2.0,
         step_back=0.4,
@@ -136,14 +137,14 @@ def test_a_few_strokes_of_one_class_do_not_spoil_the_rest(base: Model) -> None:
 
 def test_weights_of_strokes_go_back_towards_the_base_and_those_of_slices_do_not() -> None:
     assert step_back(Painted(2_000, 100_000)) == STEP_BACK
-    assert step_back(Painted(100_000, 100_000)) is None, "scores decide"
+    assert step_back(Painted(100_000, 100_000)) == 0
 
 
 def test_weights_go_back_as_far_as_it_costs_next_to_nothing() -> None:
-    assert farthest_back(lambda share: 0.9 - 0.005 * share) == STEPS_BACK[-1]
-    assert farthest_back(lambda share: 0.9 - 0.02 * share) == 0.2
-    assert farthest_back(lambda share: 0.9 - share) == 0
-    assert farthest_back(lambda share: 0.7 + 0.1 * share) == STEPS_BACK[-1]
+    assert farthest_back(lambda share: 0.9 - 0.005 * share, 0.0) == STEPS_BACK[-1]
+    assert farthest_back(lambda share: 0.9 - 0.02 * share, 0.0) == 0.2
+    assert farthest_back(lambda share: 0.9 - share, 0.0) == 0
+    assert farthest_back(lambda share: 0.7 + 0.1 * share, 0.0) == STEPS_BACK[-1]
 
 
 @pytest.mark.parametrize("little", [True, False])

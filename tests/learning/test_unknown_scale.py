@@ -1,4 +1,4 @@
-"""A model of objects of many widths finds the scale at which it sees them best."""
+"""A model for everybody's images finds the scale at which it sees one best."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from tiny_data import CELL, FLOAT32, tiny_recipe
 
-from napari_unetseg import predict
+from napari_unetseg import load_model, predict
 from napari_unetseg.config import ModelCard
 from napari_unetseg.events import Warned
 from napari_unetseg.images import Stack, pixel_size_note
 from napari_unetseg.learning import Model, Predictor, Trainer, TrainingImage
 from napari_unetseg.learning.answers import Answer
-from napari_unetseg.learning.object_scale import certainty
+from napari_unetseg.learning.unknown_scale import certainty
+from napari_unetseg.synthesis.electron import electron_micrographs
 
 CARD = ModelCard(summary="Discs.", not_for="All else.")
 
@@ -56,16 +57,26 @@ def test_objects_are_seen_as_wide_as_those_that_the_model_knows(model: Model) ->
     assert "times smaller" in said.sentence
 
 
-def test_only_a_model_that_knows_objects_and_no_pixel_size_looks_for_a_scale(model: Model) -> None:
+def test_a_scale_is_looked_for_where_no_pixel_size_tells_a_model_for_everybody(
+    model: Model,
+) -> None:
     stack, _ = discs(480, 40)
     own = replace(model, info=model.info.replace(card=None))
     assert scale(own, stack) == 1
     assert Predictor(model, stack, device=FLOAT32).scale == 1
     sized = replace(model, info=model.info.replace(pixel_size_um={"Y": 0.1, "X": 0.1}))
-    assert scale(sized, stack) == 1
-    assert scale(sized, replace(stack, pixel_size_um={"Y": 0.05, "X": 0.05})) == pytest.approx(2)
+    assert scale(sized, stack) == scale(model, stack)
+    assert scale(sized, replace(stack, pixel_size_um={"Y": 0.02, "X": 0.02})) == pytest.approx(5)
     assert pixel_size_note(model.info, stack, resample=True) is None
     assert "unknown" in str(pixel_size_note(own.info, stack, resample=True))
+
+
+def test_membranes_of_unknown_pixel_size_are_seen_about_as_the_model_knows_them() -> None:
+    """It knows pixels of 8 nm; these have 8 nm, and a third of that."""
+    pixels = electron_micrographs(np.random.default_rng([3, 99]), (1, 192, 192), px_nm=8.0).pixels
+    larger = pixels.repeat(3, axis=1).repeat(3, axis=2)
+    assert scale(load_model("membranes"), Stack(pixels, "ZYX")) == 1
+    assert scale(load_model("membranes"), Stack(larger, "ZYX")) in (2, 3)
 
 
 def test_objects_found_at_another_scale_are_those_of_the_image(model: Model) -> None:
