@@ -36,11 +36,11 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
 ) -> None:
     """Show axes, shape, type, pixel size, channels and classes as they are understood."""
-    from napari_unetseg.config import is_unfinished, read_model_info, shipped_models
+    from napari_unetseg.config import find_model, is_unfinished, read_model_info
     from napari_unetseg.images import images_in, is_zarr, open_stack
 
-    if not path.exists():
-        path = shipped_models().get(str(path), path)
+    if not path.exists() and not path.suffix:
+        path = find_model(path)
     if (path / "model.json").is_file() or is_unfinished(path):
         facts = _describe_model(path, read_model_info(path))
     elif path.is_dir() and not is_zarr(path) and (pictures := images_in(path)):

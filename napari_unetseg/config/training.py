@@ -93,7 +93,10 @@ class TrainingConfig(Config):
     loss: LossConfig = LossConfig()
     transfer: Transfer = Field("all", description="what of a base model learns on")
     distillation: float = Field(
-        1.0, ge=0, description="how far a base model's answers count where nothing is painted"
+        1.0,
+        ge=0,
+        le=100,
+        description="how far a base model's answers count where nothing is painted",
     )
     new_head: bool = Field(False, description="forget what a base model knows of its classes")
     pretrain: float = Field(

@@ -152,7 +152,7 @@ class PredictFilesCommand:
     paths : list of str
         Files, folders, globs, as the command line takes them.
     objects : bool
-        Write ids of objects as well, in files of the same stem and ``_objects``.
+        Write ids of objects as well, in files of the same name in ``OUT_DIR_objects``.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT

@@ -12,7 +12,7 @@ from skimage.measure import label
 from skimage.morphology import h_maxima
 from skimage.segmentation import relabel_sequential, watershed
 
-from napari_unetseg.config import ModelInfo, ObjectsConfig
+from napari_unetseg.config import BACKGROUND, ModelInfo, ObjectsConfig
 from napari_unetseg.images import codes_to_masks
 
 #: Standard deviation, as a share of the diameter of a usual object, by which distances are
@@ -83,9 +83,11 @@ def objects_found(
     for frame, depth, target in zip(
         *(np.split(array, n_frames) for array in (codes, distances, objects)), strict=True
     ):
-        found = split_by_distance(frame > 1, depth, scale * diameter, config)
-        target[...] = np.where(found > 0, found + last, 0)
-        last += int(found.max(initial=0))
+        for code in range(BACKGROUND + 1, int(frame.max(initial=0)) + 1):
+            inside = frame == code
+            found = split_by_distance(inside, depth, scale * diameter, config)
+            target[found > 0] = found[found > 0] + last
+            last += int(found.max(initial=0))
     return objects
 
 

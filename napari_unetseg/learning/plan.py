@@ -32,9 +32,8 @@ from .network_size import with_size
 from .placement import Device
 from .transfer import (
     check_base,
-    is_remembered,
     keeps_objects,
-    known_classes,
+    may_be_remembered,
     recipe_from_base,
 )
 
@@ -86,11 +85,10 @@ def plan_training(
     """
     if not images:
         raise UserError("There is nothing to learn from; give at least one annotated image.")
-    known = known_classes(base, recipe.training.new_head)
     check_training_set(
         [i.stack for i in images],
         [i.codes for i in images],
-        n_classes=1 if is_remembered(classes, known, recipe.training) else 2,
+        n_classes=1 if may_be_remembered(classes, base, recipe.training) else 2,
     )
     if not classes:
         raise UserError("There is no class to learn; name at least one beside background.")

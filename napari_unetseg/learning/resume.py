@@ -141,9 +141,10 @@ def complete_state() -> Iterator[None]:
 
 def check_same_training(stopped: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     """Raise `UserError` unless a training that was stopped is the one now asked for."""
-    different = [name for name in asked if stopped.get(name) != asked[name]]
+    settings = _differences(stopped["settings"], asked["settings"])
+    different = ["settings"] if settings else []
+    different += [n for n in asked if n != "settings" and stopped.get(n) != asked[n]]
     if different:
-        settings = _differences(stopped["settings"], asked["settings"])
         which = f" ({'; '.join(settings)})" if settings else ""
         raise UserError(
             f"The training that was stopped had other {' and '.join(different)}{which}; resume it "
@@ -152,13 +153,14 @@ def check_same_training(stopped: Mapping[str, Any], asked: Mapping[str, Any]) ->
 
 
 def _differences(stopped: Any, asked: Any, name: str = "") -> list[str]:
-    """Name the settings that differ, with what they were."""
+    """Name the settings that differ, with what they were; of new ones a state says nothing."""
     if not isinstance(stopped, dict) or not isinstance(asked, dict):
         return [] if stopped == asked else [f"{name} was {stopped}, not {asked}"]
     return [
         difference
         for key in asked
-        for difference in _differences(stopped.get(key), asked[key], f"{name}.{key}".lstrip("."))
+        if key in stopped
+        for difference in _differences(stopped[key], asked[key], f"{name}.{key}".lstrip("."))
     ]
 
 

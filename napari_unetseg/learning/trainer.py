@@ -11,6 +11,7 @@ import torch
 from napari_unetseg.config import LabelClass, Recipe, TrainingConfig
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Event, Preparing, TrainingStarted, Warned
+from napari_unetseg.images import check_training_set
 from napari_unetseg.networks import Network, build_network
 
 from .allocator import keep_freed_memory
@@ -181,6 +182,8 @@ class Trainer:
             yield from self._find_other_names(regions, network)
         if self._other_names:
             self._copy_weights(network)
+        if not is_remembered(self._classes, self._known, self._recipe.training):
+            check_training_set([i.stack for i in self._images], [i.codes for i in self._images])
         source = self._source_scorer()
         run = self._run = self._begin(regions, network)
         yield TrainingStarted(

@@ -76,6 +76,14 @@ def is_remembered(
     return training.distillation > 0 and all(c.name in known for c in classes)
 
 
+def may_be_remembered(
+    classes: Sequence[LabelClass], base: Model | None, training: TrainingConfig
+) -> bool:
+    """Return whether `base` may know all classes, if perhaps by other names."""
+    known = known_classes(base, training.new_head)
+    return training.distillation > 0 and len(classes) < len(known)
+
+
 def keeps_objects(base: Model, recipe: Recipe) -> bool:
     """Return whether objects stay apart as `base` has them, where annotations do not say so."""
     training = recipe.training

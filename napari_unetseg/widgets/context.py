@@ -34,6 +34,7 @@ class Context:
         self.layers.said.connect(self.say)
         controller.uncertainty_ready.connect(self.layers.show_uncertainty)
         controller.objects_ready.connect(self.layers.add_objects)
+        controller.renewing.connect(self.layers.hide_objects)
         self.timer = QTimer()
         self.timer.setInterval(_POLL_MS)
         self.timer.timeout.connect(self._on_tick)

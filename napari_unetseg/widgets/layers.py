@@ -192,7 +192,7 @@ class LayerBinder:
         return layer
 
     def add_objects(self, image_id: str, ids: npt.NDArray[np.uint32]) -> None:
-        """Show ids of objects, in a layer of its own; earlier ones stay, hidden.
+        """Show ids of objects, in a layer of its own; see `hide_objects` for earlier ones.
 
         Parameters
         ----------
@@ -200,9 +200,6 @@ class LayerBinder:
         """
         entry = self.workspace.images[image_id]
         ours = {"image": image_id, "role": "objects", "kind": "objects"}
-        for earlier in self.labels_layers():
-            if earlier.metadata.get(METADATA) == ours:
-                earlier.visible = False
         layers, axes = self._images[image_id]
         layer = Labels(
             ids.reshape(entry.stack.labels_shape),
@@ -211,6 +208,12 @@ class LayerBinder:
             **labels_placement(layers[0], axes),
         )
         self._put(entry, layer)
+
+    def hide_objects(self) -> None:
+        """Hide ids of objects: those of a segmentation that is about to be renewed."""
+        for layer in self.labels_layers():
+            if layer.metadata.get(METADATA, {}).get("role") == "objects":
+                layer.visible = False
 
     def show_uncertainty(self, image_id: str, uncertainty: Codes) -> None:
         """Show how uncertain a model is, in the layer of that image if there is one.

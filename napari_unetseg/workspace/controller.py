@@ -83,6 +83,8 @@ class JobController:
         Image id, and ndarray (planes, Y, X) of uint8: 0 certain, 255 as uncertain as can be.
     objects_ready : Signal(str, object)
         Image id, and ndarray (planes, Y, X) of uint32: 0 background, ids.
+    renewing : Signal()
+        A job begins that answers anew what is segmented.
     finished : Signal(Finished)
     """
 
@@ -97,6 +99,7 @@ class JobController:
     baseline_ready = Signal(str, str, object)
     uncertainty_ready = Signal(str, object)
     objects_ready = Signal(str, object)
+    renewing = Signal()
     finished = Signal(Finished)
 
     def __init__(self, workspace: Workspace, worker: Worker) -> None:
@@ -196,6 +199,7 @@ class JobController:
 
         slots = self.workspace.prediction_slots()
         record = JobRecord(slots, is_training=True, has_base=base is not None, uncertainty=role)
+        self.renewing.emit()
         self._begin(record, command)
 
     def predict(
@@ -234,6 +238,7 @@ class JobController:
                 images=images, model=model, device=device, resample=resample, tta=tta
             )
 
+        self.renewing.emit()
         self._begin(JobRecord(slots, uncertainty=role, objects=ids), command)
 
     def predict_files(

@@ -16,16 +16,16 @@ def why_not_train(workspace: Workspace, base: ModelInfo | None = None) -> str | 
     Parameters
     ----------
     base : ModelInfo, optional
-        Of the model that training would start from. One that knows all classes can be told of one
-        alone.
+        Of the model that training would start from. One that may know all classes, if perhaps by
+        other names, can be told of one alone.
     """
     if not workspace.images:
         return "Choose an image in the Data step first."
     painted = _codes_painted(workspace)
     if not painted:
         return "Paint a few strokes on the annotations first: some of each class."
-    known = set() if base is None else {c.name for c in base.classes}
-    if len(painted) < 2 and not known.issuperset(c.name for c in workspace.classes):
+    n_known = 0 if base is None else len(base.classes)
+    if len(painted) < 2 and n_known < len(workspace.classes):
         code = min(painted)
         name = "background" if code == BACKGROUND else workspace.classes[code - 2].name
         return f"Only {name} is painted; paint some of another class or of background too."

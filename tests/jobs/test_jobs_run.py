@@ -186,7 +186,7 @@ def test_files_are_segmented_into_a_folder_and_not_overwritten(worker, scene, jo
     assert record["model"]["path"] == trained.model_path
     assert [Path(image["output"]).name for image in record["images"]] == ["b c.tif", "ä.tif"]
     onto_itself = replace(command, out_dir=str(scene.folder / "in"), overwrite=True)
-    for wrong, hint in ((command, "exists"), (onto_itself, "own masks")):
+    for wrong, hint in ((command, "exists"), (onto_itself, "own result")):
         _, again = jobs.run(worker, wrong)
         assert again.reason is FinishReason.FAILED
         assert hint in again.sentence
@@ -219,14 +219,14 @@ def test_objects_are_numbered_in_the_window_and_in_files(worker, scene, jobs):
     )
     _, finished = jobs.run(worker, command)
     assert finished.reason is FinishReason.COMPLETED, finished
-    written = read_labels(out / "n_objects.tif", "objects")
+    written = read_labels(scene.folder / "out_objects" / "n.tif", "objects")
     np.testing.assert_array_equal(written.ids, expected)
     assert (out / "n.tif").is_file()
     (out / "n.tif").unlink()
     (scene.folder / "out.json").unlink()
     _, again = jobs.run(worker, command)
     assert again.reason is FinishReason.FAILED
-    assert "n_objects.tif" in again.sentence
+    assert "out_objects" in again.sentence
     assert not (out / "n.tif").exists(), "all is checked before the first file is written"
 
 

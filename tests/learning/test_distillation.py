@@ -204,3 +204,27 @@ def test_a_training_with_a_class_of_another_name_goes_on_to_the_same_model(
     rest = training(resume=True)
     list(rest.run())
     assert same(whole.current_model(), rest.current_model())
+
+
+def test_one_class_by_another_name_may_be_painted_alone_if_the_base_answers_it(base: Model) -> None:
+    stack, codes = discs(1, (150, 150), seed=5)
+    model = trained(
+        [TrainingImage(stack, np.where(codes == 2, 2, 0).astype(np.uint8))],
+        tiny_recipe(3),
+        (BLOB,),
+        base=base,
+    )
+    assert (predict_plane(model, stack, 0)[1] > 0.5).mean() < 0.7, "not all becomes that class"
+    elsewhere = np.where(codes == 1, 2, 0).astype(np.uint8)
+    with pytest.raises(UserError, match="hold only class 1"):
+        trained([TrainingImage(stack, elsewhere)], tiny_recipe(3), (BLOB,), base=base)
+
+
+def test_distances_that_the_base_does_not_know_are_not_asked_of_it(base: Model) -> None:
+    """Its row for them would be random."""
+    pixels, codes = torch.rand(1, 1, 32, 32), torch.zeros(1, 32, 32, dtype=torch.uint8)
+    maps = {"unlabelled": torch.ones(1, 32, 32), "distance": torch.zeros(1, 32, 32)}
+    logits = torch.zeros(1, 3, 32, 32, requires_grad=True)
+    teacher_of(base).loss(pixels, logits, codes, maps).backward()
+    assert logits.grad[:, :2].abs().sum() > 0
+    assert not logits.grad[:, 2].any()

@@ -414,3 +414,16 @@ def test_strokes_on_a_model_of_objects_keep_them_apart() -> None:
     assert error(again) < error(expert) + 0.02 < error(untaught)
     plain = trained(tiny_recipe(2, distillation=0.0), strokes, base=expert)
     assert plain.info.object_diameter_px is None
+
+
+def test_no_object_is_of_two_classes(model: Model) -> None:
+    """Distances do not know classes: touching ones of two classes may have one middle."""
+    codes = np.ones((1, 40, 40), np.uint8)
+    codes[0, 10:30, 10:20], codes[0, 10:30, 20:30] = 2, 3
+    y, x = np.indices((40, 40))
+    depth = np.clip(1 - np.hypot(y - 20, x - 20) / 12, 0, 1).astype(np.float32)[None]
+    info = model.info.replace(classes=[CELL.model_dump(), {"name": "b", "color": "#000000"}])
+    found = objects_found(info, codes, depth)
+    assert found.max() == 2
+    for number in (1, 2):
+        assert len(np.unique(codes[found == number])) == 1

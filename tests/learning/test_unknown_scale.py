@@ -120,6 +120,14 @@ def test_certainty_is_that_of_whole_objects(model: Model) -> None:
     assert certainty(model.info, Answer(codes, sure, None, 0.5 * deep)) < whole
 
 
+def test_a_few_large_things_are_no_reason_to_see_all_smaller(model: Model) -> None:
+    """Each of three embryos may look like one nucleus from afar."""
+    stack, ids = discs(480, 40)
+    assert scale(model, stack) > 1
+    few = np.where(np.isin(ids, np.unique(ids)[1:4]), stack.data, 60).astype(np.uint8)
+    assert scale(model, replace(stack, data=few)) == 1
+
+
 def test_a_slice_too_small_to_reduce_and_one_without_objects_stay_as_they_are(model: Model) -> None:
     assert scale(model, Stack(np.full((1, 100, 100), 40, np.uint8), "ZYX")) == 1
     assert scale(model, Stack(np.zeros((3, 600, 600), np.uint8), "ZYX")) == 1

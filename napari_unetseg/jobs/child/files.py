@@ -37,7 +37,7 @@ from .prediction import Distances, RecentModels, check_image
 def run_predict_files(
     command: PredictFilesCommand, job: Job, emit: Emit, models: RecentModels
 ) -> Finished:
-    """Segment files into a folder: one OME-TIFF per input, of the same stem.
+    """Segment files into a folder: one OME-TIFF per input, of the same stem; ids beside it.
 
     Everything is checked before the first file is segmented. Beside the folder, a ``.json`` says
     how its files were made.
@@ -49,8 +49,7 @@ def run_predict_files(
     inputs = find_inputs(command.paths)
     outputs = _outputs(inputs, folder, command.overwrite)
     if command.objects:
-        for output in outputs:
-            check_output(of_objects(output), command.overwrite)
+        _outputs(inputs, of_objects(folder), command.overwrite)
     check_output(record, command.overwrite)
     stacks = [_open(path, model, command.resample, job, emit) for path in inputs]
     countdown = Countdown(emit, "Segmenting file", len(inputs))
@@ -61,19 +60,20 @@ def run_predict_files(
         )
         write(output, codes, kind="masks")
         if ids is not None:
-            write(of_objects(output), ids, kind="objects")
+            write(of_objects(folder) / output.name, ids, kind="objects")
         countdown.advance()
     facts = _facts(command, model, device, stacks, outputs)
     with atomic_file(record, overwrite=command.overwrite) as path:
         path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     n = len(inputs)
-    sentence = f"Segmented {counted(n, 'file')} into {folder}."
+    beside = f"; objects in {of_objects(folder)}" if command.objects else ""
+    sentence = f"Segmented {counted(n, 'file')} into {folder}{beside}."
     return Finished(FinishReason.COMPLETED, sentence, results={"files": [str(p) for p in outputs]})
 
 
-def of_objects(output: Path) -> Path:
-    """Return where ids of objects go, beside the masks."""
-    return output.with_name(f"{output.stem}_objects{output.suffix}")
+def of_objects(folder: Path) -> Path:
+    """Return the folder for ids of objects, beside that of the masks."""
+    return folder.with_name(f"{folder.name}_objects")
 
 
 def _outputs(inputs: Sequence[Path], folder: Path, overwrite: bool) -> list[Path]:
@@ -90,7 +90,7 @@ def _outputs(inputs: Sequence[Path], folder: Path, overwrite: bool) -> list[Path
         outputs[stem] = folder / f"{stem}.tif"
         if outputs[stem].resolve() in sources:
             raise UserError(
-                f"{path} would be replaced by its own masks; choose another folder for these."
+                f"{path} would be replaced by its own result; choose another folder for these."
             )
         check_output(outputs[stem], overwrite)
     return list(outputs.values())
@@ -134,6 +134,7 @@ def _facts(
     stacks: Sequence[Stack],
     outputs: Sequence[Path],
 ) -> dict[str, Any]:
+    ids = command.objects
     return {
         "model": {
             "path": command.model,
@@ -155,6 +156,7 @@ def _facts(
                 "pixel_size_um": stack.pixel_size_um,
                 "fingerprint": fingerprint(stack),
                 "output": str(output),
+                **({"objects": str(of_objects(output.parent) / output.name)} if ids else {}),
             }
             for stack, output in zip(stacks, outputs, strict=True)
         ],

@@ -130,6 +130,7 @@ def predict_images(
             emit(PlanePredicted(image.id, plane))
             countdown.advance()
             job.check()
+        job.check()
         if image.objects is not None:
             emit(Preparing(f"Telling the objects of {image.stack.name} apart"))
             ids = distances.objects(model, image.codes, predictor.scale)
