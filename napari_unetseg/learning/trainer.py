@@ -364,7 +364,7 @@ class Trainer:
     def _go_on_from(self, found: TrainingState) -> None:
         self._resumed = found.values
         self._n_pretrained = found.values["n_pretrained"]
-        self._other_names = found.values["other_names"]
+        self._other_names = found.values.get("other_names", {})  # unknown to earlier states
         self._clock_start -= found.values["used_s"]
 
     def _state(self, run: TrainingRun, asked: dict[str, Any]) -> TrainingState:

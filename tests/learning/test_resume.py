@@ -256,3 +256,18 @@ def test_a_killed_program_goes_on_to_the_same_model(tmp_path, capsys) -> None:
     assert main([*given, "-o", str(out), "--resume"]) == 2
     assert [file.name for file in out.iterdir() if file.name == STATE] == []
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_state_from_before_a_setting_was_invented_is_gone_on_with(tmp_path, always_kept) -> None:
+    whole = trainer(None, tiny_recipe(8))
+    list(whole.run())
+    stopped_after(tmp_path / "m.unet", tiny_recipe(8), 4)
+    path = tmp_path / "m.unet" / STATE
+    with safe_open(path, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        values = json.loads(file.metadata()["values"])
+    del values["asked"]["settings"]["training"]["distillation"], values["other_names"]
+    path.write_bytes(save(tensors, {"values": json.dumps(values)}))
+    rest = trainer(tmp_path / "m.unet", tiny_recipe(8), again=True)
+    list(rest.run())
+    assert same(whole.current_model(), rest.current_model())

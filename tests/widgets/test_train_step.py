@@ -232,6 +232,7 @@ def test_objects_are_numbered_in_a_layer_of_their_own_by_a_model_that_tells_them
     assert layers[-1].name == "cells · annotations"
     step.objects.setChecked(False)
     stage.person.click(step.apply)
+    assert not second.visible, "the segmentation is renewed, these numbers are not"
     assert stage.submitted().images[0].objects is None
 
 
