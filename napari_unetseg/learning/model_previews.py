@@ -29,10 +29,13 @@ class ModelPreview:
     picture : ndarray, shape (Y, X, 3), uint8
     score : float or None
         Agreement with what is painted; see `agreement`.
+    scale : float
+        At which the stack was seen.
     """
 
     picture: npt.NDArray[np.uint8]
     score: float | None
+    scale: float
 
 
 def preview_model(
@@ -43,6 +46,7 @@ def preview_model(
     *,
     codes: npt.NDArray[np.uint8] | None = None,
     device: str | Device = "auto",
+    scale: float | None = None,
 ) -> ModelPreview:
     """Show what a model makes of a part of a slice.
 
@@ -58,18 +62,23 @@ def preview_model(
     codes : ndarray or None, shape (Y, X), uint8
         What is painted there: 0 unlabelled, 1 background, k + 1 class k.
     device : str or Device
+    scale : float, optional
+        As an earlier preview of the same stack had it: looking for it takes most of the time.
 
     Raises
     ------
     UserError
         If the model is for other channels, or for pixels of quite another size.
     """
-    predictor = Predictor(model, part, device=device, resample=True, normalisation=normalisation)
+    predictor = Predictor(
+        model, part, device=device, resample=True, scale=scale, normalisation=normalisation
+    )
     found = predictor.codes(plane)
     step = max(1, math.ceil(max(found.shape) / (2 * PICTURE_PX)))
     pixels = normalisation.apply(part.plane(plane))
     picture = coloured(pixels[:, ::step, ::step], found[::step, ::step], model.info.classes)
-    return ModelPreview(picture, None if codes is None else agreement(codes, found))
+    score = None if codes is None else agreement(codes, found)
+    return ModelPreview(picture, score, predictor.scale)
 
 
 def agreement(truth: npt.NDArray[np.uint8], found: npt.NDArray[np.uint8]) -> float | None:

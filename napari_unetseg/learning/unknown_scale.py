@@ -76,25 +76,27 @@ def best_scale(stack: Stack, info: ModelInfo, answer_to: AnswerTo) -> float:
 
 def _certainty_at(scale: int, info: ModelInfo, answer: Answer) -> float:
     """Say how sure a model is of a slice seen so much smaller; 0 of objects that are no such."""
-    if scale > 1 and answer.distances is not None and info.object_diameter_px is not None:
-        areas = np.bincount(_ids(info, answer).ravel())[1:].astype(float)
+    ids = _ids(info, answer)
+    if scale > 1 and ids is not None and info.object_diameter_px is not None:
+        areas = np.bincount(ids.ravel())[1:].astype(float)
         squares = float((areas**2).sum())
         # As many of equal size would have the same sums; the typical pixel is in one so wide.
         n = float(areas.sum()) ** 2 / squares if squares else 0.0
         width = math.sqrt(4 / math.pi * squares / areas.sum()) if squares else 0.0
         if n < FEWEST_OBJECTS or width > WIDEST * info.object_diameter_px:
             return 0.0
-    return certainty(info, answer)
+    return certainty(answer, ids)
 
 
-def certainty(info: ModelInfo, answer: Answer) -> float:
+def certainty(answer: Answer, ids: npt.NDArray[np.uint32] | None) -> float:
     """Say how sure a model is of what it finds in a slice.
 
     Parameters
     ----------
-    info : ModelInfo
     answer : Answer
         With probabilities, and distances if the model has learned any.
+    ids : ndarray or None, shape (Y, X), uint32
+        Its objects; None if it has not.
 
     Returns
     -------
@@ -109,9 +111,8 @@ def certainty(info: ModelInfo, answer: Answer) -> float:
     if not inside.any():
         return 0.0
     sure = float(1 - answer.probabilities[0][inside].mean())
-    if answer.distances is None:
+    if answer.distances is None or ids is None:
         return sure * float(inside.mean())
-    ids = _ids(info, answer)
     n, inside = int(ids.max(initial=0)), ids > 0
     if n == 0:
         return 0.0
@@ -120,9 +121,10 @@ def certainty(info: ModelInfo, answer: Answer) -> float:
     return sure * float(deepest[ids[inside] - 1].mean())
 
 
-def _ids(info: ModelInfo, answer: Answer) -> npt.NDArray[np.uint32]:
-    distances = None if answer.distances is None else answer.distances[None]
-    ids: npt.NDArray[np.uint32] = objects_found(info, answer.codes[None], distances)[0]
+def _ids(info: ModelInfo, answer: Answer) -> npt.NDArray[np.uint32] | None:
+    if answer.distances is None:
+        return None
+    ids: npt.NDArray[np.uint32] = objects_found(info, answer.codes[None], answer.distances[None])[0]
     return ids
 
 

@@ -109,15 +109,17 @@ def test_training_from_it_reduces_images_as_much(model: Model) -> None:
 def test_certainty_is_that_of_whole_objects(model: Model) -> None:
     codes = np.ones((64, 64), np.uint8)
     empty = Answer(codes, np.zeros((2, 64, 64), np.float32), None, np.zeros((64, 64), np.float32))
-    assert certainty(model.info, empty) == 0
+    nothing = np.zeros((64, 64), np.uint32)
+    assert certainty(empty, nothing) == 0
     codes[10:40, 10:40] = 2
     sure = np.stack([codes == 1, codes == 2]).astype(np.float32)
     y, x = np.indices((64, 64))
     deep = np.clip(1 - np.hypot(y - 25, x - 25) / 20, 0, 1).astype(np.float32) * (codes == 2)
-    whole = certainty(model.info, Answer(codes, sure, None, deep))
+    ids = (codes == 2).astype(np.uint32)
+    whole = certainty(Answer(codes, sure, None, deep), ids)
     assert 0.9 < whole <= 1
-    assert certainty(model.info, Answer(codes, 0.6 * sure + 0.2, None, deep)) < whole
-    assert certainty(model.info, Answer(codes, sure, None, 0.5 * deep)) < whole
+    assert certainty(Answer(codes, 0.6 * sure + 0.2, None, deep), ids) < whole
+    assert certainty(Answer(codes, sure, None, 0.5 * deep), ids) < whole
 
 
 def test_a_few_large_things_are_no_reason_to_see_all_smaller(model: Model) -> None:

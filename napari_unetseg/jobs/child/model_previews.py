@@ -31,7 +31,16 @@ def run_previews(
         try:
             model = models.load(path)
             how = normalisation_of(sample, model.info.recipe.normalisation)
-            preview = preview_model(model, part, command.plane, how, codes=codes, device=device)
+            preview = preview_model(
+                model,
+                part,
+                command.plane,
+                how,
+                codes=codes,
+                device=device,
+                scale=models.scales.get((path, command.sample)),
+            )
+            models.scales[path, command.sample] = preview.scale
         except UserError as error:
             emit(ModelPreviewed(path, sentence=str(error)))
             continue

@@ -27,9 +27,16 @@ MOST_KEPT = 8
 
 
 class RecentModels:
-    """Keeps the models used last, so that using them again need not read them."""
+    """Keeps the models used last, so that using them again need not read them.
+
+    Attributes
+    ----------
+    scales : dict of (str, str) to float
+        By path of the model and of the sample of an image: at which scale it was seen.
+    """
 
     def __init__(self) -> None:
+        self.scales: dict[tuple[str, str], float] = {}
         self._kept: OrderedDict[tuple[str, int], Model] = OrderedDict()
 
     def load(self, path: str) -> Model:
