@@ -49,8 +49,8 @@ def best_scale(stack: Stack, info: ModelInfo, answer_to: AnswerTo) -> float:
 
     SEG of the 100 images of nuclei that were kept out of pretraining is 0.829 with it and 0.828
     without. Of PhC-U373 and DIC-HeLa, whose cells are wider than those that the model sees best, it
-    is 0.529 and 0.690 with it, 0.412 and 0.264 without, and 0.565 and 0.690 with all at a third. The
-    mean probability in its place chose worse than nothing.
+    is 0.529 and 0.690 with it, 0.412 and 0.264 without, and 0.565 and 0.690 with all at a third.
+    The mean probability in its place chose worse than nothing.
 
     Parameters
     ----------
