@@ -73,6 +73,10 @@ class TrainStep(StepPanel):
 
     def _build_choices(self) -> None:
         self.base = QComboBox()
+        # Names of models may be long.
+        self.base.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
         self.base.setToolTip(
             "Let the model above that agrees best with what is painted learn more, another one, or "
             "begin anew."
@@ -248,7 +252,7 @@ class TrainStep(StepPanel):
 
     def _said_of_best(self) -> str:
         best = self.strip.best
-        return f"Best match: {'none yet, from scratch' if best is None else best.stem}"
+        return "Best match, else from scratch" if best is None else f"Best match: {best.stem}"
 
     def _on_best_changed(self) -> None:
         self.base.setItemText(self.base.findData(_BEST), self._said_of_best())

@@ -101,13 +101,13 @@ def test_a_click_takes_a_model_to_predict_with_and_to_start_from(stage, step, tm
 
 
 def test_training_starts_from_the_best_match_unless_told_otherwise(stage, step, tmp_path):
-    assert step.base.currentText() == "Best match: none yet, from scratch"
+    assert step.base.currentText() == "Best match, else from scratch"
     stage.submitted()
     stage.finish()
     stage.annotate()
     stage.submitted()
     preview(stage, tmp_path, "membranes", score=0.55)
-    assert step.base.currentText() == "Best match: none yet, from scratch"
+    assert step.base.currentText() == "Best match, else from scratch"
     preview(stage, tmp_path, "nuclei", score=0.81)
     assert step.base.currentText() == "Best match: nuclei"
     assert item_of(step, 1).isSelected()

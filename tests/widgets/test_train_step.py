@@ -120,7 +120,7 @@ def test_a_model_on_disk_is_opened_and_continued_with_its_own_network(stage, ste
     for outcome in ("no model", "nothing chosen"):
         step.base.setCurrentIndex(step.base.findData("open"))
         step.base.activated.emit(step.base.currentIndex())
-        assert step.base.currentText() == "Best match: none yet, from scratch", outcome
+        assert step.base.currentText() == "Best match, else from scratch", outcome
     assert "model.json" in stage.said[-1]
     assert stage.controller.model is None
 
