@@ -62,8 +62,8 @@ def predict(
         bool | None,
         typer.Option(
             "--resample/--no-resample",
-            help="Scale images as the model knows them, by pixel size or by the objects found; "
-            "models that ship do, others do not.",
+            help="Scale images to the model's pixel size; models that ship do, and look for the "
+            "scale themselves where no pixel size is known; others do not.",
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",

@@ -24,7 +24,7 @@ STEP_BACK = 0.4
 STEPS_BACK = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9)
 LITTLE = 0.005
 
-#: Held-out pixels from which scores tell: of fewer they say more of the pixels than of the weights.
+#: Held-out pixels from which scores may decide; fewer are a stroke or two.
 ENOUGH_PX = 2_000
 
 

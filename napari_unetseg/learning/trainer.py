@@ -46,6 +46,7 @@ from .transfer import (
     keeps_objects,
     known_by_other_names,
     known_classes,
+    may_be_remembered,
 )
 
 
@@ -182,7 +183,10 @@ class Trainer:
             yield from self._find_other_names(regions, network)
         if self._other_names:
             self._copy_weights(network)
-        if not is_remembered(self._classes, self._known, self._recipe.training):
+        training = self._recipe.training
+        if may_be_remembered(self._classes, self._base, training) and not is_remembered(
+            self._classes, self._known, training
+        ):
             check_training_set([i.stack for i in self._images], [i.codes for i in self._images])
         source = self._source_scorer()
         run = self._run = self._begin(regions, network)
@@ -320,8 +324,6 @@ class Trainer:
         remembered = is_remembered(self._classes, self._known, training)
         if self._base is None or not (remembered or keeps_objects(self._base, self._recipe)):
             return None
-        if remembered and not self._painted.much:
-            keep_statistics(network)
         return Teacher(
             network,
             n_classes=len(self._classes) + 1,
@@ -346,6 +348,9 @@ class Trainer:
             n_pretrained=self._n_pretrained,
             object_diameter_px=self._diameter,
         )
+        teacher = self._teacher(network)
+        if teacher is not None and teacher.knows_classes and not self._painted.much:
+            keep_statistics(network)
         steps = self._recipe.training.steps
         return TrainingRun(
             regions,
@@ -358,7 +363,7 @@ class Trainer:
             ),
             self._device,
             measured_on(self._recipe.training, much=self._painted.much),
-            self._teacher(network),
+            teacher,
         )
 
     def _go_on_from(self, found: TrainingState) -> None:

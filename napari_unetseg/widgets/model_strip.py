@@ -25,7 +25,8 @@ _RECENT = 4
 #: The slice in view is looked at when it has rested for so long, and when nothing was painted.
 _REST_MS, _PAINTING_REST_MS = 250, 1500
 
-#: Agreement with what is painted from which a model is a better start than none.
+#: Agreement with what is painted from which a model is a start: one that finds nothing, or
+#: everything, has a half at most.
 AGREES = 0.6
 
 #: Room around it, for its frame and for two lines of text below.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from desk import SHAPE, Desk
 from PIL import Image
 
+from napari_unetseg.config import find_model
 from napari_unetseg.events import FinishReason, ModelPreviewed
 from napari_unetseg.images import Stack
 from napari_unetseg.workspace.model_previews import BESIDE, SIDE_PX, window_of_interest
@@ -119,3 +121,15 @@ def test_what_is_painted_is_in_the_middle_of_the_window():
     painted[1000:1003, 500:503] = 1
     assert window_of_interest(painted.shape, painted) == (slice(745, 1257), slice(245, 757))
     assert window_of_interest((100, 60), None) == (slice(0, 100), slice(0, 60))
+
+
+def test_a_pixel_size_given_meanwhile_counts_in_the_next_picture(viewer) -> None:
+    """Until then the scale is looked for, once for an image."""
+    membranes = find_model("membranes")
+    viewer.look([membranes])
+    unknown = Path(viewer.seen[-1].picture).read_bytes()
+    viewer.look([membranes])
+    assert Path(viewer.seen[-1].picture).read_bytes() == unknown
+    viewer.entry.stack = replace(viewer.entry.stack, pixel_size_um={"Y": 0.002, "X": 0.002})
+    viewer.look([membranes])
+    assert Path(viewer.seen[-1].picture).read_bytes() != unknown

@@ -8,7 +8,7 @@ from PIL import Image
 
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Finished, FinishReason, ModelPreviewed
-from napari_unetseg.images import map_npy, normalisation_of
+from napari_unetseg.images import is_scale_open, map_npy, normalisation_of
 from napari_unetseg.jobs.commands import PreviewModelsCommand
 from napari_unetseg.jobs.pixels import open_image
 from napari_unetseg.learning.device import choose_device
@@ -31,6 +31,8 @@ def run_previews(
         try:
             model = models.load(path)
             how = normalisation_of(sample, model.info.recipe.normalisation)
+            # A pixel size that a person has given meanwhile counts at once.
+            is_open = is_scale_open(model.info, part)
             preview = preview_model(
                 model,
                 part,
@@ -38,9 +40,10 @@ def run_previews(
                 how,
                 codes=codes,
                 device=device,
-                scale=models.scales.get((path, command.sample)),
+                scale=models.scales.get((path, command.sample)) if is_open else None,
             )
-            models.scales[path, command.sample] = preview.scale
+            if is_open:
+                models.scales[path, command.sample] = preview.scale
         except UserError as error:
             emit(ModelPreviewed(path, sentence=str(error)))
             continue

@@ -32,7 +32,8 @@ class RecentModels:
     Attributes
     ----------
     scales : dict of (str, str) to float
-        By path of the model and of the sample of an image: at which scale it was seen.
+        By path of the model and of the sample of an image: at which scale that is seen, where it
+        had to be looked for.
     """
 
     def __init__(self) -> None:
@@ -137,7 +138,6 @@ def predict_images(
             emit(PlanePredicted(image.id, plane))
             countdown.advance()
             job.check()
-        job.check()
         if image.objects is not None:
             emit(Preparing(f"Telling the objects of {image.stack.name} apart"))
             ids = distances.objects(model, image.codes, predictor.scale)
