@@ -7,9 +7,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -28,7 +30,7 @@ from napari_unetseg.errors import UserError
 from napari_unetseg.events import Event, Preparing, TrainingStarted, TrainingStep
 from napari_unetseg.networks import Network, build_network
 from napari_unetseg.synthesis.example import Example
-from napari_unetseg.synthesis.stream import Draw, checksum, stream
+from napari_unetseg.synthesis.stream import Draw, checksum, example, stream
 
 from .allocator import keep_freed_memory
 from .augmentation import Patch, augment, crop_px
@@ -39,6 +41,7 @@ from .description import versions
 from .heads import Head, HeadsStepper, channels, packed
 from .patches import Patches
 from .placement import AT_REST, Device, choose_device, place_image, place_network, seeded
+from .rehearsal import Sheet
 from .resume import (
     StateFile,
     TrainingState,
@@ -55,6 +58,9 @@ PATCHES = Patches(128, 8)
 
 #: Examples kept to draw patches from; one is replaced at every step.
 KEPT = 768
+
+#: Patches that are kept with a model, for what is trained from it, and their side.
+N_REHEARSED, REHEARSED_PX = 48, 128
 
 #: Patches that the averaged network's statistics are measured on.
 _MEASURED_ON = 512
@@ -111,6 +117,30 @@ class Backbone:
     material: str = ""
 
 
+def _normalised(drawn: Example) -> npt.NDArray[np.float64]:
+    low, high = np.percentile(drawn.pixels, [0.5, 99.5])
+    pixels: npt.NDArray[np.float64] = (drawn.pixels[0] - low) / max(high - low, 1.0)
+    return pixels
+
+
+def first_patches(draw: Draw, seed: int) -> Sheet:
+    """Return the middles of the first examples of a stream, to be rehearsed.
+
+    Returns
+    -------
+    ndarray, shape (N_REHEARSED, Y, X), uint8
+        Grey values, from the 0.5th percentile of an example to its 99.5th.
+    """
+    return np.stack([_middle(example(draw, seed, number)) for number in range(N_REHEARSED)])
+
+
+def _middle(drawn: Example) -> Sheet:
+    side = min(REHEARSED_PX, *drawn.pixels.shape[1:])
+    y, x = ((n - side) // 2 for n in drawn.pixels.shape[1:])
+    cut = _normalised(drawn)[y : y + side, x : x + side]
+    return np.round(255 * np.clip(cut, 0, 1)).astype(np.uint8)
+
+
 class Pool:
     """The last examples of a stream, ready to draw patches from.
 
@@ -125,11 +155,10 @@ class Pool:
         self._generator = generator
         self._kept: dict[int, tuple[Tensor, Tensor, dict[str, Tensor]]] = {}
 
-    def add(self, example: Example, number: int) -> None:
+    def add(self, drawn: Example, number: int) -> None:
         """Take in an example of a stream, in the place of the oldest where there are `KEPT`."""
-        low, high = np.percentile(example.pixels, [0.5, 99.5])
-        pixels = (example.pixels[0] - low) / max(high - low, 1.0)
-        codes, distances = packed(example, self._heads)
+        pixels = _normalised(drawn)
+        codes, distances = packed(drawn, self._heads)
         self._kept[number % KEPT] = (
             torch.from_numpy(pixels.astype(np.float16)),
             codes[0],
@@ -318,7 +347,16 @@ class BackbonePretrainer:
             ),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        return Model(info, network.eval().requires_grad_(False), tuple(self._history))
+        return Model(
+            info,
+            network.eval().requires_grad_(False),
+            tuple(self._history),
+            rehearsal=self._rehearsal,
+        )
+
+    @cached_property
+    def _rehearsal(self) -> Sheet:
+        return first_patches(self._backbone.draw, self._training.seed)
 
     def _take(self, example: Example) -> None:
         self._pool.add(example, self.n_examples)

@@ -27,7 +27,12 @@ from napari_unetseg.errors import UserError
 from napari_unetseg.images import atomic_folder, check_output
 from napari_unetseg.networks import Network, build_network
 
+from .rehearsal import Sheet, read_sheet, write_sheet
+
 WEIGHTS, HISTORY, PREVIEW = "weights.safetensors", "history.csv", "preview.png"
+
+#: Patches that training from a model rehearses.
+REHEARSAL = "rehearsal.png"
 
 #: Columns of ``history.csv``.
 HISTORY_COLUMNS = ("step", "elapsed_s", "loss", "learning_rate", "held_out_mean_iou")
@@ -46,12 +51,15 @@ class Model:
         Rows of ``history.csv``: some of `HISTORY_COLUMNS`.
     preview : ndarray or None, shape (Y, X, 3), uint8
         A training slice with its segmentation.
+    rehearsal : ndarray or None, shape (N, Y, X), uint8
+        Some of what it was made from, for what is trained from it.
     """
 
     info: ModelInfo
     network: Network
     history: tuple[Mapping[str, float], ...] = ()
     preview: npt.NDArray[np.uint8] | None = field(default=None, repr=False)
+    rehearsal: Sheet | None = field(default=None, repr=False)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -96,6 +104,8 @@ class Model:
             writer.writerows(self.history)
         if self.preview is not None:
             Image.fromarray(self.preview).save(folder / PREVIEW)
+        if self.rehearsal is not None:
+            write_sheet(self.rehearsal, folder / REHEARSAL)
 
 
 def in_half_precision(model: Model) -> Model:
@@ -152,7 +162,14 @@ def load_model(path: str | Path) -> Model:
     network.float().eval().requires_grad_(False)
     if not all(bool(values.isfinite().all()) for values in network.state_dict().values()):
         raise UserError(f"Weights in {folder} are not finite numbers; copy the model again.")
-    return Model(info, network, _read_history(folder / HISTORY), _read_preview(folder / PREVIEW))
+    sheet = folder / REHEARSAL
+    return Model(
+        info,
+        network,
+        _read_history(folder / HISTORY),
+        _read_preview(folder / PREVIEW),
+        read_sheet(sheet) if sheet.is_file() else None,
+    )
 
 
 def _read_history(path: Path) -> tuple[Mapping[str, float], ...]:

@@ -1,4 +1,4 @@
-"""What a base model answers is kept where nothing is painted."""
+"""What a base model answers is kept where nothing is painted, and of what it was made from."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from napari_unetseg.networks import Network
 
 from .detail import Painted
 from .placement import Device, autocast
+from .rehearsal import Rehearsal, Sheet
 from .targets import distance_errors
 
 #: How far the weights go back towards those of the base after strokes.
@@ -23,6 +24,16 @@ STEP_BACK = 0.4
 #: `LITTLE` of mean IoU there.
 STEPS_BACK = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9)
 LITTLE = 0.005
+
+#: Patches that are rehearsed in a step.
+REHEARSED = 4
+
+#: How much they count beside what is painted: after strokes, and of images painted completely,
+#: which leave nothing unpainted to be asked for.
+AFTER_STROKES, AFTER_WHOLE_IMAGES = 3.0, 6.0
+
+#: Painted pixels that count for more than what the base knows.
+OUTWEIGH_PX = 500_000
 
 #: Held-out pixels from which scores may decide; fewer are a stroke or two.
 ENOUGH_PX = 2_000
@@ -52,6 +63,8 @@ class Teacher:
     step_back : float
         How far the weights that are kept go back towards its own at least, from 0 to 1.
     device : Device
+    rehearsal : Rehearsal, optional
+        What it is asked for too, wherever it is painted or not.
 
     References
     ----------
@@ -70,6 +83,7 @@ class Teacher:
         knows_distances: bool,
         step_back: float,
         device: Device,
+        rehearsal: Rehearsal | None = None,
     ) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self.step_back = step_back if knows_classes else 0.0
@@ -79,18 +93,29 @@ class Teacher:
         self._weight = weight
         self._distance_weight = distance_weight
         self._device = device
+        self._rehearsal = rehearsal
 
     def loss(
-        self, pixels: Tensor, logits: Tensor, codes: Tensor, maps: Mapping[str, Tensor]
+        self,
+        network: Network,
+        step: int,
+        pixels: Tensor,
+        logits: Tensor,
+        codes: Tensor,
+        maps: Mapping[str, Tensor],
     ) -> Tensor:
         """Return how far a network is from what this one answers.
 
         Parameters
         ----------
+        network : Network
+            That learns.
+        step : int
+            Which patches are rehearsed depends on it.
         pixels : Tensor, shape (B, C, Y, X) or (B, C, Z, Y, X)
             A batch of patches.
         logits : Tensor, shape (B, K, Y, X) or (B, K, Z, Y, X)
-            What the network that learns answers.
+            What it answers.
         codes : Tensor, shape (B, Y, X) or (B, Z, Y, X), uint8
         maps : dict of str to Tensor, of the shape of `codes`
             With ``"unlabelled"``. Without ``"distance"``, distances are asked of painted objects
@@ -106,12 +131,34 @@ class Teacher:
         asked = free
         if self._knows_distances and "distance" not in maps:
             asked = free | (codes > 0)
-        nothing = torch.zeros((), device=logits.device)
-        if not bool(asked.any()):
-            return nothing
+        total = torch.zeros((), device=logits.device)
+        if bool(asked.any()):
+            total = total + self._difference(pixels, logits, codes, free, asked)
+        if self._rehearsal is not None:
+            forgotten = self._forgotten(network, self._rehearsal.batch(step))
+            total = total + self._rehearsal.weight * forgotten
+        return self._weight * total
+
+    @property
+    def rehearsed(self) -> Sheet | None:
+        """The patches that are rehearsed, (N, Y, X); None where there are none."""
+        return None if self._rehearsal is None else self._rehearsal.patches
+
+    def _forgotten(self, network: Network, pixels: Tensor) -> Tensor:
+        """Return how far a network is from what this one answers, all over some patches."""
+        with autocast(self._device):
+            logits = network(pixels)
+        everywhere = torch.ones_like(logits[:, 0], dtype=torch.bool)
+        nothing = torch.zeros_like(logits[:, 0], dtype=torch.uint8)
+        return self._difference(pixels, logits, nothing, everywhere, everywhere)
+
+    def _difference(
+        self, pixels: Tensor, logits: Tensor, codes: Tensor, free: Tensor, asked: Tensor
+    ) -> Tensor:
+        """Return the error of classes where they are `free`, and of distances where `asked`."""
         with torch.no_grad(), autocast(self._device):
             told = self.network(pixels).float()
-        logits, n, total = logits.float(), self._n_classes, nothing
+        logits, n, total = logits.float(), self._n_classes, torch.zeros((), device=logits.device)
         if self.knows_classes:
             classes = told[:, :n].softmax(dim=1)
             total = _mean(F.cross_entropy(logits[:, :n], classes, reduction="none"), free)
@@ -120,7 +167,7 @@ class Teacher:
             depth = torch.where(codes == BACKGROUND, 0.0, told[:, n])
             errors = distance_errors(logits[:, n], depth)
             total = total + self._distance_weight * _mean(errors, asked)
-        return self._weight * total
+        return total
 
 
 def _mean(errors: Tensor, where: Tensor) -> Tensor:
@@ -136,6 +183,20 @@ def step_back(painted: Painted) -> float:
     learned than that would leave.
     """
     return 0.0 if painted.dense else STEP_BACK
+
+
+def rehearsal_weight(painted: Painted) -> float:
+    """Choose how much what is rehearsed counts beside what is painted; 0 for not at all.
+
+    Mean IoU of the nuclei that ship on thirty images of other kinds than those painted on, before
+    0.929, by weight 0, 1, 3 and 6: a stroke 0.851, 0.890, 0.911 and 0.914, ten 0.888, 0.915, 0.922
+    and 0.924, a whole image 0.813, 0.867, 0.902 and 0.908. Of membranes on EM that is like what is
+    painted on, before 0.745, by weight 0, 3 and 6: a stroke 0.684, 0.777 and 0.776, ten 0.824,
+    0.826 and 0.821; 1 Mpx 0.855 and 0.844 by weight 0 and 3.
+    """
+    if painted.px >= OUTWEIGH_PX:
+        return 0.0
+    return AFTER_WHOLE_IMAGES if painted.dense else AFTER_STROKES
 
 
 def farthest_back(score: Callable[[float], float], at_least: float) -> float:

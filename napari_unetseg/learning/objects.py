@@ -104,9 +104,9 @@ def split_by_distance(
 
     Parameters
     ----------
-    inside : ndarray, shape (Z, Y, X), bool
+    inside : ndarray, shape (Z, Y, X) or (Y, X), bool
         Which pixels belong to objects.
-    distances : ndarray, shape (Z, Y, X), float32
+    distances : ndarray of equal shape, float32
         About 0 on the border of an object, 1 in its middle.
     diameter_px : float
         Of a usual object.
@@ -114,7 +114,7 @@ def split_by_distance(
 
     Returns
     -------
-    ndarray, shape (Z, Y, X), int32
+    ndarray of equal shape, int32
         0 outside, ids from 1 on. What has no middle is one object, and what is too small none.
 
     References
@@ -122,9 +122,11 @@ def split_by_distance(
     S. Beucher, C. Lantuéjoul, "Use of watersheds in contour detection", 1979.
     P. Soille, "Morphological Image Analysis", 2nd ed. 2003, section 6.3.4 (h-maxima).
     """
+    if inside.ndim == 3 and len(inside) == 1:
+        # Padding a single slice on every side makes three of it.
+        return split_by_distance(inside[0], distances[0], diameter_px, config)[None]
     smallest_px = config.smallest * math.pi / 4 * diameter_px**2
-    across = SMOOTHING * diameter_px
-    depth = ndimage.gaussian_filter(distances, (0, across, across))
+    depth = ndimage.gaussian_filter(distances, SMOOTHING * diameter_px, axes=(-2, -1))
     peaks: Any = h_maxima(np.where(inside, depth, 0), config.prominence)  # type: ignore[no-untyped-call]
     middles = _components(inside & (peaks > 0))
     areas = _components(inside)

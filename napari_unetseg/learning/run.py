@@ -229,7 +229,8 @@ class TrainingRun:
             self._make_result()
         network = place_network(copy.deepcopy(self._result), AT_REST)
         info = self._record.info(self._step, self._batches.patches)
-        return Model(info, network, tuple(self._record.rows), self._preview)
+        rehearsal = None if self._teacher is None else self._teacher.rehearsed
+        return Model(info, network, tuple(self._record.rows), self._preview, rehearsal)
 
     def _fraction(self) -> float:
         return self._budget.fraction(self._step, time.time(), self._finishing_s())

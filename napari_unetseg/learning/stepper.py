@@ -102,11 +102,14 @@ class Stepper:
         for optimiser in self._optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = rate * 0.5**self.failures * group["relative_rate"]
-        with autocast(self._device), seeded(self._device, self._config.seed + self._steps):
-            logits = self.network(pixels)
-        loss = self.loss(logits, codes, maps or {})
-        if self._teacher is not None:
-            loss = loss + self._teacher.loss(pixels, logits, codes, maps or {})
+        maps = maps or {}
+        with seeded(self._device, self._config.seed + self._steps):
+            with autocast(self._device):
+                logits = self.network(pixels)
+            loss = self.loss(logits, codes, maps)
+            if self._teacher is not None:
+                told = self._teacher.loss(self.network, self._steps, pixels, logits, codes, maps)
+                loss = loss + told
         value = float(loss.detach())
         if not math.isfinite(value):
             self._return_to_kept()

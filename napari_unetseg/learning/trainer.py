@@ -21,12 +21,13 @@ from .bundle import Model
 from .cores import FREE_CORES
 from .data import LabelledRegion, TrainingImage, check_annotations, load_regions
 from .description import describe
-from .distillation import Teacher, step_back
+from .distillation import REHEARSED, Teacher, rehearsal_weight, step_back
 from .memory import fitting_patches
 from .patches import Patches, chosen_patches, margin_px
 from .placement import AT_REST, Device, choose_device, place_network, seeded, suited
 from .plan import plan_training
 from .pretraining import Pretraining, read_unlabelled
+from .rehearsal import Rehearsal
 from .resume import (
     StateFile,
     TrainingState,
@@ -334,7 +335,19 @@ class Trainer:
             distance_weight=distance_weight(self._recipe, self._diameter),
             step_back=step_back(self._painted),
             device=self._device,
+            rehearsal=self._rehearsal(network),
         )
+
+    def _rehearsal(self, network: Network) -> Rehearsal | None:
+        patches = None if self._base is None else self._base.rehearsal
+        weight = rehearsal_weight(self._painted)
+        if patches is None or not weight:
+            return None
+        return Rehearsal(patches, REHEARSED, network.reduction, self._device, weight=weight)
+
+    def _keeps_statistics(self, teacher: Teacher) -> bool:
+        rehearses = teacher.rehearsed is not None
+        return teacher.knows_classes and (rehearses or not self._painted.much)
 
     def _begin(self, regions: list[LabelledRegion], network: Network) -> TrainingRun:
         info = describe(
@@ -349,7 +362,7 @@ class Trainer:
             object_diameter_px=self._diameter,
         )
         teacher = self._teacher(network)
-        if teacher is not None and teacher.knows_classes and not self._painted.much:
+        if teacher is not None and self._keeps_statistics(teacher):
             keep_statistics(network)
         steps = self._recipe.training.steps
         return TrainingRun(

@@ -16,7 +16,7 @@ from napari_unetseg.config import UNetConfig
 from napari_unetseg.events import TrainingStep
 from napari_unetseg.images import Stack
 from napari_unetseg.learning import backbone as module
-from napari_unetseg.learning.backbone import Backbone, BackbonePretrainer
+from napari_unetseg.learning.backbone import Backbone, BackbonePretrainer, first_patches
 from napari_unetseg.learning.bundle import in_half_precision
 from napari_unetseg.learning.heads import Head, channels, packed, unpacked
 from napari_unetseg.learning.patches import Patches
@@ -93,6 +93,7 @@ def test_models_of_the_heads_are_saved_in_half_precision_and_segment(tmp_path: P
         path = in_half_precision(trainer.model(head)).save(tmp_path / f"{head.model}.unet")
         model = load_model(path)
         assert model.class_names == ("background", head.structure)
+        assert np.array_equal(model.rehearsal, first_patches(TINY.draw, 0))
         assert (path / "weights.safetensors").stat().st_size < 3 * sum(
             w.numel() for w in model.network.state_dict().values()
         )

@@ -197,6 +197,16 @@ def test_what_has_no_middle_is_one_object_and_what_is_too_small_is_none() -> Non
     assert (found[0, 2:12, 2:12] == 1).all()
 
 
+def test_a_slice_alone_is_as_it_is_between_empty_ones() -> None:
+    for shape in ((120, 120), (1, 120)):  # one row of pixels, too
+        _, ids = touching_discs(1)
+        ids = ids[:, : shape[0]] if shape[0] > 1 else ids[:, 18:19]
+        depth = object_distances(ids)
+        around = ((1, 1), (0, 0), (0, 0))
+        between = split_by_distance(np.pad(ids, around) > 0, np.pad(depth, around), 28.0, CONFIG)
+        assert np.array_equal(split_by_distance(ids > 0, depth, 28.0, CONFIG)[0], between[1])
+
+
 def test_the_channel_of_distances_is_no_class(model: Model) -> None:
     stack, _ = touching_discs()
     assert model.info.object_diameter_px == pytest.approx(28, rel=0.03)
