@@ -20,8 +20,9 @@ from napari_unetseg.learning.backbone import REHEARSED_PX, first_patches
 from napari_unetseg.learning.backbones import backbone
 from napari_unetseg.learning.detail import Painted
 from napari_unetseg.learning.distillation import (
-    AFTER_STROKES,
-    AFTER_WHOLE_IMAGES,
+    BESIDE_WHOLE_IMAGES,
+    LEAST,
+    MOST,
     OUTWEIGH_PX,
     rehearsal_weight,
 )
@@ -108,8 +109,10 @@ def test_a_network_that_reduces_images_sees_them_as_large_as_before() -> None:
 @pytest.mark.parametrize(
     ("painted", "weight"),
     [
-        (Painted(500, 10**6), AFTER_STROKES),
-        (Painted(250_000, 250_000), AFTER_WHOLE_IMAGES),
+        (Painted(500, 10**6), MOST),
+        (Painted(2_000, 10**6), 2.0),
+        (Painted(50_000, 10**6), LEAST),
+        (Painted(250_000, 250_000), BESIDE_WHOLE_IMAGES),
         (Painted(OUTWEIGH_PX, OUTWEIGH_PX), 0.0),
         (Painted(OUTWEIGH_PX, 10**8), 0.0),
     ],
