@@ -245,10 +245,20 @@ def _said_of_start(n_images: int, event: TrainingStarted) -> str:
     )
 
 
+def _before(model: Model) -> str:
+    """Say what the base model had, if there was one."""
+    started = (row.get("held_out_mean_iou") for row in model.history if row["step"] == 0)
+    iou = next((value for value in started if value is not None), None)
+    return "" if iou is None else f" ({iou:.3f} before)"
+
+
 def _report(model: Model, output: Path) -> None:
     history, scores = model.info.history, model.info.scores
     print(f"Trained for {counted(history['steps'], 'step')}, {history['seconds']:.0f} s.")
     if scores:
         classes = ", ".join(f"{name} {iou:.3f}" for name, iou in scores["iou"].items())
-        print(f"Held-out mean IoU {scores['mean_iou']:.3f} over {scores['n_px']:,} px ({classes}).")
+        print(
+            f"Held-out mean IoU {scores['mean_iou']:.3f}{_before(model)} over {scores['n_px']:,} px "
+            f"({classes})."
+        )
     print(f"Model: {output}")

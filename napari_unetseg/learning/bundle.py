@@ -52,7 +52,8 @@ class Model:
     preview : ndarray or None, shape (Y, X, 3), uint8
         A training slice with its segmentation.
     rehearsal : ndarray or None, shape (N, Y, X), uint8
-        Some of what it was made from, for what is trained from it.
+        Some of what it was made from, for what is trained from it; N a multiple of 8. Of models of
+        single slices of one channel alone.
     """
 
     info: ModelInfo
@@ -162,14 +163,21 @@ def load_model(path: str | Path) -> Model:
     network.float().eval().requires_grad_(False)
     if not all(bool(values.isfinite().all()) for values in network.state_dict().values()):
         raise UserError(f"Weights in {folder} are not finite numbers; copy the model again.")
-    sheet = folder / REHEARSAL
     return Model(
         info,
         network,
         _read_history(folder / HISTORY),
         _read_preview(folder / PREVIEW),
-        read_sheet(sheet) if sheet.is_file() else None,
+        _read_rehearsal(folder / REHEARSAL, network, len(info.channels)),
     )
+
+
+def _read_rehearsal(path: Path, network: Network, n_channels: int) -> Sheet | None:
+    if not path.is_file():
+        return None
+    if network.spatial_dims == 3 or network.neighbours or n_channels > 1:
+        raise UserError(f"{path} is of a model of single grey slices, not of this one; remove it.")
+    return read_sheet(path)
 
 
 def _read_history(path: Path) -> tuple[Mapping[str, float], ...]:

@@ -14,7 +14,7 @@ from napari_unetseg.networks import Network
 
 from .detail import Painted
 from .placement import Device, autocast
-from .rehearsal import Rehearsal, Sheet
+from .rehearsal import Rehearsal
 from .targets import distance_errors
 
 #: How far the weights go back towards those of the base after strokes.
@@ -25,18 +25,16 @@ STEP_BACK = 0.4
 STEPS_BACK = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9)
 LITTLE = 0.005
 
-#: Patches that are rehearsed in a step.
-REHEARSED = 4
-
-#: How much they count beside what is painted: the less, the more strokes there are; and beside
-#: images painted completely, which leave nothing unpainted that the base could be asked for.
+#: How much what is rehearsed counts beside what is painted: the less, the more strokes there are;
+#: and beside images painted completely, which leave nothing unpainted to ask the base for.
 MOST, LEAST, BESIDE_WHOLE_IMAGES = 3.0, 1.0, 6.0
 
 #: Pixels of strokes that count for as much as what is rehearsed.
 WORTH_PX = 4_000
 
-#: Painted pixels that count for more than all that the base knows.
-OUTWEIGH_PX = 500_000
+#: Painted pixels from which that counts for less, and from which it counts for nothing: then what
+#: is painted says more than all that the base knows.
+MUCH_PX, OUTWEIGH_PX = 500_000, 1_000_000
 
 #: Held-out pixels from which scores may decide; fewer are a stroke or two.
 ENOUGH_PX = 2_000
@@ -98,27 +96,22 @@ class Teacher:
         self._device = device
         self._rehearsal = rehearsal
 
+    @property
+    def rehearses(self) -> bool:
+        """Whether it is asked for patches of what it was made from."""
+        return self._rehearsal is not None
+
     def loss(
-        self,
-        network: Network,
-        step: int,
-        pixels: Tensor,
-        logits: Tensor,
-        codes: Tensor,
-        maps: Mapping[str, Tensor],
+        self, pixels: Tensor, logits: Tensor, codes: Tensor, maps: Mapping[str, Tensor]
     ) -> Tensor:
-        """Return how far a network is from what this one answers.
+        """Return how far a network is from what this one answers where nobody has painted.
 
         Parameters
         ----------
-        network : Network
-            That learns.
-        step : int
-            Which patches are rehearsed depends on it.
         pixels : Tensor, shape (B, C, Y, X) or (B, C, Z, Y, X)
             A batch of patches.
         logits : Tensor, shape (B, K, Y, X) or (B, K, Z, Y, X)
-            What it answers.
+            What the network that learns answers.
         codes : Tensor, shape (B, Y, X) or (B, Z, Y, X), uint8
         maps : dict of str to Tensor, of the shape of `codes`
             With ``"unlabelled"``. Without ``"distance"``, distances are asked of painted objects
@@ -134,26 +127,36 @@ class Teacher:
         asked = free
         if self._knows_distances and "distance" not in maps:
             asked = free | (codes > 0)
-        total = torch.zeros((), device=logits.device)
-        if bool(asked.any()):
-            total = total + self._difference(pixels, logits, codes, free, asked)
-        if self._rehearsal is not None:
-            forgotten = self._forgotten(network, self._rehearsal.batch(step))
-            total = total + self._rehearsal.weight * forgotten
-        return self._weight * total
+        if not bool(asked.any()):
+            return torch.zeros((), device=logits.device)
+        return self._weight * self._difference(pixels, logits, codes, free, asked)
 
-    @property
-    def rehearsed(self) -> Sheet | None:
-        """The patches that are rehearsed, (N, Y, X); None where there are none."""
-        return None if self._rehearsal is None else self._rehearsal.patches
+    def forgotten(self, network: Network, step: int, most_px: int) -> Tensor | None:
+        """Return how far a network is from what this one answers on patches that are rehearsed.
 
-    def _forgotten(self, network: Network, pixels: Tensor) -> Tensor:
-        """Return how far a network is from what this one answers, all over some patches."""
+        Parameters
+        ----------
+        network : Network
+            That learns.
+        step : int
+            Which patches it is depends on that.
+        most_px : int
+            Of all of them.
+
+        Returns
+        -------
+        Tensor, scalar, or None
+            As `loss`; None where there are no patches, or none that small.
+        """
+        pixels = None if self._rehearsal is None else self._rehearsal.batch(step, most_px)
+        if self._rehearsal is None or pixels is None:
+            return None
         with autocast(self._device):
             logits = network(pixels)
         everywhere = torch.ones_like(logits[:, 0], dtype=torch.bool)
-        nothing = torch.zeros_like(logits[:, 0], dtype=torch.uint8)
-        return self._difference(pixels, logits, nothing, everywhere, everywhere)
+        unpainted = torch.zeros_like(logits[:, 0], dtype=torch.uint8)
+        difference = self._difference(pixels, logits, unpainted, everywhere, everywhere)
+        return self._weight * self._rehearsal.weight * difference
 
     def _difference(
         self, pixels: Tensor, logits: Tensor, codes: Tensor, free: Tensor, asked: Tensor
@@ -207,11 +210,11 @@ def rehearsal_weight(painted: Painted) -> float:
     EM, a whole slice of 1 Mpx        .745    .855 .859     .854 .851     .844 .842
     ================================  ======  ============  ============  ============  ====
     """
-    if painted.px >= OUTWEIGH_PX:
-        return 0.0
-    if painted.dense:
-        return BESIDE_WHOLE_IMAGES
-    return min(max(WORTH_PX / painted.px, LEAST), MOST)
+    weight = BESIDE_WHOLE_IMAGES
+    if not painted.dense:
+        weight = min(max(WORTH_PX / painted.px, LEAST), MOST)
+    left = (OUTWEIGH_PX - painted.px) / (OUTWEIGH_PX - MUCH_PX)
+    return weight * min(max(left, 0.0), 1.0)
 
 
 def farthest_back(score: Callable[[float], float], at_least: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,8 +16,11 @@ from napari_unetseg.errors import UserError
 
 from .placement import Device, place_image
 
-#: Patches in a row of the sheet.
-_IN_A_ROW = 8
+#: Patches that are rehearsed in a step.
+AT_A_TIME = 4
+
+#: Patches in a row of the sheet, and the least side of one.
+_IN_A_ROW, _LEAST_PX = 8, 16
 
 #: Patches, (N, Y, X).
 Sheet: TypeAlias = npt.NDArray[np.uint8]
@@ -39,8 +43,10 @@ def read_sheet(path: Path) -> Sheet:
     """
     try:
         with Image.open(path, formats=["PNG"]) as image:
-            sheet = np.asarray(image.convert("L"))
+            sheet, grey = np.asarray(image), image.mode == "L"
         side = sheet.shape[1] // _IN_A_ROW
+        if not grey or side < _LEAST_PX:
+            raise ValueError
         rows = sheet.reshape(-1, side, _IN_A_ROW, side)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(f"{path} is damaged; copy the model again.") from error
@@ -53,8 +59,6 @@ class Rehearsal:
     Parameters
     ----------
     patches : ndarray, shape (N, Y, X), uint8
-    batch : int
-        Patches of a step.
     reduction : int
         Of the network that is to see them.
     device : Device
@@ -67,29 +71,37 @@ class Rehearsal:
     weight : float
     """
 
-    def __init__(
-        self, patches: Sheet, batch: int, reduction: int, device: Device, *, weight: float
-    ) -> None:
+    def __init__(self, patches: Sheet, reduction: int, device: Device, *, weight: float) -> None:
         self.patches = patches
         self.weight = weight
-        self._batch = batch
         self._reduction = reduction
         self._device = device
 
-    def batch(self, step: int) -> Tensor:
+    def batch(self, step: int, most_px: int) -> Tensor | None:
         """Return the patches of a step, on the device.
+
+        Parameters
+        ----------
+        step : int
+        most_px : int
+            Of the image, in all of them.
 
         Returns
         -------
-        Tensor, shape (B, 1, Y, X), float32
-            As large in px of the image as the network reduces it to be.
+        Tensor, shape (B, 1, Y, X), float32, or None
+            As large in px of the image as the network reduces it to be: whole patches, or a corner
+            of each; None where that would show nothing.
         """
+        side = math.isqrt(most_px // AT_A_TIME) // self._reduction
+        if side < _LEAST_PX:
+            return None
         n = len(self.patches)
-        numbers = step * self._batch + np.arange(self._batch)
+        numbers = step * AT_A_TIME + np.arange(AT_A_TIME)
         patches = torch.from_numpy(self.patches[numbers % n])[:, None].float() / 255
         turned = int(numbers[0]) // n % 8
         patches = torch.rot90(patches, turned % 4, dims=(-2, -1))
         patches = patches.flip(-1) if turned >= 4 else patches
+        patches = patches[..., :side, :side]
         for axis in (-2, -1):
             patches = patches.repeat_interleave(self._reduction, axis)
         return place_image(patches, self._device)

@@ -176,9 +176,15 @@ def what_is_asked(
         "settings": recipe.model_dump(mode="json"),
         "classes": [c.name for c in classes],
         "base model": base.info.name if base is not None else None,
+        "patches to rehearse": _rehearsed(base),
         "images": [fingerprint(image.stack) for image in images],
         "annotations": [_checksum(region) for region in regions],
     }
+
+
+def _rehearsed(base: Model | None) -> int | None:
+    patches = None if base is None else base.rehearsal
+    return None if patches is None else zlib.crc32(patches.tobytes())
 
 
 def _checksum(region: LabelledRegion) -> int:

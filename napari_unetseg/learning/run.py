@@ -125,11 +125,18 @@ class TrainingRun:
         share = self._training.early_stop
         return 0 < share <= self._live.not_risen_for()
 
-    def score_start(self) -> Iterator[Event]:
-        """Score the network that training starts from: what comes after is compared with it."""
+    def score_start(self, *, complete: bool) -> Iterator[Event]:
+        """Score the network that training starts from.
+
+        Parameters
+        ----------
+        complete : bool
+            Whether it knows all classes, so that what comes after is compared with it.
+        """
         if self.scorer.n_blocks:
-            self._live.take(self._result, time.time(), self._fraction)
-            self._live.compare_with_best()
+            if complete:
+                self._live.take(self._result, time.time(), self._fraction)
+                self._live.compare_with_best()
             yield self._scored(self.scorer.score(self._result))
 
     def advance(self) -> Iterator[Event]:
@@ -194,8 +201,8 @@ class TrainingRun:
     def _scored_teacher(self) -> Teacher | None:
         """The teacher, where scores decide how far weights go back towards its own."""
         teacher = self._teacher
-        tells = self.scorer.n_px >= ENOUGH_PX and teacher is not None and teacher.knows_classes
-        return teacher if tells else None
+        enough = self.scorer.n_px >= ENOUGH_PX and self.scorer.has_all_classes
+        return teacher if enough and teacher is not None and teacher.knows_classes else None
 
     def _make_result(self) -> None:
         """Make of the averaged weights those that would be kept now."""
@@ -229,8 +236,7 @@ class TrainingRun:
             self._make_result()
         network = place_network(copy.deepcopy(self._result), AT_REST)
         info = self._record.info(self._step, self._batches.patches)
-        rehearsal = None if self._teacher is None else self._teacher.rehearsed
-        return Model(info, network, tuple(self._record.rows), self._preview, rehearsal)
+        return Model(info, network, tuple(self._record.rows), self._preview)
 
     def _fraction(self) -> float:
         return self._budget.fraction(self._step, time.time(), self._finishing_s())

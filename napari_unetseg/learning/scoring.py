@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from napari_unetseg.annotations import BLOCK_PX
+from napari_unetseg.config import BACKGROUND
 from napari_unetseg.measure import ConfusionMatrix, scores
 from napari_unetseg.networks import Network
 from napari_unetseg.networks.padding import mirrored
@@ -77,6 +78,9 @@ class HeldOutScorer:
     n_blocks : int
     n_live : int
         Those that a score looks at while training goes on.
+    has_all_classes : bool
+        Whether background and every class are held out somewhere: without, a network that answers
+        with what is there alone is best.
     """
 
     def __init__(
@@ -102,6 +106,8 @@ class HeldOutScorer:
         self.n_blocks = len(self._blocks)
         self.n_live = min(self.n_blocks, LIVE_BLOCKS[network.spatial_dims])
         self.n_px = sum(int(torch.count_nonzero(region.held_out)) for region in regions)
+        held_out = {int(code) for region in regions for code in np.unique(region.held_out)}
+        self.has_all_classes = held_out >= set(range(BACKGROUND, len(class_names) + 1))
 
     def _inside(self, corner: Sequence[int]) -> tuple[slice, ...]:
         return tuple(slice(at, at + n) for at, n in zip(corner, self._block, strict=True))

@@ -103,19 +103,19 @@ class Stepper:
             for group in optimiser.param_groups:
                 group["lr"] = rate * 0.5**self.failures * group["relative_rate"]
         maps = maps or {}
-        with seeded(self._device, self._config.seed + self._steps):
-            with autocast(self._device):
-                logits = self.network(pixels)
-            loss = self.loss(logits, codes, maps)
-            if self._teacher is not None:
-                told = self._teacher.loss(self.network, self._steps, pixels, logits, codes, maps)
-                loss = loss + told
+        with autocast(self._device), seeded(self._device, self._config.seed + self._steps):
+            logits = self.network(pixels)
+        loss = self.loss(logits, codes, maps)
+        if self._teacher is not None:
+            loss = loss + self._teacher.loss(pixels, logits, codes, maps)
         value = float(loss.detach())
+        if math.isfinite(value):
+            self.network.zero_grad(set_to_none=True)
+            torch.autograd.backward(self._scaler.scale(loss))
+            value += self._rehearse(codes.numel())
         if not math.isfinite(value):
             self._return_to_kept()
             return value
-        self.network.zero_grad(set_to_none=True)
-        torch.autograd.backward(self._scaler.scale(loss))
         for optimiser in self._optimisers:
             self._scaler.unscale_(optimiser)
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRADIENT_NORM)
@@ -130,6 +130,17 @@ class Stepper:
         if self._steps % KEEP_EVERY == 0:
             self._kept = self._tensors()
         return value
+
+    def _rehearse(self, most_px: int) -> float:
+        """Add to the gradients those of what is forgotten; afterwards, for the sake of memory."""
+        if self._teacher is None:
+            return 0.0
+        with seeded(self._device, self._config.seed + self._steps):
+            loss = self._teacher.forgotten(self.network, self._steps, most_px)
+        if loss is None:
+            return 0.0
+        torch.autograd.backward(self._scaler.scale(loss))
+        return float(loss.detach())
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all that changes from step to step, and what a failed step would return to."""

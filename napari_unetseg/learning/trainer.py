@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from .bundle import Model
 from .cores import FREE_CORES
 from .data import LabelledRegion, TrainingImage, check_annotations, load_regions
 from .description import describe
-from .distillation import REHEARSED, Teacher, rehearsal_weight, step_back
+from .distillation import Teacher, rehearsal_weight, step_back
 from .memory import fitting_patches
 from .patches import Patches, chosen_patches, margin_px
 from .placement import AT_REST, Device, choose_device, place_network, seeded, suited
@@ -125,6 +126,7 @@ class Trainer:
         self._resumed: dict[str, Any] = {}
         self._n_pretrained = 0
         self._other_names: dict[str, str] = {}
+        self._remembers = False
         self._stop = False
         self._run: TrainingRun | None = None
 
@@ -142,7 +144,12 @@ class Trainer:
         """
         if self._run is None:
             raise RuntimeError("training has not begun")
-        return self._run.model()
+        model = self._run.model()
+        if not self._remembers:
+            return model
+        # What is trained from it is not to forget either.
+        assert self._base is not None
+        return replace(model, rehearsal=self._base.rehearsal)
 
     def run(self) -> Iterator[Event]:
         """Train until the budget is used up or `stop` is called.
@@ -202,7 +209,8 @@ class Trainer:
             with complete_state():
                 run.restore(found)
         elif self._base is not None:
-            yield from run.score_start()
+            names = {c.name for c in self._classes}
+            yield from run.score_start(complete=names <= self._known.keys())
         while not self._stop and not run.over():
             self._share_cores()
             yield from run.advance()
@@ -343,11 +351,10 @@ class Trainer:
         weight = rehearsal_weight(self._painted)
         if patches is None or not weight:
             return None
-        return Rehearsal(patches, REHEARSED, network.reduction, self._device, weight=weight)
+        return Rehearsal(patches, network.reduction, self._device, weight=weight)
 
     def _keeps_statistics(self, teacher: Teacher) -> bool:
-        rehearses = teacher.rehearsed is not None
-        return teacher.knows_classes and (rehearses or not self._painted.much)
+        return teacher.knows_classes and (teacher.rehearses or not self._painted.much)
 
     def _begin(self, regions: list[LabelledRegion], network: Network) -> TrainingRun:
         info = describe(
@@ -362,6 +369,7 @@ class Trainer:
             object_diameter_px=self._diameter,
         )
         teacher = self._teacher(network)
+        self._remembers = teacher is not None and teacher.knows_classes
         if teacher is not None and self._keeps_statistics(teacher):
             keep_statistics(network)
         steps = self._recipe.training.steps

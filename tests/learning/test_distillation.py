@@ -88,12 +88,12 @@ def test_only_pixels_that_nobody_painted_are_asked_for(base: Model) -> None:
     free = torch.ones(1, 32, 32)
     free[:, :16] = 0  # eight rows are painted, eight are held out
     logits = torch.zeros(1, 2, 32, 32, requires_grad=True)
-    teacher_of(base).loss(base.network, 0, pixels, logits, codes, {"unlabelled": free}).backward()
+    teacher_of(base).loss(pixels, logits, codes, {"unlabelled": free}).backward()
     asked = logits.grad.abs().sum(dim=1)[0] > 0
     assert not asked[:16].any()
     assert asked[16:].all()
     nothing = {"unlabelled": torch.zeros(1, 32, 32)}
-    assert float(teacher_of(base).loss(base.network, 0, pixels, logits, codes, nothing)) == 0.0
+    assert float(teacher_of(base).loss(pixels, logits, codes, nothing)) == 0.0
 
 
 def test_the_loss_is_least_where_the_network_answers_as_the_teacher_does(base: Model) -> None:
@@ -104,14 +104,7 @@ def test_the_loss_is_least_where_the_network_answers_as_the_teacher_does(base: M
         own = teacher.network(pixels)
     losses = [
         float(
-            teacher.loss(
-                base.network,
-                0,
-                pixels,
-                own + change * torch.randn(own.shape),
-                codes,
-                {"unlabelled": free},
-            )
+            teacher.loss(pixels, own + change * torch.randn(own.shape), codes, {"unlabelled": free})
         )
         for change in (0.0, 0.5, 2.0)
     ]
@@ -240,6 +233,6 @@ def test_distances_that_the_base_does_not_know_are_not_asked_of_it(base: Model) 
     pixels, codes = torch.rand(1, 1, 32, 32), torch.zeros(1, 32, 32, dtype=torch.uint8)
     maps = {"unlabelled": torch.ones(1, 32, 32), "distance": torch.zeros(1, 32, 32)}
     logits = torch.zeros(1, 3, 32, 32, requires_grad=True)
-    teacher_of(base).loss(base.network, 0, pixels, logits, codes, maps).backward()
+    teacher_of(base).loss(pixels, logits, codes, maps).backward()
     assert logits.grad[:, :2].abs().sum() > 0
     assert not logits.grad[:, 2].any()

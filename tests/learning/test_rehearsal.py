@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from test_distillation import strokes, teacher_of, trained, trainer
 from tiny_data import CELL, FLOAT32, discs, tiny_recipe
 
@@ -23,11 +24,15 @@ from napari_unetseg.learning.distillation import (
     BESIDE_WHOLE_IMAGES,
     LEAST,
     MOST,
+    MUCH_PX,
     OUTWEIGH_PX,
     rehearsal_weight,
 )
 from napari_unetseg.learning.rehearsal import Rehearsal, read_sheet
 from napari_unetseg.learning.resume import StateFile
+
+#: Pixels, more than any patches have.
+MANY = 10**9
 
 
 def sheet(stack: Stack, n: int = 8) -> np.ndarray:
@@ -75,35 +80,50 @@ def test_what_is_not_painted_any_more_is_forgotten_less(base: Model) -> None:
 
 
 def test_it_goes_on_where_everything_is_painted(base: Model) -> None:
-    teacher = teacher_of(base)
-    pixels, codes = torch.rand(1, 1, 32, 32), torch.ones(1, 32, 32, dtype=torch.uint8)
-    logits = torch.zeros(1, 2, 32, 32)
-    painted = {"unlabelled": torch.zeros(1, 32, 32)}
-    network = trained([strokes(1, 2)], tiny_recipe(1)).network
-    assert float(teacher.loss(network, 0, pixels, logits, codes, painted)) == 0.0
     assert base.rehearsal is not None
-    again = Rehearsal(base.rehearsal, 4, 1, FLOAT32, weight=2.0)
+    again = Rehearsal(base.rehearsal, 1, FLOAT32, weight=2.0)
     teacher = teacher_of(base, rehearsal=again)
-    own = float(teacher.loss(base.network, 0, pixels, logits, codes, painted))
-    other = float(teacher.loss(network, 0, pixels, logits, codes, painted))
-    assert own < other
+    other = trained([strokes(1, 2)], tiny_recipe(1)).network
+    own, others = (teacher.forgotten(n, 0, 10**6) for n in (base.network, other))
+    assert own is not None
+    assert others is not None
+    assert own < others
+    assert teacher_of(base).forgotten(other, 0, 10**6) is None
 
 
 def test_patches_come_in_turn_and_turned_in_each_round() -> None:
     patches = np.random.default_rng(0).integers(0, 256, (8, REHEARSED_PX, REHEARSED_PX), np.uint8)
-    again = Rehearsal(patches, 4, 1, FLOAT32, weight=1.0)
-    both = torch.cat([again.batch(0), again.batch(1)])[:, 0]
+    again = Rehearsal(patches, 1, FLOAT32, weight=1.0)
+    both = torch.cat([again.batch(0, MANY), again.batch(1, MANY)])[:, 0]
     assert torch.equal(both, torch.from_numpy(patches).float() / 255)
-    assert torch.equal(again.batch(1), again.batch(1)), "the same step has the same patches"
-    seen = {again.batch(2 * n)[0].numpy().tobytes() for n in range(16)}
+    assert torch.equal(again.batch(1, MANY), again.batch(1, MANY)), (
+        "the same step has the same patches"
+    )
+    seen = {again.batch(2 * n, MANY)[0].numpy().tobytes() for n in range(16)}
     assert len(seen) == 8, "four ways to turn it, and as many mirrored"
 
 
 def test_a_network_that_reduces_images_sees_them_as_large_as_before() -> None:
     patches = np.random.default_rng(0).integers(0, 256, (8, REHEARSED_PX, REHEARSED_PX), np.uint8)
-    large = Rehearsal(patches, 2, 3, FLOAT32, weight=1.0).batch(0)
+    large = Rehearsal(patches, 3, FLOAT32, weight=1.0).batch(0, MANY)
     small = torch.nn.functional.avg_pool2d(large, 3)
-    assert torch.allclose(small[:, 0], torch.from_numpy(patches[:2]).float() / 255)
+    assert torch.allclose(small[:, 0], torch.from_numpy(patches[:4]).float() / 255)
+
+
+def shape(batch: torch.Tensor | None) -> tuple[int, ...]:
+    assert batch is not None
+    return tuple(batch.shape)
+
+
+def test_it_takes_no_more_memory_than_the_step_itself() -> None:
+    patches = np.zeros((8, REHEARSED_PX, REHEARSED_PX), np.uint8)
+    again = Rehearsal(patches, 2, FLOAT32, weight=1.0)
+    side = 2 * REHEARSED_PX
+    assert shape(again.batch(0, 10 * side**2)) == (4, 1, side, side)
+    assert shape(again.batch(0, 4 * side**2)) == (4, 1, side, side)
+    assert shape(again.batch(0, 4 * side**2 - 1)) == (4, 1, side - 2, side - 2)
+    assert shape(again.batch(0, 4 * 32**2)) == (4, 1, 32, 32)
+    assert again.batch(0, 4 * 30**2) is None
 
 
 @pytest.mark.parametrize(
@@ -113,6 +133,8 @@ def test_a_network_that_reduces_images_sees_them_as_large_as_before() -> None:
         (Painted(2_000, 10**6), 2.0),
         (Painted(50_000, 10**6), LEAST),
         (Painted(250_000, 250_000), BESIDE_WHOLE_IMAGES),
+        (Painted(MUCH_PX, MUCH_PX), BESIDE_WHOLE_IMAGES),
+        (Painted((MUCH_PX + OUTWEIGH_PX) // 2, OUTWEIGH_PX), BESIDE_WHOLE_IMAGES / 2),
         (Painted(OUTWEIGH_PX, OUTWEIGH_PX), 0.0),
         (Painted(OUTWEIGH_PX, 10**8), 0.0),
     ],
@@ -160,6 +182,34 @@ def test_a_training_that_was_stopped_goes_on_with_the_next_patches(
     list(rest.run())
     weights = rest.current_model().network.state_dict()
     assert all(torch.equal(weights[n], w) for n, w in whole.network.state_dict().items())
+
+
+def test_patches_of_another_kind_are_refused(base: Model, tmp_path: Path) -> None:
+    folder = base.save(tmp_path / "base.unet")
+    grey = Image.open(folder / "rehearsal.png")
+    for other in (grey.convert("RGB"), grey.convert("I;16"), grey.resize((12, 2))):
+        other.save(folder / "rehearsal.png")
+        with pytest.raises(UserError, match=r"rehearsal\.png is damaged"):
+            load_model(folder)
+    two = trained([TrainingImage(*discs(1, (96, 96), n_channels=2))], tiny_recipe(1))
+    folder = replace(two, rehearsal=base.rehearsal).save(tmp_path / "two.unet")
+    with pytest.raises(UserError, match="of a model of single grey slices, not of this one"):
+        load_model(folder)
+
+
+def test_other_patches_than_before_make_another_training(
+    base: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_unetseg.learning.resume.KEEP_EVERY_S", 0.0)
+    folder = tmp_path / "m.unet"
+    first = trainer([strokes(1, 2)], tiny_recipe(8), base=base, state_file=StateFile(folder))
+    for event in first.run():
+        if not isinstance(event, TrainingStarted) and folder.exists():
+            break
+    found = StateFile(folder, resume=True)
+    bare = replace(base, rehearsal=None)
+    with pytest.raises(UserError, match="had other patches to rehearse"):
+        list(trainer([strokes(1, 2)], tiny_recipe(8), base=bare, state_file=found).run())
 
 
 @pytest.mark.parametrize("name", shipped_models())

@@ -210,6 +210,28 @@ def test_the_guard_rejects_an_update_spoiled_by_shuffled_labels(base, mode) -> N
     assert min(scores) < 0.6
 
 
+@pytest.mark.parametrize("new", ["a class", "a place"])
+def test_the_guard_is_no_judge_of_what_the_base_does_not_know_or_what_is_not_held_out(
+    base, new
+) -> None:
+    """Elsewhere the reverse of what the base knows is painted, so it is best on what is held out."""
+    stack, codes = two_kinds(seed=12) if new == "a class" else discs(1, (150, 150), seed=3)
+    classes = (CELL, NUCLEUS) if new == "a class" else (CELL,)
+    blocks = new_blocks(codes.shape)
+    assign_blocks(codes, blocks, stack)
+    inside = held_out_mask(blocks, 0, codes.shape[1:])
+    if new == "a class":
+        assert (codes[0][inside] == 3).any()
+    else:
+        codes[0][inside & (codes[0] == 1)] = 0
+    codes[0][~inside] = np.array([0, 2, 1, 3], np.uint8)[codes[0][~inside]]
+    recipe = tiny_recipe(40, batch=4, transfer="expanding")
+    model, events = trained(TrainingImage(stack, codes, blocks), recipe, classes, base=base)
+    assert any(isinstance(event, HeldOutScored) for event in events)
+    assert not any("from before stays" in e.sentence for e in events if isinstance(e, Warned))
+    assert not unchanged(model, base, "expanding")
+
+
 # ----------------------------------------------------------------------------- unlabelled slices
 
 
