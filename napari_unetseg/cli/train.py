@@ -257,8 +257,6 @@ def _report(model: Model, output: Path) -> None:
     print(f"Trained for {counted(history['steps'], 'step')}, {history['seconds']:.0f} s.")
     if scores:
         classes = ", ".join(f"{name} {iou:.3f}" for name, iou in scores["iou"].items())
-        print(
-            f"Held-out mean IoU {scores['mean_iou']:.3f}{_before(model)} over {scores['n_px']:,} px "
-            f"({classes})."
-        )
+        iou = f"{scores['mean_iou']:.3f}{_before(model)}"
+        print(f"Held-out mean IoU {iou} over {scores['n_px']:,} px ({classes}).")
     print(f"Model: {output}")

@@ -140,9 +140,12 @@ class Predictor:
         self._tile = None if tile_px is None else tuple(tile_px)
 
     def _best_scale(self, model: Model) -> float:
+        ready, how = replace(model, network=self._network), self.normalisation
+
         def answer_to(part: Stack) -> Answer:
-            how = self.normalisation
-            predictor = Predictor(model, part, device=self._device, normalisation=how)
+            predictor = Predictor(
+                ready, part, device=self._device, normalisation=how, tile_px=part.plane_shape
+            )
             return predictor.answer(0, probabilities=True, distances=True)
 
         scale = best_scale(self._stack, model.info, answer_to)

@@ -214,7 +214,7 @@ def test_the_guard_rejects_an_update_spoiled_by_shuffled_labels(base, mode) -> N
 def test_the_guard_is_no_judge_of_what_the_base_does_not_know_or_what_is_not_held_out(
     base, new
 ) -> None:
-    """Elsewhere the reverse of what the base knows is painted, so it is best on what is held out."""
+    """Elsewhere the reverse of what the base knows is painted: it is best on what is held out."""
     stack, codes = two_kinds(seed=12) if new == "a class" else discs(1, (150, 150), seed=3)
     classes = (CELL, NUCLEUS) if new == "a class" else (CELL,)
     blocks = new_blocks(codes.shape)
