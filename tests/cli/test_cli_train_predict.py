@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -394,6 +395,19 @@ def test_a_base_is_tuned_in_part_and_scored_where_it_came_from(folder, tmp_path,
     info = load_model(out).info
     assert set(info.history["source"]["before"]) == {"background", "axon", "soma"}
     assert info.recipe.training.transfer == "head"
+
+
+def test_what_the_base_had_is_said_beside_what_was_reached(folder, tmp_path, capsys) -> None:
+    rng = np.random.default_rng(0)
+    mask = np.kron(rng.integers(0, 2, (12, 12)), np.ones((24, 24))).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "i.tif", (80 * mask + rng.normal(60, 9, mask.shape)).astype("u1"))
+    tifffile.imwrite(tmp_path / "m.tif", mask)
+    command = ["train", str(tmp_path / "i.tif"), "-l", str(tmp_path / "m.tif"), "--labels-kind"]
+    command += ["masks", "--config", str(folder / "config.json"), "--steps", "3", "-o"]
+    assert main([*command, str(tmp_path / "a.unet")]) == 0
+    assert re.search(r"Held-out mean IoU \d\.\d+ over", capsys.readouterr().out)
+    assert main([*command, str(tmp_path / "b.unet"), "--base", str(tmp_path / "a.unet")]) == 0
+    assert re.search(r"Held-out mean IoU \d\.\d+ \(\d\.\d+ before\) o", capsys.readouterr().out)
 
 
 def test_source_labels_of_other_classes_are_refused(folder, tmp_path, capsys) -> None:
