@@ -1,4 +1,4 @@
-"""Sparse labels: classes, edits that can be undone, and which blocks are held out."""
+"""Sparse labels: classes, edits that can be undone, slices in between, what is held out."""
 
 from .classes import (
     Classes,
@@ -20,6 +20,7 @@ from .held_out import (
     held_out_mask,
     new_blocks,
 )
+from .interpolation import interpolate
 
 __all__ = [
     "ALL_HELD_OUT",
@@ -37,6 +38,7 @@ __all__ = [
     "edit_between",
     "fill_unlabelled",
     "held_out_mask",
+    "interpolate",
     "merge_classes",
     "new_blocks",
     "recolor_class",

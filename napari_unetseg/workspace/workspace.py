@@ -24,6 +24,7 @@ from napari_unetseg.annotations import (
     code_of,
     edit_between,
     fill_unlabelled,
+    interpolate,
 )
 from napari_unetseg.config import BACKGROUND, UNLABELLED, LabelClass, default_class
 from napari_unetseg.errors import UserError
@@ -210,6 +211,44 @@ class Workspace:
             return np.where(entry.allowed(plane), labels[plane], np.uint8(UNLABELLED))
 
         return self._fill(entry, planes, source, "using labels as annotations")
+
+    def interpolate(self, image_id: str, plane: int) -> int:
+        """Fill the unlabelled pixels of slices between annotated ones; return how many.
+
+        Parameters
+        ----------
+        plane : int
+            One of those slices: the annotated ones are the nearest before and after it, of the same
+            time point where the image has a Z axis.
+
+        Raises
+        ------
+        UserError
+            If there is none on either side.
+        """
+        entry = self.images[image_id]
+        before, after = self._annotated_around(entry, plane)
+        between = interpolate(entry.codes[before], entry.codes[after], after - before - 1)
+
+        def source(p: int) -> Codes:
+            filled: Codes = np.where(entry.allowed(p), between[p - before - 1], UNLABELLED)
+            return filled.astype(np.uint8)
+
+        return self._fill(entry, range(before + 1, after), source, "interpolating")
+
+    def _annotated_around(self, entry: ImageEntry, plane: int) -> tuple[int, int]:
+        depth = entry.stack.size("Z") if entry.stack.size("Z") > 1 else entry.shape[0]
+        first = plane - plane % depth
+        annotated = [p for p in entry.annotated_planes() if first <= p < first + depth]
+        before = max((p for p in annotated if p < plane), default=None)
+        after = min((p for p in annotated if p > plane), default=None)
+        if before is None or after is None:
+            where = "before" if before is None else "after"
+            raise UserError(
+                f"No slice {where} this one is annotated; annotate one on each side, then "
+                "interpolate between them."
+            )
+        return before, after
 
     def _fill(
         self,

@@ -355,3 +355,42 @@ def test_two_images_of_the_same_pixels_get_their_own_annotations_back(tmp_path):
     back = {name: workspace.add_image(Stack(pixels, "ZYX", name=name)) for name in ("b", "a")}
     assert (back["a"].codes[0] == 1).all()
     assert (back["b"].codes[0] == 2).all()
+
+
+def test_slices_between_annotated_ones_are_filled_in_one_step(workspace, entry):
+    paint(workspace, entry, 0, np.s_[10:20, 10:20], 2)
+    paint(workspace, entry, 2, np.s_[10:20, 16:26], 2)
+    paint(workspace, entry, 1, np.s_[12:14, 16:18], 1)  # what is painted stays
+    workspace.use_as_annotations(entry.id, np.ones(SHAPE, np.uint8), [0, 2])
+    n_before = int(np.count_nonzero(entry.codes))
+    n_px = workspace.interpolate(entry.id, 1)
+    middle = entry.codes[1]
+    assert n_px == int(np.count_nonzero(entry.codes)) - n_before > 0
+    assert (middle[12:14, 16:18] == 1).all()
+    assert (middle[15, 14:22] == 2).all()
+    assert (middle[30:] == 1).all()
+    assert workspace.undo() == "interpolating"
+    assert np.count_nonzero(entry.codes) == n_before
+
+
+def test_there_is_nothing_to_interpolate_from_on_one_side_alone(workspace, entry):
+    with pytest.raises(UserError, match="No slice before this one is annotated"):
+        workspace.interpolate(entry.id, 1)
+    paint(workspace, entry, 0, np.s_[10:20, 10:20], 2)
+    with pytest.raises(UserError, match="No slice after this one is annotated"):
+        workspace.interpolate(entry.id, 1)
+
+
+def test_time_points_are_not_interpolated_between_where_there_are_sections(workspace):
+    pixels = np.zeros((2, 3, 40, 50), np.uint8)
+    film = workspace.add_image(Stack(pixels, "TZYX", name="film"))
+    for plane in (2, 4):
+        painted = film.codes.copy()
+        painted[plane, 5:9, 5:9] = 2
+        workspace.commit_annotations(film.id, painted, [plane])
+    with pytest.raises(UserError, match="No slice before this one"):
+        workspace.interpolate(film.id, 3)
+    painted = film.codes.copy()
+    painted[0, 5:9, 5:9] = 2
+    workspace.commit_annotations(film.id, painted, [0])
+    assert workspace.interpolate(film.id, 1) == 16
