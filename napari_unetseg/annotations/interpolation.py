@@ -19,8 +19,8 @@ def interpolate(below: Codes, above: Codes, n_between: int) -> Codes:
 
     Between the slices, a pixel belongs to the class whose signed distance, mixed from those of both
     slices, is largest, and to none where all are outside; to background if that is inside where no
-    class is. A shape that lies elsewhere on the other slice, without overlap, moves there in a
-    straight line.
+    class is. A class that is one piece on both slices moves in a straight line from where it is on
+    one to where it is on the other.
 
     Parameters
     ----------
@@ -58,8 +58,8 @@ def interpolate(below: Codes, above: Codes, n_between: int) -> Codes:
 
 
 def _path(one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """Return how far a shape moves along Y and X; not at all where it stays in touch."""
-    if (one & other).any():
+    """Return how far a shape moves along Y and X; not at all if it is in pieces."""
+    if any(ndimage.label(shape, np.ones((3, 3)))[1] != 1 for shape in (one, other)):
         return np.zeros(2)
     start, end = (np.argwhere(shape).mean(axis=0) for shape in (one, other))
     moved: npt.NDArray[np.float64] = end - start

@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel
 
+from napari_unetseg.errors import UserError
 from napari_unetseg.events import Finished, TrainingStarted
 from napari_unetseg.jobs import JobState
 from napari_unetseg.workspace import ImageEntry
@@ -64,6 +65,12 @@ class CorrectStep(StepPanel):
             "The segmentation is right everywhere: annotate all unlabelled pixels with it.",
             lambda: self._on_accept(all_slices=True),
         )
+        self.interpolate = self.button(
+            "Interpolate between annotated slices",
+            "Fill the unlabelled pixels of this slice, and of those beside it, with shapes between "
+            "those on the nearest annotated slices before and after it.",
+            self._on_interpolate,
+        )
         self.undo = self.button("Undo", "Take back the last stroke or action.", self._on_undo)
         self.redo = self.button("Redo", "Do again what was taken back.", self._on_redo)
         for pair in ((self.accept_slice, self.accept_all), (self.undo, self.redo)):
@@ -71,6 +78,8 @@ class CorrectStep(StepPanel):
             for button in pair:
                 row.addWidget(button, 1)
             self.column.addLayout(row)
+            if self.accept_slice in pair:
+                self.column.addWidget(self.interpolate)
         self.retrain = self.primary(
             "Retrain on corrections",
             "The model at hand learns from everything annotated by now, then segments again.",
@@ -151,12 +160,20 @@ class CorrectStep(StepPanel):
     def _update_accept(self, *_: object) -> None:
         if not self._entered:
             return
-        entry = self.context.layers.current_image()
-        no_image = None if entry else _NO_IMAGE
-        if entry is not None and not self.context.layers.is_shown(entry.id):
-            no_image = _CLOSED
+        entry, no_image = self.context.layers.current_image(), self._why_no_image()
         self.enable(self.accept_slice, no_image or self._why_not_accept(entry, False))
         self.enable(self.accept_all, no_image or self._why_not_accept(entry, True))
+        self._update_interpolate()
+
+    def _update_interpolate(self) -> None:
+        entry = self.context.layers.current_image()
+        self.enable(self.interpolate, self._why_no_image() or self._why_not_interpolate(entry))
+
+    def _why_no_image(self) -> str | None:
+        entry = self.context.layers.current_image()
+        if entry is None:
+            return _NO_IMAGE
+        return None if self.context.layers.is_shown(entry.id) else _CLOSED
 
     def _why_not_accept(self, entry: ImageEntry | None, all_slices: bool) -> str | None:
         if entry is None or entry.prediction[self.context.layers.current_plane(entry)].any():
@@ -164,6 +181,16 @@ class CorrectStep(StepPanel):
         if all_slices and any(plane.any() for plane in entry.prediction):
             return None
         return "Nothing is segmented here yet; train a model or apply one."
+
+    def _why_not_interpolate(self, entry: ImageEntry | None) -> str | None:
+        if entry is None:
+            return None
+        here = self.context.layers.current_plane(entry)
+        try:
+            self.context.workspace.annotated_around(entry.id, here)
+        except UserError as error:
+            return str(error)
+        return None
 
     def _update_history(self) -> None:
         log = self.context.workspace.log
@@ -181,6 +208,7 @@ class CorrectStep(StepPanel):
         if not self._entered:
             return
         self._update_history()
+        self._update_interpolate()
         # Looking for the classes painted reads every annotated slice: only while it matters.
         if not self.retrain.isEnabled():
             self.enable(self.retrain, self._why_not_retrain())
@@ -208,6 +236,19 @@ class CorrectStep(StepPanel):
             f"{where} accepted: {n_px:,} px became annotations; Undo takes that back."
             if n_px
             else f"{where} had no unlabelled pixel left to fill."
+        )
+
+    def _on_interpolate(self) -> None:
+        entry = self.context.layers.current_image()
+        if entry is None:
+            return
+        n_px = self.context.workspace.interpolate(
+            entry.id, self.context.layers.current_plane(entry)
+        )
+        self.context.say(
+            f"Interpolated: {n_px:,} px became annotations; Undo takes that back."
+            if n_px
+            else "Every pixel that could be interpolated is annotated already."
         )
 
     def _on_undo(self) -> None:

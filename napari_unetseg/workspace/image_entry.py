@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,6 +99,10 @@ class ImageEntry:
         """Return the slices on which anything is annotated."""
         decided = np.flatnonzero(self.blocks.any(axis=(1, 2)))
         return [int(p) for p in decided if self.codes[p].any()]
+
+    def first_annotated(self, planes: Iterable[int]) -> int | None:
+        """Return the first of some slices on which anything is annotated."""
+        return next((p for p in planes if self.blocks[p].any() and self.codes[p].any()), None)
 
     def update_region(self) -> None:
         """Take note that the region was painted on."""

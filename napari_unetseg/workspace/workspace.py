@@ -227,7 +227,7 @@ class Workspace:
             If there is none on either side.
         """
         entry = self.images[image_id]
-        before, after = self._annotated_around(entry, plane)
+        before, after = self.annotated_around(image_id, plane)
         between = interpolate(entry.codes[before], entry.codes[after], after - before - 1)
 
         def source(p: int) -> Codes:
@@ -236,12 +236,19 @@ class Workspace:
 
         return self._fill(entry, range(before + 1, after), source, "interpolating")
 
-    def _annotated_around(self, entry: ImageEntry, plane: int) -> tuple[int, int]:
+    def annotated_around(self, image_id: str, plane: int) -> tuple[int, int]:
+        """Return the nearest annotated slices before and after one; see `interpolate`.
+
+        Raises
+        ------
+        UserError
+            If there is none on either side.
+        """
+        entry = self.images[image_id]
         depth = entry.stack.size("Z") if entry.stack.size("Z") > 1 else entry.shape[0]
         first = plane - plane % depth
-        annotated = [p for p in entry.annotated_planes() if first <= p < first + depth]
-        before = max((p for p in annotated if p < plane), default=None)
-        after = min((p for p in annotated if p > plane), default=None)
+        before = entry.first_annotated(range(plane - 1, first - 1, -1))
+        after = entry.first_annotated(range(plane + 1, first + depth))
         if before is None or after is None:
             where = "before" if before is None else "after"
             raise UserError(
