@@ -102,6 +102,56 @@ class HeldOutScored:
 
 
 @dataclass(frozen=True, slots=True)
+class AnnotationsTaken:
+    """What was painted while training went on is part of it from the next step on.
+
+    Attributes
+    ----------
+    step : int
+        Steps done before.
+    n_labelled_px, n_held_out_px : int
+        As of `TrainingStarted`.
+    revision : int
+        Which change of the annotations was the last of them.
+    """
+
+    step: int
+    n_labelled_px: int
+    n_held_out_px: int
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rested:
+    """Training that follows a person has learned what there is, and waits for more.
+
+    Attributes
+    ----------
+    step : int
+        Steps done.
+    """
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSaved:
+    """A training that goes on has saved what it has learned so far, to return to.
+
+    Attributes
+    ----------
+    path : str
+        A model's folder.
+    mean_iou : float or None
+        On held-out annotations; None where nothing is held out.
+    """
+
+    path: str
+    step: int
+    mean_iou: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SourceScored:
     """Scores on what the base model learned from, of the base and of what became of it.
 
@@ -199,6 +249,9 @@ Event: TypeAlias = (
     | TrainingStarted
     | TrainingStep
     | HeldOutScored
+    | AnnotationsTaken
+    | Rested
+    | CheckpointSaved
     | SourceScored
     | PlanePredicted
     | Warned
@@ -215,6 +268,9 @@ _KINDS: dict[str, type[Event]] = {
         TrainingStarted,
         TrainingStep,
         HeldOutScored,
+        AnnotationsTaken,
+        Rested,
+        CheckpointSaved,
         SourceScored,
         PlanePredicted,
         Warned,

@@ -14,10 +14,14 @@ from .commands import (
     BaselineCommand,
     Cancel,
     Command,
+    Freeze,
+    LiveCommand,
     LookAt,
+    Painted,
     PredictCommand,
     PredictFilesCommand,
     PreviewModelsCommand,
+    ReturnTo,
     Shutdown,
     Steering,
     Stop,
@@ -31,6 +35,7 @@ GRACE_S = 3.0
 
 _AGAIN: dict[type[Command], str] = {
     TrainCommand: "press Train to start again",
+    LiveCommand: "switch Live on again",
     PredictCommand: "start the segmentation again",
     PredictFilesCommand: "start again; the files written so far are complete",
     BaselineCommand: "apply the method again",
@@ -135,10 +140,28 @@ class Worker:
         self._send(command)
         return self._job
 
-    def look_at(self, image: str, plane: int) -> None:
-        """Say which slice is in view; it is remembered for jobs to come."""
-        self._looked_at = LookAt(image, plane)
+    def look_at(self, image: str, plane: int, box: list[int] | None = None) -> None:
+        """Say which slice is in view; it is remembered for jobs to come.
+
+        Parameters
+        ----------
+        box : list of int, optional
+            What is in sight of it: see `LookAt`.
+        """
+        self._looked_at = LookAt(image, plane, box)
         self._steer(self._looked_at)
+
+    def painted(self, change: Painted) -> None:
+        """Say which annotations have changed; without effect unless training follows them."""
+        self._steer(change)
+
+    def freeze(self, on: bool) -> None:
+        """Let training that follows a person pause, or go on."""
+        self._steer(Freeze(on))
+
+    def return_to(self, checkpoint: str) -> None:
+        """Let training that follows a person take the weights of a checkpoint, and pause."""
+        self._steer(ReturnTo(checkpoint))
 
     def stop(self) -> None:
         """End training now and keep the model; without effect on any other work."""
@@ -241,7 +264,7 @@ class Worker:
             command, self._unheard = self._unheard, None
             self._send(command)  # it retired before it heard of the job
             return None
-        what = "training" if self._kind is TrainCommand else "background"
+        what = "training" if self._kind in (TrainCommand, LiveCommand) else "background"
         return Finished(
             FinishReason.FAILED,
             f"The {what} process ended unexpectedly ({describe_exit(item.returncode)}). "

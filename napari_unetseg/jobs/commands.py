@@ -123,6 +123,33 @@ class TrainCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveCommand:
+    """Learn from annotations that go on changing, until told to stop; then segment the images.
+
+    The files of annotations and of what is held out are changed by the window meanwhile, which says
+    so with `Painted`.
+
+    Attributes
+    ----------
+    images : list of TrainingImageRef
+    recipe, classes, model_path, base
+        As of `TrainCommand`.
+    checkpoints : str
+        An existing folder for models that are saved on the way.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    images: list[TrainingImageRef]
+    recipe: dict[str, Any]
+    classes: list[dict[str, str]]
+    model_path: str
+    checkpoints: str
+    base: str | None = None
+    device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
 class PredictCommand:
     """Segment images with a model.
 
@@ -219,12 +246,58 @@ class PreviewModelsCommand:
 
 @dataclass(frozen=True, slots=True)
 class LookAt:
-    """The slice in view: segmented before the others, and again and again during training."""
+    """The slice in view: segmented before the others, and again and again during training.
+
+    Attributes
+    ----------
+    box : list of int or None
+        First row, first column, and the row and the column after the last, of what is in sight of
+        it; None: all.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     image: str
     plane: int
+    box: list[int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Painted:
+    """Annotations of a slice have changed in the files of a `LiveCommand`.
+
+    Attributes
+    ----------
+    box : list of int
+        First row, first column, and the row and the column after the last.
+    revision : int
+        Counts these messages.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    image: str
+    plane: int
+    box: list[int]
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """Learn nothing for the time being, or learn again; segmenting goes on."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnTo:
+    """Take the weights of a checkpoint of this job again."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,21 +323,30 @@ class Shutdown:
 
 #: What begins a job.
 Command: TypeAlias = (
-    TrainCommand | PredictCommand | PredictFilesCommand | BaselineCommand | PreviewModelsCommand
+    TrainCommand
+    | LiveCommand
+    | PredictCommand
+    | PredictFilesCommand
+    | BaselineCommand
+    | PreviewModelsCommand
 )
 
 #: What changes a job that is running.
-Steering: TypeAlias = LookAt | Stop | Cancel | Shutdown
+Steering: TypeAlias = LookAt | Painted | Freeze | ReturnTo | Stop | Cancel | Shutdown
 
 _KINDS: dict[str, type[Command | Steering]] = {
     cls.__name__: cls
     for cls in (
         TrainCommand,
+        LiveCommand,
         PredictCommand,
         PredictFilesCommand,
         BaselineCommand,
         PreviewModelsCommand,
         LookAt,
+        Painted,
+        Freeze,
+        ReturnTo,
         Stop,
         Cancel,
         Shutdown,

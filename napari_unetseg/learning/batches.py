@@ -11,7 +11,8 @@ from napari_unetseg.config import AugmentationConfig, TrainingConfig
 from napari_unetseg.networks import Network
 
 from .augmentation import Patch, augment, crop_px
-from .data import LabelledRegion, PatchSampler
+from .data import LabelledRegion
+from .patch_sampler import PatchSampler, RegionPart
 from .patches import Patches, fitting_shape
 from .placement import Device, place_image
 
@@ -53,28 +54,29 @@ class Batches:
         self._network = network
         self.device = device
         # Weights have a generator of their own, so that patches do not depend on the network.
-        self.generator = torch.Generator()
-        self._choose(patches)
+        self.generator = torch.Generator().manual_seed(training.seed + 1)
+        self.patches = patches
+        self._sampler = PatchSampler(regions, *self._crop(), self.generator)
 
     def use(self, patches: Patches) -> None:
         """Draw patches of another side or number from now on."""
-        drawn = self.generator.get_state()
-        self._choose(patches)
-        self.generator.set_state(drawn)
-
-    def _choose(self, patches: Patches) -> None:
         self.patches = patches
-        # The sampler has the same positions to draw from whenever it is made.
-        self.generator.manual_seed(self._training.seed + 1)
+        self._sampler.cut(*self._crop())
+
+    def learn_from(
+        self, regions: Sequence[LabelledRegion], newest: Sequence[RegionPart] = ()
+    ) -> None:
+        """Draw from other annotations from now on; see `PatchSampler.learn_from`."""
+        self._regions = regions
+        self._sampler.learn_from(regions, newest)
+        self._sampler.cut(*self._crop())
+
+    def _crop(self) -> tuple[tuple[int, ...], list[int]]:
+        """Choose the patch that fits; return the size of crops for it, and how far off they are."""
         sizes = [region.targets.shape for region in self._regions]
-        shape = fitting_shape(patches.patch_px, sizes, self._network)
+        shape = fitting_shape(self.patches.patch_px, sizes, self._network)
         self._patch = Patch(shape, self._network.anisotropy, self._network.neighbours)
-        self._sampler = PatchSampler(
-            self._regions,
-            crop_px(self._patch, self._training.augmentation),
-            [int(n * JITTER) for n in shape],
-            self.generator,
-        )
+        return crop_px(self._patch, self._training.augmentation), [int(n * JITTER) for n in shape]
 
     def draw(self, augmentation: AugmentationConfig) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Draw the pixels, codes and maps of a step, on the device.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -16,7 +15,6 @@ from napari_unetseg.annotations import BLOCK_PX, held_out_mask
 from napari_unetseg.config import LabelClass, NormalisationConfig
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import Normalisation, Stack, check_same_slices, fit_normalisation
-from napari_unetseg.networks.padding import mirrored
 
 #: Computes a number for each pixel from ids of objects, as `border_weights` does.
 FromIds: TypeAlias = Callable[[npt.NDArray[np.uint32]], npt.NDArray[np.float32]]
@@ -25,9 +23,6 @@ FromIds: TypeAlias = Callable[[npt.NDArray[np.uint32]], npt.NDArray[np.float32]]
 #: ``"border"``, extra weights of pixels between objects, and ``"distance"``, that to the border of
 #: the object. ``"unlabelled"`` is 1 where nothing is annotated, and 0 where something is held out.
 PixelMaps: TypeAlias = Mapping[str, Tensor]
-
-#: Positions kept of each class, from which patches are centred; more would change nothing.
-MAX_POSITIONS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,24 +76,19 @@ class LabelledRegion:
         Codes to score with; 0 elsewhere.
     maps : dict of str to Tensor, of the same shape, float16
         As `PixelMaps` has them.
+    corner : tuple of int
+        (y, x) in the slice of the region's first pixel.
     """
 
     pixels: Tensor
     targets: Tensor
     held_out: Tensor
     maps: PixelMaps = field(default_factory=dict)
+    corner: tuple[int, int] = (0, 0)
 
 
-def load_regions(
-    images: Sequence[TrainingImage],
-    normalisation: NormalisationConfig,
-    margin_px: Sequence[int],
-    neighbours: int = 0,
-    from_ids: Mapping[str, FromIds] | None = None,
-    *,
-    unlabelled: bool = False,
-) -> Iterator[LabelledRegion]:
-    """Read and normalise what is annotated, cut to the annotations and a margin around them.
+class RegionReader:
+    """Reads and normalises what is annotated, cut to the annotations and a margin around them.
 
     Parameters
     ----------
@@ -114,22 +104,87 @@ def load_regions(
     unlabelled : bool
         Whether to say where nothing is annotated.
     """
-    for image in images:
-        fitted = None
-        for planes in _annotated_runs(image, margin_px):
-            fitted = fitted or fit_normalisation(image.stack, normalisation)
-            region = _read(image, planes, fitted, margin_px, neighbours, from_ids or {})
-            yield _with_unlabelled(region) if unlabelled else region
+
+    def __init__(
+        self,
+        images: Sequence[TrainingImage],
+        normalisation: NormalisationConfig,
+        margin_px: Sequence[int],
+        neighbours: int = 0,
+        from_ids: Mapping[str, FromIds] | None = None,
+        *,
+        unlabelled: bool = False,
+    ) -> None:
+        self._images = images
+        self._normalisation = normalisation
+        self._margin_px = margin_px
+        self._neighbours = neighbours
+        self._from_ids = from_ids or {}
+        self._unlabelled = unlabelled
+        self._fitted: dict[int, Normalisation] = {}
+
+    @property
+    def of_slices(self) -> bool:
+        """Whether each region is of one slice."""
+        return len(self._margin_px) == 2
+
+    def read(
+        self, index: int, planes: Iterable[int] | None = None
+    ) -> Iterator[tuple[int, LabelledRegion]]:
+        """Yield the regions of an image, each with its first slice.
+
+        Parameters
+        ----------
+        index : int
+            Of the image.
+        planes : iterable of int, optional
+            Slices that may be annotated; all by default.
+        """
+        image = self._images[index]
+        candidates = range(len(image.codes)) if planes is None else sorted(planes)
+        annotated = [plane for plane in candidates if image.codes[plane].any()]
+        for run in _runs(image.stack, annotated, self._margin_px):
+            if index not in self._fitted:
+                self._fitted[index] = fit_normalisation(image.stack, self._normalisation)
+            fitted = self._fitted[index]
+            region = _read(image, run, fitted, self._margin_px, self._neighbours, self._from_ids)
+            yield run.start, _with_unlabelled(region) if self._unlabelled else region
+
+    def area_px(self, index: int) -> int:
+        """Return the pixels of a slice of an image."""
+        height, width = self._images[index].stack.plane_shape
+        return height * width
+
+    def read_all(self) -> Iterator[LabelledRegion]:
+        """Yield the regions of all images."""
+        for index in range(len(self._images)):
+            for _, region in self.read(index):
+                yield region
 
 
-def _annotated_runs(image: TrainingImage, margin_px: Sequence[int]) -> Iterator[range]:
+def load_regions(
+    images: Sequence[TrainingImage],
+    normalisation: NormalisationConfig,
+    margin_px: Sequence[int],
+    neighbours: int = 0,
+    from_ids: Mapping[str, FromIds] | None = None,
+    *,
+    unlabelled: bool = False,
+) -> Iterator[LabelledRegion]:
+    """Yield all regions of some images; see `RegionReader`."""
+    reader = RegionReader(
+        images, normalisation, margin_px, neighbours, from_ids, unlabelled=unlabelled
+    )
+    return reader.read_all()
+
+
+def _runs(stack: Stack, annotated: Sequence[int], margin_px: Sequence[int]) -> Iterator[range]:
     """Yield which slices make one region each."""
-    annotated = image.annotated_planes()
     if len(margin_px) == 2:
         yield from (range(plane, plane + 1) for plane in annotated)
         return
-    depth = image.stack.size("Z")
-    for frame in range(image.stack.size("T")):
+    depth = stack.size("Z")
+    for frame in range(stack.size("T")):
         here = np.array([plane for plane in annotated if plane // depth == frame])
         for run in np.split(here, np.flatnonzero(np.diff(here) > 2 * margin_px[0]) + 1):
             if len(run):
@@ -172,6 +227,7 @@ def _read(
         torch.from_numpy(np.where(held, 0, codes).astype(np.uint8)),
         torch.from_numpy(np.where(held, codes, 0).astype(np.uint8)),
         maps,
+        (where[0].start, where[1].start),
     )
 
 
@@ -236,79 +292,3 @@ def _around(labelled: npt.NDArray[np.bool_], margin_px: Sequence[int]) -> tuple[
         start = max(0, int(hits[0]) - margin) // BLOCK_PX * BLOCK_PX
         spans.append(slice(start, min(size, int(hits[-1]) + 1 + margin)))
     return spans[0], spans[1]
-
-
-class PatchSampler:
-    """Draws crops where annotations are, each class as often as the others.
-
-    Parameters
-    ----------
-    regions : sequence of LabelledRegion
-    crop_px : sequence of int
-        Size of a crop, (Y, X) or (Z, Y, X): a patch and what its rotation, scaling and bending
-        need around it.
-    jitter_px : sequence of int
-        How far, along each axis, the labelled pixel that was drawn may lie from the middle.
-    generator : Generator
-        Of the CPU.
-    """
-
-    def __init__(
-        self,
-        regions: Sequence[LabelledRegion],
-        crop_px: Sequence[int],
-        jitter_px: Sequence[int],
-        generator: torch.Generator,
-    ) -> None:
-        self._regions = regions
-        self._crop = crop_px
-        self._jitter = jitter_px
-        self._generator = generator
-        codes = sorted(set().union(*(np.unique(r.targets.numpy()).tolist() for r in regions)))
-        self._positions = [self._positions_of(code) for code in codes if code]
-
-    def _positions_of(self, code: int) -> Tensor:
-        """Return (region, …, y, x) of pixels of a class, at most `MAX_POSITIONS` of them."""
-        found = []
-        for index, region in enumerate(self._regions):
-            where = torch.nonzero(region.targets == code)
-            found.append(torch.cat([torch.full((len(where), 1), index), where], dim=1).int())
-        positions = torch.cat(found)
-        if len(positions) <= MAX_POSITIONS:
-            return positions
-        keep = torch.randint(len(positions), (MAX_POSITIONS,), generator=self._generator)
-        return positions[keep]
-
-    def draw(self, batch: int) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Draw `batch` crops.
-
-        Returns
-        -------
-        pixels : Tensor, shape (batch, C, *crop_px), float32
-            Mirrored where a crop reaches beyond its region.
-        codes : Tensor, shape (batch, *crop_px), uint8
-        maps : dict of str to Tensor, shape (batch, *crop_px), float32
-            Those that the regions have.
-        """
-        pixels, codes, maps = [], [], defaultdict(list)
-        for _ in range(batch):
-            positions = self._positions[self._integer(len(self._positions))]
-            index, *middle = positions[self._integer(len(positions))].tolist()
-            region = self._regions[index]
-            start = [
-                at - size // 2 + self._offset(jitter)
-                for at, size, jitter in zip(middle, self._crop, self._jitter, strict=True)
-            ]
-            stop = [first + size for first, size in zip(start, self._crop, strict=True)]
-            pixels.append(mirrored(region.pixels, start, stop))
-            codes.append(mirrored(region.targets, start, stop))
-            for name, values in region.maps.items():
-                maps[name].append(mirrored(values, start, stop))
-        stacked = {name: torch.stack(values).float() for name, values in maps.items()}
-        return torch.stack(pixels).float(), torch.stack(codes), stacked
-
-    def _integer(self, n: int) -> int:
-        return int(torch.randint(n, (), generator=self._generator))
-
-    def _offset(self, jitter: int) -> int:
-        return self._integer(2 * jitter + 1) - jitter

@@ -96,6 +96,11 @@ class Teacher:
         self._device = device
         self._rehearsal = rehearsal
 
+    def weigh_rehearsal(self, weight: float) -> None:
+        """Let what is rehearsed count more or less from now on; see `rehearsal_weight`."""
+        if self._rehearsal is not None:
+            self._rehearsal.weight = weight
+
     @property
     def rehearses(self) -> bool:
         """Whether it is asked for patches of what it was made from."""
@@ -148,8 +153,10 @@ class Teacher:
         Tensor, scalar, or None
             As `loss`; None where there are no patches, or none that small.
         """
-        pixels = None if self._rehearsal is None else self._rehearsal.batch(step, most_px)
-        if self._rehearsal is None or pixels is None:
+        if self._rehearsal is None or not self._rehearsal.weight:
+            return None
+        pixels = self._rehearsal.batch(step, most_px)
+        if pixels is None:
             return None
         with autocast(self._device):
             logits = network(pixels)

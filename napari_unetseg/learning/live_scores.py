@@ -40,14 +40,18 @@ class LiveScores:
     """
 
     def __init__(self, scorer: HeldOutScorer, budget: Budget) -> None:
-        self._scorer = scorer
-        self._by_steps = budget.deadline is None
-        self._guard = Guard()
+        self._by_steps = budget.deadline is None and not budget.open
+        self.score_with(scorer)
         self._scored_at = time.time()
         self._scored_fraction = 0.0
         self._risen_at = 0.0  # fraction of the budget when the score was best
         self._score_s = 0.0  # of the score alone
         self._live_s = 0.0  # with what is done for it
+
+    def score_with(self, scorer: HeldOutScorer) -> None:
+        """Score on other blocks from now on, with which no earlier score compares."""
+        self._scorer = scorer
+        self._guard = Guard()
 
     def due(self, fraction: float) -> bool:
         """Return whether it is time for a live score, with that much of the budget used up."""

@@ -28,25 +28,26 @@ class RunRecord:
     ----------
     rows : list of dict
         The history of the model: its columns are `bundle.HISTORY_COLUMNS`.
+    budget : Budget
     """
 
     def __init__(self, info: ModelInfo, budget: Budget) -> None:
         self.rows: list[dict[str, float]] = []
         self._info = info
-        self._budget = budget
+        self.budget = budget
         self._scores: dict[str, Any] = {}
         self._source: dict[str, Any] = {}
 
     def elapsed_s(self) -> float:
         """Return the seconds since the first step could begin."""
-        return time.time() - self._budget.began
+        return time.time() - self.budget.began
 
     def step(self, step: int, loss: float, rate: float, finishing_s: float) -> TrainingStep:
         """Keep what a step did; `finishing_s` is the time for what comes after the last one."""
         now, elapsed = time.time(), self.elapsed_s()
         self.rows.append({"step": step, "elapsed_s": elapsed, "loss": loss, "learning_rate": rate})
-        fraction = self._budget.fraction(step, now, finishing_s)
-        left = self._budget.seconds_left(step, now, finishing_s)
+        fraction = self.budget.fraction(step, now, finishing_s)
+        left = self.budget.seconds_left(step, now, finishing_s)
         return TrainingStep(step, loss, rate, elapsed, fraction, left)
 
     def score(self, step: int, iou: dict[str, float], n_px: int) -> HeldOutScored:

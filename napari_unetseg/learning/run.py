@@ -92,7 +92,6 @@ class TrainingRun:
         self._regions = regions
         self._record = RunRecord(info, budget)
         self._classes = info.classes
-        self._budget = budget
         self._device = device
         names = ["background", *(c.name for c in info.classes)]
         self.scorer = HeldOutScorer(regions, names, network, device)
@@ -135,9 +134,13 @@ class TrainingRun:
         """
         if self.scorer.n_blocks:
             if complete:
-                self._live.take(self._result, time.time(), self._fraction)
-                self._live.compare_with_best()
+                self._compare_with(self._result)
             yield self._scored(self.scorer.score(self._result))
+
+    def _compare_with(self, start: Network) -> None:
+        """Score a network on the live blocks, to keep it if what comes after is worse."""
+        self._live.take(start, time.time(), self._fraction)
+        self._live.compare_with_best()
 
     def advance(self) -> Iterator[Event]:
         """Take one step, and a score when it is time."""
@@ -176,7 +179,7 @@ class TrainingRun:
             self._make_result()
             if not all(bool(t.isfinite().all()) for t in self._result.state_dict().values()):
                 raise UserError(_NOT_FINITE)
-            if self._budget.steps is None and self._step < FEW_STEPS:
+            if self._record.budget.steps is None and self._step < FEW_STEPS:
                 yield Warned(_FEW_STEPS.format(steps=counted(self._step, "step")))
         if self.scorer.n_blocks:
             if self._step > 0 and self._scored_teacher is not None:
@@ -239,7 +242,7 @@ class TrainingRun:
         return Model(info, network, tuple(self._record.rows), self._preview)
 
     def _fraction(self) -> float:
-        return self._budget.fraction(self._step, time.time(), self._finishing_s())
+        return self._record.budget.fraction(self._step, time.time(), self._finishing_s())
 
     def _finishing_s(self) -> float:
         """Estimate what comes after the last step that may begin, that step included."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from napari_unetseg.config import TrainingConfig
 
@@ -22,11 +22,23 @@ class Budget:
         When the model must be on disk, in the clock of `time.time`.
     began : float
         When the first step could begin.
+    open : bool
+        Whether it may be renewed, so that nobody knows when it will be used up.
+    first_step : int
+        Steps done when it was renewed last.
     """
 
     steps: int | None
     deadline: float | None
     began: float
+    open: bool = False
+    first_step: int = 0
+
+    def renewed(self, step: int) -> Budget:
+        """Return one that allows as many steps again, from now on."""
+        assert self.steps is not None
+        each = self.steps - self.first_step
+        return replace(self, steps=step + each, first_step=step)
 
     def fraction(self, step: int, now: float, finishing_s: float) -> float:
         """Return how much is used up, in [0, 1].
@@ -41,7 +53,7 @@ class Budget:
         """
         used = [0.0]
         if self.steps is not None:
-            used.append(step / self.steps)
+            used.append((step - self.first_step) / (self.steps - self.first_step))
         if self.deadline is not None:
             available = self.deadline - finishing_s - self.began
             used.append((now - self.began) / available if available > 0 else 1.0)
@@ -50,7 +62,7 @@ class Budget:
     def seconds_left(self, step: int, now: float, finishing_s: float) -> float | None:
         """Estimate the time to the end; None while it is unknown."""
         fraction = self.fraction(step, now, finishing_s)
-        if fraction <= 0 or step == 0:
+        if fraction <= 0 or step == 0 or self.open:
             return None
         return (now - self.began) * (1 - fraction) / fraction + finishing_s
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -20,7 +20,7 @@ from .averaging import measured_on
 from .batches import Batches
 from .bundle import Model
 from .cores import FREE_CORES
-from .data import LabelledRegion, TrainingImage, check_annotations, load_regions
+from .data import LabelledRegion, RegionReader, TrainingImage, check_annotations
 from .description import describe
 from .distillation import Teacher, rehearsal_weight, step_back
 from .memory import fitting_patches
@@ -91,6 +91,8 @@ class Trainer:
     UserError
         If the images, the classes or the base do not fit each other.
     """
+
+    _RUN: ClassVar[type[TrainingRun]] = TrainingRun
 
     def __init__(
         self,
@@ -211,12 +213,15 @@ class Trainer:
         elif self._base is not None:
             names = {c.name for c in self._classes}
             yield from run.score_start(complete=names <= self._known.keys())
+        yield from self._steps(run, asked)
+        yield from run.finish(source)
+
+    def _steps(self, run: TrainingRun, asked: dict[str, Any]) -> Iterator[Event]:
         while not self._stop and not run.over():
             self._share_cores()
             yield from run.advance()
             if self._state_file is not None:
                 yield from self._state_file.keep(lambda: self._state(run, asked))
-        yield from run.finish(source)
 
     def _share_cores(self) -> None:
         """Leave cores to others, unless the same steps are to give the same model every time."""
@@ -269,21 +274,25 @@ class Trainer:
             )
 
     def _read(self, network: Network) -> list[LabelledRegion]:
-        recipe = self._recipe
-        regions = list(
-            load_regions(
-                self._images,
-                recipe.normalisation,
-                margin_px(recipe.training, network),
-                network.neighbours,
-                maps_of_objects(
-                    recipe.training.loss, network.anisotropy, distances=self._learns_distances
-                ),
-                unlabelled=self._base is not None and recipe.training.distillation > 0,
-            )
-        )
+        regions = self._all_regions(network)
         check_annotations(regions, self._classes, self._known)
         return regions
+
+    def _all_regions(self, network: Network) -> list[LabelledRegion]:
+        return list(self._reader(network).read_all())
+
+    def _reader(self, network: Network) -> RegionReader:
+        recipe = self._recipe
+        return RegionReader(
+            self._images,
+            recipe.normalisation,
+            margin_px(recipe.training, network),
+            network.neighbours,
+            maps_of_objects(
+                recipe.training.loss, network.anisotropy, distances=self._learns_distances
+            ),
+            unlabelled=self._base is not None and recipe.training.distillation > 0,
+        )
 
     def _pretraining_steps(self) -> int | None:
         """Return how many steps look at unlabelled slices; None where a time decides."""
@@ -372,19 +381,22 @@ class Trainer:
         self._remembers = teacher is not None and teacher.knows_classes
         if teacher is not None and self._keeps_statistics(teacher):
             keep_statistics(network)
-        steps = self._recipe.training.steps
-        return TrainingRun(
+        return self._RUN(
             regions,
             network,
             info,
-            Budget(
-                None if steps is None else max(1, steps - self._n_pretrained),
-                self._deadline(),
-                time.time() - self._resumed.get("elapsed_s", 0.0),
-            ),
+            self._budget(),
             self._device,
             measured_on(self._recipe.training, much=self._painted.much),
             teacher,
+        )
+
+    def _budget(self) -> Budget:
+        steps = self._recipe.training.steps
+        return Budget(
+            None if steps is None else max(1, steps - self._n_pretrained),
+            self._deadline(),
+            time.time() - self._resumed.get("elapsed_s", 0.0),
         )
 
     def _go_on_from(self, found: TrainingState) -> None:

@@ -2,7 +2,17 @@
 
 from .controller import JobController, OpenModel
 from .image_entry import ImageEntry
+from .live import Checkpoint, LiveSettings, LiveTraining
 from .rounds import Round
 from .workspace import Workspace
 
-__all__ = ["ImageEntry", "JobController", "OpenModel", "Round", "Workspace"]
+__all__ = [
+    "Checkpoint",
+    "ImageEntry",
+    "JobController",
+    "LiveSettings",
+    "LiveTraining",
+    "OpenModel",
+    "Round",
+    "Workspace",
+]

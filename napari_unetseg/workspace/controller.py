@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,14 @@ from napari_unetseg.jobs import JobState, Worker
 from napari_unetseg.jobs.commands import (
     BaselineCommand,
     Command,
+    LiveCommand,
     PredictCommand,
     PredictFilesCommand,
     TrainCommand,
 )
 
 from .job_files import JobFiles
+from .live import LiveSettings, LiveTraining
 from .model_previews import ModelPreviews
 from .readiness import why_not_predict, why_not_train
 from .rounds import JobRecord, Round
@@ -74,6 +76,8 @@ class JobController:
     scored : Signal(HeldOutScored)
     previews : ModelPreviews
         Of models on the slice in view, drawn while nothing else runs.
+    live : LiveTraining
+        Training that follows a person, if it is on.
     model_changed : Signal()
         Another model is at hand.
     rounds_changed : Signal()
@@ -110,11 +114,13 @@ class JobController:
         self._files = JobFiles(workspace.session)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="pixels")
         self.previews = ModelPreviews(workspace.session, worker, self._writer)
+        self.live = LiveTraining(workspace, worker, self._files)
+        self._live_again: LiveSettings | None = None
         self._pending: Future[Command] | None = None
         self._classes_changed = False
         self._state = JobState.IDLE
         self._job: JobRecord | None = None
-        self._looked_at: tuple[str, int] | None = None
+        self._looked_at: tuple[str, int, list[int] | None] | None = None
         self._events: deque[Event] = deque()
         self._n_models = 0
         self._n_results = 0
@@ -172,16 +178,11 @@ class JobController:
         uncertainty : bool
             As for `predict`.
         """
-        try:
-            why_not = self.why_not_train(None if base is None else read_model_info(base))
-        except UserError as error:
-            why_not = str(error)
+        why_not = self._why_not_train_from(base)
         if why_not is not None:
             self.status.emit(why_not)
             return
-        self._n_models += 1
-        name = next(iter(self.workspace.images.values())).stack.name
-        model_path = self._files.folder("models") / f"{name}-{self._n_models}.unet"
+        model_path = self._new_model_path()
         classes = [c.model_dump() for c in self.workspace.classes]
         entries = list(self.workspace.images.values())
         role = self._new_role("uncertainty") if uncertainty else None
@@ -201,6 +202,58 @@ class JobController:
         record = JobRecord(slots, is_training=True, has_base=base is not None, uncertainty=role)
         self.renewing.emit()
         self._begin(record, command)
+
+    def go_live(self, settings: LiveSettings) -> None:
+        """Train on what is annotated and on what is painted from now on, until `stop`.
+
+        The slice in view is segmented again and again meanwhile, and every image at the end. Where
+        the classes change, it begins again with what was learned.
+        """
+        base = settings.base
+        why_not = self._why_not_train_from(base)
+        if why_not is not None:
+            self.status.emit(why_not)
+            return
+        model_path = self._new_model_path()
+        checkpoints = self._files.folder(f"checkpoints-{self._n_models}")
+        classes = [c.model_dump() for c in self.workspace.classes]
+        entries = list(self.workspace.images.values())
+
+        def command() -> Command:
+            return LiveCommand(
+                images=[self._files.training_image(entry, None) for entry in entries],
+                recipe=settings.recipe.model_dump(mode="json"),
+                classes=classes,
+                base=None if base is None else str(base),
+                device=settings.device,
+                model_path=str(model_path),
+                checkpoints=str(checkpoints),
+            )
+
+        slots = self.workspace.prediction_slots()
+        self.renewing.emit()
+        self.live.begin(settings)
+        self._live_again = None
+        self._begin(JobRecord(slots, is_training=True, has_base=base is not None), command)
+
+    def _follow_classes(self) -> None:
+        """Begin live training again where the classes have changed."""
+        running = self._state is JobState.RUNNING
+        if running and self.live.is_outdated and self._live_again is None:
+            self._live_again = self.live.settings
+            self.status.emit("The classes have changed, so training begins again with them.")
+            self._worker.stop()
+
+    def _new_model_path(self) -> Path:
+        self._n_models += 1
+        name = next(iter(self.workspace.images.values())).stack.name
+        return self._files.folder("models") / f"{name}-{self._n_models}.unet"
+
+    def _why_not_train_from(self, base: Path | None) -> str | None:
+        try:
+            return self.why_not_train(None if base is None else read_model_info(base))
+        except UserError as error:
+            return str(error)
 
     def predict(
         self,
@@ -285,19 +338,27 @@ class JobController:
 
         self._begin(job, command)
 
-    def look_at(self, image_id: str, plane: int) -> None:
-        """Say which slice is in view: it is predicted first, and again while training."""
-        self._looked_at = (image_id, plane)
+    def look_at(self, image_id: str, plane: int, box: list[int] | None = None) -> None:
+        """Say which slice is in view: it is predicted first, and again while training.
+
+        Parameters
+        ----------
+        box : list of int, optional
+            What is in sight of it: first row and column, and the row and column after the last.
+        """
+        self._looked_at = (image_id, plane, box)
         if self._state is JobState.RUNNING:
-            self._worker.look_at(image_id, plane)
+            self._worker.look_at(image_id, plane, box)
 
     def stop(self) -> None:
         """End training now and keep what it has learned."""
+        self._live_again = None
         self._worker.stop()
         self.status.emit("Finishing the model …")
 
     def cancel(self) -> None:
         """End what is running and keep nothing of it; annotations and the last model stay."""
+        self._live_again = None
         if self._pending is not None:
             self._pending.cancel()
             self._pending = None
@@ -329,6 +390,9 @@ class JobController:
         ready = self._pending is not None and self._pending.done()
         if ready and self._pending is not None and self.previews.give_way():
             self._submit(self._pending)
+        if self._pending is None:
+            self.live.hand_on()
+            self._follow_classes()
         self._events.extend(self._worker.poll())
         # One by one: if showing one fails, those after it are not lost.
         while self._events:
@@ -341,6 +405,7 @@ class JobController:
         """End the child and give its files back."""
         self.workspace.images_changed.disconnect(self._warm_up)
         self.workspace.classes_changed.disconnect(self._on_classes_changed)
+        self.live.close()
         self._writer.shutdown(wait=True, cancel_futures=True)
         self._worker.close()
 
@@ -393,9 +458,12 @@ class JobController:
                 self._job.saved = True
                 self.model = OpenModel(Path(path), read_model_info(path))
                 self.model_changed.emit()
+                if self._live_again is not None:
+                    self._worker.cancel()  # it need not segment everything now
             case Finished():
                 self._end(event)
             case _:
+                self.live.hear(event)
                 self._on_training_event(self._job, event)
 
     def _on_training_event(self, job: JobRecord, event: Event) -> None:
@@ -423,6 +491,8 @@ class JobController:
 
     def _end(self, finished: Finished) -> None:
         job, self._job = self._job, None
+        if self.live.is_on:
+            self.live.end()
         self._set_state(JobState.IDLE)
         kept = finished.reason in (FinishReason.COMPLETED, FinishReason.STOPPED_EARLY)
         if job is not None and not job.saved:
@@ -431,18 +501,26 @@ class JobController:
             if job.is_training:
                 self.rounds.append(job.as_round(len(self.rounds) + 1))
                 self.rounds_changed.emit()
-            if job.baseline:
-                method, role = job.baseline
-                for image_id, codes in self._answered(role):
-                    self.baseline_ready.emit(image_id, method, codes)
-            if job.uncertainty:
-                for image_id, uncertainty in self._answered(job.uncertainty):
-                    self.uncertainty_ready.emit(image_id, uncertainty)
-            if job.objects:
-                for image_id, ids in self._answered(job.objects):
-                    self.objects_ready.emit(image_id, ids)
+            self._hand_out(job)
         self.status.emit(finished.sentence)
         self.finished.emit(finished)
+        again, self._live_again = self._live_again, None
+        if again is not None and finished.reason is not FinishReason.FAILED:
+            saved = job is not None and job.saved and self.model is not None
+            self.go_live(replace(again, base=self.model.path) if saved and self.model else again)
+
+    def _hand_out(self, job: JobRecord) -> None:
+        """Hand on what a job has answered that becomes a layer of its own."""
+        if job.baseline:
+            method, role = job.baseline
+            for image_id, codes in self._answered(role):
+                self.baseline_ready.emit(image_id, method, codes)
+        if job.uncertainty:
+            for image_id, uncertainty in self._answered(job.uncertainty):
+                self.uncertainty_ready.emit(image_id, uncertainty)
+        if job.objects:
+            for image_id, ids in self._answered(job.objects):
+                self.objects_ready.emit(image_id, ids)
 
     def _show_again(self, job: JobRecord) -> None:
         """Show what was predicted before a network answered that is not kept."""

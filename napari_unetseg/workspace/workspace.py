@@ -321,6 +321,7 @@ class Workspace:
         """Take note that the region of interest was painted on."""
         entry = self.images[image_id]
         entry.update_region()
+        self.codes_changed.emit(image_id, entry.annotated_planes())
         self.segmentation_changed.emit(image_id, list(range(entry.shape[0])))
 
     # ---------------------------------------------------------------- classes

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from napari_unetseg.images import Stack
-from napari_unetseg.jobs.child import training
+from napari_unetseg.jobs.child import view as view_module
 from napari_unetseg.jobs.child.failures import describe_failure
 from napari_unetseg.jobs.child.job import Countdown, Job
 from napari_unetseg.jobs.child.prediction import ImageInView
@@ -79,19 +79,21 @@ def test_showing_the_slice_in_view_takes_a_bounded_share_of_the_time(
             clock.now += took_s
             return np.array([[2]], np.uint8)
 
-    monkeypatch.setattr(training, "time", clock)
-    monkeypatch.setattr(training, "Predictor", Predictor)
+    monkeypatch.setattr(view_module, "time", clock)
+    monkeypatch.setattr(view_module, "Predictor", Predictor)
+    monkeypatch.setattr(view_module, "fit_normalisation", lambda *_: None)
     stack, codes, events = Stack(np.zeros((9, 1, 1)), "ZYX"), np.zeros((9, 1, 1), np.uint8), []
-    trainer = SimpleNamespace(current_model=lambda: None)
-    view = training.View(trainer, [ImageInView("a", stack, codes)], None, events.append)
+    recipe = SimpleNamespace(normalisation=None)
+    model = SimpleNamespace(info=SimpleNamespace(recipe=recipe))
+    view = view_module.View(lambda: model, [ImageInView("a", stack, codes)], None, events.append)
     began = clock.now
     for step in range(1000):
         clock.now += 0.1
         view.follow(LookAt("a", step % 9 if scrolling else 3), step)
     share = len(events) * took_s / (clock.now - began)
-    assert share <= training.LOOK_SHARE + 0.01
+    assert share <= view_module.LOOK_SHARE + 0.01
     assert len(events) >= 10
     assert (codes[[event.plane for event in events]] == 2).all()
     if not scrolling:
         shown = [event.step for event in events]
-        assert min(np.diff(shown)) * 0.1 >= training.LOOK_EVERY_S - took_s - 0.1
+        assert min(np.diff(shown)) * 0.1 >= view_module.LOOK_EVERY_S - took_s - 0.1

@@ -13,7 +13,8 @@ from napari_unetseg.config import AugmentationConfig, NormalisationConfig
 from napari_unetseg.learning import read_training_set
 from napari_unetseg.learning.augmentation import Patch, augment, crop_px
 from napari_unetseg.learning.border_weights import border_weights
-from napari_unetseg.learning.data import LabelledRegion, PatchSampler, load_regions
+from napari_unetseg.learning.data import LabelledRegion, load_regions
+from napari_unetseg.learning.patch_sampler import PatchSampler
 
 
 def brute_force(ids, weight, sigma_px, spacing=1.0):

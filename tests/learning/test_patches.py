@@ -12,7 +12,8 @@ from napari_unetseg.annotations import assign_blocks, held_out_mask, new_blocks
 from napari_unetseg.config import NormalisationConfig
 from napari_unetseg.images import Stack
 from napari_unetseg.learning import TrainingImage
-from napari_unetseg.learning.data import PatchSampler, check_annotations, load_regions
+from napari_unetseg.learning.data import check_annotations, load_regions
+from napari_unetseg.learning.patch_sampler import PatchSampler
 
 
 def planes_of(image: TrainingImage, margin: int = 48):

@@ -14,7 +14,10 @@ from napari_unetseg.errors import UserError
 from napari_unetseg.jobs.commands import (
     Cancel,
     Command,
+    Freeze,
     LookAt,
+    Painted,
+    ReturnTo,
     Shutdown,
     Steering,
     Stop,
@@ -102,6 +105,12 @@ def _steer(job: Job, message: Steering) -> None:
     match message:
         case LookAt():
             job.looked_at = message
+        case Painted():
+            job.painted.append(message)
+        case Freeze():
+            job.frozen = message.on
+        case ReturnTo():
+            job.return_to, job.frozen = message.path, True
         case Stop():
             job.stop = True
         case Cancel():

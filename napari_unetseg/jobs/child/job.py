@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from napari_unetseg.events import Event, Progress
-from napari_unetseg.jobs.commands import Command, LookAt
+from napari_unetseg.jobs.commands import Command, LookAt, Painted
 
 Emit = Callable[[Event], None]
 
@@ -30,6 +31,12 @@ class Job:
         The slice in view.
     stop, cancel : bool
         What the window has asked for.
+    frozen : bool
+        Whether nothing is to be learned for the time being.
+    return_to : str or None
+        Checkpoint to take the weights of.
+    painted : deque of Painted
+        What has changed, the oldest first.
     """
 
     number: int
@@ -37,11 +44,18 @@ class Job:
     looked_at: LookAt | None = None
     stop: bool = False
     cancel: bool = False
+    frozen: bool = False
+    return_to: str | None = None
+    painted: deque[Painted] = field(default_factory=deque)
 
     def check(self) -> None:
         """Raise `Cancelled` where the window has asked for that."""
         if self.cancel:
             raise Cancelled
+
+    def take_painted(self) -> list[Painted]:
+        """Return what has changed since this was called last."""
+        return [self.painted.popleft() for _ in range(len(self.painted))]
 
     def planes_by_interest(self, image: str, n_planes: int) -> Iterator[int]:
         """Yield every slice once: each time the one nearest to what is in view then."""

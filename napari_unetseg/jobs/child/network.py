@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from napari_unetseg.events import Finished
 from napari_unetseg.jobs.commands import (
+    LiveCommand,
     PredictCommand,
     PredictFilesCommand,
     PreviewModelsCommand,
@@ -12,11 +13,14 @@ from napari_unetseg.jobs.commands import (
 
 from .files import run_predict_files
 from .job import Emit, Job
+from .live import run_live
 from .model_previews import run_previews
 from .prediction import RecentModels, run_predict
 from .training import run_training
 
-NetworkCommand = TrainCommand | PredictCommand | PredictFilesCommand | PreviewModelsCommand
+NetworkCommand = (
+    TrainCommand | LiveCommand | PredictCommand | PredictFilesCommand | PreviewModelsCommand
+)
 
 
 class NetworkJobs:
@@ -30,6 +34,8 @@ class NetworkJobs:
         match command:
             case TrainCommand():
                 return run_training(command, job, emit, self._models)
+            case LiveCommand():
+                return run_live(command, job, emit, self._models)
             case PredictCommand():
                 return run_predict(command, job, emit, self._models)
             case PredictFilesCommand():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -13,40 +13,77 @@ from napari_unetseg.events import (
     Finished,
     FinishReason,
     ModelSaved,
-    PlanePredicted,
     Preparing,
     TrainingStep,
 )
-from napari_unetseg.images import Normalisation, Stack, map_npy
-from napari_unetseg.jobs.commands import LookAt, TrainCommand
+from napari_unetseg.images import Stack, map_npy
+from napari_unetseg.jobs.commands import LiveCommand, TrainCommand
 from napari_unetseg.jobs.pixels import open_codes, open_image
-from napari_unetseg.learning import (
-    Predictor,
-    Trainer,
-    TrainingImage,
-    check_model_output,
-)
+from napari_unetseg.learning import Trainer, TrainingImage, check_model_output
 from napari_unetseg.learning.device import Device, choose_device
 from napari_unetseg.learning.run import FEW_STEPS
 from napari_unetseg.wording import counted
 
 from .job import Cancelled, Emit, Job
 from .prediction import ImageInView, RecentModels, predict_images
-
-#: Seconds between segmentations of the same slice during training.
-LOOK_EVERY_S = 1.5
-
-#: Most of the time that they may take from training.
-LOOK_SHARE = 0.2
+from .view import View
 
 
 def run_training(command: TrainCommand, job: Job, emit: Emit, models: RecentModels) -> Finished:
     """Train, save the model, segment every slice."""
-    emit(Preparing("Opening the images …"))
     device = choose_device(command.device)
-    stacks = [open_image(item.image) for item in command.images]
-    trainer = _trainer(command, stacks, device, models)
-    targets = [
+    stacks = opened(command, emit)
+    recipe, classes = understood(command)
+    trainer = Trainer(
+        training_images(command, stacks),
+        recipe,
+        classes,
+        name=Path(command.model_path).stem,
+        base=None if command.base is None else models.load(command.base),
+        device=device,
+    )
+    targets = images_in_view(command, stacks)
+    last = _train(trainer, job, emit, View(trainer.current_model, targets, device, emit))
+    asked = targets if command.predict_after else []
+    return keep_and_apply(command, trainer, asked, last, device, job, emit, models)
+
+
+def opened(command: TrainCommand | LiveCommand, emit: Emit) -> list[Stack]:
+    """Open the images to learn from."""
+    emit(Preparing("Opening the images …"))
+    check_model_output(Path(command.model_path), overwrite=True)
+    return [open_image(item.image) for item in command.images]
+
+
+def understood(command: TrainCommand | LiveCommand) -> tuple[Recipe, tuple[LabelClass, ...]]:
+    """Return what a command asks for, checked."""
+    try:
+        recipe = Recipe.model_validate(command.recipe)
+        classes = tuple(LabelClass.model_validate(c) for c in command.classes)
+    except ValidationError as error:
+        raise UserError(describe_validation_error(error)) from error
+    return recipe, classes
+
+
+def training_images(
+    command: TrainCommand | LiveCommand, stacks: Sequence[Stack]
+) -> list[TrainingImage]:
+    """Return images with their annotations, whose files may go on changing."""
+    return [
+        TrainingImage(
+            stack,
+            open_codes(item.annotations, stack),
+            None if item.blocks is None else map_npy(item.blocks),
+        )
+        for item, stack in zip(command.images, stacks, strict=True)
+    ]
+
+
+def images_in_view(
+    command: TrainCommand | LiveCommand, stacks: Sequence[Stack]
+) -> list[ImageInView]:
+    """Return the images that are to be segmented too."""
+    return [
         ImageInView(
             item.image.id,
             stack,
@@ -56,7 +93,19 @@ def run_training(command: TrainCommand, job: Job, emit: Emit, models: RecentMode
         for item, stack in zip(command.images, stacks, strict=True)
         if item.prediction is not None
     ]
-    last = _train(trainer, job, emit, View(trainer, targets, device, emit))
+
+
+def keep_and_apply(
+    command: TrainCommand | LiveCommand,
+    trainer: Trainer,
+    targets: list[ImageInView],
+    last: TrainingStep | None,
+    device: Device,
+    job: Job,
+    emit: Emit,
+    models: RecentModels,
+) -> Finished:
+    """Save what was learned, and segment images with it."""
     if last is None:
         return Finished(
             FinishReason.CANCELLED, "Stopped before the first step, so no model was made."
@@ -74,7 +123,7 @@ def run_training(command: TrainCommand, job: Job, emit: Emit, models: RecentMode
         advice = "so few steps teach little: train again with more time"
     results = {"model": command.model_path, "steps": steps, "seconds": last.elapsed_s}
     reason = FinishReason.STOPPED_EARLY if stopped else FinishReason.COMPLETED
-    if not command.predict_after or not targets:
+    if not targets:
         return Finished(reason, f"{learned} and saved the model; {advice}.", results=results)
     try:
         n_planes, _ = predict_images(model, targets, device, job, emit)
@@ -83,33 +132,6 @@ def run_training(command: TrainCommand, job: Job, emit: Emit, models: RecentMode
         return Finished(FinishReason.CANCELLED, sentence, results=results)
     sentence = f"{learned} and segmented {counted(n_planes, 'slice')}; {advice}."
     return Finished(reason, sentence, results=results)
-
-
-def _trainer(
-    command: TrainCommand, stacks: list[Stack], device: Device, models: RecentModels
-) -> Trainer:
-    try:
-        recipe = Recipe.model_validate(command.recipe)
-        classes = tuple(LabelClass.model_validate(c) for c in command.classes)
-    except ValidationError as error:
-        raise UserError(describe_validation_error(error)) from error
-    path = Path(command.model_path)
-    check_model_output(path, overwrite=True)
-    return Trainer(
-        [
-            TrainingImage(
-                stack,
-                open_codes(item.annotations, stack),
-                None if item.blocks is None else map_npy(item.blocks),
-            )
-            for item, stack in zip(command.images, stacks, strict=True)
-        ],
-        recipe,
-        classes,
-        name=path.stem,
-        base=None if command.base is None else models.load(command.base),
-        device=device,
-    )
 
 
 def _train(trainer: Trainer, job: Job, emit: Emit, view: View) -> TrainingStep | None:
@@ -126,54 +148,3 @@ def _train(trainer: Trainer, job: Job, emit: Emit, view: View) -> TrainingStep |
                 return None
             trainer.stop()
     return last
-
-
-class View:
-    """Shows how the network sees the slice in view, without holding up its training.
-
-    Parameters
-    ----------
-    targets : list of ImageInView
-    """
-
-    def __init__(
-        self,
-        trainer: Trainer,
-        targets: list[ImageInView],
-        device: Device,
-        emit: Emit,
-    ) -> None:
-        self._trainer = trainer
-        self._targets = {image.id: image for image in targets}
-        self._device = device
-        self._emit = emit
-        self._normalisations: dict[str, Normalisation] = {}
-        self._shown: LookAt | None = None
-        self._shown_at = 0.0
-        self._took_s = 0.0
-
-    def follow(self, looked_at: LookAt | None, step: int) -> None:
-        """Segment the slice in view when it is time."""
-        if looked_at is None or looked_at.image not in self._targets:
-            return
-        image = self._targets[looked_at.image]
-        if not 0 <= looked_at.plane < image.stack.n_planes or not self._is_time(looked_at):
-            return
-        began = time.monotonic()
-        predictor = Predictor(
-            self._trainer.current_model(),
-            image.stack,
-            device=self._device,
-            normalisation=self._normalisations.get(looked_at.image),
-        )
-        self._normalisations[looked_at.image] = predictor.normalisation
-        image.codes[looked_at.plane] = predictor.codes(looked_at.plane)
-        self._emit(PlanePredicted(looked_at.image, looked_at.plane, step))
-        self._shown, self._shown_at = looked_at, time.monotonic()
-        self._took_s = self._shown_at - began
-
-    def _is_time(self, looked_at: LookAt) -> bool:
-        wait = self._took_s * (1 - LOOK_SHARE) / LOOK_SHARE
-        if looked_at == self._shown:
-            wait = max(wait, LOOK_EVERY_S)
-        return time.monotonic() - self._shown_at >= wait

@@ -1,0 +1,176 @@
+"""Where patches are cut: around what is painted, each class as often as the others."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_unetseg.networks.padding import mirrored
+
+from .data import LabelledRegion
+
+#: A part of a region: its number, and where in it.
+RegionPart: TypeAlias = tuple[int, tuple[slice, ...]]
+
+#: Positions kept of a class in a region, from which patches are centred; more would change nothing.
+MAX_POSITIONS = 50_000
+
+#: Steps in which half of the patches are cut around what has just been painted.
+NEW_FOR_STEPS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where a class lies in a region.
+
+    Attributes
+    ----------
+    n : int
+        Pixels of it.
+    positions : Tensor, shape (n or `MAX_POSITIONS`, 2 or 3), int32
+        Of them, or of some of them.
+    """
+
+    n: int
+    positions: Tensor
+
+    @classmethod
+    def of(cls, where: Tensor) -> _Places:
+        """Look them up; `where` has the shape of the region, bool."""
+        positions = torch.nonzero(where).int()
+        n = len(positions)
+        if n > MAX_POSITIONS:
+            generator = torch.Generator().manual_seed(0)
+            positions = positions[torch.randint(n, (MAX_POSITIONS,), generator=generator)]
+        return cls(n, positions)
+
+    def __getitem__(self, number: int) -> list[int]:
+        place: list[int] = self.positions[number * len(self.positions) // self.n].tolist()
+        return place
+
+
+class PatchSampler:
+    """Draws crops where annotations are, each class as often as the others.
+
+    Parameters
+    ----------
+    regions : sequence of LabelledRegion
+    crop_px : sequence of int
+        Size of a crop, (Y, X) or (Z, Y, X): a patch and what its rotation, scaling and bending
+        need around it.
+    jitter_px : sequence of int
+        How far, along each axis, the labelled pixel that was drawn may lie from the middle.
+    generator : Generator
+        Of the CPU.
+    """
+
+    def __init__(
+        self,
+        regions: Sequence[LabelledRegion],
+        crop_px: Sequence[int],
+        jitter_px: Sequence[int],
+        generator: torch.Generator,
+    ) -> None:
+        self._generator = generator
+        self._known: dict[int, dict[int, _Places]] = {}
+        self._new: list[tuple[int, _Places]] = []
+        self._steps_left = 0
+        self._regions: Sequence[LabelledRegion] = ()
+        self.learn_from(regions)
+        self.cut(crop_px, jitter_px)
+
+    def cut(self, crop_px: Sequence[int], jitter_px: Sequence[int]) -> None:
+        """Draw crops of another size from now on."""
+        self._crop = crop_px
+        self._jitter = jitter_px
+
+    def learn_from(
+        self, regions: Sequence[LabelledRegion], newest: Sequence[RegionPart] = ()
+    ) -> None:
+        """Draw from other regions from now on; those that are the same are not searched again.
+
+        Parameters
+        ----------
+        regions : sequence of LabelledRegion
+        newest : sequence of (int, tuple of slice)
+            Parts of them, by their number, that have just been painted, the newest last: half of
+            the patches are cut around what is painted there, for some steps.
+        """
+        found = {id(r): self._known.get(id(r)) or _places_by_code(r) for r in regions}
+        # Regions are told apart by their address, so they have to be kept as long as that.
+        self._regions, self._known = tuple(regions), found
+        by_code: dict[int, list[tuple[int, _Places]]] = defaultdict(list)
+        for index, region in enumerate(regions):
+            for code, places in found[id(region)].items():
+                by_code[code].append((index, places))
+        self._by_code = [by_code[code] for code in sorted(by_code)]
+        self._ends = [np.cumsum([places.n for _, places in of]) for of in self._by_code]
+        new = [(index, _painted_in(regions[index], part)) for index, part in newest]
+        self._new = [(index, places) for index, places in new if places.n]
+        self._steps_left = NEW_FOR_STEPS
+
+    def draw(self, batch: int) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Draw `batch` crops.
+
+        Returns
+        -------
+        pixels : Tensor, shape (batch, C, *crop_px), float32
+            Mirrored where a crop reaches beyond its region.
+        codes : Tensor, shape (batch, *crop_px), uint8
+        maps : dict of str to Tensor, shape (batch, *crop_px), float32
+            Those that the regions have.
+        """
+        pixels, codes, maps = [], [], defaultdict(list)
+        for number in range(batch):
+            is_new = self._new and self._steps_left > 0 and number % 2 == 0
+            index, middle = self._among_new(number // 2) if is_new else self._anywhere()
+            region = self._regions[index]
+            start = [
+                at - size // 2 + self._offset(jitter)
+                for at, size, jitter in zip(middle, self._crop, self._jitter, strict=True)
+            ]
+            stop = [first + size for first, size in zip(start, self._crop, strict=True)]
+            pixels.append(mirrored(region.pixels, start, stop))
+            codes.append(mirrored(region.targets, start, stop))
+            for name, values in region.maps.items():
+                maps[name].append(mirrored(values, start, stop))
+        self._steps_left -= 1
+        stacked = {name: torch.stack(values).float() for name, values in maps.items()}
+        return torch.stack(pixels).float(), torch.stack(codes), stacked
+
+    def _anywhere(self) -> tuple[int, list[int]]:
+        """Draw a region and a position in it, of a class."""
+        which = self._integer(len(self._by_code))
+        ends = self._ends[which]
+        number = self._integer(int(ends[-1]))
+        of = int(np.searchsorted(ends, number, side="right"))
+        index, places = self._by_code[which][of]
+        return index, places[number - (int(ends[of - 1]) if of else 0)]
+
+    def _among_new(self, number: int) -> tuple[int, list[int]]:
+        """Draw a position among what has just been painted: the newest first, then any of it."""
+        index, places = self._new[-1 if number == 0 else self._integer(len(self._new))]
+        return index, places[self._integer(places.n)]
+
+    def _integer(self, n: int) -> int:
+        return int(torch.randint(n, (), generator=self._generator))
+
+    def _offset(self, jitter: int) -> int:
+        return self._integer(2 * jitter + 1) - jitter
+
+
+def _painted_in(region: LabelledRegion, part: tuple[slice, ...]) -> _Places:
+    inside = torch.zeros(region.targets.shape, dtype=torch.bool)
+    inside[part] = region.targets[part] > 0
+    return _Places.of(inside)
+
+
+def _places_by_code(region: LabelledRegion) -> dict[int, _Places]:
+    codes = [code for code in np.unique(region.targets.numpy()).tolist() if code]
+    return {code: _Places.of(region.targets == code) for code in codes}
