@@ -2,7 +2,8 @@
 
 from .controller import JobController, OpenModel
 from .image_entry import ImageEntry
+from .proofreading import Proofreading
 from .rounds import Round
 from .workspace import Workspace
 
-__all__ = ["ImageEntry", "JobController", "OpenModel", "Round", "Workspace"]
+__all__ = ["ImageEntry", "JobController", "OpenModel", "Proofreading", "Round", "Workspace"]
