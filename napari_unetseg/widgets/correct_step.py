@@ -180,8 +180,9 @@ class CorrectStep(StepPanel):
             return
         entry, no_image = self.context.layers.current_image(), self._why_no_image()
         self.enable(self.accept_slice, no_image or self._why_not_accept(entry, False))
-        self.enable(self.accept_all, no_image or self._why_not_accept(entry, True))
-        self.small.set_why_not(no_image or self._why_not_accept(entry, True))
+        why_not_all = no_image or self._why_not_accept(entry, True)
+        self.enable(self.accept_all, why_not_all)
+        self.small.set_why_not(why_not_all)
         self._update_slices()
 
     def _update_slices(self) -> None:

@@ -22,7 +22,7 @@ from .shortcuts import SHORTCUTS
 from .stack_from_layers import METADATA
 
 Path = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
+Codes = npt.NDArray[np.uint8]
 
 #: A hand that clicks moves the mouse by less, in px of the screen.
 _CLICK_PX = 4
@@ -85,6 +85,7 @@ class Proofreader:
         self._proofreading = proofreading
         self._layer: Labels | None = None
         self._moving = False
+        self._pressed_on = 0
         self._zooming: list[Any] = []
 
     # --------------------------------------------------------------- in hand
@@ -152,6 +153,7 @@ class Proofreader:
         if "Alt" in event.modifiers:  # napari's zoom box
             return
         plane = self._layers.current_plane(entry)
+        self._pressed_on = _code_at(entry.segmentation(plane), _place(layer, event))
         path, pressed, farthest = [_place(layer, event)], np.array(event.pos), 0.0
         try:
             self._sketch(entry, plane, self._stroke(path, False))
@@ -255,7 +257,7 @@ class Proofreader:
             where[pixels_along(stroke.path, shape)] = True
         elif self.tool == "join":
             where = covered_by_brush(stroke.path, stroke.brush_px, shape)
-            code = stroke.code
+            code = self._pressed_on
         else:
             return
         if self._layer is not None:
@@ -268,5 +270,11 @@ def _place(layer: Labels, event: Any) -> Path:
     return np.array(layer.world_to_data(position), float)[-2:]
 
 
-def _is_inside(point: tuple[int, int], shape: tuple[int, int]) -> bool:
+def _code_at(codes: Codes, place: Path) -> int:
+    """Return the code of a pixel, 0 beside the slice."""
+    y, x = np.round(place).astype(int)
+    return int(codes[y, x]) if _is_inside((y, x), codes.shape) else UNLABELLED
+
+
+def _is_inside(point: tuple[int, int], shape: tuple[int, ...]) -> bool:
     return all(0 <= p < n for p, n in zip(point, shape, strict=True))

@@ -195,11 +195,27 @@ def test_a_line_splits_a_piece_and_another_joins_it_again(stage, step):
     assert cut[30:66, 90].all()
     assert cut.sum() < 60
     layer = take_up(stage, step, "join", brush=6)
+    stage.person.begin_stroke(layer, (60, 82))
+    stage.person.go_on(layer, (60, 98))
+    assert np.asarray(layer.data)[1, 60, 90] == 2, "a sketch of the pieces' class, not that in hand"
+    stage.person.end_stroke(layer, (60, 82))
+    stage.person.undo()
     stage.person.stroke(layer, [(48, 82), (48, 100)])
     assert (shown(stage)[48, 82:100] == 2).all()
     assert (shown(stage)[60, 90] == 1).all()
     click(stage, layer, (48, 82))
     assert "drag a line" in stage.said[-1]
+    looks_like_what_is(stage)
+
+
+def test_of_a_line_that_leads_nowhere_nothing_stays(stage, step):
+    layer = take_up(stage, step, "join")
+    stage.person.stroke(layer, [(60, 90), (85, 60)])
+    assert "to another of the same class" in stage.said[-1]
+    looks_like_what_is(stage)
+    step.tools.use("paint")
+    stage.person.stroke(layer, [(8, 8), (8, 20)])
+    assert not stage.entry.codes[1, 20:].any()
     looks_like_what_is(stage)
 
 
@@ -317,15 +333,16 @@ def test_the_camera_stays_while_a_tool_works_and_moves_while_space_is_held(stage
     before = tuple(camera.center), camera.zoom
     stage.person.stroke(layer, [(20, 90), (76, 90)])
     assert (tuple(camera.center), camera.zoom) == before
-    codes = stage.entry.codes.copy()
+    layer, codes = take_up(stage, step, "delete"), stage.entry.codes.copy()
+    before = tuple(camera.center), camera.zoom
     QTest.keyPress(stage.person.canvas, Qt.Key.Key_Space)
-    stage.person.stroke(layer, [(20, 30), (60, 60)])
+    stage.person.stroke(layer, [(48, 15), (60, 60)])
     QTest.keyRelease(stage.person.canvas, Qt.Key.Key_Space)
     QApplication.processEvents()
     np.testing.assert_array_equal(stage.entry.codes, codes)
     assert tuple(camera.center) != before[0]
     assert not layer.mouse_pan
-    assert stage.context.proofreader.tool == "split"
+    assert stage.context.proofreader.tool == "delete"
 
 
 def test_the_second_of_two_quick_clicks_counts_and_does_not_zoom(stage, step):
