@@ -10,6 +10,8 @@ from skimage.morphology import disk
 from .outlines import smooth_shape
 from .pieces import Mask
 
+Grey = npt.NDArray[np.float32]
+
 #: Finer noise is no outline. With this, the neck and the weight of compactness, areas grown from
 #: the middle of mitochondria, neurites and nuclei of the sample stacks were most alike to these.
 _SIGMA_PX = 1.5
@@ -19,11 +21,13 @@ _NECK: Mask = disk(3, bool)  # type: ignore[no-untyped-call]
 #: How many tolerances are compared.
 _N_TOLERANCES = 24
 _MIN_AREA_PX = 12
+#: Every pixel counts in comparing them no farther than this from the first.
+_SEEN_PX = 80
+#: An outline farther away is taken where it is so much sharper: gaps in membranes are seen there.
+_MUCH_SHARPER = 2.0
 
 
-def grow(
-    grey: npt.NDArray[np.float32], point: tuple[int, int], within: Mask, reach_px: float
-) -> Mask:
+def grow(grey: Grey, point: tuple[int, int], within: Mask, reach_px: float) -> Mask:
     """Grow from a pixel over similar grey values, to where the image has the sharpest outline.
 
     Of the areas that a flood with one tolerance after another gives, that one is taken along whose
@@ -62,16 +66,34 @@ def grow(
     return grown
 
 
-def _sharpest(grey: npt.NDArray[np.float32], seed: tuple[int, int], within: Mask) -> Mask:
+def _sharpest(grey: Grey, seed: tuple[int, int], within: Mask) -> Mask:
     """Return the best area of those that one tolerance after another gives."""
-    even = ndimage.gaussian_filter(grey, _SIGMA_PX)
     gradient = ndimage.gaussian_gradient_magnitude(grey, _SIGMA_PX)
+    even = ndimage.gaussian_filter(grey, _SIGMA_PX)
     y, x = seed
     level = float(np.median(even[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2]))
     apart = np.abs(even - level)
-    least = float(apart[seed])
+    top, left = max(0, y - _SEEN_PX), max(0, x - _SEEN_PX)
+    near = np.s_[top : y + _SEEN_PX + 1, left : x + _SEEN_PX + 1]
+    sharpness, tolerance = _best_tolerance(
+        apart[near], gradient[near], (y - top, x - left), within[near]
+    )
+    step = -(-max(grey.shape) // (2 * _SEEN_PX + 1))
+    if step > 1:  # the outline may lie farther away, where some of the pixels are enough to see it
+        some = np.s_[y % step :: step, x % step :: step]
+        farther = _best_tolerance(apart[some], gradient[some], (y // step, x // step), within[some])
+        if farther[0] > _MUCH_SHARPER * sharpness:
+            tolerance = farther[1]
+    return _flood((apart <= tolerance) & within, seed)
+
+
+def _best_tolerance(
+    apart: Grey, gradient: Grey, seed: tuple[int, int], within: Mask
+) -> tuple[float, float]:
+    """Return how sharp an outline can be, and with which tolerance it is."""
+    best = least = float(apart[seed])
     most = max(least, float(np.quantile(apart[within], 0.9)))
-    best, sharpest = _flood((apart <= least) & within, seed), -1.0
+    sharpest = -1.0
     for tolerance in np.linspace(least, most, _N_TOLERANCES):
         area = _flood((apart <= tolerance) & within, seed)
         n_px = np.count_nonzero(area)
@@ -80,8 +102,8 @@ def _sharpest(grey: npt.NDArray[np.float32], seed: tuple[int, int], within: Mask
         compactness = np.sqrt(n_px) / np.count_nonzero(outline)
         sharpness = float(gradient[outline].mean() * np.sqrt(compactness))
         if n_px >= _MIN_AREA_PX and sharpness > sharpest:
-            best, sharpest = area, sharpness
-    return best
+            best, sharpest = float(tolerance), sharpness
+    return sharpest, best
 
 
 def _flood(even: Mask, seed: tuple[int, int]) -> Mask:

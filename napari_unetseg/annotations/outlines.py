@@ -64,7 +64,9 @@ def smooth_piece(codes: Codes, piece: Mask, sigma_px: float, kept: Mask) -> Code
     lost = np.argwhere(inside & ~smooth[window])
     rim = np.argwhere(ndimage.maximum_filter(inside, 3) & ~inside)
     if len(lost) and len(rim):
-        _, nearest = KDTree(rim).query(lost)
+        # A tree for few questions: made in half the time.
+        tree = KDTree(rim, balanced_tree=False, compact_nodes=False)
+        _, nearest = tree.query(lost)
         after[window][tuple(lost.T)] = codes[window][tuple(rim[nearest].T)]
     return after
 

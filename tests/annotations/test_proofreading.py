@@ -286,6 +286,13 @@ def test_an_area_grows_to_its_outline_and_is_one_piece():
     assert n_pieces(grown) == 1
 
 
+@pytest.mark.parametrize("radius", [50, 120])
+def test_a_wide_brush_finds_outlines_near_and_far(radius):
+    shape = disc(160, 160, radius, 320)
+    grown = grow(image_of(shape), (160, 160), np.ones(shape.shape, bool), 200)
+    assert iou(grown, shape) > 0.95
+
+
 def test_an_area_stays_within_its_reach_and_behind_barriers():
     even = np.full((SIDE, SIDE), 7, np.float32)
     grown = grow(even, (32, 32), np.ones(even.shape, bool), 10)
