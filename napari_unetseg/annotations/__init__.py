@@ -1,5 +1,6 @@
-"""Sparse labels: classes, edits that can be undone, slices in between, what is held out."""
+"""Sparse labels: classes, edits that can be undone, proofreading, what is held out."""
 
+from .brush import covered_by_brush, pixels_along
 from .classes import (
     Classes,
     add_class,
@@ -10,7 +11,9 @@ from .classes import (
     rename_class,
     reorder_classes,
 )
+from .cuts import bridge_along, cut_along
 from .edits import Edit, EditLog, Step, edit_between, fill_unlabelled
+from .growing import grow
 from .held_out import (
     ALL_HELD_OUT,
     BLOCK_PX,
@@ -21,6 +24,9 @@ from .held_out import (
     new_blocks,
 )
 from .interpolation import interpolate
+from .outlines import smooth_piece, smooth_shape, smooth_under
+from .pieces import SmallPieces, enclosed_by, hole_at, piece_at, small_pieces
+from .superpixels import Superpixels
 
 __all__ = [
     "ALL_HELD_OUT",
@@ -30,18 +36,32 @@ __all__ = [
     "Classes",
     "Edit",
     "EditLog",
+    "SmallPieces",
     "Step",
+    "Superpixels",
     "add_class",
     "assign_blocks",
+    "bridge_along",
     "code_of",
+    "covered_by_brush",
+    "cut_along",
     "delete_class",
     "edit_between",
+    "enclosed_by",
     "fill_unlabelled",
+    "grow",
     "held_out_mask",
+    "hole_at",
     "interpolate",
     "merge_classes",
     "new_blocks",
+    "piece_at",
+    "pixels_along",
     "recolor_class",
     "rename_class",
     "reorder_classes",
+    "small_pieces",
+    "smooth_piece",
+    "smooth_shape",
+    "smooth_under",
 ]

@@ -6,9 +6,10 @@ from napari.viewer import Viewer
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
-from napari_unetseg.workspace import JobController, Workspace
+from napari_unetseg.workspace import JobController, Proofreading, Workspace
 
 from .layers import LayerBinder
+from .proofreader import Proofreader
 
 _POLL_MS = 40
 
@@ -32,6 +33,10 @@ class Context:
         self.controller = controller
         self.layers = LayerBinder(viewer, workspace)
         self.layers.said.connect(self.say)
+        self.proofreading = Proofreading(workspace)
+        self.proofreader = Proofreader(self.layers, self.proofreading)
+        self.proofreader.said.connect(self.say)
+        viewer.layers.selection.events.active.connect(self.proofreader.follow_active)
         controller.uncertainty_ready.connect(self.layers.show_uncertainty)
         controller.objects_ready.connect(self.layers.add_objects)
         controller.renewing.connect(self.layers.hide_objects)

@@ -1,12 +1,14 @@
-"""Correct: paint what is wrong, accept what is right, retrain."""
+"""Correct: put right what is wrong, accept what is right, retrain."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QHideEvent, QShowEvent
-from qtpy.QtWidgets import QHBoxLayout, QLabel
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton
 
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Finished, TrainingStarted
@@ -18,6 +20,8 @@ from .context import Context
 from .listen import listen
 from .paint_tools import PaintTools
 from .rounds_table import RoundsTable
+from .shortcuts import tooltip
+from .small_pieces_row import SmallPiecesRow
 from .step import StepPanel
 from .truth_box import TruthBox
 
@@ -65,21 +69,26 @@ class CorrectStep(StepPanel):
             "The segmentation is right everywhere: annotate all unlabelled pixels with it.",
             lambda: self._on_accept(all_slices=True),
         )
+        self.copy_before, self.copy_after = (
+            self.button(text, tooltip(action), partial(self._on_copy, step))
+            for text, action, step in (
+                ("Copy before", "copy_before", -1),
+                ("Copy after", "copy_after", 1),
+            )
+        )
         self.interpolate = self.button(
-            "Interpolate between annotated slices",
+            "Interpolate",
             "Fill the unlabelled pixels of this slice, and of those beside it, with shapes between "
             "those on the nearest annotated slices before and after it.",
             self._on_interpolate,
         )
         self.undo = self.button("Undo", "Take back the last stroke or action.", self._on_undo)
         self.redo = self.button("Redo", "Do again what was taken back.", self._on_redo)
-        for pair in ((self.accept_slice, self.accept_all), (self.undo, self.redo)):
-            row = QHBoxLayout()
-            for button in pair:
-                row.addWidget(button, 1)
-            self.column.addLayout(row)
-            if self.accept_slice in pair:
-                self.column.addWidget(self.interpolate)
+        self.small = SmallPiecesRow(self.context)
+        self._add_row(self.accept_slice, self.accept_all)
+        self._add_row(self.copy_before, self.interpolate, self.copy_after)
+        self.column.addWidget(self.small)
+        self._add_row(self.undo, self.redo)
         self.retrain = self.primary(
             "Retrain on corrections",
             "The model at hand learns from everything annotated by now, then segments again.",
@@ -93,6 +102,12 @@ class CorrectStep(StepPanel):
         for widget in (self.table, self.sentence, self.truth):
             self.column.addWidget(widget)
         self.column.addStretch(1)
+
+    def _add_row(self, *buttons: QPushButton) -> None:
+        row = QHBoxLayout()
+        for button in buttons:
+            row.addWidget(button, 1)
+        self.column.addLayout(row)
 
     def _build_retraining(self) -> None:
         self.seconds = SecondsBox(30)
@@ -116,6 +131,7 @@ class CorrectStep(StepPanel):
         listen(context.workspace.history_changed, self._on_history_changed)
         listen(context.workspace.images_changed, self._update)
         listen(context.workspace.segmentation_changed, self._on_segmentation_changed)
+        listen(context.layers.key_pressed, self._on_key)
         listen(context.viewer.dims.events.current_step, self._update_accept)
         listen(context.viewer.layers.selection.events.active, self._update_accept)
         for event in ("inserted", "removed", "renamed"):
@@ -141,6 +157,8 @@ class CorrectStep(StepPanel):
         """Let buttons and scores rest while another step is shown."""
         super().hideEvent(event)
         self._entered = self._entered and event.spontaneous()
+        if not event.spontaneous():
+            self.context.proofreader.put_down()
 
     def _update(self, *_: object) -> None:
         if not self._entered:
@@ -162,12 +180,26 @@ class CorrectStep(StepPanel):
             return
         entry, no_image = self.context.layers.current_image(), self._why_no_image()
         self.enable(self.accept_slice, no_image or self._why_not_accept(entry, False))
-        self.enable(self.accept_all, no_image or self._why_not_accept(entry, True))
-        self._update_interpolate()
+        why_not_all = no_image or self._why_not_accept(entry, True)
+        self.enable(self.accept_all, why_not_all)
+        self.small.set_why_not(why_not_all)
+        self._update_slices()
 
-    def _update_interpolate(self) -> None:
+    def _update_slices(self) -> None:
+        """Say of which slices beside this one something can be taken."""
         entry = self.context.layers.current_image()
-        self.enable(self.interpolate, self._why_no_image() or self._why_not_interpolate(entry))
+        if entry is None:
+            for button in (self.copy_before, self.interpolate, self.copy_after):
+                self.enable(button, _NO_IMAGE)
+            return
+        here = self.context.layers.current_plane(entry)
+        workspace, proofreading = self.context.workspace, self.context.proofreading
+        for button, find in (
+            (self.interpolate, lambda: workspace.annotated_around(entry.id, here)),
+            (self.copy_before, lambda: proofreading.beside(entry.id, here, -1)),
+            (self.copy_after, lambda: proofreading.beside(entry.id, here, 1)),
+        ):
+            self.enable(button, self._why_no_image() or _why_not(find))
 
     def _why_no_image(self) -> str | None:
         entry = self.context.layers.current_image()
@@ -181,16 +213,6 @@ class CorrectStep(StepPanel):
         if all_slices and any(plane.any() for plane in entry.prediction):
             return None
         return "Nothing is segmented here yet; train a model or apply one."
-
-    def _why_not_interpolate(self, entry: ImageEntry | None) -> str | None:
-        if entry is None:
-            return None
-        here = self.context.layers.current_plane(entry)
-        try:
-            self.context.workspace.annotated_around(entry.id, here)
-        except UserError as error:
-            return str(error)
-        return None
 
     def _update_history(self) -> None:
         log = self.context.workspace.log
@@ -208,7 +230,7 @@ class CorrectStep(StepPanel):
         if not self._entered:
             return
         self._update_history()
-        self._update_interpolate()
+        self._update_slices()
         # Looking for the classes painted reads every annotated slice: only while it matters.
         if not self.retrain.isEnabled():
             self.enable(self.retrain, self._why_not_retrain())
@@ -237,6 +259,29 @@ class CorrectStep(StepPanel):
             if n_px
             else f"{where} had no unlabelled pixel left to fill."
         )
+
+    def _on_copy(self, step: int) -> None:
+        entry = self.context.layers.current_image()
+        if entry is None:
+            return
+        here = self.context.layers.current_plane(entry)
+        n_px = self.context.proofreading.copy_from(entry.id, here, step)
+        self.context.say(
+            f"Copied: {n_px:,} px became annotations; Undo takes that back."
+            if n_px
+            else "Every pixel that could be copied to is annotated already."
+        )
+
+    def _on_key(self, action: str) -> None:
+        """Do what a key stands for, as if its button were pressed."""
+        if not self._entered or not self.isVisible():
+            return
+        copying = {"copy_before": self.copy_before, "copy_after": self.copy_after}
+        button = copying.get(action) or self.tools.fixes.buttons[action]
+        if button.isEnabled():
+            button.click()
+        else:
+            self.context.say(button.toolTip())
 
     def _on_interpolate(self) -> None:
         entry = self.context.layers.current_image()
@@ -303,3 +348,12 @@ class CorrectStep(StepPanel):
         if rounds:
             self.table.show_rounds(rounds, self._truth_of)
             self.sentence.setText(rounds[-1].sentence)
+
+
+def _why_not(find: Callable[[], object]) -> str | None:
+    """Return why something is not found; None where it is."""
+    try:
+        find()
+    except UserError as error:
+        return str(error)
+    return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from app_model.types import KeyCode, KeyMod
 from napari.layers import Image, Labels, Layer
+from napari.utils.key_bindings import coerce_keybinding
 from napari.viewer import Viewer
 from psygnal import Signal
 
@@ -17,6 +18,7 @@ from napari_unetseg.annotations import code_of
 from napari_unetseg.workspace import ImageEntry, Workspace
 
 from .label_colors import OPACITY, Role, highest_label, label_colormap, label_features
+from .shortcuts import SHORTCUTS
 from .shown_layer import ShownLayer
 from .stack_from_layers import METADATA, guess_axes, labels_placement, stack_from_layers
 
@@ -33,10 +35,13 @@ class LayerBinder:
 
     Attributes
     ----------
+    key_pressed : Signal(str)
+        What a person wants by a key of `shortcuts.SHORTCUTS`.
     said : Signal(str)
         What a key has just done.
     """
 
+    key_pressed = Signal(str)
     said = Signal(str)
 
     def __init__(self, viewer: Viewer, workspace: Workspace) -> None:
@@ -283,7 +288,23 @@ class LayerBinder:
                 undo, redo = shown.undo, shown.redo
             layer.bind_key(KeyMod.CtrlCmd | KeyCode.KeyZ, undo, overwrite=True)
             layer.bind_key(KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ, redo, overwrite=True)
+            if role != "region":
+                self._bind_shortcuts(layer)
         return shown.layer
+
+    def _bind_shortcuts(self, layer: Labels) -> None:
+        """Bind our keys where neither napari nor the person has given them a meaning."""
+        taken = {*layer.class_keymap, *self.viewer.class_keymap, *self.viewer.keymap}
+        for action, shortcut in SHORTCUTS.items():
+            if coerce_keybinding(shortcut.key) not in taken:
+                layer.bind_key(shortcut.key, self._emitting(action), overwrite=True)
+
+    def _emitting(self, action: str) -> Callable[[Labels], None]:
+        # napari asks functions that keys are bound to for their names: no partial.
+        def emit(layer: Labels) -> None:
+            self.key_pressed.emit(action)
+
+        return emit
 
     def _add(self, entry: ImageEntry, role: Role, codes: Codes, name: str) -> Labels:
         """Put a Labels layer on an image without taking the selection from the person."""
@@ -353,6 +374,27 @@ class LayerBinder:
             planes = self._waiting.pop(image_id)
             if image_id in self.workspace.images:
                 self._show_segmentation(image_id, planes)
+
+    def sketch(self, layer: Labels, plane: int, where: npt.NDArray[np.bool_], code: int) -> None:
+        """Show on a layer what a person is about to do, until `show_again`.
+
+        Parameters
+        ----------
+        where : ndarray of bool, shape (Y, X)
+        """
+        shown = self._shown_by(layer)
+        if shown is not None and where.any():
+            shown.sketch(plane, where, code)
+            layer.refresh(thumbnail=False, highlight=False, extent=False)
+
+    def show_again(self, layer: Labels, plane: int) -> None:
+        """Show what is, instead of a sketch."""
+        shown = self._shown_by(layer)
+        if shown is not None and shown.show([plane]):
+            layer.refresh(thumbnail=False, highlight=False, extent=False)
+
+    def _shown_by(self, layer: Labels) -> ShownLayer | None:
+        return next((s for s in self._shown.values() if s.layer is layer), None)
 
     def _on_codes_changed(self, image_id: str, planes: list[int]) -> None:
         if (image_id, "annotations") in self._shown:

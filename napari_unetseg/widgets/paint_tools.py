@@ -20,6 +20,7 @@ from superqt import QLabeledSlider
 from napari_unetseg.config import BACKGROUND_COLOR
 
 from .context import Context
+from .fix_tools import FixTools
 from .listen import listen
 from .stack_from_layers import METADATA
 
@@ -51,6 +52,7 @@ class PaintTools(QWidget):
         listen(context.workspace.classes_changed, self._list_classes)
         listen(context.viewer.events.theme, self._show_icons)
         listen(context.viewer.layers.selection.events.active, self._follow_active)
+        listen(context.proofreader.changed, self._show_layer)
 
     def _build(self) -> None:
         self.role = QComboBox()
@@ -79,11 +81,14 @@ class PaintTools(QWidget):
             row.addWidget(button)
         row.addStretch(1)
         self.tools.idClicked.connect(self._take_up)
+        self.fixes = FixTools(self._context)
+        self.fixes.chosen.connect(self.use_fix)
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("Paint on", self.role)
         form.addRow("Class", self.label)
         form.addRow("Tool", row)
+        form.addRow("Fix", self.fixes)
         form.addRow("Brush (px)", self.brush)
 
     @property
@@ -96,6 +101,12 @@ class PaintTools(QWidget):
         self.tools.button([m for m, _, _ in _TOOLS].index(mode)).setChecked(True)
         self._take_up()
 
+    def use_fix(self, tool: str) -> None:
+        """Take up a tool for proofreading, as if its button were pressed."""
+        self._hand_over("pan_zoom")
+        if self._followed is not None:
+            self._context.proofreader.take_up(tool, self._followed)
+
     def set_why_not(self, why_not: str | None) -> None:
         """Disable everything and say why, or enable it."""
         self.setEnabled(why_not is None)
@@ -104,13 +115,22 @@ class PaintTools(QWidget):
     # ------------------------------------------------------------ to a layer
 
     def _take_up(self, *_: object) -> None:
+        fix, mode = self._context.proofreader.tool, self.mode
+        if fix and self.tools.checkedId() < 0:  # another class or layer for the same tool
+            self.use_fix(fix)
+        else:
+            self._context.proofreader.put_down()
+            self._hand_over(mode)
+
+    def _hand_over(self, mode: str) -> None:
+        """Give the layer to paint on a mode of napari, the class and the brush."""
         entry = self._context.layers.current_image()
         if entry is None:
             return
         role = self.role.currentData()
         k = max(0, self.label.currentIndex())
         brush_px = self.brush.value()
-        self._context.layers.set_tool(role, entry.id, self.mode, k)
+        self._context.layers.set_tool(role, entry.id, mode, k)
         self._follow_active()
         self.brush.setValue(brush_px)
         self._on_brush_changed(brush_px)
@@ -142,7 +162,7 @@ class PaintTools(QWidget):
         layer = self._followed
         if layer is None:
             return
-        self._check(str(layer.mode))
+        self._check(None if self._context.proofreader.tool else str(layer.mode))
         if 1 <= layer.selected_label <= self.label.count():
             self.label.setCurrentIndex(int(layer.selected_label) - 1)
         self.brush.setValue(round(layer.brush_size))

@@ -84,6 +84,10 @@ class ShownLayer:
                 self._drawn[plane] = codes
         return changed
 
+    def sketch(self, plane: int, where: npt.NDArray[np.bool_], code: int) -> None:
+        """Show what somebody is about to do, until the slice is shown again; nothing is painted."""
+        self._buffer[plane][where] = code
+
     def _new_pixels(self) -> tuple[Codes, Codes]:
         """Return the layer's pixels, and what was last written to them by us."""
         entry, new_array = self._entry, self._workspace.session.array

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from napari.layers import Labels
-from scipy.ndimage import distance_transform_edt
-from skimage.draw import line
+
+from napari_unetseg.annotations import covered_by_brush
 
 
 class DragWatch:
@@ -81,36 +81,6 @@ class DragWatch:
         if brush:
             position = np.array(event.position)[-self._layer.ndim :]
             self._path.append(np.array(self._layer.world_to_data(position)))
-
-
-def covered_by_brush(
-    path: npt.NDArray[np.float64], brush_px: float, shape: tuple[int, int]
-) -> npt.NDArray[np.bool_]:
-    """Return which pixels a round brush has covered on its way.
-
-    Parameters
-    ----------
-    path : ndarray, shape (n, 2)
-        (y, x) in px, joined by straight lines.
-    brush_px : float
-        Diameter.
-    shape : tuple of int
-        Height and width in px.
-    """
-    reach = int(np.ceil(brush_px / 2)) + 1
-    corners = np.round(path).astype(int)
-    low, high = corners.min(axis=0) - reach, corners.max(axis=0) + reach + 1
-    away = np.ones(high - low, bool)
-    for start, end in zip(corners, [*corners[1:], corners[-1]], strict=True):
-        away[line(*(start - low), *(end - low))] = False  # type: ignore[no-untyped-call]
-    near = distance_transform_edt(away) <= brush_px / 2
-    covered = np.zeros(shape, bool)
-    top, left = np.maximum(low, 0)
-    bottom, right = np.minimum(high, shape)
-    if bottom > top and right > left:
-        inside = near[top - low[0] : bottom - low[0], left - low[1] : right - low[1]]
-        covered[top:bottom, left:right] = inside
-    return covered
 
 
 def touched_planes(layer: Labels, atoms: Iterable[Any]) -> list[int]:

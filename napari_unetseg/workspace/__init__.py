@@ -3,6 +3,7 @@
 from .controller import JobController, OpenModel
 from .image_entry import ImageEntry
 from .live import Checkpoint, LiveSettings, LiveTraining
+from .proofreading import Proofreading
 from .rounds import Round
 from .workspace import Workspace
 
@@ -13,6 +14,7 @@ __all__ = [
     "LiveSettings",
     "LiveTraining",
     "OpenModel",
+    "Proofreading",
     "Round",
     "Workspace",
 ]

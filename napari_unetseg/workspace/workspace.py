@@ -257,6 +257,23 @@ class Workspace:
             )
         return before, after
 
+    def rewrite(self, image_id: str, after: Iterable[tuple[int, Codes]], label: str) -> int:
+        """Replace the annotations of slices inside the region, as one step; count the pixels.
+
+        Parameters
+        ----------
+        after : iterable of (int, ndarray of uint8, shape (Y, X))
+            A slice and its annotations as they are to be.
+        label : str
+            What is done, as in "Undo accepting".
+        """
+        entry = self.images[image_id]
+        edits = (
+            self._edit_plane(entry, p, np.where(entry.allowed(p), codes, entry.codes[p]))
+            for p, codes in after
+        )
+        return self._record(label, edits)
+
     def _fill(
         self,
         entry: ImageEntry,

@@ -1,0 +1,79 @@
+"""Keys of the window, in one table; they work while a layer of ours is the active one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Shortcut:
+    """A key and what it does.
+
+    Attributes
+    ----------
+    key : str
+        As napari writes it; a single key that neither the viewer nor its Labels layers use.
+    name : str
+        In a word or two.
+    sentence : str
+        What it does, for a tooltip or a page of shortcuts.
+    """
+
+    key: str
+    name: str
+    sentence: str
+
+
+#: By what they do.
+SHORTCUTS: dict[str, Shortcut] = {
+    "superpixel": Shortcut(
+        "A",
+        "Claim superpixels",
+        "Click or drag: the areas under the pointer, bounded by edges of the image, get the class. "
+        "They are about as wide as the brush.",
+    ),
+    "grow": Shortcut(
+        "G",
+        "Grow",
+        "Click: similar grey values around the pointer get the class, no farther than five widths "
+        "of the brush. What is annotated stops it.",
+    ),
+    "smooth": Shortcut(
+        "S",
+        "Smooth",
+        "Click on a piece to make its outline smooth, or drag to smooth what is under the brush. "
+        "A wider brush smooths more.",
+    ),
+    "holes": Shortcut(
+        "H",
+        "Fill holes",
+        "Click on a piece to fill the holes in it where nothing is painted, or into a hole to fill "
+        "it altogether.",
+    ),
+    "delete": Shortcut("D", "Delete", "Click on a piece of a class: all of it becomes background."),
+    "split": Shortcut(
+        "C", "Cut", "Drag a line across a piece: a thin line of background divides it."
+    ),
+    "join": Shortcut(
+        "J",
+        "Join",
+        "Drag a line from one piece to another of the same class: the gap is filled, as wide as "
+        "the brush.",
+    ),
+    "copy_before": Shortcut(
+        ",",
+        "Copy from before",
+        "Copy what is annotated on the slice before into the unlabelled pixels of this one.",
+    ),
+    "copy_after": Shortcut(
+        ".",
+        "Copy from after",
+        "Copy what is annotated on the slice after into the unlabelled pixels of this one.",
+    ),
+}
+
+
+def tooltip(action: str) -> str:
+    """Return what an action does, and its key."""
+    shortcut = SHORTCUTS[action]
+    return f"{shortcut.name} ({shortcut.key}). {shortcut.sentence}"
