@@ -49,6 +49,13 @@ class Context:
         """Show one sentence in the status line."""
         self.said.emit(sentence)
 
+    def look(self) -> None:
+        """Tell who segments which slice is in view, and what of it is in sight."""
+        entry = self.layers.current_image()
+        if entry is not None:
+            plane = self.layers.current_plane(entry)
+            self.controller.look_at(entry.id, plane, self.layers.box_in_sight(entry))
+
     def _on_tick(self) -> None:
         self.controller.poll()
         self.layers.flush()

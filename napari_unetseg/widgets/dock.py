@@ -26,6 +26,7 @@ from .context import Context
 from .correct_step import CorrectStep
 from .data_step import DataStep
 from .export_step import ExportStep
+from .live_bar import LiveBar
 from .status_line import StatusLine
 from .step import StepPanel
 from .train_step import TrainStep
@@ -55,6 +56,9 @@ class SegmentationDock(QWidget):
             step(self.context)
             for step in (DataStep, BaselinesStep, TrainStep, CorrectStep, ExportStep)
         ]
+        train = self.panels[2]
+        assert isinstance(train, TrainStep)
+        self.live = LiveBar(self.context, train.live_settings)
         self.status = StatusLine(self.context)
         self._stack = QStackedWidget()
         self._buttons = QButtonGroup(self)
@@ -62,6 +66,7 @@ class SegmentationDock(QWidget):
         column.setContentsMargins(4, 4, 4, 4)
         column.addLayout(self._step_row())
         column.addWidget(self._stack, 1)
+        column.addWidget(self.live)
         column.addWidget(self.status)
         self.show_step(0)
 
@@ -71,6 +76,8 @@ class SegmentationDock(QWidget):
         self._stack.setCurrentIndex(index)
         panel = self.panels[index]
         panel.entered()
+        self.live.setVisible(isinstance(panel, TrainStep | CorrectStep))
+        self.live.refresh()
         self.status.set_hint(panel.HINT)
 
     def _step_row(self) -> QHBoxLayout:

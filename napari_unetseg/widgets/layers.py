@@ -119,6 +119,21 @@ class LayerBinder:
         index = [int(np.clip(round(p), 0, n - 1)) for p, n in zip(point, leading, strict=True)]
         return int(np.ravel_multi_index(index, leading))
 
+    def box_in_sight(self, entry: ImageEntry) -> list[int] | None:
+        """Return what is in sight of a slice of an image; None where slices are not shown.
+
+        Returns
+        -------
+        list of int or None
+            First row, first column, and the row and the column after the last.
+        """
+        shown, dims = self._shown.get((entry.id, "annotations")), self.viewer.dims
+        if shown is None or tuple(dims.displayed) != (dims.ndim - 2, dims.ndim - 1):
+            return None
+        low, high = np.asarray(shown.layer.corner_pixels)[:, -2:]
+        box = [*np.maximum(low, 0), *np.minimum(high + 1, entry.shape[1:])]
+        return [int(at) for at in box] if (box[2] > box[0] and box[3] > box[1]) else None
+
     def show_plane(self, entry: ImageEntry, plane: int) -> None:
         """Move the slider to a slice."""
         leading = entry.stack.labels_shape[:-2]

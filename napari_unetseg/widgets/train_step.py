@@ -22,6 +22,7 @@ from napari_unetseg.errors import UserError
 from napari_unetseg.events import Finished, HeldOutScored, TrainingStarted, TrainingStep
 from napari_unetseg.images import find_inputs, format_length, pixel_size_note
 from napari_unetseg.jobs import JobState
+from napari_unetseg.workspace import LiveSettings
 
 from .choices import DeviceBox, SecondsBox
 from .context import Context
@@ -59,7 +60,7 @@ class TrainStep(StepPanel):
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(_REST_MS)
-        self._rest.timeout.connect(self._look)
+        self._rest.timeout.connect(context.look)
         self._build_choices()
         self.train = self.primary("Train", _TRAIN_TOOLTIP, self._on_train)
         self._build_progress()
@@ -162,6 +163,8 @@ class TrainStep(StepPanel):
         listen(context.workspace.images_changed, self._update)
         listen(context.workspace.codes_changed, self._on_codes_changed)
         listen(context.viewer.dims.events.current_step, self._on_view_changed)
+        listen(context.viewer.scene.camera.events.zoom, self._on_view_changed)
+        listen(context.viewer.scene.camera.events.center, self._on_view_changed)
         listen(context.viewer.layers.selection.events.active, self._on_view_changed)
 
     # ----------------------------------------------------------------- state
@@ -325,7 +328,7 @@ class TrainStep(StepPanel):
         except UserError as error:
             self.context.say(str(error))
             return
-        self._look()
+        self.context.look()
         controller.train(
             recipe,
             base=self._start(),
@@ -333,11 +336,27 @@ class TrainStep(StepPanel):
             uncertainty=self._wants_uncertainty(),
         )
 
+    def live_settings(self) -> LiveSettings:
+        """Return what training that follows a person begins with.
+
+        It goes on with the model at hand, unless another start was chosen.
+
+        Raises
+        ------
+        UserError
+            If the settings contradict each other.
+        """
+        model, base = self.context.controller.model, self._start()
+        if self.base.currentData() == _BEST and model is not None:
+            base = model.path
+        recipe = self.settings.value(self.seconds.value())
+        return LiveSettings(recipe, base, self.device.device)
+
     def _on_started(self, event: TrainingStarted) -> None:
         self._started, self._last_step, self._last_score = event, None, None
         self.curves.clear()
         self._say_facts()
-        self._look()
+        self.context.look()
         self._update()
 
     def _on_step(self, event: TrainingStep) -> None:
@@ -377,16 +396,10 @@ class TrainStep(StepPanel):
     def _on_view_changed(self, *_: object) -> None:
         self._rest.start()
 
-    def _look(self) -> None:
-        entry = self.context.layers.current_image()
-        if entry is not None:
-            plane = self.context.layers.current_plane(entry)
-            self.context.controller.look_at(entry.id, plane)
-
     # ----------------------------------------------------------------- apply
 
     def _on_apply(self) -> None:
-        self._look()
+        self.context.look()
         self.context.controller.predict(
             device=self.device.device,
             resample=self.resample.isChecked(),

@@ -20,6 +20,7 @@ from psygnal import Signal
 from napari_unetseg.config import BACKGROUND, ModelInfo, Recipe, read_model_info
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import (
+    AnnotationsTaken,
     Event,
     Finished,
     FinishReason,
@@ -28,6 +29,7 @@ from napari_unetseg.events import (
     PlanePredicted,
     Preparing,
     Progress,
+    Rested,
     TrainingStarted,
     TrainingStep,
     Warned,
@@ -50,6 +52,9 @@ from .rounds import JobRecord, Round
 from .slots import Codes
 from .workspace import Workspace
 
+_TRAINING = "Training. Painting can go on meanwhile."
+_LIVE = "Live: paint where it is wrong, and it follows."
+_UP_TO_DATE = "Live: it has learned what is painted. Paint where it is still wrong."
 _CLASSES_CHANGED = "The classes changed while the images were being prepared; start again."
 
 
@@ -248,6 +253,16 @@ class JobController:
         self._n_models += 1
         name = next(iter(self.workspace.images.values())).stack.name
         return self._files.folder("models") / f"{name}-{self._n_models}.unet"
+
+    def why_not_live(self, base: Path | None = None) -> str | None:
+        """Return the sentence that explains why live training cannot start; None when it can.
+
+        Parameters
+        ----------
+        base : Path, optional
+            Model that it would start from.
+        """
+        return self._why_not_train_from(base)
 
     def _why_not_train_from(self, base: Path | None) -> str | None:
         try:
@@ -471,7 +486,7 @@ class JobController:
             case TrainingStarted():
                 job.started = event
                 self.started.emit(event)
-                self.status.emit("Training. Painting can go on meanwhile.")
+                self.status.emit(_LIVE if self.live.is_on else _TRAINING)
             case TrainingStep():
                 job.last_step = event
                 self.stepped.emit(event)
@@ -479,6 +494,11 @@ class JobController:
             case HeldOutScored():
                 job.score(event)
                 self.scored.emit(event)
+            case AnnotationsTaken():
+                self.status.emit(_LIVE)
+            case Rested():
+                self.progressed.emit(1.0, None)
+                self.status.emit(_UP_TO_DATE)
 
     def _show(self, image_id: str, plane: int) -> None:
         if self._job is None or self._job.baseline or image_id not in self.workspace.images:

@@ -39,7 +39,7 @@ class ScriptedWorker:
         else:
             self.commands.append(command)
 
-    def look_at(self, image_id, plane):
+    def look_at(self, image_id, plane, box=None):
         self.looked_at.append((image_id, plane))
 
     def stop(self):
