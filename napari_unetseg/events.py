@@ -129,9 +129,12 @@ class Rested:
     ----------
     step : int
         Steps done.
+    everywhere : bool
+        Whether every slice has been segmented with what was learned.
     """
 
     step: int
+    everywhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)

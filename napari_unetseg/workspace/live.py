@@ -71,6 +71,8 @@ class LiveTraining:
     taken : Signal(int)
         Training includes all changes up to this one.
     is_on, is_frozen, is_resting : bool
+    is_complete : bool
+        Whether every slice has been segmented with all that was learned.
     revision : int
         Changes handed on so far.
     checkpoints : list of Checkpoint
@@ -83,7 +85,7 @@ class LiveTraining:
     taken = Signal(int)
 
     def __init__(self, workspace: Workspace, worker: Worker, files: JobFiles) -> None:
-        self.is_on = self.is_frozen = self.is_resting = False
+        self.is_on = self.is_frozen = self.is_resting = self.is_complete = False
         self.revision = 0
         self.checkpoints: list[Checkpoint] = []
         self.settings: LiveSettings | None = None
@@ -97,7 +99,8 @@ class LiveTraining:
 
     def begin(self, settings: LiveSettings) -> None:
         """Note what is painted from now on."""
-        self.is_on, self.is_frozen, self.is_resting = True, False, False
+        self.is_on, self.is_frozen = True, False
+        self.is_resting = self.is_complete = False
         self.settings = settings
         self._names, self._paints_beyond = self._class_names(), False
         self.revision = 0
@@ -107,7 +110,7 @@ class LiveTraining:
 
     def end(self) -> None:
         """Hand nothing more on."""
-        self.is_on = self.is_frozen = self.is_resting = False
+        self.is_on = self.is_frozen = self.is_resting = self.is_complete = False
         self.settings = None
         self._noted.clear()
         self.changed.emit()
@@ -157,10 +160,10 @@ class LiveTraining:
         """Take in what the child says."""
         match event:
             case AnnotationsTaken(revision=revision):
-                self.is_resting = False
+                self.is_resting = self.is_complete = False
                 self.taken.emit(revision)
-            case Rested():
-                self.is_resting = True
+            case Rested(everywhere=everywhere):
+                self.is_resting, self.is_complete = True, everywhere
             case CheckpointSaved(path, step, mean_iou):
                 self.checkpoints.append(Checkpoint(Path(path), step, mean_iou))
                 del self.checkpoints[:-MOST_CHECKPOINTS]

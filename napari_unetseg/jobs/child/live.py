@@ -82,7 +82,7 @@ class Follower:
         self._job = job
         self._emit = emit
         self._changes = changes
-        self._resting = False
+        self._resting = self._everywhere = False
         self._n_saved = 0
         self._saved_at = time.monotonic()
         self._saved_step = 0
@@ -112,10 +112,15 @@ class Follower:
     def _rest(self, event: Rested) -> None:
         if not self._resting:
             self._emit(event)
-            self._resting = True
+            self._resting, self._everywhere = True, False
             if event.step > self._saved_step:
                 self._save(event.step)
-        if not self._view.fill(self._job.looked_at, event.step):
+        if self._view.fill(self._job.looked_at, event.step):
+            self._everywhere = False
+        elif not self._everywhere:
+            self._emit(Rested(event.step, everywhere=True))
+            self._everywhere = True
+        else:
             time.sleep(_PAUSE_S)
 
     def _stay_frozen(self, step: int) -> None:
