@@ -13,7 +13,7 @@ from tiny_data import CELL, FLOAT32, discs, tiny_recipe
 
 from napari_unetseg import UserError
 from napari_unetseg.annotations import assign_blocks, new_blocks
-from napari_unetseg.config import LabelClass, ModelInfo, UNetConfig
+from napari_unetseg.config import LabelClass, ModelCard, ModelInfo, UNetConfig
 from napari_unetseg.images import Stack
 from napari_unetseg.learning import Model, Suggester, TrainingImage, suggest_regions
 from napari_unetseg.learning.candidates import Nearness, Region, regions_of_slice
@@ -263,6 +263,36 @@ def test_coverage_is_best_for_one_region_as_trying_all_shows() -> None:
     sums = [(worth * np.maximum(alike[:, 3], alike[:, j])).sum() for j in range(20)]
     assert first == int(np.argmax(sums))
     assert gain == pytest.approx(max(sums) - (worth * alike[:, 3]).sum())
+
+
+def test_what_lies_beside_a_chosen_region_is_put_off_however_different_it_looks() -> None:
+    stack = Stack(np.zeros((12, 64, 64), np.uint8), "ZYX", {"Z": 0.1, "Y": 0.01, "X": 0.01})
+    regions = [Region(0, plane, 0, 0, 64, 64) for plane in (3, 4, 11)]
+    ranking = Coverage(
+        regions, 1e3 * np.eye(3), np.zeros(3), np.array([1.0, 0.9, 0.5]), Nearness([stack])
+    )
+    order = [index for index, _ in ranking.choose(np.ones(3, bool))]
+    assert order == [0, 2, 1]
+
+
+def test_the_scale_of_a_model_for_everybody_is_looked_for_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def best_scale(stack: Stack, *_: object) -> float:
+        asked.append(stack.name)
+        return 2.0
+
+    monkeypatch.setattr("napari_unetseg.learning.predictor.best_scale", best_scale)
+    model = thresholding()
+    card = ModelCard(summary="Bright.").model_dump()
+    model = replace(model, info=model.info.replace(card=card))
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 64, 64), np.uint8)
+    images = [image_of(Stack(p, "YX", name=str(i))) for i, p in enumerate(pixels)]
+    suggester = Suggester(images, model, side_px=SIDE, device=FLOAT32, resample=True)
+    assert list(suggester.look()) == [1, 2, 3]
+    assert asked == ["0"]
 
 
 def test_texture_tells_fine_from_coarse_structure() -> None:
