@@ -26,7 +26,7 @@ SAME_AGAIN = 0.25
 
 #: Regions that are to be covered, evenly spread over all of them: more would change little, and
 #: take memory.
-MOST_COVERED = 2048
+MOST_COVERED = 1024
 
 
 class Coverage:
@@ -60,8 +60,8 @@ class Coverage:
         self._regions, self._nearness = regions, nearness
         step = -(-len(regions) // MOST_COVERED)
         self._ground = slice(0, None, step)
-        self._worth = worth[self._ground, None]
-        self._alike = similarity(descriptions[self._ground], descriptions)
+        self._worth = worth[self._ground, None].astype(np.float32)
+        self._alike = similarity(descriptions[self._ground], descriptions).astype(np.float32)
         touched = np.flatnonzero(annotated)
         self.by_annotated = np.zeros(len(regions))
         if len(touched):
@@ -83,7 +83,7 @@ class Coverage:
         gain : float
             What it adds, less where it is near to those before it.
         """
-        covered, free = self.by_annotated[self._ground].copy(), free.copy()
+        covered, free = self.by_annotated[self._ground].astype(np.float32), free.copy()
         apart = np.ones(len(free))
         while free.any():
             added = np.maximum(self._alike - covered[:, None], 0)

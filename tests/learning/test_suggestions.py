@@ -128,7 +128,11 @@ def test_kinds_of_image_take_turns() -> None:
     assert first.image < 6 <= second.image
 
 
-def test_what_is_like_the_annotated_image_comes_later() -> None:
+@pytest.mark.parametrize("most_covered", [1024, 4])
+def test_what_is_like_the_annotated_image_comes_later(
+    most_covered: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_unetseg.learning.coverage.MOST_COVERED", most_covered)
     rng = np.random.default_rng(0)
     smooth = np.add.outer(np.arange(64), np.arange(64)) + rng.normal(0, 0.5, (4, 64, 64))
     noise = rng.uniform(0, 130, (4, 64, 64))
