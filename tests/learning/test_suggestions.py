@@ -221,6 +221,12 @@ def test_looking_can_be_stopped_after_each_slice_and_what_was_seen_is_ranked() -
     assert {s.plane for s in suggester.ranked(50)} == {0, 1}
 
 
+def test_looking_again_begins_anew() -> None:
+    suggester = Suggester([image_of(discs(2, (96, 96))[0])], side_px=SIDE, device=FLOAT32)
+    counted = [(list(suggester.look())[-1], suggester.ranked(50)) for _ in range(2)]
+    assert counted[0] == counted[1]
+
+
 def test_of_many_slices_some_are_looked_at_and_all_annotated_ones(monkeypatch) -> None:
     monkeypatch.setattr("napari_unetseg.learning.suggestions.MOST_SLICES", 3)
     stack, truth = discs(30, (64, 64))
