@@ -251,7 +251,7 @@ def main() -> None:
         if session.layers.current_plane(session.entry) != plane:
             session.show(plane)
             views, live = session.n_views, session.controller.live
-            session.wait(lambda v=views: session.n_views > v or live.is_complete, 20)
+            session.wait(lambda v=views, live=live: session.n_views > v or live.is_complete, 20)
         strokes = session.next_strokes(plane, 3)
         if not strokes:
             done += A_SLICE

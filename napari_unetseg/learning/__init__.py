@@ -8,6 +8,7 @@ from .device import Device, choose_device
 from .objects import connected_objects, objects_found
 from .predictor import Predictor, iter_predict, predict_plane
 from .resume import StateFile
+from .suggestions import Suggester, Suggestion, suggest_regions
 from .trainer import Trainer
 from .verbs import predict, train
 
@@ -18,6 +19,8 @@ __all__ = [
     "Model",
     "Predictor",
     "StateFile",
+    "Suggester",
+    "Suggestion",
     "Trainer",
     "TrainingImage",
     "TrainingSet",
@@ -33,5 +36,6 @@ __all__ = [
     "predict_plane",
     "read_source_set",
     "read_training_set",
+    "suggest_regions",
     "train",
 ]
