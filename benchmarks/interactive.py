@@ -40,6 +40,7 @@ from napari_unetseg.images import read_labels
 from napari_unetseg.measure import ConfusionMatrix, scores
 from napari_unetseg.samples.strokes import Annotator, Stroke
 from napari_unetseg.widgets.dock import SegmentationDock
+from napari_unetseg.widgets.train_step import TrainStep
 
 TRAIN, CORRECT = 2, 3
 
@@ -175,6 +176,11 @@ class Session:
 
     # ---------------------------------------------------------------- scores
 
+    def until_seen(self) -> None:
+        """Wait until the slice in view has been segmented by what is learned so far."""
+        views, live = self.n_views, self.controller.live
+        self.wait(lambda: self.n_views > views or live.is_complete, 20)
+
     def settle(self) -> None:
         """Wait until everything that was painted is learned and every slice segmented with it."""
         self.wait(lambda: self.controller.live.is_complete, 300)
@@ -233,6 +239,7 @@ def main() -> None:
     session.show(SLICES[0])
     session.first_strokes(SLICES[0])
     train = dock.panels[TRAIN]
+    assert isinstance(train, TrainStep)
     dock.show_step(TRAIN)
     choose(session, train, options.start)
     session.wait(dock.live.live.isEnabled, 60)
@@ -250,8 +257,7 @@ def main() -> None:
         plane = SLICES[done // A_SLICE % len(SLICES)]
         if session.layers.current_plane(session.entry) != plane:
             session.show(plane)
-            views, live = session.n_views, session.controller.live
-            session.wait(lambda v=views, live=live: session.n_views > v or live.is_complete, 20)
+            session.until_seen()
         strokes = session.next_strokes(plane, 3)
         if not strokes:
             done += A_SLICE
@@ -267,7 +273,7 @@ def main() -> None:
     session.viewer.close()
 
 
-def choose(session: Session, train: object, start: str) -> None:
+def choose(session: Session, train: TrainStep, start: str) -> None:
     """Choose the start in the Train step."""
     if start == "scratch":
         train.base.setCurrentIndex(train.base.findData("scratch"))

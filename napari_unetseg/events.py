@@ -155,6 +155,20 @@ class CheckpointSaved:
 
 
 @dataclass(frozen=True, slots=True)
+class RegionsSuggested:
+    """Where annotating is worth most next.
+
+    Attributes
+    ----------
+    regions : list of dict
+        The most worthwhile first: ``"image"`` (its id), ``"plane"``, ``"y"``, ``"x"``,
+        ``"height"``, ``"width"`` in px, and ``"reason"``, a few words for a person.
+    """
+
+    regions: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class SourceScored:
     """Scores on what the base model learned from, of the base and of what became of it.
 
@@ -255,6 +269,7 @@ Event: TypeAlias = (
     | AnnotationsTaken
     | Rested
     | CheckpointSaved
+    | RegionsSuggested
     | SourceScored
     | PlanePredicted
     | Warned
@@ -274,6 +289,7 @@ _KINDS: dict[str, type[Event]] = {
         AnnotationsTaken,
         Rested,
         CheckpointSaved,
+        RegionsSuggested,
         SourceScored,
         PlanePredicted,
         Warned,

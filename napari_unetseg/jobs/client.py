@@ -25,6 +25,8 @@ from .commands import (
     Shutdown,
     Steering,
     Stop,
+    Suggest,
+    SuggestCommand,
     TrainCommand,
 )
 from .process import ChildProcess, Exited, describe_exit
@@ -39,6 +41,7 @@ _AGAIN: dict[type[Command], str] = {
     PredictCommand: "start the segmentation again",
     PredictFilesCommand: "start again; the files written so far are complete",
     BaselineCommand: "apply the method again",
+    SuggestCommand: "press Suggest again",
     PreviewModelsCommand: "look at another slice to see the models again",
 }
 
@@ -158,6 +161,10 @@ class Worker:
     def freeze(self, on: bool) -> None:
         """Let training that follows a person pause, or go on."""
         self._steer(Freeze(on))
+
+    def suggest(self, n: int) -> None:
+        """Ask training that follows a person where painting is worth most next."""
+        self._steer(Suggest(n))
 
     def return_to(self, checkpoint: str) -> None:
         """Let training that follows a person take the weights of a checkpoint, and pause."""

@@ -214,6 +214,28 @@ class BaselineCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class SuggestCommand:
+    """Rank regions by what annotating them would gain.
+
+    Attributes
+    ----------
+    images : list of TrainingImageRef
+        With what is annotated by now.
+    model : str or None
+        That is to learn from it; None where there is none yet.
+    n : int
+        How many at most.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    images: list[TrainingImageRef]
+    model: str | None = None
+    n: int = 10
+    device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
 class PreviewModelsCommand:
     """Show what models would make of a part of a slice.
 
@@ -292,6 +314,15 @@ class Freeze:
 
 
 @dataclass(frozen=True, slots=True)
+class Suggest:
+    """Rank regions as `SuggestCommand` does, with what a `LiveCommand` has learned so far."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReturnTo:
     """Take the weights of a checkpoint of this job again."""
 
@@ -328,11 +359,12 @@ Command: TypeAlias = (
     | PredictCommand
     | PredictFilesCommand
     | BaselineCommand
+    | SuggestCommand
     | PreviewModelsCommand
 )
 
 #: What changes a job that is running.
-Steering: TypeAlias = LookAt | Painted | Freeze | ReturnTo | Stop | Cancel | Shutdown
+Steering: TypeAlias = LookAt | Painted | Freeze | Suggest | ReturnTo | Stop | Cancel | Shutdown
 
 _KINDS: dict[str, type[Command | Steering]] = {
     cls.__name__: cls
@@ -342,10 +374,12 @@ _KINDS: dict[str, type[Command | Steering]] = {
         PredictCommand,
         PredictFilesCommand,
         BaselineCommand,
+        SuggestCommand,
         PreviewModelsCommand,
         LookAt,
         Painted,
         Freeze,
+        Suggest,
         ReturnTo,
         Stop,
         Cancel,

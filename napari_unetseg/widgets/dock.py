@@ -29,6 +29,7 @@ from .export_step import ExportStep
 from .live_bar import LiveBar
 from .status_line import StatusLine
 from .step import StepPanel
+from .suggest_bar import SuggestBar
 from .train_step import TrainStep
 
 _WIDTH_PX = 396
@@ -58,6 +59,7 @@ class SegmentationDock(QWidget):
         ]
         train = self.panels[2]
         assert isinstance(train, TrainStep)
+        self.suggest = SuggestBar(self.context)
         self.live = LiveBar(self.context, train.live_settings)
         self.status = StatusLine(self.context)
         self._stack = QStackedWidget()
@@ -66,6 +68,7 @@ class SegmentationDock(QWidget):
         column.setContentsMargins(4, 4, 4, 4)
         column.addLayout(self._step_row())
         column.addWidget(self._stack, 1)
+        column.addWidget(self.suggest)
         column.addWidget(self.live)
         column.addWidget(self.status)
         self.show_step(0)
@@ -76,7 +79,8 @@ class SegmentationDock(QWidget):
         self._stack.setCurrentIndex(index)
         panel = self.panels[index]
         panel.entered()
-        self.live.setVisible(isinstance(panel, TrainStep | CorrectStep))
+        for bar in (self.suggest, self.live):
+            bar.setVisible(isinstance(panel, TrainStep | CorrectStep))
         self.live.refresh()
         self.status.set_hint(panel.HINT)
 

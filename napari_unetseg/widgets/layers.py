@@ -114,7 +114,7 @@ class LayerBinder:
         leading = entry.stack.labels_shape[:-2]
         if not leading:
             return 0
-        layer = self._ruler(entry)
+        layer = self.ruler(entry)
         point = layer.world_to_data(self.viewer.dims.point[-layer.ndim :])[: len(leading)]
         index = [int(np.clip(round(p), 0, n - 1)) for p, n in zip(point, leading, strict=True)]
         return int(np.ravel_multi_index(index, leading))
@@ -138,13 +138,13 @@ class LayerBinder:
         """Move the slider to a slice."""
         leading = entry.stack.labels_shape[:-2]
         if leading:
-            layer = self._ruler(entry)
+            layer = self.ruler(entry)
             index = np.unravel_index(plane, leading)
             world = layer.data_to_world((*index, 0, 0))
             for axis in range(len(leading)):
                 self.viewer.dims.set_point(self.viewer.dims.ndim - layer.ndim + axis, world[axis])
 
-    def _ruler(self, entry: ImageEntry) -> Labels:
+    def ruler(self, entry: ImageEntry) -> Labels:
         """Return a layer that lies where the labels of an image do, without showing one for it."""
         shown = self._shown.get((entry.id, "annotations"))
         if shown is not None:
@@ -227,7 +227,7 @@ class LayerBinder:
             metadata={METADATA: ours},
             **labels_placement(layers[0], axes),
         )
-        self._put(entry, layer)
+        self.put(entry, layer)
 
     def hide_objects(self) -> None:
         """Hide ids of objects: those of a segmentation that is about to be renewed."""
@@ -263,7 +263,7 @@ class LayerBinder:
             metadata={METADATA: ours},
             **labels_placement(layers[0], axes),
         )
-        self._put(entry, layer)
+        self.put(entry, layer)
 
     def has_uncertainty(self) -> bool:
         """Return whether there is a layer that a new answer would belie."""
@@ -336,10 +336,10 @@ class LayerBinder:
         )
         layer.selected_label = 1 if role == "region" else code_of(1)
         layer.events.selected_label.connect(lambda: self._limit_label(layer, role))
-        self._put(entry, layer, on_top=role == "region")
+        self.put(entry, layer, on_top=role == "region")
         return layer
 
-    def _put(self, entry: ImageEntry, layer: Layer, *, on_top: bool = False) -> None:
+    def put(self, entry: ImageEntry, layer: Layer, *, on_top: bool = False) -> None:
         """Add a layer, under the annotations unless it is to be on top."""
         active = self.viewer.layers.selection.active
         with _mouse_elsewhere(self.viewer):

@@ -60,6 +60,12 @@ SHORTCUTS: dict[str, Shortcut] = {
         "Drag a line from one piece to another of the same class: the gap is filled, as wide as "
         "the brush.",
     ),
+    "next_suggestion": Shortcut(
+        "N",
+        "Next suggestion",
+        "Go to the next place where painting is worth most; suggestions are asked for first where "
+        "there are none.",
+    ),
     "copy_before": Shortcut(
         ",",
         "Copy from before",

@@ -5,6 +5,7 @@ from .image_entry import ImageEntry
 from .live import Checkpoint, LiveSettings, LiveTraining
 from .proofreading import Proofreading
 from .rounds import Round
+from .suggestions import SuggestedRegion, Suggestions
 from .workspace import Workspace
 
 __all__ = [
@@ -16,5 +17,7 @@ __all__ = [
     "OpenModel",
     "Proofreading",
     "Round",
+    "SuggestedRegion",
+    "Suggestions",
     "Workspace",
 ]

@@ -29,6 +29,7 @@ from napari_unetseg.events import (
     PlanePredicted,
     Preparing,
     Progress,
+    RegionsSuggested,
     Rested,
     TrainingStarted,
     TrainingStep,
@@ -41,6 +42,7 @@ from napari_unetseg.jobs.commands import (
     LiveCommand,
     PredictCommand,
     PredictFilesCommand,
+    SuggestCommand,
     TrainCommand,
 )
 
@@ -50,7 +52,11 @@ from .model_previews import ModelPreviews
 from .readiness import why_not_predict, why_not_train
 from .rounds import JobRecord, Round
 from .slots import Codes
+from .suggestions import Suggestions
 from .workspace import Workspace
+
+#: Regions that are suggested at a time.
+N_SUGGESTED = 10
 
 _TRAINING = "Training. Painting can go on meanwhile."
 _LIVE = "Live: paint where it is wrong, and it follows."
@@ -92,6 +98,8 @@ class JobController:
         Image id, and ndarray (planes, Y, X) of uint8: 0 certain, 255 as uncertain as can be.
     objects_ready : Signal(str, object)
         Image id, and ndarray (planes, Y, X) of uint32: 0 background, ids.
+    suggestions : Suggestions
+        Where painting is worth most next.
     renewing : Signal()
         A job begins that answers anew what is segmented.
     finished : Signal(Finished)
@@ -120,6 +128,7 @@ class JobController:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="pixels")
         self.previews = ModelPreviews(workspace.session, worker, self._writer)
         self.live = LiveTraining(workspace, worker, self._files)
+        self.suggestions = Suggestions()
         self._live_again: LiveSettings | None = None
         self._pending: Future[Command] | None = None
         self._classes_changed = False
@@ -353,6 +362,37 @@ class JobController:
 
         self._begin(job, command)
 
+    def why_not_suggest(self) -> str | None:
+        """Return why nothing can be suggested now; None when it can."""
+        if not self.workspace.images:
+            return "Choose an image in the Data step first."
+        return None if self.live.is_on else self._why_busy()
+
+    def suggest(self, *, device: str = "auto") -> None:
+        """Ask where painting is worth most next; see `suggestions`.
+
+        While training follows a person, what it has learned so far counts; else the model at hand.
+        """
+        if self.live.is_on:
+            self.suggestions.ask()
+            self._worker.suggest(N_SUGGESTED)
+            return
+        if (why_not := self.why_not_suggest()) is not None:
+            self.status.emit(why_not)
+            return
+        at_hand = self.model
+        fits = at_hand is not None and why_not_predict(self.workspace, at_hand.info) is None
+        model = str(at_hand.path) if fits and at_hand is not None else None
+        entries = list(self.workspace.images.values())
+
+        def command() -> Command:
+            images = [self._files.training_image(entry, None) for entry in entries]
+            images = [replace(image, prediction=None) for image in images]
+            return SuggestCommand(images=images, model=model, n=N_SUGGESTED, device=device)
+
+        self.suggestions.ask()
+        self._begin(JobRecord(self.workspace.prediction_slots()), command)
+
     def look_at(self, image_id: str, plane: int, box: list[int] | None = None) -> None:
         """Say which slice is in view: it is predicted first, and again while training.
 
@@ -479,9 +519,9 @@ class JobController:
                 self._end(event)
             case _:
                 self.live.hear(event)
-                self._on_training_event(self._job, event)
+                self._on_progress(self._job, event)
 
-    def _on_training_event(self, job: JobRecord, event: Event) -> None:
+    def _on_progress(self, job: JobRecord, event: Event) -> None:
         match event:
             case TrainingStarted():
                 job.started = event
@@ -494,6 +534,8 @@ class JobController:
             case HeldOutScored():
                 job.score(event)
                 self.scored.emit(event)
+            case RegionsSuggested(regions):
+                self.suggestions.take(regions)
             case AnnotationsTaken():
                 self.status.emit(_LIVE)
             case Rested():
@@ -511,6 +553,7 @@ class JobController:
 
     def _end(self, finished: Finished) -> None:
         job, self._job = self._job, None
+        self.suggestions.give_up()
         if self.live.is_on:
             self.live.end()
         self._set_state(JobState.IDLE)

@@ -177,6 +177,26 @@ def test_a_class_that_is_deleted_begins_training_anew(desk):
     assert [c.name for c in desk.controller.model.info.classes] == ["class 1"]
 
 
+def test_suggestions_come_while_it_learns_and_without_it(desk):
+    desk.paint()
+    suggestions = desk.controller.suggestions
+    desk.controller.suggest()
+    desk.run()
+    assert suggestions.regions, desk.finished
+    first = suggestions.go(1)
+    assert first.image == desk.entry.id
+    assert first.reason
+    suggestions.take([])
+    desk.begin()
+    desk.controller.suggest()
+    assert suggestions.is_asked
+    desk.wait(lambda: suggestions.regions)
+    assert not suggestions.is_asked
+    desk.wait(lambda: desk.live.is_complete)
+    desk.controller.suggest()
+    desk.wait(lambda: not suggestions.is_asked)
+
+
 def test_cancelling_ends_it_and_the_strokes_stay(desk):
     desk.begin()
     desk.stroke(0, 1)

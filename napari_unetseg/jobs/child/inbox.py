@@ -21,6 +21,7 @@ from napari_unetseg.jobs.commands import (
     Shutdown,
     Steering,
     Stop,
+    Suggest,
 )
 from napari_unetseg.jobs.wire import read_command
 
@@ -109,6 +110,8 @@ def _steer(job: Job, message: Steering) -> None:
             job.painted.append(message)
         case Freeze():
             job.frozen = message.on
+        case Suggest():
+            job.suggest = message.n
         case ReturnTo():
             job.return_to, job.frozen = message.path, True
         case Stop():

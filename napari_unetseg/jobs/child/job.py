@@ -35,6 +35,8 @@ class Job:
         Whether nothing is to be learned for the time being.
     return_to : str or None
         Checkpoint to take the weights of.
+    suggest : int
+        How many regions are asked for; 0 for none.
     painted : deque of Painted
         What has changed, the oldest first.
     """
@@ -46,6 +48,7 @@ class Job:
     cancel: bool = False
     frozen: bool = False
     return_to: str | None = None
+    suggest: int = 0
     painted: deque[Painted] = field(default_factory=deque)
 
     def check(self) -> None:

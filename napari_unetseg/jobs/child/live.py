@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,12 +16,14 @@ from napari_unetseg.events import (
     TrainingStep,
 )
 from napari_unetseg.jobs.commands import LiveCommand
+from napari_unetseg.learning import TrainingImage
 from napari_unetseg.learning.device import choose_device
 from napari_unetseg.learning.live_regions import Change
 from napari_unetseg.learning.live_trainer import LiveTrainer
 
 from .job import Emit, Job
 from .prediction import RecentModels
+from .suggesting import Suggesting
 from .training import images_in_view, keep_and_apply, opened, training_images, understood
 from .view import View
 
@@ -37,8 +40,10 @@ def run_live(command: LiveCommand, job: Job, emit: Emit, models: RecentModels) -
     stacks = opened(command, emit)
     recipe, classes = understood(command)
     changes = Changes(job, command)
+    images = training_images(command, stacks)
+    ids = [item.image.id for item in command.images]
     trainer = LiveTrainer(
-        training_images(command, stacks),
+        images,
         recipe,
         classes,
         changes.take,
@@ -48,7 +53,7 @@ def run_live(command: LiveCommand, job: Job, emit: Emit, models: RecentModels) -
     )
     targets = images_in_view(command, stacks)
     view = View(trainer.current_model, targets, device, emit)
-    follower = Follower(trainer, view, Path(command.checkpoints), job, emit, changes)
+    follower = Follower(trainer, view, Path(command.checkpoints), job, emit, changes, images, ids)
     for event in trainer.run():
         job.check()
         follower.hear(event)
@@ -74,6 +79,8 @@ class Follower:
         job: Job,
         emit: Emit,
         changes: Changes,
+        images: Sequence[TrainingImage],
+        ids: Sequence[str],
     ) -> None:
         self.last: TrainingStep | None = None
         self._trainer = trainer
@@ -82,6 +89,9 @@ class Follower:
         self._job = job
         self._emit = emit
         self._changes = changes
+        self._images = images
+        self._ids = ids
+        self._suggesting: Suggesting | None = None
         self._resting = self._everywhere = False
         self._n_saved = 0
         self._saved_at = time.monotonic()
@@ -106,6 +116,7 @@ class Follower:
                     self._save_when_due(event.step)
             case _:
                 self._emit(event)
+        self._suggest()
         while job.frozen and not job.stop and self.last is not None:
             self._stay_frozen(self.last.step)
 
@@ -115,6 +126,8 @@ class Follower:
             self._resting, self._everywhere = True, False
             if event.step > self._saved_step:
                 self._save(event.step)
+        if self._suggesting is not None:
+            return  # they are waited for
         if self._view.fill(self._job.looked_at, event.step):
             self._everywhere = False
         elif not self._everywhere:
@@ -128,8 +141,21 @@ class Follower:
         path, self._job.return_to = self._job.return_to, None
         if path is not None and self._trainer.return_to(path):
             self._view.forget()
+        self._suggest()
         if not self._view.fill(self._job.looked_at, step):
             time.sleep(_PAUSE_S)
+
+    def _suggest(self) -> None:
+        """Look at one more slice for the regions that are asked for."""
+        if self._job.suggest:
+            model = self._trainer.current_model()
+            self._suggesting = Suggesting(self._images, self._ids, model, self._job.suggest)
+            self._job.suggest = 0
+        if self._suggesting is not None:
+            found = self._suggesting.go_on()
+            if found is not None:
+                self._emit(found)
+                self._suggesting = None
 
     def _save_when_due(self, step: int) -> None:
         if self._taken and time.monotonic() - self._saved_at >= CHECKPOINT_EVERY_S:

@@ -8,6 +8,7 @@ from napari_unetseg.jobs.commands import (
     PredictCommand,
     PredictFilesCommand,
     PreviewModelsCommand,
+    SuggestCommand,
     TrainCommand,
 )
 
@@ -16,10 +17,16 @@ from .job import Emit, Job
 from .live import run_live
 from .model_previews import run_previews
 from .prediction import RecentModels, run_predict
+from .suggesting import run_suggest
 from .training import run_training
 
 NetworkCommand = (
-    TrainCommand | LiveCommand | PredictCommand | PredictFilesCommand | PreviewModelsCommand
+    TrainCommand
+    | LiveCommand
+    | PredictCommand
+    | PredictFilesCommand
+    | SuggestCommand
+    | PreviewModelsCommand
 )
 
 
@@ -40,5 +47,7 @@ class NetworkJobs:
                 return run_predict(command, job, emit, self._models)
             case PredictFilesCommand():
                 return run_predict_files(command, job, emit, self._models)
+            case SuggestCommand():
+                return run_suggest(command, job, emit, self._models)
             case PreviewModelsCommand():
                 return run_previews(command, job, emit, self._models)

@@ -17,7 +17,7 @@ from napari_unetseg.events import (
     TrainingStep,
 )
 from napari_unetseg.images import Stack, map_npy
-from napari_unetseg.jobs.commands import LiveCommand, TrainCommand
+from napari_unetseg.jobs.commands import LiveCommand, SuggestCommand, TrainCommand
 from napari_unetseg.jobs.pixels import open_codes, open_image
 from napari_unetseg.learning import Trainer, TrainingImage, check_model_output
 from napari_unetseg.learning.device import Device, choose_device
@@ -48,15 +48,15 @@ def run_training(command: TrainCommand, job: Job, emit: Emit, models: RecentMode
     return keep_and_apply(command, trainer, asked, last, device, job, emit, models)
 
 
-def opened(command: TrainCommand | LiveCommand, emit: Emit) -> list[Stack]:
+def opened(command: TrainCommand | LiveCommand | SuggestCommand, emit: Emit) -> list[Stack]:
     """Open the images to learn from."""
     emit(Preparing("Opening the images …"))
-    check_model_output(Path(command.model_path), overwrite=True)
     return [open_image(item.image) for item in command.images]
 
 
 def understood(command: TrainCommand | LiveCommand) -> tuple[Recipe, tuple[LabelClass, ...]]:
     """Return what a command asks for, checked."""
+    check_model_output(Path(command.model_path), overwrite=True)
     try:
         recipe = Recipe.model_validate(command.recipe)
         classes = tuple(LabelClass.model_validate(c) for c in command.classes)
@@ -66,7 +66,7 @@ def understood(command: TrainCommand | LiveCommand) -> tuple[Recipe, tuple[Label
 
 
 def training_images(
-    command: TrainCommand | LiveCommand, stacks: Sequence[Stack]
+    command: TrainCommand | LiveCommand | SuggestCommand, stacks: Sequence[Stack]
 ) -> list[TrainingImage]:
     """Return images with their annotations, whose files may go on changing."""
     return [

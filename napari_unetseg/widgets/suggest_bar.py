@@ -1,0 +1,114 @@
+"""Where painting is worth most next: asked for, and gone to one after the other."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
+
+from .context import Context
+from .frame import centre_on, show_frame
+from .listen import listen
+from .shortcuts import tooltip
+
+_COMING = "Slices are being looked at."
+_NONE = "Press Suggest first."
+
+
+class SuggestBar(QWidget):
+    """*Suggest*, the way from one suggestion to the next, and why each of them is one."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self._context = context
+        self._go_when_told = False
+        self._build()
+        controller = context.controller
+        listen(controller.suggestions.changed, self._on_changed)
+        listen(controller.state_changed, self._update)
+        listen(controller.live.changed, self._update)
+        listen(context.workspace.images_changed, self._update)
+        listen(context.layers.key_pressed, self._on_key)
+        self._update()
+
+    def _build(self) -> None:
+        self.suggest = QPushButton("Suggest")
+        self.suggest.clicked.connect(self._on_suggest)
+        self.before, self.next = QPushButton("‹"), QPushButton("›")
+        for button, by in ((self.before, -1), (self.next, 1)):
+            button.setFixedWidth(26)
+            button.clicked.connect(lambda _=False, by=by: self._go(by))
+        self.reason = QLabel()
+        self.reason.setTextFormat(Qt.TextFormat.PlainText)
+        self.reason.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        for widget in (self.suggest, self.before, self.next):
+            row.addWidget(widget)
+        row.addWidget(self.reason, 1)
+
+    # ----------------------------------------------------------------- state
+
+    def _update(self, *_: object) -> None:
+        suggestions = self._context.controller.suggestions
+        why_not = self._why_not()
+        self.suggest.setEnabled(why_not is None)
+        self.suggest.setToolTip(
+            why_not or "Look through all slices for places where painting is worth most."
+        )
+        for button, said in (
+            (self.before, "The suggestion before."),
+            (self.next, tooltip("next_suggestion")),
+        ):
+            button.setEnabled(bool(suggestions.regions))
+            button.setToolTip(said if suggestions.regions else _NONE)
+        self.reason.setText(self._said())
+        self.reason.setToolTip(self.reason.text())
+
+    def _why_not(self) -> str | None:
+        controller = self._context.controller
+        if controller.suggestions.is_asked:
+            return _COMING
+        why_not: str | None = controller.why_not_suggest()
+        return why_not
+
+    def _said(self) -> str:
+        suggestions = self._context.controller.suggestions
+        if suggestions.is_asked:
+            return "looking …"
+        region, n = suggestions.current, len(suggestions.regions)
+        if region is None:
+            return f"{n} places" if n else ""
+        return f"{suggestions.at + 1} of {n}: {region.reason}"
+
+    # --------------------------------------------------------------- actions
+
+    def _on_suggest(self) -> None:
+        self._go_when_told = True
+        self._context.controller.suggest()
+
+    def _on_key(self, action: str) -> None:
+        if action != "next_suggestion":
+            return
+        if self._context.controller.suggestions.regions:
+            self._go(1)
+        elif self._why_not() is None:
+            self._on_suggest()
+
+    def _on_changed(self) -> None:
+        self._update()
+        suggestions = self._context.controller.suggestions
+        if self._go_when_told and suggestions.regions and not suggestions.is_asked:
+            self._go_when_told = False
+            self._go(1)
+
+    def _go(self, by: int) -> None:
+        region = self._context.controller.suggestions.go(by)
+        entry = None if region is None else self._context.workspace.images.get(region.image)
+        if region is None or entry is None:
+            return
+        layers = self._context.layers
+        layers.show_plane(entry, region.plane)
+        box = (region.y, region.x, region.y + region.height, region.x + region.width)
+        show_frame(layers, entry, region.plane, box)
+        centre_on(layers, entry, box)
+        self._context.say(f"Suggested: {region.reason}. N goes on to the next.")
