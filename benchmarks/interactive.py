@@ -185,6 +185,11 @@ class Session:
         """Wait until everything that was painted is learned and every slice segmented with it."""
         self.wait(lambda: self.controller.live.is_complete, 300)
 
+    def share_right(self) -> float:
+        """Return the share of painted pixels that are painted as the truth has them."""
+        codes = np.array(self.entry.codes)
+        return float((codes == self.truth)[codes > 0].mean())
+
     def score(self) -> float:
         """Return the mean IoU on the slices that are never painted."""
         shown = self.entry.slots.shown_as
@@ -288,6 +293,7 @@ def report(session: Session, began: float, *, forest: bool) -> None:
         "strokes": session.n_strokes,
         "px": int(sum(np.count_nonzero(p) for p in session.entry.codes)),
         "seconds": round(time.monotonic() - began, 1),
+        "right": round(session.share_right(), 3),
         "live": round(session.score(), 4),
     }
     if forest:

@@ -59,8 +59,7 @@ class SegmentationDock(QWidget):
         ]
         train = self.panels[2]
         assert isinstance(train, TrainStep)
-        self.suggest = SuggestBar(self.context)
-        self.live = LiveBar(self.context, train.live_settings)
+        self.live = LiveBar(self.context, train.live_settings, SuggestBar(self.context))
         self.status = StatusLine(self.context)
         self._stack = QStackedWidget()
         self._buttons = QButtonGroup(self)
@@ -68,7 +67,6 @@ class SegmentationDock(QWidget):
         column.setContentsMargins(4, 4, 4, 4)
         column.addLayout(self._step_row())
         column.addWidget(self._stack, 1)
-        column.addWidget(self.suggest)
         column.addWidget(self.live)
         column.addWidget(self.status)
         self.show_step(0)
@@ -79,8 +77,7 @@ class SegmentationDock(QWidget):
         self._stack.setCurrentIndex(index)
         panel = self.panels[index]
         panel.entered()
-        for bar in (self.suggest, self.live):
-            bar.setVisible(isinstance(panel, TrainStep | CorrectStep))
+        self.live.setVisible(isinstance(panel, TrainStep | CorrectStep))
         self.live.refresh()
         self.status.set_hint(panel.HINT)
 

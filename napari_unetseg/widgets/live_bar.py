@@ -16,6 +16,7 @@ from napari_unetseg.workspace import Checkpoint, LiveSettings
 
 from .context import Context
 from .listen import listen
+from .suggest_bar import SuggestBar
 
 _ICON_PX = 32
 
@@ -39,12 +40,17 @@ class LiveBar(QWidget):
     context : Context
     settings : callable
         Returns what training begins with, as the Train step has it.
+    suggestions : SuggestBar
+        Shown in the same row.
     """
 
-    def __init__(self, context: Context, settings: Callable[[], LiveSettings]) -> None:
+    def __init__(
+        self, context: Context, settings: Callable[[], LiveSettings], suggestions: SuggestBar
+    ) -> None:
         super().__init__()
         self._context = context
         self._settings = settings
+        self.suggestions = suggestions
         self._build()
         controller, workspace = context.controller, context.workspace
         listen(controller.live.changed, self._update)
@@ -68,6 +74,7 @@ class LiveBar(QWidget):
         row.addWidget(self.live)
         row.addWidget(self.freeze)
         row.addWidget(self.state, 1)
+        row.addWidget(self.suggestions)
         self._history = QWidget()
         self._pictures = QHBoxLayout(self._history)
         self._pictures.setContentsMargins(0, 0, 0, 0)

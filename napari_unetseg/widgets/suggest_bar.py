@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 from .context import Context
 from .frame import centre_on, show_frame
@@ -37,14 +37,15 @@ class SuggestBar(QWidget):
         for button, by in ((self.before, -1), (self.next, 1)):
             button.setFixedWidth(26)
             button.clicked.connect(lambda _=False, by=by: self._go(by))
-        self.reason = QLabel()
-        self.reason.setTextFormat(Qt.TextFormat.PlainText)
-        self.reason.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.number = QLabel()
+        self.number.setTextFormat(Qt.TextFormat.PlainText)
+        self.number.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.number.setMinimumWidth(self.number.fontMetrics().horizontalAdvance("10/10 "))
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.suggest, self.before, self.next):
+        row.setSpacing(2)
+        for widget in (self.suggest, self.before, self.number, self.next):
             row.addWidget(widget)
-        row.addWidget(self.reason, 1)
 
     # ----------------------------------------------------------------- state
 
@@ -61,8 +62,9 @@ class SuggestBar(QWidget):
         ):
             button.setEnabled(bool(suggestions.regions))
             button.setToolTip(said if suggestions.regions else _NONE)
-        self.reason.setText(self._said())
-        self.reason.setToolTip(self.reason.text())
+        self.number.setText(self._said())
+        current = suggestions.current
+        self.number.setToolTip("" if current is None else current.reason)
 
     def _why_not(self) -> str | None:
         controller = self._context.controller
@@ -74,11 +76,11 @@ class SuggestBar(QWidget):
     def _said(self) -> str:
         suggestions = self._context.controller.suggestions
         if suggestions.is_asked:
-            return "looking …"
+            return "…"
         region, n = suggestions.current, len(suggestions.regions)
         if region is None:
-            return f"{n} places" if n else ""
-        return f"{suggestions.at + 1} of {n}: {region.reason}"
+            return str(n) if n else ""
+        return f"{suggestions.at + 1}/{n}"
 
     # --------------------------------------------------------------- actions
 
@@ -111,4 +113,4 @@ class SuggestBar(QWidget):
         box = (region.y, region.x, region.y + region.height, region.x + region.width)
         show_frame(layers, entry, region.plane, box)
         centre_on(layers, entry, box)
-        self._context.say(f"Suggested: {region.reason}. N goes on to the next.")
+        self._context.say(f"Worth painting: {region.reason}. N goes on to the next place.")

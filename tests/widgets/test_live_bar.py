@@ -17,6 +17,7 @@ from napari_unetseg.events import (
 )
 from napari_unetseg.jobs.commands import LiveCommand, Painted, PredictCommand
 from napari_unetseg.widgets.live_bar import LiveBar
+from napari_unetseg.widgets.suggest_bar import SuggestBar
 from napari_unetseg.widgets.train_step import TrainStep
 
 pytestmark = pytest.mark.window
@@ -33,7 +34,7 @@ class LiveStage(Stage):
         self.worker.freeze = lambda on: self.worker.steered.append(("freeze", on))
         self.worker.return_to = lambda path: self.worker.steered.append(("return to", path))
         self.train = self.show(TrainStep)
-        self.bar = LiveBar(self.context, self.train.live_settings)
+        self.bar = LiveBar(self.context, self.train.live_settings, SuggestBar(self.context))
         viewer.window.add_dock_widget(self.bar, name="live")
 
     def go_live(self):

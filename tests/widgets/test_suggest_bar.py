@@ -54,12 +54,14 @@ def stage(make_napari_viewer, tmp_path):
 def test_suggestions_are_asked_for_and_the_first_is_gone_to(stage):
     stage.annotate()
     stage.person.click(stage.bar.suggest)
-    assert stage.bar.reason.text() == "looking …"
+    assert stage.bar.number.text() == "…"
     assert not stage.bar.suggest.isEnabled()
     assert isinstance(stage.submitted(), SuggestCommand)
     stage.told((3, 128, 64, "the model is unsure here"), (1, 0, 0, "unlike all else"))
     stage.finish()
-    assert stage.bar.reason.text() == "1 of 2: the model is unsure here"
+    assert stage.bar.number.text() == "1/2"
+    assert stage.bar.number.toolTip() == "the model is unsure here"
+    assert "the model is unsure here" in stage.said[-1]
     assert stage.layers.current_plane(stage.entry) == 3
     stage.person.wait(lambda: stage.in_sight()[2] - stage.in_sight()[0] < 256, 5)
     assert (stage.in_sight()[:2] <= (128, 64)).all()
@@ -79,10 +81,10 @@ def test_a_key_goes_on_and_after_the_last_comes_the_first(stage):
     seen = []
     for _ in range(3):
         QTest.keyClick(stage.person.canvas, Qt.Key.Key_N)
-        seen.append(stage.bar.reason.text())
-    assert seen == ["1 of 2: a", "2 of 2: b", "1 of 2: a"]
+        seen.append(stage.bar.number.text())
+    assert seen == ["1/2", "2/2", "1/2"]
     stage.person.click(stage.bar.before)
-    assert stage.bar.reason.text() == "2 of 2: b"
+    assert stage.bar.number.text() == "2/2"
     frames = [la for la in stage.viewer.layers if la.name.endswith("suggested")]
     assert len(frames) == 1
     assert stage.viewer.layers.selection.active is stage.layers.annotations_layer(stage.entry.id)
@@ -101,7 +103,7 @@ def test_an_answer_that_never_comes_frees_the_button(stage):
     stage.submitted()
     stage.finish("Cancelled.")
     assert stage.bar.suggest.isEnabled()
-    assert stage.bar.reason.text() == ""
+    assert stage.bar.number.text() == ""
 
 
 def test_without_an_image_it_says_what_to_do(make_napari_viewer, tmp_path):
