@@ -145,7 +145,7 @@ class Session:
         """Return the brush that a careful person takes for what a stroke follows."""
         room = distance_transform_edt(self.truth[stroke.plane] == stroke.code)
         y, x = np.round(stroke.path).astype(int).T
-        return int(np.clip(2 * np.percentile(room[y, x], 20) - 1, 1, BRUSH_PX))
+        return int(np.clip(2 * np.percentile(room[y, x], 5) - 1, 1, BRUSH_PX))
 
     def first_strokes(self, plane: int) -> None:
         """Paint both classes on a slice."""

@@ -1,14 +1,16 @@
 """Measure whether painting stays smooth while the network learns.
 
 A real window on a generated stack: changing the slice and painting a dab, timed from the event to
-the picture, without and with a training run in the child process, in turns.
+the picture, without and with a training run in the child process, in turns, or with ``--live`` one
+that follows what is painted. Gaps of the event loop and the memory of both are printed too.
 
-    xvfb-run -a python benchmarks/window_latency.py [--rounds 3] [--repeats 60] [--size 512]
+    xvfb-run -a python benchmarks/window_latency.py [--rounds 3] [--repeats 60] [--live]
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -17,6 +19,8 @@ from pathlib import Path
 
 import napari
 import numpy as np
+import psutil
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "widgets"))
@@ -24,9 +28,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "widgets"))
 from person import Person
 
 from napari_unetseg.config import Recipe
+from napari_unetseg.config.shipped import shipped_models
 from napari_unetseg.jobs import JobState
 from napari_unetseg.samples import em_stack
 from napari_unetseg.widgets.dock import SegmentationDock
+from napari_unetseg.workspace import LiveSettings
 
 
 def main() -> None:
@@ -35,17 +41,25 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=60)
     parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--live", action="store_true", help="training follows what is painted")
     options = parser.parse_args()
     bench = Bench(options.size)
     idle, training = [], []
     bench.measure(10)
-    for _ in range(options.rounds):
+    for number in range(options.rounds):
+        bench.gaps.begin("idle")
         idle += bench.measure(options.repeats)
-        bench.train()
+        bench.gaps.end()
+        bench.train(live=options.live)
+        bench.memory(f"training {number + 1} begins")
+        bench.gaps.begin("training")
         training += bench.measure(options.repeats)
+        bench.gaps.end()
+        bench.memory(f"training {number + 1} ends")
         bench.cancel()
     bench.viewer.close()
     report(np.array(idle), np.array(training))
+    bench.gaps.report()
 
 
 class Bench:
@@ -65,6 +79,7 @@ class Bench:
         self.controller = context.controller
         self.person = Person(self.viewer)
         self.drawn = 0
+        self.gaps = Gaps()
         canvas = self.viewer.window._qt_viewer.canvas._scene_canvas  # noqa: SLF001
         canvas.events.draw.connect(self._on_draw)
 
@@ -78,14 +93,27 @@ class Bench:
             self._run_for(0.02)
         return times
 
-    def train(self) -> None:
+    def train(self, *, live: bool) -> None:
         """Start training and wait for its first steps."""
         steps: list[object] = []
         self.controller.stepped.connect(steps.append)
         recipe = Recipe()
-        self.controller.train(recipe.replace(training=recipe.training.replace(max_time_s=600.0)))
+        self.controller.look_at(self.entry.id, 0)
+        if live:
+            self.controller.go_live(LiveSettings(recipe, shipped_models()["membranes"]))
+        else:
+            training = recipe.training.replace(max_time_s=3600.0)
+            self.controller.train(recipe.replace(training=training))
         self.person.wait(lambda: len(steps) >= 2, 120)
         self.controller.stepped.disconnect(steps.append)
+
+    def memory(self, when: str) -> None:
+        """Print what both processes hold."""
+        pids = {"window": os.getpid(), "child": self.controller.child_pid}
+        held = {name: psutil.Process(pid).memory_info() for name, pid in pids.items() if pid}
+        # What is mapped from files counts as shared, and the system takes it back when it likes.
+        mb = {name: (m.rss - m.shared) / 2**20 for name, m in held.items()}
+        print(f"{when:24}" + "".join(f"  {name} {size:6.0f} MB" for name, size in mb.items()))
 
     def cancel(self) -> None:
         """End the training and wait until the child rests."""
@@ -120,6 +148,41 @@ class Bench:
         self.drawn += 1
 
 
+class Gaps:
+    """How long the event loop was away, by what was going on."""
+
+    def __init__(self) -> None:
+        self._gaps: dict[str, list[float]] = {}
+        self._what = ""
+        self._seen = 0.0
+        self._timer = QTimer()
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.timeout.connect(self._on_tick)
+
+    def begin(self, what: str) -> None:
+        """Watch from now on."""
+        self._what, self._seen = what, time.perf_counter()
+        self._timer.start(5)
+
+    def end(self) -> None:
+        """Watch no more."""
+        self._timer.stop()
+
+    def report(self) -> None:
+        """Print the longest, and how many were long."""
+        for what, gaps in self._gaps.items():
+            ms = 1000 * np.array(gaps)
+            print(
+                f"gaps of the event loop, {what}: longest {ms.max():.0f} ms, "
+                f"{(ms > 100).sum()} above 100 ms in {ms.sum() / 1000:.0f} s"
+            )
+
+    def _on_tick(self) -> None:
+        now = time.perf_counter()
+        self._gaps.setdefault(self._what, []).append(now - self._seen)
+        self._seen = now
+
+
 def report(idle: np.ndarray, training: np.ndarray) -> None:
     """Print a table and the ratio that matters."""
     print(f"{'':10} {'median':>8} {'p95':>8} {'max':>8}   ms, slice change + dab, n = {len(idle)}")
@@ -131,8 +194,6 @@ def report(idle: np.ndarray, training: np.ndarray) -> None:
 
 
 if __name__ == "__main__":
-    import os
-
     with tempfile.TemporaryDirectory() as folder:
         os.environ["NAPARI_UNETSEG_HOME"] = folder
         main()
