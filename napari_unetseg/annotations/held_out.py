@@ -14,6 +14,7 @@ Both decisions stand in one byte per square: bits 0 and 1 say what becomes of th
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,9 @@ UNDECIDED, TRAINS, HELD_OUT = 0, 1, 2
 
 _BOX_BITS = 2
 _SQUARE = (1 << _BOX_BITS) - 1
+
+#: Which codes occur in which square, by slice: shape (codes, blocks_y, blocks_x), bool.
+Presence: TypeAlias = dict[int, npt.NDArray[np.bool_]]
 
 #: A square that is held out itself and lies in a held-out box.
 ALL_HELD_OUT = HELD_OUT | HELD_OUT << _BOX_BITS
@@ -63,6 +67,7 @@ def assign_blocks(
     blocks: npt.NDArray[np.uint8],
     stack: Stack,
     planes: Iterable[int] | None = None,
+    known: Presence | None = None,
 ) -> None:
     """Decide every square and box with annotations that is undecided; changes `blocks` in place.
 
@@ -82,22 +87,27 @@ def assign_blocks(
         What is annotated: the sections of its time points and the shape of its voxels make boxes.
     planes : iterable of int, optional
         Slices in which something may be new; all by default.
+    known : dict of int to ndarray, optional
+        Which codes occur in which square, by slice: filled here, and taken for granted for slices
+        other than `planes`, which then need not be read. Begin with an empty one.
     """
+    known = {} if known is None else known
     presence = {
         plane: _classes_per_block(codes[plane])
         for plane in (range(len(codes)) if planes is None else planes)
     }
+    known.update(presence)
     # Up to `HELD_OUT` nothing is decided, or the square alone: so in files from before boxes.
     if not any((there & (blocks[p] <= HELD_OUT)).any() for p, there in presence.items()):
         return
     for plane in map(int, np.flatnonzero(blocks.any(axis=(1, 2)))):
-        if plane not in presence:
-            presence[plane] = _classes_per_block(codes[plane])
+        if plane not in known:
+            known[plane] = _classes_per_block(codes[plane])
+        presence[plane] = known[plane]
     layers = box_layers(stack)
     squares: npt.NDArray[np.uint8] = blocks & np.uint8(_SQUARE)
     boxes = _states_of_boxes(blocks, layers)
-    labelled_px = sum(int(np.count_nonzero(codes[plane])) for plane in presence)
-    all_train = labelled_px < MIN_LABELLED_PX
+    all_train = not _has_enough(codes, presence)
     _decide(squares, presence, all_train=all_train)
     _decide(boxes, _in_layers(presence, layers), all_train=all_train, each_class_trains=True)
     for plane, there in presence.items():
@@ -140,6 +150,16 @@ def box_layers(stack: Stack) -> npt.NDArray[np.intp]:
     frame, z = np.divmod(np.arange(stack.n_planes), depth)
     layers: npt.NDArray[np.intp] = frame * n_layers + z * n_layers // depth
     return layers
+
+
+def _has_enough(codes: npt.NDArray[np.uint8], planes: Iterable[int]) -> bool:
+    """Return whether so much is annotated that some is held out; reads no more than that takes."""
+    labelled_px = 0
+    for plane in planes:
+        labelled_px += int(np.count_nonzero(codes[plane]))
+        if labelled_px >= MIN_LABELLED_PX:
+            return True
+    return False
 
 
 def _states_of_boxes(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_unetseg.annotations import new_blocks
+from napari_unetseg.annotations import Presence, new_blocks
 from napari_unetseg.config import UNLABELLED
 from napari_unetseg.images import Stack
 from napari_unetseg.project import Session
@@ -41,6 +41,9 @@ class ImageEntry:
         1 inside the region of interest, 2 excluded; None while nobody asked for one.
     has_inside : bool
         Whether any pixel is inside: then all others are outside.
+    presence : dict
+        Which codes occur where, so that a stroke need not look for them on every slice: see
+        `annotations.assign_blocks`.
     """
 
     id: str
@@ -51,6 +54,7 @@ class ImageEntry:
     slots: Slots
     region: Codes | None = None
     has_inside: bool = False
+    presence: Presence = field(default_factory=dict)
 
     @classmethod
     def create(cls, image_id: str, stack: Stack, session: Session, slots: Slots) -> ImageEntry:

@@ -443,7 +443,7 @@ class Workspace:
             self.classes_changed.emit()
         for image_id, planes in self._touched(step).items():
             entry = self._entry(image_id)
-            assign_blocks(entry.codes, entry.blocks, entry.stack, planes)
+            assign_blocks(entry.codes, entry.blocks, entry.stack, planes, entry.presence)
             if image_id in self.images:
                 self.codes_changed.emit(image_id, planes)
                 self.segmentation_changed.emit(image_id, planes)

@@ -165,3 +165,18 @@ def test_decisions_stay_when_the_distance_of_sections_is_told_later():
     assert (blocks[::2] == before[::2]).all()
     boxes = blocks.reshape(3, 8, 8, 8) >> 2
     assert (boxes == boxes[:, :1]).all()
+
+
+def test_what_is_remembered_of_other_slices_decides_as_reading_them_anew():
+    rng = np.random.default_rng(3)
+    stack = Stack(np.zeros((5, 300, 260), np.uint8), "ZYX")
+    codes = np.zeros((5, 300, 260), np.uint8)
+    anew, remembered, known = new_blocks(codes.shape), new_blocks(codes.shape), {}
+    for _ in range(60):
+        plane = int(rng.integers(5))
+        top, left = int(rng.integers(280)), int(rng.integers(240))
+        codes[plane, top : top + 40, left : left + 30] = rng.integers(0, 4)
+        assign_blocks(codes, anew, stack, [plane])
+        assign_blocks(codes, remembered, stack, [plane], known)
+        assert np.array_equal(anew, remembered)
+    assert (anew & 3 == HELD_OUT).any()
