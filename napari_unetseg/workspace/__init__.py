@@ -3,6 +3,7 @@
 from .controller import JobController, OpenModel
 from .image_entry import ImageEntry
 from .live import Checkpoint, LiveSettings, LiveTraining
+from .progress import SliceFacts, SliceState, StackProgress, slice_name
 from .proofreading import Proofreading
 from .rounds import Round
 from .workspace import Workspace
@@ -16,5 +17,9 @@ __all__ = [
     "OpenModel",
     "Proofreading",
     "Round",
+    "SliceFacts",
+    "SliceState",
+    "StackProgress",
     "Workspace",
+    "slice_name",
 ]
