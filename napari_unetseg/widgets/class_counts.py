@@ -1,7 +1,8 @@
-"""How many pixels of each class are annotated, counted off the window's thread."""
+"""How many pixels each class has, counted off the window's thread."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,62 +17,125 @@ from .newest import NewestWins
 #: Rows of a slice are counted in parts of about this many pixels, so that painting goes between.
 _PART_PX = 1 << 20
 
+#: Slices that are counted in one go.
+_N_PLANES = 64
+
 Counts: TypeAlias = npt.NDArray[np.int64]
+Key: TypeAlias = tuple[str, int]
 
 
 class ClassCounts(QObject):
-    """Annotated pixels per code over all images of the data set; only what changed is recounted.
+    """Pixels per code, of the annotations or of the segmentation; only what changed is recounted.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    parent : QObject
+    segmentation : bool
+        Count what is shown as segmentation instead of what is annotated; of the images named with
+        `count_only`, and of none at first.
 
     Attributes
     ----------
     counted : Signal(object)
-        ndarray of int64, shape (256,): pixels by code.
+        ndarray of int64, shape (256,): pixels by code over all images of the data set that are
+        counted.
     """
 
     counted = Signal(object)
 
-    def __init__(self, workspace: Workspace, parent: QObject) -> None:
+    def __init__(
+        self, workspace: Workspace, parent: QObject, *, segmentation: bool = False
+    ) -> None:
         super().__init__(parent)
         self._workspace = workspace
-        self._planes: dict[tuple[str, int], Counts] = {}
-        self._stale: set[tuple[str, int]] = set()
+        self._count: Callable[[ImageEntry, int], Counts] = count_codes
+        self._only: Collection[str] | None = None
+        self._planes: dict[Key, Counts] = {}
+        self._stale: set[Key] = set()
         self._thread = NewestWins()
         self._thread.answered.connect(self._on_counted)
+        changed = workspace.codes_changed
+        if segmentation:
+            self._count, self._only = count_segmentation, ()
+            changed = workspace.segmentation_changed
+            listen(workspace.classes_changed, self._on_classes_changed)
         listen(workspace.images_changed, self._on_images_changed)
-        listen(workspace.codes_changed, self._on_codes_changed)
+        listen(changed, self._on_changed)
         self._on_images_changed()
+
+    def count_only(self, image_ids: Collection[str]) -> None:
+        """Count these images from now on, and let the others rest."""
+        self._only = image_ids
+        self._ask()
+
+    def of(self, image_id: str, planes: Collection[int]) -> Counts | None:
+        """Return the pixels by code of some slices, as last counted; None where some never were."""
+        total = np.zeros(256, np.int64)
+        for plane in planes:
+            of_plane = self._planes.get((image_id, plane))
+            if of_plane is None:
+                return None
+            total += of_plane
+        return total
 
     def _on_images_changed(self) -> None:
         for image_id, entry in self._workspace.images.items():
             self._stale |= {(image_id, plane) for plane in range(entry.shape[0])}
         self._ask()
 
-    def _on_codes_changed(self, image_id: str, planes: list[int]) -> None:
+    def _on_changed(self, image_id: str, planes: list[int]) -> None:
         self._stale |= {(image_id, plane) for plane in planes}
         self._ask()
 
+    def _on_classes_changed(self) -> None:
+        """Forget numbers of codes that may mean other classes now."""
+        self._planes.clear()
+        self._on_images_changed()
+
+    def _is_wanted(self, image_id: str) -> bool:
+        wanted = self._only is None or image_id in self._only
+        return wanted and image_id in self._workspace.images
+
     def _ask(self) -> None:
-        images = dict(self._workspace.images)
-        stale = sorted(key for key in self._stale if key[0] in images)
-        self._thread.ask(lambda: {key: count_codes(images[key[0]], key[1]) for key in stale})
+        if self._thread.busy:
+            return
+        keys = sorted(key for key in self._stale if self._is_wanted(key[0]))[:_N_PLANES]
+        if not keys:
+            return
+        # What changes while it is counted is stale again.
+        self._stale -= set(keys)
+        images, count = dict(self._workspace.images), self._count
+        self._thread.ask(lambda: {key: count(images[key[0]], key[1]) for key in keys})
 
     def _on_counted(self, planes: Any) -> None:
         self._planes.update(planes)
-        self._stale -= set(planes)
+        self._ask()
+        if self._thread.busy:
+            return
         total = np.zeros(256, np.int64)
         for (image_id, _), counts in self._planes.items():
-            if image_id in self._workspace.images:
+            if self._is_wanted(image_id):
                 total += counts
         self.counted.emit(total)
 
 
 def count_codes(entry: ImageEntry, plane: int) -> Counts:
     """Count the annotated pixels of a slice by code; shape (256,), code 0 not counted."""
+    if not entry.blocks[plane].any():
+        return np.zeros(256, np.int64)
+    return _count(entry.codes[plane])
+
+
+def count_segmentation(entry: ImageEntry, plane: int) -> Counts:
+    """Count the pixels of the segmentation shown of a slice by code; code 0 not counted."""
+    return _count(entry.segmentation(plane))
+
+
+def _count(codes: npt.NDArray[np.uint8]) -> Counts:
     counts = np.zeros(256, np.int64)
-    if entry.blocks[plane].any():
-        codes = entry.codes[plane]
-        rows = max(1, _PART_PX // max(1, codes.shape[1]))
-        for start in range(0, len(codes), rows):
-            counts += np.bincount(codes[start : start + rows].ravel(), minlength=256)
-        counts[0] = 0
+    rows = max(1, _PART_PX // max(1, codes.shape[1]))
+    for start in range(0, len(codes), rows):
+        counts += np.bincount(codes[start : start + rows].ravel(), minlength=256)
+    counts[0] = 0
     return counts

@@ -6,7 +6,7 @@ from napari.viewer import Viewer
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
-from napari_unetseg.workspace import JobController, Proofreading, Workspace
+from napari_unetseg.workspace import JobController, Proofreading, StackProgress, Workspace
 
 from .layers import LayerBinder
 from .proofreader import Proofreader
@@ -31,6 +31,7 @@ class Context:
         self.viewer = viewer
         self.workspace = workspace
         self.controller = controller
+        self.progress = StackProgress(workspace)
         self.layers = LayerBinder(viewer, workspace)
         self.layers.said.connect(self.say)
         self.proofreading = Proofreading(workspace)

@@ -64,6 +64,12 @@ class CorrectStep(StepPanel):
             "The segmentation of this slice is right: annotate its unlabelled pixels with it.",
             lambda: self._on_accept(all_slices=False),
         )
+        self.accept_in_sight = self.button(
+            "Accept in sight",
+            "What is in sight of this slice is right: annotate its unlabelled pixels there. Zoom "
+            "and move until everything in sight is right.",
+            self._on_accept_in_sight,
+        )
         self.accept_all = self.button(
             "Accept all slices",
             "The segmentation is right everywhere: annotate all unlabelled pixels with it.",
@@ -85,7 +91,7 @@ class CorrectStep(StepPanel):
         self.undo = self.button("Undo", "Take back the last stroke or action.", self._on_undo)
         self.redo = self.button("Redo", "Do again what was taken back.", self._on_redo)
         self.small = SmallPiecesRow(self.context)
-        self._add_row(self.accept_slice, self.accept_all)
+        self._add_row(self.accept_slice, self.accept_in_sight, self.accept_all)
         self._add_row(self.copy_before, self.interpolate, self.copy_after)
         self.column.addWidget(self.small)
         self._add_row(self.undo, self.redo)
@@ -133,6 +139,8 @@ class CorrectStep(StepPanel):
         listen(context.workspace.segmentation_changed, self._on_segmentation_changed)
         listen(context.layers.key_pressed, self._on_key)
         listen(context.viewer.dims.events.current_step, self._update_accept)
+        listen(context.viewer.dims.events.ndisplay, self._update_accept)
+        listen(context.viewer.dims.events.order, self._update_accept)
         listen(context.viewer.layers.selection.events.active, self._update_accept)
         for event in ("inserted", "removed", "renamed"):
             listen(getattr(context.viewer.layers.events, event), self._on_layers_changed)
@@ -180,6 +188,10 @@ class CorrectStep(StepPanel):
             return
         entry, no_image = self.context.layers.current_image(), self._why_no_image()
         self.enable(self.accept_slice, no_image or self._why_not_accept(entry, False))
+        self.enable(
+            self.accept_in_sight,
+            no_image or self._why_not_in_sight(entry) or self._why_not_accept(entry, False),
+        )
         why_not_all = no_image or self._why_not_accept(entry, True)
         self.enable(self.accept_all, why_not_all)
         self.small.set_why_not(why_not_all)
@@ -214,6 +226,11 @@ class CorrectStep(StepPanel):
             return None
         return "Nothing is segmented here yet; train a model or apply one."
 
+    def _why_not_in_sight(self, entry: ImageEntry | None) -> str | None:
+        if entry is None or self.context.layers.shows_slices(entry):
+            return None
+        return "This works on slices; go back to the view of one."
+
     def _update_history(self) -> None:
         log = self.context.workspace.log
         for button, verb, label in (
@@ -237,7 +254,8 @@ class CorrectStep(StepPanel):
         self._pause.start()
 
     def _on_segmentation_changed(self, image_id: str, planes: list[int]) -> None:
-        if not (self.accept_slice.isEnabled() and self.accept_all.isEnabled()):
+        buttons = (self.accept_slice, self.accept_in_sight, self.accept_all)
+        if not all(button.isEnabled() for button in buttons):
             self._update_accept()
 
     def _on_layers_changed(self, *_: object) -> None:
@@ -258,6 +276,22 @@ class CorrectStep(StepPanel):
             f"{where} accepted: {n_px:,} px became annotations; Undo takes that back."
             if n_px
             else f"{where} had no unlabelled pixel left to fill."
+        )
+
+    def _on_accept_in_sight(self) -> None:
+        layers = self.context.layers
+        entry = layers.current_image()
+        if entry is None:
+            return
+        here, box = layers.current_plane(entry), layers.box_in_sight(entry, seen_only=True)
+        if box is None:
+            self.context.say("Nothing of the slice is in sight; move it into view.")
+            return
+        n_px = self.context.workspace.accept(entry.id, [here], box)
+        self.context.say(
+            f"What is in sight is accepted: {n_px:,} px became annotations; Undo takes that back."
+            if n_px
+            else "There was no unlabelled pixel in sight to fill."
         )
 
     def _on_copy(self, step: int) -> None:

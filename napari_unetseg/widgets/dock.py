@@ -27,6 +27,7 @@ from .correct_step import CorrectStep
 from .data_step import DataStep
 from .export_step import ExportStep
 from .live_bar import LiveBar
+from .progress_strip import ProgressStrip
 from .status_line import StatusLine
 from .step import StepPanel
 from .suggest_bar import SuggestBar
@@ -60,6 +61,7 @@ class SegmentationDock(QWidget):
         train = self.panels[2]
         assert isinstance(train, TrainStep)
         self.live = LiveBar(self.context, train.live_settings, SuggestBar(self.context))
+        self.strip = ProgressStrip(self.context)
         self.status = StatusLine(self.context)
         self._stack = QStackedWidget()
         self._buttons = QButtonGroup(self)
@@ -67,6 +69,7 @@ class SegmentationDock(QWidget):
         column.setContentsMargins(4, 4, 4, 4)
         column.addLayout(self._step_row())
         column.addWidget(self._stack, 1)
+        column.addWidget(self.strip)
         column.addWidget(self.live)
         column.addWidget(self.status)
         self.show_step(0)
@@ -78,6 +81,7 @@ class SegmentationDock(QWidget):
         panel = self.panels[index]
         panel.entered()
         self.live.setVisible(isinstance(panel, TrainStep | CorrectStep))
+        self.strip.set_wanted(isinstance(panel, TrainStep | CorrectStep))
         self.live.refresh()
         self.status.set_hint(panel.HINT)
 

@@ -35,6 +35,7 @@ from .context import Context
 from .dialogs import ask_paths
 from .listen import listen
 from .newest import NewestWins
+from .sizes_table import SizesTable
 from .stack_from_layers import METADATA
 from .step import StepPanel
 
@@ -107,6 +108,8 @@ class ExportStep(StepPanel):
         self.column.addSpacing(8)
         self.column.addLayout(head)
         self.column.addWidget(self.methods, 1)
+        self.sizes = SizesTable(self.context)
+        self.sizes_section = self.advanced(self.sizes, "Areas and volumes")
 
     def _connect(self) -> None:
         context = self.context

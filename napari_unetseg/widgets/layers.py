@@ -119,18 +119,30 @@ class LayerBinder:
         index = [int(np.clip(round(p), 0, n - 1)) for p, n in zip(point, leading, strict=True)]
         return int(np.ravel_multi_index(index, leading))
 
-    def box_in_sight(self, entry: ImageEntry) -> list[int] | None:
-        """Return what is in sight of a slice of an image; None where slices are not shown.
+    def shows_slices(self, entry: ImageEntry) -> bool:
+        """Return whether slices of an image are shown: not a volume, nor a view across them."""
+        dims = self.viewer.dims
+        return self.is_shown(entry.id) and tuple(dims.displayed) == (dims.ndim - 2, dims.ndim - 1)
+
+    def box_in_sight(self, entry: ImageEntry, *, seen_only: bool = False) -> list[int] | None:
+        """Return what is in sight of a slice of an image; None where nothing is.
+
+        Parameters
+        ----------
+        seen_only : bool
+            Without the row or column at each side of which nothing may be seen.
 
         Returns
         -------
         list of int or None
             First row, first column, and the row and the column after the last.
         """
-        shown, dims = self._shown.get((entry.id, "annotations")), self.viewer.dims
-        if shown is None or tuple(dims.displayed) != (dims.ndim - 2, dims.ndim - 1):
+        if not self.shows_slices(entry):
             return None
+        shown = self._shown[entry.id, "annotations"]
         low, high = np.asarray(shown.layer.corner_pixels)[:, -2:]
+        if seen_only:  # napari rounds outwards, and leaves a line where all is out of sight
+            low, high = low + (low > 0), high - (high < np.array(entry.shape[1:]) - 1)
         box = [*np.maximum(low, 0), *np.minimum(high + 1, entry.shape[1:])]
         return [int(at) for at in box] if (box[2] > box[0] and box[3] > box[1]) else None
 

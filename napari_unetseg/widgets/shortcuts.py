@@ -78,6 +78,29 @@ SHORTCUTS: dict[str, Shortcut] = {
     ),
 }
 
+#: Keys that mean the same to napari, and do more on a layer of ours, or with a tool in hand.
+REPLACED: dict[str, Shortcut] = {
+    "undo": Shortcut(
+        "Ctrl+Z", "Undo", "Take back the last stroke or action, whatever it was and on any layer."
+    ),
+    "redo": Shortcut("Ctrl+Shift+Z", "Redo", "Do again what was taken back."),
+    "put_down": Shortcut("Escape", "Put down", "Let go of the tool in hand."),
+    "move": Shortcut("Space", "Move", "As long as it is held, the mouse moves the image."),
+}
+
+#: On the strip of slices, once it has been clicked.
+ON_THE_STRIP: tuple[Shortcut, ...] = (
+    Shortcut("Left", "Slice before", "Go to the slice before."),
+    Shortcut("Right", "Slice after", "Go to the slice after."),
+    Shortcut("PgUp", "Ten back", "Go ten slices back."),
+    Shortcut("PgDown", "Ten on", "Go ten slices on."),
+    Shortcut("Home", "First", "Go to the first slice."),
+    Shortcut("End", "Last", "Go to the last slice."),
+)
+
+#: Works anywhere in the window, but where text is written.
+PAGE = Shortcut("?", "Keys", "Show all keys, or hide them.")
+
 
 def tooltip(action: str) -> str:
     """Return what an action does, and its key."""

@@ -9,10 +9,12 @@ from napari_unetseg.jobs import JobState
 
 from .context import Context
 from .listen import listen
+from .shortcuts import PAGE
+from .shortcuts_page import shortcuts_page
 
 
 class StatusLine(QWidget):
-    """One sentence, a progress bar with the time left, and *Cancel*."""
+    """One sentence, a progress bar with the time left, *Cancel*, and *?* for all keys."""
 
     def __init__(self, context: Context) -> None:
         super().__init__()
@@ -27,9 +29,15 @@ class StatusLine(QWidget):
         self.bar.setRange(0, 1000)
         self.cancel = QPushButton("Cancel")
         self.cancel.clicked.connect(context.controller.cancel)
+        self.keys = QPushButton(PAGE.key)
+        self.keys.setToolTip(f"{PAGE.sentence} ({PAGE.key})")
+        self.keys.setFixedWidth(26)
+        self.keys.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.keys.clicked.connect(shortcuts_page(context).toggle)
         row = QHBoxLayout()
         row.addWidget(self.bar, 1)
         row.addWidget(self.cancel)
+        row.addWidget(self.keys)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.sentence)

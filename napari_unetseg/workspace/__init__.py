@@ -3,6 +3,7 @@
 from .controller import JobController, OpenModel
 from .image_entry import ImageEntry
 from .live import Checkpoint, LiveSettings, LiveTraining
+from .progress import SliceFacts, SliceState, StackProgress, slice_name
 from .proofreading import Proofreading
 from .rounds import Round
 from .suggestions import SuggestedRegion, Suggestions
@@ -17,7 +18,11 @@ __all__ = [
     "OpenModel",
     "Proofreading",
     "Round",
+    "SliceFacts",
+    "SliceState",
+    "StackProgress",
     "SuggestedRegion",
     "Suggestions",
     "Workspace",
+    "slice_name",
 ]

@@ -86,13 +86,11 @@ class ImageEntry:
 
     def allowed(self, plane: int) -> npt.NDArray[np.bool_]:
         """Return where a slice may be learned from and segmented."""
-        if self.region is None:
+        region = self.region  # threads ask as well, and it may be forgotten meanwhile
+        if region is None:
             return np.ones(self.shape[1:], bool)
         allowed: npt.NDArray[np.bool_]
-        if self.has_inside:
-            allowed = self.region[plane] == INSIDE
-        else:
-            allowed = self.region[plane] != EXCLUDED
+        allowed = region[plane] == INSIDE if self.has_inside else region[plane] != EXCLUDED
         return allowed
 
     def training_codes(self, plane: int) -> Codes:

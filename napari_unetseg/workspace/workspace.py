@@ -192,10 +192,24 @@ class Workspace:
             edits.append(self._edit_plane(entry, p, np.where(changed, meant, entry.codes[p])))
         self._record("correction", edits)
 
-    def accept(self, image_id: str, planes: Sequence[int]) -> int:
-        """Fill the unlabelled pixels of slices with the segmentation shown; return how many."""
+    def accept(self, image_id: str, planes: Sequence[int], box: Sequence[int] | None = None) -> int:
+        """Fill the unlabelled pixels of slices with the segmentation shown; return how many.
+
+        Parameters
+        ----------
+        box : sequence of int, optional
+            Only here: first row and column, and the row and column after the last.
+        """
         entry = self.images[image_id]
-        return self._fill(entry, planes, entry.segmentation, "accepting")
+        top, left, bottom, right = box or (0, 0, *entry.shape[1:])
+        inside = np.s_[top:bottom, left:right]
+
+        def source(plane: int) -> Codes:
+            accepted = np.zeros(entry.shape[1:], np.uint8)
+            accepted[inside] = entry.segmentation(plane)[inside]
+            return accepted
+
+        return self._fill(entry, planes, source, "accepting")
 
     def use_as_annotations(self, image_id: str, labels: Codes, planes: Sequence[int]) -> int:
         """Fill the unlabelled pixels of slices from a labels array; return how many.

@@ -111,6 +111,77 @@ def test_accepting_fills_only_what_is_unlabelled(stage, step):
     np.testing.assert_array_equal(stage.entry.codes, painted)
 
 
+def seen(stage):
+    """Return which pixels of the slice are seen, from where napari's canvas has its corners."""
+    (top, left), (bottom, right) = stage.viewer.window._qt_viewer.canvas._viewbox_corners_in_world[
+        :, -2:
+    ]
+    rows, columns = np.indices(stage.entry.shape[1:])
+    return (
+        (rows > top - 0.5)
+        & (rows < bottom + 0.5)
+        & (columns > left - 0.5)
+        & (columns < right + 0.5)
+    )
+
+
+def move_to(stage, y, x, zoom):
+    """Move the camera, and wait until the canvas has been drawn."""
+    scene = stage.viewer.scene
+    scene.camera.center, scene.camera.zoom = (y, x), zoom
+    drawn = []
+    events = stage.viewer.window._qt_viewer.canvas._scene_canvas.events
+    callback = events.draw.connect(lambda event: drawn.append(event), position="last")
+    stage.viewer.window._qt_viewer.canvas._scene_canvas.update()
+    stage.person.wait(lambda: drawn, 10)
+    events.draw.disconnect(callback)
+
+
+def test_only_what_is_in_sight_is_accepted(stage, step):
+    predict(stage)
+    stage.viewer.dims.set_current_step(0, 1)
+    stage.annotate(plane=1)
+    painted = stage.entry.codes.copy()
+    move_to(stage, 20.3, 40.2, 16)
+    stage.person.click(step.accept_in_sight)
+    accepted = stage.entry.codes[1] != painted[1]
+    n_px = np.count_nonzero(accepted)
+    assert 100 < n_px < accepted.size / 2
+    assert not (accepted & ~seen(stage)).any(), "what nobody sees is not accepted"
+    where = np.argwhere(seen(stage))
+    (top, left), (bottom, right) = where.min(0), where.max(0)
+    assert stage.entry.codes[1, top + 1 : bottom, left + 1 : right].all(), (
+        "a line at most is missed"
+    )
+    expected = np.where(accepted, truth_of(stage)[1] + 1, painted[1])
+    np.testing.assert_array_equal(stage.entry.codes[1], expected)
+    assert not stage.entry.codes[[0, 2, 3]].any()
+    assert stage.said[-1] == (
+        f"What is in sight is accepted: {n_px:,} px became annotations; Undo takes that back."
+    )
+    stage.person.click(step.accept_in_sight)
+    assert stage.said[-1] == "There was no unlabelled pixel in sight to fill."
+    assert step.undo.text() == "Undo accepting"
+    stage.person.click(step.undo)
+    np.testing.assert_array_equal(stage.entry.codes, painted)
+
+
+def test_nothing_is_accepted_where_no_slice_is_in_sight(stage, step):
+    predict(stage)
+    move_to(stage, 5000, 40, 8)
+    stage.person.click(step.accept_in_sight)
+    assert stage.said[-1] == "Nothing of the slice is in sight; move it into view."
+    move_to(stage, 20, -5000, 8)
+    stage.person.click(step.accept_in_sight)
+    assert not stage.entry.codes.any()
+    stage.viewer.dims.ndisplay = 3
+    assert not step.accept_in_sight.isEnabled()
+    assert "works on slices" in step.accept_in_sight.toolTip()
+    assert step.accept_slice.isEnabled()
+    stage.viewer.dims.ndisplay = 2
+    assert step.accept_in_sight.isEnabled()
+
+
 def test_slices_between_annotated_ones_are_filled_by_a_click_and_taken_back(stage, step):
     stage.viewer.dims.set_current_step(0, 1)
     assert not step.interpolate.isEnabled()
@@ -218,7 +289,8 @@ def test_a_truth_that_does_not_fit_is_explained_beside_it(stage, step):
 def test_without_an_image_every_button_says_what_to_do_first(make_napari_viewer, tmp_path):
     stage = Stage(make_napari_viewer(show=True), tmp_path)
     step = stage.show(CorrectStep)
-    for button in (step.accept_slice, step.accept_all, step.undo, step.redo, step.retrain):
+    accepting = (step.accept_slice, step.accept_in_sight, step.accept_all)
+    for button in (*accepting, step.undo, step.redo, step.retrain):
         assert not button.isEnabled()
         assert button.toolTip().endswith((".", "!"))
     assert step.tools.toolTip() == "Choose an image in the Data step first."

@@ -100,6 +100,19 @@ def test_undoing_a_correction_shows_the_newest_prediction_again(workspace, entry
     assert (entry.segmentation(0) == 3).all()
 
 
+def test_a_part_of_a_slice_is_accepted_as_one_step(workspace, entry):
+    workspace.set_prediction(entry.id, 1, np.full(SHAPE[1:], 1, np.uint8))
+    paint(workspace, entry, 1, np.s_[:6, :5], 2)
+    painted = entry.codes.copy()
+    assert workspace.accept(entry.id, [1], [4, 2, 10, 12]) == 6 * 10 - 2 * 3
+    expected = painted[1].copy()
+    expected[4:10, 2:12] = np.where(expected[4:10, 2:12] == 0, 1, expected[4:10, 2:12])
+    np.testing.assert_array_equal(entry.codes[1], expected)
+    assert not entry.codes[[0, 2]].any()
+    assert workspace.undo() == "accepting"
+    np.testing.assert_array_equal(entry.codes, painted)
+
+
 def test_accepting_fills_only_what_is_unlabelled_and_can_be_undone(workspace, entry):
     paint(workspace, entry, 1, np.s_[:10], 1)
     before = entry.codes.copy()
