@@ -347,3 +347,11 @@ def test_a_key_pressed_in_the_middle_of_a_stroke_takes_nothing_of_it(bench):
     QTest.keyClick(bench.person.canvas, Qt.Key.Key_Comma)
     assert (bench.entry.codes[1, 60, 32:58] == 2).all()
     assert copied[0] > 0
+
+
+def test_erasing_background_on_the_segmentation_leaves_it_in_view(bench):
+    bench.workspace.commit_annotations(bench.entry.id, np.ones(SHAPE, np.uint8), [0])
+    layer = bench.paint("segmentation", [(60, 30), (60, 90)], mode="erase")
+    bench.layers.flush()
+    assert (bench.entry.codes[0] == 1).all()
+    assert (np.asarray(layer.data)[0] == 1).all()
