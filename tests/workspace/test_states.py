@@ -176,6 +176,16 @@ class States(RuleBasedStateMachine):
         self.workspace.commit_annotations(entry.id, painted, [where[0]])
         self.write(entry, after)
 
+    @rule(image=of_image, place=rectangles, code=of_code)
+    def paint_two_slices(self, image, place, code):
+        """Paint the first slice and the last in one step, as napari's brush in 3D may."""
+        entry = self.entry(image)
+        where = ([0, -1], *rectangle(place, entry.shape))
+        after = self.model.codes(entry.id)
+        after[where] = self.code(code)
+        self.workspace.commit_annotations(entry.id, after, range(entry.shape[0]))
+        self.write(entry, after)
+
     @rule(image=of_image, plane=of_plane, place=rectangles, code=of_code, confirm=st.booleans())
     def paint_segmentation(self, image, plane, place, code, confirm):
         entry = self.entry(image)
