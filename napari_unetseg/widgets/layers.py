@@ -329,7 +329,9 @@ class LayerBinder:
     def _emitting(self, action: str) -> Callable[[Labels], None]:
         # napari asks functions that keys are bound to for their names: no partial.
         def emit(layer: Labels) -> None:
-            self.key_pressed.emit(action)
+            # What a key does is shown on the layers: the rest of a stroke would be lost.
+            if not self._painting():
+                self.key_pressed.emit(action)
 
         return emit
 
@@ -466,6 +468,7 @@ class LayerBinder:
         for key, shown in list(self._shown.items()):
             if shown.layer is event.value:
                 del self._shown[key]
+                shown.settle()
 
     def close(self) -> None:
         """Let go of the viewer."""

@@ -61,6 +61,9 @@ class ShownLayer:
         planes, self.unsettled = sorted(self.unsettled), set()
         if (planes or self._drag.has_painted) and self._entry.id in self._workspace.images:
             self._commit(planes)
+            # What was erased that is background already is no edit, and has to be seen again.
+            if self._role == "segmentation" and self.show(planes):
+                self.layer.refresh(thumbnail=False, highlight=False, extent=False)
 
     def undo(self, layer: Labels) -> None:
         """Take a stroke back that is in the layer's history alone."""

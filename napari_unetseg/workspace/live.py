@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from psygnal import Signal
 
 from napari_unetseg.config import Recipe
@@ -95,7 +96,10 @@ class LiveTraining:
         self._worker = worker
         self._files = files
         self._noted: dict[str, set[int]] = {}
+        self._images: set[str] = set()
+        self._away: set[str] = set()
         workspace.codes_changed.connect(self._note)
+        workspace.images_changed.connect(self._follow_images)
 
     def begin(self, settings: LiveSettings) -> None:
         """Note what is painted from now on."""
@@ -103,6 +107,7 @@ class LiveTraining:
         self.is_resting = self.is_complete = False
         self.settings = settings
         self._names, self._paints_beyond = self._class_names(), False
+        self._images, self._away = set(self._workspace.images), set()
         self.revision = 0
         self.checkpoints = []
         self._noted.clear()
@@ -174,10 +179,21 @@ class LiveTraining:
     def close(self) -> None:
         """Let go of the workspace."""
         self._workspace.codes_changed.disconnect(self._note)
+        self._workspace.images_changed.disconnect(self._follow_images)
 
     def _class_names(self) -> list[str]:
         return [c.name for c in self._workspace.classes]
 
+    def _follow_images(self) -> None:
+        """Note what may have changed of an image while it was left out."""
+        there = set(self._workspace.images)
+        for image_id in self._away & there:
+            # What was ever annotated stays decided.
+            decided = self._workspace.images[image_id].blocks.any(axis=(1, 2))
+            self._note(image_id, np.flatnonzero(decided).tolist())
+        self._away = self._images - there
+
     def _note(self, image_id: str, planes: list[int]) -> None:
-        if self.is_on:
+        # Of images that came later, the child knows nothing.
+        if self.is_on and image_id in self._images:
             self._noted.setdefault(image_id, set()).update(planes)

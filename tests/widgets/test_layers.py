@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
 from person import Person
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
 
 from napari_unetseg.annotations import add_class, recolor_class
 from napari_unetseg.project import Session
 from napari_unetseg.widgets.layers import LayerBinder
 from napari_unetseg.widgets.strokes import covered_by_brush
-from napari_unetseg.workspace.workspace import Workspace
+from napari_unetseg.workspace import Proofreading, Workspace
 
 pytestmark = pytest.mark.window
 SHAPE = (4, 120, 160)
@@ -302,3 +304,54 @@ def test_undo_is_shown_where_the_slices_are_seen_from_the_side(bench):
     Person(bench.viewer).wait(lambda: 2 in np.asarray(layer._slice.image.raw), 5)
     bench.workspace.undo()
     Person(bench.viewer).wait(lambda: 2 not in np.asarray(layer._slice.image.raw), 5)
+
+
+@pytest.mark.parametrize("role", ["annotations", "segmentation"])
+def test_a_polygon_whose_layer_is_closed_at_once_is_kept(bench, role):
+    bench.workspace.set_prediction(bench.entry.id, 0, np.full(SHAPE[1:], 1, np.uint8))
+    bench.layers.set_tool(role, bench.entry.id, "polygon", 1)
+    layer = bench.viewer.layers.selection.active
+    layer.paint_polygon([(0, 20, 20), (0, 20, 60), (0, 60, 60), (0, 60, 20)], 2)
+    bench.viewer.layers.remove(layer)
+    assert (bench.entry.codes[0, 25:55, 25:55] == 2).all()
+    assert bench.workspace.undo() is not None
+    assert not bench.entry.codes.any()
+
+
+def test_a_polygon_on_an_image_that_is_left_out_at_once_is_kept(bench):
+    bench.layers.set_tool("annotations", bench.entry.id, "polygon", 1)
+    layer = bench.viewer.layers.selection.active
+    layer.paint_polygon([(0, 20, 20), (0, 20, 60), (0, 60, 60), (0, 60, 20)], 2)
+    bench.layers.remove_image(bench.entry.id)
+    assert (bench.entry.codes[0, 25:55, 25:55] == 2).all()
+
+
+def test_a_key_pressed_in_the_middle_of_a_stroke_takes_nothing_of_it(bench):
+    bench.workspace.commit_annotations(bench.entry.id, np.ones(SHAPE, np.uint8), [0])
+    copied = []
+    proofreading = Proofreading(bench.workspace)
+    bench.layers.key_pressed.connect(
+        lambda _: copied.append(proofreading.copy_from(bench.entry.id, 1, -1))
+    )
+    bench.viewer.dims.set_current_step(0, 1)
+    bench.layers.set_tool("annotations", bench.entry.id, "paint", 1)
+    layer = bench.viewer.layers.selection.active
+    layer.brush_size = 5
+    bench.person.begin_stroke(layer, (60, 30))
+    bench.person.go_on(layer, (60, 60))
+    QTest.keyClick(bench.person.canvas, Qt.Key.Key_Comma)
+    bench.person.go_on(layer, (60, 90))
+    bench.person.end_stroke(layer, (60, 90))
+    assert (bench.entry.codes[1, 60, 32:58] == 2).all()
+    assert not copied
+    QTest.keyClick(bench.person.canvas, Qt.Key.Key_Comma)
+    assert (bench.entry.codes[1, 60, 32:58] == 2).all()
+    assert copied[0] > 0
+
+
+def test_erasing_background_on_the_segmentation_leaves_it_in_view(bench):
+    bench.workspace.commit_annotations(bench.entry.id, np.ones(SHAPE, np.uint8), [0])
+    layer = bench.paint("segmentation", [(60, 30), (60, 90)], mode="erase")
+    bench.layers.flush()
+    assert (bench.entry.codes[0] == 1).all()
+    assert (np.asarray(layer.data)[0] == 1).all()
