@@ -41,10 +41,19 @@ class Context:
         controller.uncertainty_ready.connect(self.layers.show_uncertainty)
         controller.objects_ready.connect(self.layers.add_objects)
         controller.renewing.connect(self.layers.hide_objects)
+        controller.suggestions.changed.connect(self._mark_suggested)
         self.timer = QTimer()
         self.timer.setInterval(_POLL_MS)
         self.timer.timeout.connect(self._on_tick)
         self.timer.start()
+
+    def _mark_suggested(self) -> None:
+        """Mark the slices on which something is suggested."""
+        planes: dict[str, set[int]] = {image_id: set() for image_id in self.workspace.images}
+        for region in self.controller.suggestions.regions:
+            planes.setdefault(region.image, set()).add(region.plane)
+        for image_id in self.workspace.images:
+            self.progress.set_suggested(image_id, planes[image_id])
 
     def say(self, sentence: str) -> None:
         """Show one sentence in the status line."""

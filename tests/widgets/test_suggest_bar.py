@@ -59,6 +59,7 @@ def test_suggestions_are_asked_for_and_the_first_is_gone_to(stage):
     assert isinstance(stage.submitted(), SuggestCommand)
     stage.told((3, 128, 64, "the model is unsure here"), (1, 0, 0, "unlike all else"))
     stage.finish()
+    assert stage.context.progress.suggested(stage.entry.id) == {1, 3}
     assert stage.bar.number.text() == "1/2"
     assert stage.bar.number.toolTip() == "the model is unsure here"
     assert "the model is unsure here" in stage.said[-1]
