@@ -11,10 +11,11 @@ from torch import Tensor
 
 from napari_unetseg.events import Event
 
+from .averaging import moved_towards
 from .bundle import Model
 from .data import LabelledRegion
 from .detail import Painted
-from .distillation import rehearsal_weight, step_back
+from .distillation import Teacher, rehearsal_weight, step_back
 from .patch_sampler import RegionPart
 from .preview import draw_preview
 from .run import TrainingRun
@@ -47,6 +48,8 @@ class LiveRun(TrainingRun):
         painted : Painted
             How much is painted by now.
         """
+        if self._teacher is not None and self._teacher.knows_classes and self.over():
+            self._begin_again_from(self._teacher)
         self._regions = regions
         self._batches.learn_from(regions, newest)
         self._statistics = []
@@ -59,6 +62,11 @@ class LiveRun(TrainingRun):
             if self._teacher.knows_classes:
                 self._teacher.step_back = step_back(painted)
             self._teacher.weigh_rehearsal(rehearsal_weight(painted))
+
+    def _begin_again_from(self, teacher: Teacher) -> None:
+        """Go on from the weights that would be kept, which have gone back towards the base."""
+        for network in (self._stepper.network, self._stepper.average.network):
+            moved_towards(network, teacher.network, teacher.step_back)
 
     def rest(self) -> Iterator[Event]:
         """Score what was learned, if anything is held out."""

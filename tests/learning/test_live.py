@@ -252,6 +252,27 @@ def test_a_worse_end_than_the_base_is_not_kept(few_steps):
     assert any("the model from before stays" in s for s in sentences)
 
 
+def test_after_a_rest_it_goes_on_from_the_weights_that_would_be_kept(few_steps):
+    painter = Painter()
+    events = (first := painter.trainer()).run()
+    until(events, Rested)
+    first.stop()
+    list(events)
+    base = first.current_model()
+    second = LiveTrainer(
+        [painter.image], base.info.recipe, (CELL,), painter.changes, base=base, device=FLOAT32
+    )
+    events = second.run()
+    until(events, Rested)
+    second._run._teacher.step_back = 0.4  # as of strokes; so small an image is painted densely
+    shown = [p.clone() for p in second.current_model().network.parameters()]
+    painter.paint(1, 0, 0, 30, 30)
+    until(events, AnnotationsTaken)
+    learning = list(second._run._stepper.average.network.parameters())
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(shown, learning, strict=True))
+    events.close()
+
+
 def test_a_budget_that_is_renewed_begins_again():
     budget = Budget(10, None, began=0.0, open=True)
     assert budget.fraction(10, 5.0, 0.0) == 1.0
