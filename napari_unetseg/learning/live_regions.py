@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from .data import LabelledRegion, RegionReader
@@ -121,4 +120,4 @@ class LiveRegions:
             key = image, first
             self._regions[key] = region
             counts = (torch.count_nonzero(c) for c in (region.targets, region.held_out))
-            self._painted[key] = int(np.sum([int(n) for n in counts]))
+            self._painted[key] = sum(int(n) for n in counts)

@@ -83,7 +83,7 @@ class LiveTrainer(Trainer):
         model, self._kept[name] = self._run.checkpoint()
         while len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
-        return replace(model, rehearsal=self.current_model().rehearsal)
+        return self._with_rehearsal(model)
 
     def return_to(self, name: str) -> bool:
         """Go on from an earlier checkpoint; return whether it is still known."""

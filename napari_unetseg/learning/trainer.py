@@ -146,7 +146,9 @@ class Trainer:
         """
         if self._run is None:
             raise RuntimeError("training has not begun")
-        model = self._run.model()
+        return self._with_rehearsal(self._run.model())
+
+    def _with_rehearsal(self, model: Model) -> Model:
         if not self._remembers:
             return model
         # What is trained from it is not to forget either.

@@ -113,7 +113,7 @@ class LiveBar(QWidget):
             base = self._settings().base
         except UserError as error:
             return str(error)
-        why_not: str | None = self._context.controller.why_not_live(base)
+        why_not: str | None = self._context.controller.why_not_train_from(base)
         return why_not
 
     def _said(self) -> str:

@@ -192,7 +192,7 @@ class JobController:
         uncertainty : bool
             As for `predict`.
         """
-        why_not = self._why_not_train_from(base)
+        why_not = self.why_not_train_from(base)
         if why_not is not None:
             self.status.emit(why_not)
             return
@@ -224,7 +224,7 @@ class JobController:
         the classes change, it begins again with what was learned.
         """
         base = settings.base
-        why_not = self._why_not_train_from(base)
+        why_not = self.why_not_train_from(base)
         if why_not is not None:
             self.status.emit(why_not)
             return
@@ -263,17 +263,14 @@ class JobController:
         name = next(iter(self.workspace.images.values())).stack.name
         return self._files.folder("models") / f"{name}-{self._n_models}.unet"
 
-    def why_not_live(self, base: Path | None = None) -> str | None:
-        """Return the sentence that explains why live training cannot start; None when it can.
+    def why_not_train_from(self, base: Path | None) -> str | None:
+        """Return what `why_not_train` does, or why the model to start from cannot be read.
 
         Parameters
         ----------
-        base : Path, optional
-            Model that it would start from.
+        base : Path or None
+            Its folder; None from scratch.
         """
-        return self._why_not_train_from(base)
-
-    def _why_not_train_from(self, base: Path | None) -> str | None:
         try:
             return self.why_not_train(None if base is None else read_model_info(base))
         except UserError as error:
@@ -386,8 +383,7 @@ class JobController:
         entries = list(self.workspace.images.values())
 
         def command() -> Command:
-            images = [self._files.training_image(entry, None) for entry in entries]
-            images = [replace(image, prediction=None) for image in images]
+            images = [self._files.annotated_image(entry) for entry in entries]
             return SuggestCommand(images=images, model=model, n=N_SUGGESTED, device=device)
 
         self.suggestions.ask()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +51,21 @@ class JobFiles:
         )
 
     def training_image(self, entry: ImageEntry, uncertainty: str | None) -> TrainingImageRef:
-        """Write what is annotated at this moment, and what of it is held out.
+        """Return what `annotated_image` does, to be segmented as well.
 
         Parameters
         ----------
         uncertainty : str or None
             As for `image_to_predict`.
         """
+        return replace(
+            self.annotated_image(entry),
+            prediction=self._new_prediction(entry),
+            uncertainty=self._new_uncertainty(entry, uncertainty),
+        )
+
+    def annotated_image(self, entry: ImageEntry) -> TrainingImageRef:
+        """Write what is annotated at this moment, and what of it is held out."""
         codes: Any = self._new(entry, "annotations-to-train")
         for plane in entry.annotated_planes():
             codes[plane] = entry.training_codes(plane)
@@ -68,8 +77,6 @@ class JobFiles:
             image=self.image(entry),
             annotations=str(self._session.path(entry.id, "annotations-to-train")),
             blocks=str(self._session.path(entry.id, "blocks-to-train")),
-            prediction=self._new_prediction(entry),
-            uncertainty=self._new_uncertainty(entry, uncertainty),
         )
 
     def update_training_image(self, entry: ImageEntry, plane: int) -> list[int] | None:

@@ -47,6 +47,15 @@ class Painter:
             [self.image], tiny_recipe(**training), (CELL,), self.changes, device=FLOAT32
         )
 
+    def continued(self, first: LiveTrainer, events) -> LiveTrainer:
+        """End a training; return one that goes on from its model."""
+        first.stop()
+        list(events)
+        base = first.current_model()
+        return LiveTrainer(
+            [self.image], base.info.recipe, (CELL,), self.changes, base=base, device=FLOAT32
+        )
+
 
 def until(events, kind, most=2000):
     """Return the next event of a kind, and all on the way to it."""
@@ -236,12 +245,7 @@ def test_a_worse_end_than_the_base_is_not_kept(few_steps):
     for _ in range(20):
         until(events, Rested)
         painter.paint(1, 0, 0, 2, 2)
-    first.stop()
-    list(events)
-    base = first.current_model()
-    second = LiveTrainer(
-        [painter.image], base.info.recipe, (CELL,), painter.changes, base=base, device=FLOAT32
-    )
+    second = painter.continued(first, events)
     events = second.run()
     until(events, Rested)
     for weights in second._run._stepper.average.network.parameters():
@@ -254,14 +258,9 @@ def test_a_worse_end_than_the_base_is_not_kept(few_steps):
 
 def test_after_a_rest_it_goes_on_from_the_weights_that_would_be_kept(few_steps):
     painter = Painter()
-    events = (first := painter.trainer()).run()
-    until(events, Rested)
-    first.stop()
-    list(events)
-    base = first.current_model()
-    second = LiveTrainer(
-        [painter.image], base.info.recipe, (CELL,), painter.changes, base=base, device=FLOAT32
-    )
+    first = painter.trainer()
+    until(events := first.run(), Rested)
+    second = painter.continued(first, events)
     events = second.run()
     until(events, Rested)
     second._run._teacher.step_back = 0.4  # as of strokes; so small an image is painted densely
