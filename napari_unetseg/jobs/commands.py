@@ -57,7 +57,7 @@ class TrainingImageRef:
     prediction : str or None
         An existing ``.npy`` of uint8, shape (planes, Y, X), that is filled with codes; None: the
         image is learned from and not segmented.
-    uncertainty : str or None
+    uncertainty, probabilities : str or None
         As of `ImageToPredict`.
     """
 
@@ -68,6 +68,7 @@ class TrainingImageRef:
     blocks: str | None = None
     prediction: str | None = None
     uncertainty: str | None = None
+    probabilities: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,9 @@ class ImageToPredict:
     objects : str or None
         Not there yet: written at the end, uint32 of the same shape, ids of objects; None: these
         are not asked for.
+    probabilities : str or None
+        Not there yet: uint8 of shape (classes, planes, Y, X), how probable each class is of each
+        pixel, from 0 to 255, background left out; None: that is not asked for.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -91,6 +95,7 @@ class ImageToPredict:
     output: str
     uncertainty: str | None = None
     objects: str | None = None
+    probabilities: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

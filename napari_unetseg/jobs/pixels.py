@@ -40,8 +40,8 @@ def save_planes(stack: Stack, path: str | Path) -> None:
     save_array(stack.data, path)
 
 
-def create_codes(path: str | Path, shape: tuple[int, int, int]) -> Codes:
-    """Make a file of unlabelled codes to be filled by a job.
+def create_codes(path: str | Path, shape: tuple[int, ...]) -> Codes:
+    """Make a file of unlabelled codes, or of other numbers up to 255, to be filled by a job.
 
     Where the system has sparse files, it takes no space until it is written to.
 
@@ -50,11 +50,11 @@ def create_codes(path: str | Path, shape: tuple[int, int, int]) -> Codes:
     path : str or Path
         An existing file is replaced.
     shape : tuple of int
-        (planes, Y, X).
+        (planes, Y, X), or (classes, planes, Y, X).
 
     Returns
     -------
-    ndarray, shape (planes, Y, X), uint8
+    ndarray of `shape`, uint8
         Mapped: what another process writes into the file appears here.
     """
     return _create(Path(path), np.dtype(np.uint8), shape)

@@ -7,17 +7,15 @@ hands the child's events on.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from psygnal import Signal
 
-from napari_unetseg.config import BACKGROUND, ModelInfo, Recipe, read_model_info
+from napari_unetseg.config import ModelInfo, Recipe, read_model_info
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import (
     AnnotationsTaken,
@@ -46,8 +44,10 @@ from napari_unetseg.jobs.commands import (
     TrainCommand,
 )
 
+from .before import BeforeTraining
 from .job_files import JobFiles
 from .live import LiveSettings, LiveTraining
+from .model_classes import slots_for
 from .model_previews import ModelPreviews
 from .readiness import why_not_predict, why_not_train
 from .rounds import JobRecord, Round
@@ -98,6 +98,10 @@ class JobController:
         Image id, and ndarray (planes, Y, X) of uint8: 0 certain, 255 as uncertain as can be.
     objects_ready : Signal(str, object)
         Image id, and ndarray (planes, Y, X) of uint32: 0 background, ids.
+    probabilities_ready : Signal(str, object, object)
+        Image id, names of classes, and ndarray (classes, planes, Y, X) of uint8: 255 certain.
+    before : BeforeTraining
+        What was segmented before the last training.
     suggestions : Suggestions
         Where painting is worth most next.
     renewing : Signal()
@@ -116,6 +120,7 @@ class JobController:
     baseline_ready = Signal(str, str, object)
     uncertainty_ready = Signal(str, object)
     objects_ready = Signal(str, object)
+    probabilities_ready = Signal(str, object, object)
     renewing = Signal()
     finished = Signal(Finished)
 
@@ -129,6 +134,7 @@ class JobController:
         self.previews = ModelPreviews(workspace.session, worker, self._writer)
         self.live = LiveTraining(workspace, worker, self._files)
         self.suggestions = Suggestions()
+        self.before = BeforeTraining(workspace)
         self._live_again: LiveSettings | None = None
         self._pending: Future[Command] | None = None
         self._classes_changed = False
@@ -137,7 +143,7 @@ class JobController:
         self._looked_at: tuple[str, int, list[int] | None] | None = None
         self._events: deque[Event] = deque()
         self._n_models = 0
-        self._n_results = 0
+        self._probabilities = ""
         workspace.images_changed.connect(self._warm_up)
         workspace.classes_changed.connect(self._on_classes_changed)
 
@@ -184,12 +190,13 @@ class JobController:
         base: Path | None = None,
         device: str = "auto",
         uncertainty: bool = False,
+        probabilities: bool = False,
     ) -> None:
         """Train on what is annotated, then predict every image.
 
         Parameters
         ----------
-        uncertainty : bool
+        uncertainty, probabilities : bool
             As for `predict`.
         """
         why_not = self.why_not_train_from(base)
@@ -199,11 +206,12 @@ class JobController:
         model_path = self._new_model_path()
         classes = [c.model_dump() for c in self.workspace.classes]
         entries = list(self.workspace.images.values())
-        role = self._new_role("uncertainty") if uncertainty else None
+        role = self._files.new_role("uncertainty") if uncertainty else None
+        probable = self._files.new_role("probabilities") if probabilities else None
 
         def command() -> Command:
             return TrainCommand(
-                images=[self._files.training_image(entry, role) for entry in entries],
+                images=[self._files.training_image(entry, role, probable) for entry in entries],
                 recipe=recipe.model_dump(mode="json"),
                 classes=classes,
                 base=None if base is None else str(base),
@@ -214,14 +222,22 @@ class JobController:
 
         slots = self.workspace.prediction_slots()
         record = JobRecord(slots, is_training=True, has_base=base is not None, uncertainty=role)
+        if probable:
+            record.probabilities = probable, tuple(c.name for c in self.workspace.classes)
         self.renewing.emit()
+        self.before.begin()
         self._begin(record, command)
 
-    def go_live(self, settings: LiveSettings) -> None:
+    def go_live(self, settings: LiveSettings, *, goes_on: bool = False) -> None:
         """Train on what is annotated and on what is painted from now on, until `stop`.
 
         The slice in view is segmented again and again meanwhile, and every image at the end. Where
         the classes change, it begins again with what was learned.
+
+        Parameters
+        ----------
+        goes_on : bool
+            As of `BeforeTraining.begin`.
         """
         base = settings.base
         why_not = self.why_not_train_from(base)
@@ -246,6 +262,7 @@ class JobController:
 
         slots = self.workspace.prediction_slots()
         self.renewing.emit()
+        self.before.begin(goes_on=goes_on)
         self.live.begin(settings)
         self._live_again = None
         self._begin(JobRecord(slots, is_training=True, has_base=base is not None), command)
@@ -284,6 +301,7 @@ class JobController:
         tta: bool = False,
         uncertainty: bool = False,
         objects: bool = False,
+        probabilities: bool = False,
     ) -> None:
         """Apply the model at hand to every image.
 
@@ -295,25 +313,32 @@ class JobController:
             Emit `uncertainty_ready` for each image at the end.
         objects : bool
             Emit `objects_ready` for each image at the end.
+        probabilities : bool
+            Emit `probabilities_ready` for each image at the end.
         """
         why_not = self.why_not_predict()
         if why_not is not None or self.model is None:
             self.status.emit(why_not or "")
             return
-        slots = self._slots_for(self.model.info)
+        info = self.model.info
+        slots = slots_for(self.workspace, info)
         entries = list(self.workspace.images.values())
         model = str(self.model.path)
-        role = self._new_role("uncertainty") if uncertainty else None
-        ids = self._new_role("objects") if objects else None
+        role = self._files.new_role("uncertainty") if uncertainty else None
+        ids = self._files.new_role("objects") if objects else None
+        probable = self._files.new_role("probabilities") if probabilities else None
 
         def command() -> Command:
-            images = [self._files.image_to_predict(entry, role, ids) for entry in entries]
+            images = [self._files.image_to_predict(entry, role, ids, probable) for entry in entries]
             return PredictCommand(
                 images=images, model=model, device=device, resample=resample, tta=tta
             )
 
+        record = JobRecord(slots, uncertainty=role, objects=ids)
+        if probable:
+            record.probabilities = probable, tuple(c.name for c in info.classes)
         self.renewing.emit()
-        self._begin(JobRecord(slots, uncertainty=role, objects=ids), command)
+        self._begin(record, command)
 
     def predict_files(
         self,
@@ -350,7 +375,7 @@ class JobController:
             self.status.emit("Choose an image in the Data step first.")
             return
         entries = list(self.workspace.images.values())
-        role = self._new_role("baseline")
+        role = self._files.new_role("baseline")
         job = JobRecord(self.workspace.prediction_slots(), baseline=(method, role))
 
         def command() -> Command:
@@ -541,9 +566,7 @@ class JobController:
     def _show(self, image_id: str, plane: int) -> None:
         if self._job is None or self._job.baseline or image_id not in self.workspace.images:
             return
-        if self._job.is_training and not self._job.saved:
-            before = self.workspace.images[image_id].prediction[plane].copy()
-            self._job.replaced.setdefault((image_id, plane), before)
+        self.before.keep(image_id, plane)
         codes: Codes = self._files.predicted(image_id)[plane]
         self.workspace.set_prediction(image_id, plane, self._job.slots[codes])
 
@@ -554,75 +577,50 @@ class JobController:
             self.live.end()
         self._set_state(JobState.IDLE)
         kept = finished.reason in (FinishReason.COMPLETED, FinishReason.STOPPED_EARLY)
-        if job is not None and not job.saved:
-            self._show_again(job)
+        if job is not None:
+            self.before.end(saved=job.saved)
         if job is not None and kept:
             if job.is_training:
                 self.rounds.append(job.as_round(len(self.rounds) + 1))
                 self.rounds_changed.emit()
             self._hand_out(job)
+        elif job is not None and job.probabilities:
+            self._files.drop(self.workspace.images, job.probabilities[0])
         self.status.emit(finished.sentence)
         self.finished.emit(finished)
         again, self._live_again = self._live_again, None
         if again is not None and finished.reason is not FinishReason.FAILED:
             saved = job is not None and job.saved and self.model is not None
-            self.go_live(replace(again, base=self.model.path) if saved and self.model else again)
+            if saved and self.model is not None:
+                self.go_live(replace(again, base=self.model.path), goes_on=True)
+            else:
+                self.go_live(again)
 
     def _hand_out(self, job: JobRecord) -> None:
         """Hand on what a job has answered that becomes a layer of its own."""
+        images, files = self.workspace.images, self._files
         if job.baseline:
             method, role = job.baseline
-            for image_id, codes in self._answered(role):
+            for image_id, codes in files.answered(images, role):
                 self.baseline_ready.emit(image_id, method, codes)
         if job.uncertainty:
-            for image_id, uncertainty in self._answered(job.uncertainty):
+            for image_id, uncertainty in files.answered(images, job.uncertainty):
                 self.uncertainty_ready.emit(image_id, uncertainty)
         if job.objects:
-            for image_id, ids in self._answered(job.objects):
+            for image_id, ids in files.answered(images, job.objects):
                 self.objects_ready.emit(image_id, ids)
-
-    def _show_again(self, job: JobRecord) -> None:
-        """Show what was predicted before a network answered that is not kept."""
-        for (image_id, plane), slots in job.replaced.items():
-            if image_id in self.workspace.images:
-                self.workspace.set_prediction(image_id, plane, slots)
-
-    def _new_role(self, what: str) -> str:
-        """Name an array that no other job fills."""
-        self._n_results += 1
-        return f"{what}-{self._n_results}"
-
-    def _answered(self, role: str) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-        """Yield image by image what the child has written for it."""
-        for image_id in self.workspace.images:
-            path = self.workspace.session.path(image_id, role)
-            if path.is_file():
-                yield image_id, np.load(path, mmap_mode="r+")
+        if job.probabilities:
+            role, names = job.probabilities
+            for image_id, values in files.answered(images, role):
+                self.probabilities_ready.emit(image_id, names, values)
+            if self._probabilities:
+                files.drop(images, self._probabilities)
+            self._probabilities = role
 
     def _set_state(self, state: JobState) -> None:
         if state is not self._state:
             self._state = state
             self.state_changed.emit(state)
-
-    # --------------------------------------------------------------- classes
-
-    def _slots_for(self, info: ModelInfo) -> Codes:
-        """Return where to store the codes of a model whose classes may be others than ours."""
-        names = [c.name for c in self.workspace.classes]
-        missing = tuple(c for c in info.classes if c.name not in names)
-        if missing:
-            self.workspace.change_classes(_append, missing, label="adding the model's classes")
-            names = [c.name for c in self.workspace.classes]
-        ours = self.workspace.prediction_slots()
-        slots = np.zeros(256, np.uint8)
-        slots[BACKGROUND] = ours[BACKGROUND]
-        for k, cls in enumerate(info.classes, 1):
-            slots[k + 1] = ours[names.index(cls.name) + 2]
-        return slots
-
-
-def _append(classes: tuple[Any, ...], more: tuple[Any, ...]) -> tuple[tuple[Any, ...], Codes]:
-    return classes + more, np.arange(256, dtype=np.uint8)
 
 
 def _why_not_written(error: BaseException) -> str:

@@ -80,9 +80,11 @@ class ImageEntry:
     def segmentation(self, plane: int) -> Codes:
         """Return what is shown of a slice: annotations first, the prediction under them."""
         codes = self.codes[plane]
-        predicted = self.slots.shown_as[self.prediction[plane]]
-        predicted = np.where(self.allowed(plane), predicted, np.uint8(UNLABELLED))
-        return np.where(codes == UNLABELLED, predicted, codes)
+        return np.where(codes == UNLABELLED, self.shown(plane, self.prediction[plane]), codes)
+
+    def shown(self, plane: int, slots: Codes) -> Codes:
+        """Return what an answer for a slice, in slots, is shown as: codes, 0 outside the region."""
+        return np.where(self.allowed(plane), self.slots.shown_as[slots], np.uint8(UNLABELLED))
 
     def allowed(self, plane: int) -> npt.NDArray[np.bool_]:
         """Return where a slice may be learned from and segmented."""

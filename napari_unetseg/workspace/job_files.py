@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ class JobFiles:
         self._written: set[str] = set()
         self._predictions: dict[str, Codes] = {}
         self._to_train: dict[str, tuple[Codes, Codes]] = {}
+        self._n_results = 0
 
     def folder(self, name: str) -> Path:
         """Return a folder of the session, made where it is missing."""
@@ -50,18 +53,21 @@ class JobFiles:
             channels=list(stack.channels),
         )
 
-    def training_image(self, entry: ImageEntry, uncertainty: str | None) -> TrainingImageRef:
+    def training_image(
+        self, entry: ImageEntry, uncertainty: str | None, probabilities: str | None = None
+    ) -> TrainingImageRef:
         """Return what `annotated_image` does, to be segmented as well.
 
         Parameters
         ----------
-        uncertainty : str or None
+        uncertainty, probabilities : str or None
             As for `image_to_predict`.
         """
         return replace(
             self.annotated_image(entry),
             prediction=self._new_prediction(entry),
             uncertainty=self._new_uncertainty(entry, uncertainty),
+            probabilities=self._path(entry, probabilities),
         )
 
     def annotated_image(self, entry: ImageEntry) -> TrainingImageRef:
@@ -101,27 +107,35 @@ class JobFiles:
         return box
 
     def image_to_predict(
-        self, entry: ImageEntry, uncertainty: str | None, objects: str | None
+        self,
+        entry: ImageEntry,
+        uncertainty: str | None,
+        objects: str | None,
+        probabilities: str | None = None,
     ) -> ImageToPredict:
         """Make the file into which a model's answer is written, and one for its uncertainty.
 
         Parameters
         ----------
-        uncertainty, objects : str or None
-            Roles of the arrays for how uncertain it is and for ids; None for none.
+        uncertainty, objects, probabilities : str or None
+            Roles of the arrays for how uncertain it is, for ids and for how probable each class
+            is; None for none.
         """
         return ImageToPredict(
             self.image(entry),
             self._new_prediction(entry),
             self._new_uncertainty(entry, uncertainty),
-            None if objects is None else str(self._session.path(entry.id, objects)),
+            self._path(entry, objects),
+            self._path(entry, probabilities),
         )
 
     def _new_uncertainty(self, entry: ImageEntry, role: str | None) -> str | None:
-        if role is None:
-            return None
-        self._new(entry, role)
-        return str(self._session.path(entry.id, role))
+        if role is not None:
+            self._new(entry, role)
+        return self._path(entry, role)
+
+    def _path(self, entry: ImageEntry, role: str | None) -> str | None:
+        return None if role is None else str(self._session.path(entry.id, role))
 
     def image_for_baseline(self, entry: ImageEntry, role: str) -> ImageToPredict:
         """Make the file into which a baseline's answer is written."""
@@ -129,6 +143,24 @@ class JobFiles:
         return ImageToPredict(
             image=self.image(entry), output=str(self._session.path(entry.id, role))
         )
+
+    def new_role(self, what: str) -> str:
+        """Name an array that no other job fills."""
+        self._n_results += 1
+        return f"{what}-{self._n_results}"
+
+    def answered(self, image_ids: Iterable[str], role: str) -> Iterator[tuple[str, Any]]:
+        """Yield image by image what the child has written for it."""
+        for image_id in image_ids:
+            path = self._session.path(image_id, role)
+            if path.is_file():
+                yield image_id, np.load(path, mmap_mode="r+")
+
+    def drop(self, image_ids: Iterable[str], role: str) -> None:
+        """Delete what the child has written and nobody looks at any more."""
+        for image_id in image_ids:
+            with suppress(OSError):  # some systems delete no file that is mapped; the session will
+                self._session.path(image_id, role).unlink(missing_ok=True)
 
     def predicted(self, image_id: str) -> Codes:
         """Return what the child has answered so far, shape (planes, Y, X)."""

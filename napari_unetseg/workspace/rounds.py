@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from napari_unetseg.events import HeldOutScored, TrainingStarted, TrainingStep
 
@@ -44,10 +44,10 @@ class JobRecord:
         Array of how uncertain a model is.
     objects : str or None
         Array of ids of objects.
+    probabilities : tuple of (str, tuple of str) or None
+        Array of how probable each class is, and what the classes are called.
     before, after : float or None
         Mean IoU on held-out annotations.
-    replaced : dict of (str, int) to ndarray, shape (Y, X), uint8
-        What was predicted of a slice before a network that is still learning answered it.
     """
 
     slots: Codes
@@ -57,11 +57,11 @@ class JobRecord:
     baseline: tuple[str, str] | None = None
     uncertainty: str | None = None
     objects: str | None = None
+    probabilities: tuple[str, tuple[str, ...]] | None = None
     started: TrainingStarted | None = None
     last_step: TrainingStep | None = None
     before: float | None = None
     after: float | None = None
-    replaced: dict[tuple[str, int], Codes] = field(default_factory=dict)
 
     def score(self, event: HeldOutScored) -> None:
         """Take note of a score."""

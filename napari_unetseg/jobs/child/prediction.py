@@ -14,7 +14,7 @@ import numpy.typing as npt
 from napari_unetseg.events import Finished, FinishReason, PlanePredicted, Preparing, Warned
 from napari_unetseg.images import Stack, atomic_file, check_channels, pixel_size_note
 from napari_unetseg.jobs.commands import ImageToPredict, PredictCommand
-from napari_unetseg.jobs.pixels import Codes, open_codes, open_image, save_array
+from napari_unetseg.jobs.pixels import Codes, create_codes, open_codes, open_image, save_array
 from napari_unetseg.learning import Model, Predictor, load_model, objects_found
 from napari_unetseg.learning.answers import Answer
 from napari_unetseg.learning.device import Device, choose_device
@@ -83,6 +83,8 @@ class ImageInView:
     uncertainty : ndarray or None, shape (planes, Y, X), uint8
     objects : str or None
         File for ids of objects.
+    probabilities : str or None
+        File for how probable each class is.
     """
 
     id: str
@@ -90,13 +92,14 @@ class ImageInView:
     codes: Codes
     uncertainty: Codes | None = None
     objects: str | None = None
+    probabilities: str | None = None
 
 
 def _opened(item: ImageToPredict) -> ImageInView:
     stack = open_image(item.image)
     codes = open_codes(item.output, stack, "r+")
     uncertainty = None if item.uncertainty is None else open_codes(item.uncertainty, stack, "r+")
-    return ImageInView(item.image.id, stack, codes, uncertainty, item.objects)
+    return ImageInView(item.image.id, stack, codes, uncertainty, item.objects, item.probabilities)
 
 
 def predict_images(
@@ -128,11 +131,16 @@ def predict_images(
         planes = job.planes_by_interest(image.id, image.stack.n_planes)
         uncertain = image.uncertainty is not None
         distances = Distances(image.stack, asked=image.objects is not None)
+        probable = Probabilities(model, image)
         for plane, answer in predictor.answers(
-            planes, uncertainty=uncertain, distances=distances.asked
+            planes,
+            probabilities=probable.asked,
+            uncertainty=uncertain,
+            distances=distances.asked,
         ):
             image.codes[plane] = answer.codes
             distances.put(plane, answer)
+            probable.put(plane, answer)
             if image.uncertainty is not None and answer.uncertainty is not None:
                 image.uncertainty[plane] = np.rint(255 * answer.uncertainty)
             emit(PlanePredicted(image.id, plane))
@@ -173,6 +181,28 @@ class Distances:
     def objects(self, model: Model, codes: Codes, scale: float) -> npt.NDArray[np.uint32]:
         """Return ids of objects, shape (planes, Y, X); see `objects_found`."""
         return objects_found(model.info, codes, self._values, self._stack.size("T"), scale)
+
+
+class Probabilities:
+    """How probable each class is, written to a file slice by slice.
+
+    Parameters
+    ----------
+    model : Model
+    image : ImageInView
+        Of which `probabilities` says where; None: that is not asked for.
+    """
+
+    def __init__(self, model: Model, image: ImageInView) -> None:
+        self.asked = image.probabilities is not None
+        if image.probabilities is not None:
+            shape = (len(model.info.classes), *image.codes.shape)
+            self._values = create_codes(image.probabilities, shape)
+
+    def put(self, plane: int, answer: Answer) -> None:
+        """Write those of a slice, if there are any; the background's are left out."""
+        if answer.probabilities is not None:
+            self._values[:, plane] = np.rint(255 * answer.probabilities[1:])
 
 
 def check_image(model: Model, stack: Stack, resample: bool, emit: Emit) -> None:

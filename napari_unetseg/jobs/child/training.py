@@ -89,6 +89,7 @@ def images_in_view(
             stack,
             open_codes(item.prediction, stack, "r+"),
             None if item.uncertainty is None else open_codes(item.uncertainty, stack, "r+"),
+            probabilities=item.probabilities,
         )
         for item, stack in zip(command.images, stacks, strict=True)
         if item.prediction is not None
