@@ -16,6 +16,7 @@ from napari_unetseg.jobs import JobState
 from napari_unetseg.workspace import ImageEntry
 
 from .choices import DeviceBox, SecondsBox
+from .compare_box import CompareBox
 from .context import Context
 from .listen import listen
 from .paint_tools import PaintTools
@@ -105,8 +106,12 @@ class CorrectStep(StepPanel):
         self.sentence = QLabel()
         self.sentence.setWordWrap(True)
         self.truth = TruthBox(self.context)
-        for widget in (self.table, self.sentence, self.truth):
-            self.column.addWidget(widget)
+        self.column.addWidget(self.table)
+        self.column.addWidget(self.sentence)
+        self.compare = CompareBox(self.context)
+        self.compare_section = self.advanced(self.compare, "Compare")
+        self.compare_section.toggled.connect(lambda *_: self.compare.comparison.end())
+        self.column.addWidget(self.truth)
         self.column.addStretch(1)
 
     def _add_row(self, *buttons: QPushButton) -> None:
@@ -166,6 +171,7 @@ class CorrectStep(StepPanel):
         super().hideEvent(event)
         self._entered = self._entered and event.spontaneous()
         if not event.spontaneous():
+            self.compare.comparison.end()
             self.context.proofreader.put_down()
 
     def _update(self, *_: object) -> None:
@@ -310,8 +316,13 @@ class CorrectStep(StepPanel):
         """Do what a key stands for, as if its button were pressed."""
         if not self._entered or not self.isVisible():
             return
+        if action == "compare":
+            self.compare.press_key()
+            return
         copying = {"copy_before": self.copy_before, "copy_after": self.copy_after}
-        button = copying.get(action) or self.tools.fixes.buttons[action]
+        button = copying.get(action) or self.tools.fixes.buttons.get(action)
+        if button is None:
+            return  # a key of somebody else
         if button.isEnabled():
             button.click()
         else:

@@ -31,7 +31,7 @@ _MEANINGS: dict[str, str] = {
 _SHRINK = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
 
 #: Roles of layers that show the workspace itself.
-_OURS = ("annotations", "segmentation", "region", "objects")
+_OURS = ("annotations", "segmentation", "region", "objects", "comparison")
 
 
 class LabelsSource(QWidget):

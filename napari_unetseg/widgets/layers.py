@@ -37,11 +37,14 @@ class LayerBinder:
     ----------
     key_pressed : Signal(str)
         What a person wants by a key of `shortcuts.SHORTCUTS`.
+    key_released : Signal(str)
+        That this key is let go.
     said : Signal(str)
         What a key has just done.
     """
 
     key_pressed = Signal(str)
+    key_released = Signal(str)
     said = Signal(str)
 
     def __init__(self, viewer: Viewer, workspace: Workspace) -> None:
@@ -326,12 +329,14 @@ class LayerBinder:
             if coerce_keybinding(shortcut.key) not in taken:
                 layer.bind_key(shortcut.key, self._emitting(action), overwrite=True)
 
-    def _emitting(self, action: str) -> Callable[[Labels], None]:
+    def _emitting(self, action: str) -> Callable[[Labels], Iterator[None]]:
         # napari asks functions that keys are bound to for their names: no partial.
-        def emit(layer: Labels) -> None:
+        def emit(layer: Labels) -> Iterator[None]:
             # What a key does is shown on the layers: the rest of a stroke would be lost.
             if not self._painting():
                 self.key_pressed.emit(action)
+                yield
+                self.key_released.emit(action)
 
         return emit
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from napari.layers import Image, Labels
+from napari.layers import Labels
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_unetseg.classical import METHODS, BaselineParams, shared_levels
@@ -18,7 +18,7 @@ from napari_unetseg.workspace import ImageEntry
 from .context import Context
 from .label_colors import OPACITY, label_colormap
 from .newest import NewestWins
-from .stack_from_layers import METADATA
+from .stack_from_layers import METADATA, placement_in_plane
 
 Codes = npt.NDArray[np.uint8]
 
@@ -206,7 +206,7 @@ class LivePreview(QObject):
             opacity=OPACITY["preview"],
             colormap=label_colormap("preview", self._context.workspace.classes),
             metadata={METADATA: {"image": entry.id, "role": "preview"}},
-            **_placement_in_plane(image_layers[0]),
+            **placement_in_plane(image_layers[0]),
         )
         layer.editable = False
         self._make_room(entry)
@@ -215,11 +215,3 @@ class LivePreview(QObject):
         layers.selection.clear()
         layers.selection.update(selected)
         return layer
-
-
-def _placement_in_plane(image: Image) -> dict[str, Any]:
-    """Return where a two-dimensional layer lies on an image layer."""
-    names = ["scale", "translate", "units"]
-    if image.ndim == 2:
-        return {name: getattr(image, name) for name in (*names, "rotate", "shear", "affine")}
-    return {name: getattr(image, name)[-2:] for name in names}

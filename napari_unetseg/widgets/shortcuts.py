@@ -60,6 +60,12 @@ SHORTCUTS: dict[str, Shortcut] = {
         "Drag a line from one piece to another of the same class: the gap is filled, as wide as "
         "the brush.",
     ),
+    "compare": Shortcut(
+        "W",
+        "How it was",
+        "Hold: see what the network answered before the last training, or the first of what is "
+        "chosen under Compare. Tap: it stays until the next tap.",
+    ),
     "next_suggestion": Shortcut(
         "N",
         "Next suggestion",

@@ -124,6 +124,14 @@ def labels_placement(layer: Image, axes: str) -> dict[str, Any]:
     }
 
 
+def placement_in_plane(image: Image) -> dict[str, Any]:
+    """Return the arguments that put a two-dimensional layer onto an image layer."""
+    names = ["scale", "translate", "units"]
+    if image.ndim == 2:
+        return {name: getattr(image, name) for name in (*names, "rotate", "shear", "affine")}
+    return {name: getattr(image, name)[-2:] for name in names}
+
+
 def _lazy(pixels: Any) -> Any:
     return da.asarray(pixels)  # type: ignore[no-untyped-call]
 

@@ -15,7 +15,7 @@ from .newest import NewestWins
 from .stack_from_layers import METADATA
 
 #: Layers of ours that are no truth.
-_OURS = ("annotations", "segmentation", "region", "preview", "objects")
+_OURS = ("annotations", "segmentation", "region", "preview", "objects", "comparison")
 
 
 class TruthBox(QWidget):

@@ -77,7 +77,7 @@ def score_segmentation(
         if not entry.prediction[plane].any():
             continue
         where = np.unravel_index(plane, leading) if len(shape) > 2 else ()
-        codes = _codes(np.asarray(truth[where]), kind, len(class_names), name)
+        codes = codes_of_slice(np.asarray(truth[where]), kind, len(class_names), name)
         codes = np.where(shown == UNLABELLED, np.uint8(UNLABELLED), codes)
         known = int(np.count_nonzero(codes))
         if known:
@@ -91,7 +91,7 @@ def score_segmentation(
     return TruthScore(float(mean_iou), n_slices, n_px)
 
 
-def _codes(truth: npt.NDArray[Any], kind: TruthKind, n_classes: int, name: str) -> Codes:
+def codes_of_slice(truth: npt.NDArray[Any], kind: TruthKind, n_classes: int, name: str) -> Codes:
     """Return a slice of the truth as codes."""
     if kind == "masks" and n_classes == 1:
         return np.asarray(truth != 0, np.uint8) + np.uint8(BACKGROUND)
