@@ -9,6 +9,7 @@ from qtpy.QtCore import QTimer
 from napari_unetseg.workspace import JobController, Proofreading, StackProgress, Workspace
 
 from .layers import LayerBinder
+from .probability_layers import ProbabilityLayers
 from .proofreader import Proofreader
 
 _POLL_MS = 40
@@ -41,6 +42,9 @@ class Context:
         controller.uncertainty_ready.connect(self.layers.show_uncertainty)
         controller.objects_ready.connect(self.layers.add_objects)
         controller.renewing.connect(self.layers.hide_objects)
+        self.probabilities = ProbabilityLayers(self.layers)
+        controller.probabilities_ready.connect(self.probabilities.show)
+        controller.renewing.connect(self.probabilities.hide)
         controller.suggestions.changed.connect(self._mark_suggested)
         self.timer = QTimer()
         self.timer.setInterval(_POLL_MS)

@@ -162,6 +162,7 @@ class _Closing(QObject):
         if context is not None:
             _CONTEXTS.pop(context.viewer, None)
             context.timer.stop()
+            context.probabilities.close()
             context.layers.close()
             context.controller.close()
             context.workspace.close()

@@ -164,9 +164,13 @@ class LayerBinder:
         shown = self._shown.get((entry.id, "annotations"))
         if shown is not None:
             return shown.layer
-        layers, axes = self._images[entry.id]
         nothing = np.zeros((1,) * len(entry.stack.labels_shape), np.uint8)
-        return Labels(nothing, **labels_placement(layers[0], axes))
+        return Labels(nothing, **self.placement(entry.id))
+
+    def placement(self, image_id: str) -> dict[str, Any]:
+        """Return the arguments that put a layer with the axes of its labels onto an image."""
+        layers, axes = self._images[image_id]
+        return labels_placement(layers[0], axes)
 
     # ---------------------------------------------------------------- layers
 
@@ -342,7 +346,6 @@ class LayerBinder:
 
     def _add(self, entry: ImageEntry, role: Role, codes: Codes, name: str) -> Labels:
         """Put a Labels layer on an image without taking the selection from the person."""
-        layers, axes = self._images[entry.id]
         classes = self.workspace.classes
         layer = Labels(
             codes.reshape(entry.stack.labels_shape),
@@ -351,7 +354,7 @@ class LayerBinder:
             colormap=label_colormap(role, classes),
             features=label_features(role, classes),
             metadata={METADATA: {"image": entry.id, "role": role}},
-            **labels_placement(layers[0], axes),
+            **self.placement(entry.id),
         )
         layer.selected_label = 1 if role == "region" else code_of(1)
         layer.events.selected_label.connect(lambda: self._limit_label(layer, role))

@@ -129,6 +129,11 @@ class TrainStep(StepPanel):
             "Predict now shows one more layer for each: the brighter, the less sure the "
             "model is. Bright places are worth correcting first."
         )
+        self.probabilities = QCheckBox("Show how probable each class is")
+        self.probabilities.setToolTip(
+            "Predict now shows one more layer for each class, the stronger its colour, the more "
+            "probable; they are hidden when the segmentation is renewed without them."
+        )
         self.objects = QCheckBox("Number the objects one by one")
         self.objects.setChecked(True)
         self.objects.setToolTip(
@@ -144,6 +149,7 @@ class TrainStep(StepPanel):
         self.column.addWidget(self.objects)
         self.column.addWidget(self.tta)
         self.column.addWidget(self.uncertainty)
+        self.column.addWidget(self.probabilities)
         self.column.addStretch(1)
 
     def _connect(self) -> None:
@@ -334,6 +340,7 @@ class TrainStep(StepPanel):
             base=self._start(),
             device=self.device.device,
             uncertainty=self._wants_uncertainty(),
+            probabilities=self.probabilities.isChecked(),
         )
 
     def live_settings(self) -> LiveSettings:
@@ -405,6 +412,7 @@ class TrainStep(StepPanel):
             resample=self.resample.isChecked(),
             tta=self.tta.isChecked(),
             uncertainty=self._wants_uncertainty(),
+            probabilities=self.probabilities.isChecked(),
             objects=self._wants_objects(),
         )
 
