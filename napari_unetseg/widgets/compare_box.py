@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from typing import Any
 
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QPushButton, QWidget
@@ -46,6 +47,8 @@ _VIEWS: dict[View, tuple[str, str]] = {
         "See where they differ: bright is what is in the second, dark what was in the first.",
     ),
 }
+_TOOLTIP = "What is compared, on the slice in view; the network's answer without what is painted."
+
 #: Layers that can be compared are of other people, or of these roles.
 _ROLES = (None, "baseline", "objects")
 
@@ -88,7 +91,7 @@ class CompareBox(QWidget):
         adjust = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         for row, box in enumerate((self.first, self.second)):
             box.setSizeAdjustPolicy(adjust)  # names of layers may be long
-            box.setToolTip("What is compared, on the slice in view.")
+            box.setToolTip(_TOOLTIP)
             box.activated.connect(self._on_chosen)
             grid.addWidget(box, row, 1)
         grid.addWidget(self.buttons["first"], 0, 0)
@@ -135,8 +138,9 @@ class CompareBox(QWidget):
         self._take_chosen()
         self._update()
 
-    def _on_layers_changed(self, *_: object) -> None:
-        if self.comparison.layer is None:  # else it is that which has come
+    def _on_layers_changed(self, event: Any = None) -> None:
+        layer = getattr(event, "value", None)
+        if layer is None or layer is not self.comparison.layer:
             self._list_sources()
         self._update()
 

@@ -51,9 +51,10 @@ class Source:
 
 
 class Comparison(QObject):
-    """Shows two segmentations of the slice in view, in a layer that comes and goes.
+    """Shows two segmentations of the slice in view, in a layer of their own.
 
-    While it does, other labels are hidden, and so cannot be painted on; where one of them is made
+    Making a layer takes napari a moment, so this one stays, hidden, until it is removed. While it
+    is shown, other labels are hidden, and so cannot be painted on; where one of them is made
     visible, as by taking up a brush, the comparison ends.
 
     Parameters
@@ -101,7 +102,7 @@ class Comparison(QObject):
         listen(viewer.scene.camera.events.center, self._on_camera)
         listen(workspace.segmentation_changed, self._on_slices_changed)
         listen(workspace.classes_changed, self._on_classes_changed)
-        listen(workspace.images_changed, self.refresh)
+        listen(workspace.images_changed, self._on_images_changed)
 
     # ------------------------------------------------------------------ view
 
@@ -150,20 +151,29 @@ class Comparison(QObject):
         self.view = self.found = self._shown_for = None
         self._shows = {}
         self._soon.stop()
-        layer, self._layer = self.layer, None
         hidden, self._hidden = self._hidden, []
         for other in hidden:
             other.events.visible.disconnect(self._on_made_visible)
             if other in self._context.viewer.layers:
                 other.visible = True
-        if layer is not None:
-            self._context.viewer.layers.remove(layer)
+        if (layer := self.layer) is not None:
+            layer.visible = False
         if self._line is not None:
             self._line.hide()
         active = self._context.viewer.layers.selection.active
         if take_up and self._tool is not None and active in hidden:
             self._context.proofreader.take_up(self._tool, active)
         self.changed.emit()
+
+    def remove(self) -> None:
+        """End, and take the layer away."""
+        self.end()
+        self._remove_layer()
+
+    def _remove_layer(self) -> None:
+        layer, self._layer = self.layer, None
+        if layer is not None:
+            self._context.viewer.layers.remove(layer)
 
     @property
     def layer(self) -> Labels | None:
@@ -233,17 +243,17 @@ class Comparison(QObject):
             if self._line is not None:
                 self._line.hide()
             layer.data[...] = self._shows[view]
-        layer.refresh(thumbnail=False, highlight=False, extent=False)
+        if layer.visible:
+            layer.refresh(thumbnail=False, highlight=False, extent=False)
+        else:
+            layer.visible = True
 
     def _layer_for(self, entry: ImageEntry) -> Labels:
         layer = self.layer
         ours = {"image": entry.id, "role": "comparison"}
         if layer is not None and layer.metadata[METADATA] == ours:
             return layer
-        layers = self._context.viewer.layers
-        if layer is not None:
-            self._layer = None
-            layers.remove(layer)
+        self._remove_layer()
         made = Labels(
             np.zeros(entry.shape[1:], np.uint8),
             name=f"{entry.stack.name} · comparison",
@@ -253,6 +263,7 @@ class Comparison(QObject):
             **placement_in_plane(self._context.layers.image_layers_of(entry.id)[0]),
         )
         made.editable = False
+        made.events.visible.connect(self._on_eye)
         self._layer = made
         self._context.layers.put(entry, made, on_top=True)
         return made
@@ -278,12 +289,19 @@ class Comparison(QObject):
     def _make_room(self) -> None:
         """Hide other labels: they would lie over what is compared."""
         self._tool = self._context.proofreader.tool
-        self._hidden = [la for la in self._context.layers.labels_layers() if la.visible]
+        labels = self._context.layers.labels_layers()
+        self._hidden = [la for la in labels if la.visible and la is not self._layer]
         for layer in self._hidden:
             layer.visible = False
             layer.events.visible.connect(self._on_made_visible)
 
     # ---------------------------------------------------------------- events
+
+    def _on_eye(self, *_: object) -> None:
+        """Begin or end where a person shows or hides the layer in napari's list."""
+        layer = self.layer
+        if layer is not None and layer.visible != (self.view is not None):
+            self.show("first" if layer.visible else None)
 
     def _on_made_visible(self, *_: object) -> None:
         if any(layer.visible for layer in self._hidden):
@@ -309,6 +327,12 @@ class Comparison(QObject):
         if entry is None or entry.id != image_id:
             return
         if self._context.layers.current_plane(entry) in planes:
+            self.refresh()
+
+    def _on_images_changed(self) -> None:
+        if (layer := self.layer) is not None:
+            if layer.metadata[METADATA]["image"] not in self._context.workspace.images:
+                self.remove()
             self.refresh()
 
     def _on_classes_changed(self) -> None:

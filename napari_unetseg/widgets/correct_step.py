@@ -171,7 +171,7 @@ class CorrectStep(StepPanel):
         super().hideEvent(event)
         self._entered = self._entered and event.spontaneous()
         if not event.spontaneous():
-            self.compare.comparison.end()
+            self.compare.comparison.remove()
             self.context.proofreader.put_down()
 
     def _update(self, *_: object) -> None:

@@ -63,7 +63,7 @@ class ProbabilityLayers:
                 continue
             made = Image(
                 pixels,
-                name=f"{entry.stack.name} · probability of {name}",
+                name=f"{entry.stack.name} · p({name})",
                 colormap=_colormap(self._color(name) or _GREY),
                 blending="translucent_no_depth",
                 opacity=_OPACITY,

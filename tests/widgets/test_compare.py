@@ -62,12 +62,15 @@ class CompareStage(Stage):
 
     @property
     def seen(self):
-        """What the layer of the comparison shows; None without one."""
+        """What the layer of the comparison shows; None where it shows nothing."""
         layer = self.box.comparison.layer
-        return None if layer is None else np.asarray(layer.data)
+        return np.asarray(layer.data) if layer is not None and layer.visible else None
 
     def hidden(self):
-        return {la.name for la in self.layers.labels_layers() if not la.visible}
+        """Return the layers that are hidden, but for that of the comparison."""
+        ours = self.box.comparison.layer
+        labels = self.layers.labels_layers()
+        return {la.name for la in labels if la is not ours and not la.visible}
 
     def press(self):
         QTest.keyPress(self.person.canvas, Qt.Key.Key_W)
@@ -373,6 +376,27 @@ def test_it_ends_with_the_step_with_its_layer_and_when_it_is_folded(stage):
     stage.person.wait(lambda: stage.seen is None, 5)
 
 
+def test_the_eye_in_the_layer_list_ends_it_and_begins_it(stage):
+    stage.train()
+    stage.take_up_brush()
+    stage.tap()
+    layer = stage.box.comparison.layer
+    layer.visible = False
+    assert (stage.box.comparison.view, stage.hidden()) == (None, set())
+    layer.visible = True
+    assert stage.box.buttons["first"].isChecked()
+    assert len(stage.hidden()) == 2
+
+
+def test_it_leaves_with_its_image(stage):
+    stage.train()
+    stage.take_up_brush()
+    stage.tap()
+    stage.layers.remove_image(stage.entry.id)
+    assert stage.box.comparison.layer is None
+    assert "Data step" in stage.box.buttons["first"].toolTip()
+
+
 def test_classes_that_are_renamed_are_called_so_and_names_are_no_markup(stage):
     stage.train()
     stage.unfold()
@@ -386,7 +410,8 @@ def test_the_layer_is_no_truth_and_leaves_the_choices_alone(stage):
     stage.unfold()
     stage.click("second")
     assert stage.step.truth.layer.findText("cells · comparison") < 0
-    stage.click("second")
+    stage.viewer.add_labels(np.zeros(stage.entry.shape, int), name="late")
+    assert stage.box.first.findText("late") > 0
     titles = [stage.box.first.itemText(n) for n in range(stage.box.first.count())]
     assert "cells · comparison" not in titles
 

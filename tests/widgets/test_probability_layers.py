@@ -51,7 +51,7 @@ def tick(step):
 
 
 def shown(stage):
-    return [la for la in stage.viewer.layers if "probability" in la.name]
+    return [la for la in stage.viewer.layers if "· p(" in la.name]
 
 
 def test_each_class_has_a_layer_in_its_colour_through_which_the_image_is_seen(stage, step):
@@ -59,7 +59,7 @@ def test_each_class_has_a_layer_in_its_colour_through_which_the_image_is_seen(st
     tick(step)
     apply(stage, step, 200, 30)
     cell, wall = shown(stage)
-    assert [cell.name, wall.name] == ["cells · probability of cell", "cells · probability of wall"]
+    assert [cell.name, wall.name] == ["cells · p(cell)", "cells · p(wall)"]
     assert (np.unique(cell.data), np.unique(wall.data)) == ([200], [30])
     assert np.allclose(cell.scale, stage.image.scale)
     assert np.allclose(wall.colormap.colors[-1], (0, 0x72 / 255, 0xB2 / 255, 1), atol=0.01)
