@@ -24,7 +24,7 @@ from .stack_from_layers import METADATA
 HOLD_MS = 300
 
 #: Changes that are told one by one.
-MOST_CHANGES = 4
+MOST_CHANGES = 3
 
 #: Always there to choose from.
 SOURCES = (

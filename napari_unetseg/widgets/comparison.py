@@ -26,6 +26,9 @@ from .swipe_line import SwipeLine
 
 Codes = npt.NDArray[np.uint8]
 
+#: Of differences: there is little of them, and the darker colours have to be told from the image.
+_OPAQUE = 0.9
+
 #: What is in view of two segmentations.
 View: TypeAlias = Literal["first", "second", "swipe", "difference"]
 
@@ -137,6 +140,8 @@ class Comparison(QObject):
         else:
             self._draw()
             self.changed.emit()
+        if (layer := self.layer) is not None:
+            layer.opacity = _OPAQUE if view == "difference" else OPACITY["comparison"]
 
     def end(self, *, take_up: bool = True) -> None:
         """Show what was in view before.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -79,6 +79,8 @@ class LayerBinder:
         axes = axes or guess_axes(layers[0])
         entry = self.workspace.add_image(stack_from_layers(layers, axes, channels))
         self._images[entry.id] = (tuple(layers), axes)
+        for layer in layers:
+            self._bind_shortcuts(layer, ("compare",))
         self.annotations_layer(entry.id)
         return entry
 
@@ -326,16 +328,17 @@ class LayerBinder:
                 self._bind_shortcuts(layer)
         return shown.layer
 
-    def _bind_shortcuts(self, layer: Labels) -> None:
+    def _bind_shortcuts(self, layer: Layer, actions: Iterable[str] = SHORTCUTS) -> None:
         """Bind our keys where neither napari nor the person has given them a meaning."""
         taken = {*layer.class_keymap, *self.viewer.class_keymap, *self.viewer.keymap}
-        for action, shortcut in SHORTCUTS.items():
-            if coerce_keybinding(shortcut.key) not in taken:
-                layer.bind_key(shortcut.key, self._emitting(action), overwrite=True)
+        for action in actions:
+            key = SHORTCUTS[action].key
+            if coerce_keybinding(key) not in taken:
+                layer.bind_key(key, self._emitting(action), overwrite=True)
 
-    def _emitting(self, action: str) -> Callable[[Labels], Iterator[None]]:
+    def _emitting(self, action: str) -> Callable[[Layer], Iterator[None]]:
         # napari asks functions that keys are bound to for their names: no partial.
-        def emit(layer: Labels) -> Iterator[None]:
+        def emit(layer: Layer) -> Iterator[None]:
             # What a key does is shown on the layers: the rest of a stroke would be lost.
             if not self._painting():
                 self.key_pressed.emit(action)

@@ -10,6 +10,7 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 from stage import Stage, cells
+from test_whole_loop import CORRECT, Sitting
 
 from napari_unetseg.annotations import rename_class
 from napari_unetseg.widgets import compare_box
@@ -154,6 +155,16 @@ def test_buttons_show_one_and_the_other_and_the_key_goes_to_and_fro(stage, monke
     stage.click("second")
     assert stage.seen is None
     assert not any(button.isChecked() for button in stage.box.buttons.values())
+
+
+def test_the_key_works_with_the_image_as_the_active_layer(stage):
+    stage.train()
+    stage.viewer.layers.selection.active = stage.image
+    stage.tap()
+    assert np.array_equal(stage.seen, stage.was)
+    stage.tap()
+    assert stage.seen is None
+    assert stage.viewer.layers.selection.active is stage.image
 
 
 def test_a_key_during_a_stroke_waits_for_its_end(stage):
@@ -419,3 +430,31 @@ def test_the_layer_is_no_truth_and_leaves_the_choices_alone(stage):
 def test_the_key_of_suggestions_is_no_button_of_this_step(stage):
     stage.take_up_brush()
     QTest.keyClick(stage.person.canvas, Qt.Key.Key_N)
+
+
+def test_a_dock_that_is_closed_ends_it_and_so_does_the_window(
+    make_napari_viewer, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("NAPARI_UNETSEG_HOME", str(tmp_path / "home"))
+    sitting = Sitting(make_napari_viewer(show=True))
+    sitting.person.wait(sitting.dock.isVisible)
+    entry = sitting.take_image()
+    sitting.paint_both_classes(entry)
+    compare = sitting.step(CORRECT).compare
+    for kind in (0, 1):
+        compare.first.setCurrentIndex(compare.first.findText("Annotations"))
+        compare.first.activated.emit(kind)
+        compare.comparison.show("swipe")
+        assert compare.comparison.layer.visible
+        if kind == 0:
+            sitting.viewer.window.remove_dock_widget(sitting.dock)
+            assert [la.name for la in sitting.viewer.layers if la.visible] == [
+                "cells",
+                "cells · annotations",
+            ]
+            assert len(sitting.viewer.layers) == 2
+            _, dock = sitting.viewer.window.add_plugin_dock_widget(
+                "napari-unetseg", "U-Net segmentation"
+            )
+            dock.show_step(CORRECT)
+            compare = dock.panels[CORRECT].compare
