@@ -7,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 from person import Person
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEventLoop, Qt, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QStyle, QStyleOptionViewItem
-from scipy.ndimage import binary_opening, distance_transform_edt
+from scipy.ndimage import binary_opening, distance_transform_edt, uniform_filter
 
+from napari_unetseg.measure import ConfusionMatrix, scores
 from napari_unetseg.samples.strokes import Annotator, Stroke
 from napari_unetseg.widgets.dock import SegmentationDock
+from napari_unetseg.widgets.frame import centre_on
 
 DATA, BASELINES, TRAIN, CORRECT, EXPORT = range(5)
 
@@ -75,6 +77,12 @@ class Oracle(Person):
         self.n_strokes = 0
         self._annotator = Annotator(truth, seed, brush_px)
         self._brush_px, self._length_px = brush_px, length_px
+
+    def pause(self, seconds: float) -> None:
+        """Do nothing for a while, as the window runs for a person: idle between events."""
+        loop = QEventLoop()
+        QTimer.singleShot(round(1000 * seconds), loop.quit)
+        loop.exec()
 
     # ------------------------------------------------------------------ steps
 
@@ -161,8 +169,19 @@ class Oracle(Person):
 
     def in_sight(self) -> Looked:
         """Return what is in sight of the slice in view."""
-        box = self.layers.box_in_sight(self.entry)
+        box = self.layers.box_in_sight(self.entry, seen_only=True)
         return Looked(self.layers.current_plane(self.entry), tuple(map(int, box)))
+
+    def find_right(self, plane: int, size_px: int) -> Looked:
+        """Zoom to where a square of a slice is most nearly right; return what is in sight then."""
+        wrong = self.truth[plane] != np.asarray(self.entry.segmentation(plane))
+        share = uniform_filter(wrong.astype(float), size_px)
+        half = size_px // 2
+        inner = share[half:-half, half:-half]
+        y, x = np.array(np.unravel_index(inner.argmin(), inner.shape))
+        centre_on(self.layers, self.entry, (y, x, y + size_px, x + size_px))
+        self.pause(0.3)
+        return self.in_sight()
 
     def is_right(self, at: Looked) -> bool:
         """Tell whether a part of a slice would be accepted: mistakes of a pixel's width are none."""
@@ -191,6 +210,14 @@ class Oracle(Person):
         self.wait(lambda: not suggestions.is_asked and suggestions.at == 0, seconds)
         at = suggestions.current
         return Looked(at.plane, (at.y, at.x, at.y + at.height, at.x + at.width))
+
+    def mean_iou(self, planes) -> float:
+        """Return how well slices agree with the truth as they are shown: mean over classes."""
+        matrix = ConfusionMatrix(int(self.truth.max()))
+        for plane in planes:
+            matrix.add(self.truth[plane], np.asarray(self.entry.segmentation(plane)))
+        iou = scores(matrix, ["background", *(c.name for c in self.workspace.classes)]).iou
+        return sum(iou.values()) / len(iou)
 
     def share_right(self) -> float:
         """Return the share of annotated pixels that are annotated as the truth has them."""
