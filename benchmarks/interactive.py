@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest.mock import patch
 
 import napari
 import numpy as np
@@ -174,8 +175,8 @@ class Session(Oracle):
         self.click(self.dock.live.live)
         self.wait(lambda: not self.controller.live.is_on, 300)
         step = self.go_to(EXPORT)
-        export_step.ask_paths = lambda *_, **__: [target]
-        self.click(step.save_segmentation)
+        with patch.object(export_step, "ask_paths", lambda *_, **__: [target]):
+            self.click(step.save_segmentation)
         self.wait(target.is_file, 60)
         saved = read_labels(target, "masks", like=self.entry.stack).codes
         shown = (self.entry.segmentation(plane) for plane in range(len(saved)))

@@ -166,7 +166,7 @@ def test_a_class_by_another_name_begins_with_what_the_base_knows_of_it(base, inv
 
 @pytest.mark.parametrize(("mistaken", "is_known"), [(2, True), (12, False)])
 def test_what_is_painted_where_the_base_is_wrong_is_still_its_class(base, mistaken, is_known):
-    """Times as many pixels of the class are painted where the base sees background as right ones."""
+    """So many times as much of the class is painted where the base sees background."""
     stack, truth = discs(1, (150, 150), seed=3)
     codes = truth.copy()
     codes[0, :, 60:] = np.where(truth[0, :, 60:] == 2, 0, truth[0, :, 60:])

@@ -1,4 +1,4 @@
-"""A person at the window who knows the truth: opens, paints, follows suggestions, accepts, exports."""
+"""A person at the window who knows the truth, and works as it says."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class Oracle(Person):
             self.drag(stroke)
 
     def correct(self, at: Looked, n: int) -> list[Stroke]:
-        """Return strokes where most is wrong in a part of a slice, and where the classes are right."""
+        """Return strokes where most is wrong in a part of a slice, and beside it."""
         shown = self.truth.copy()  # elsewhere nobody looks for mistakes
         shown[at.plane][at.inside] = self.seen(at)
         drawn = np.array(self.entry.codes)
@@ -184,7 +184,7 @@ class Oracle(Person):
         return self.in_sight()
 
     def is_right(self, at: Looked) -> bool:
-        """Tell whether a part of a slice would be accepted: mistakes of a pixel's width are none."""
+        """Tell whether a part of a slice would be accepted; thin rims are no mistakes."""
         seen, truth = self.seen(at), self.truth[at.plane][at.inside]
         wrong = sum(
             np.count_nonzero(binary_opening((truth == code) & (seen != code), np.ones((3, 3))))

@@ -1,4 +1,4 @@
-"""The interactive loop, by a person who knows the truth: paint, Live, suggestions, accept, export."""
+"""The interactive loop: paint, Live, suggestions, accept, export."""
 
 from __future__ import annotations
 
