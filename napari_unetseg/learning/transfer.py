@@ -31,7 +31,7 @@ from .predictor import Predictor
 
 #: IoU from which a class of the base is what is painted, whatever both are called. A person paints
 #: where a model is wrong: two to ten strokes of what it knows come to 0.31 and more in 71 of 72
-#: drawings of EM (`vnc` and a generated stack; one stroke had 0.04), to 0.23 where images are reduced
+#: drawings of EM (`vnc`, a generated stack; one stroke had 0.04), to 0.23 where images are reduced
 #: farther than it knows them; strokes of what it does not know to 0.14 at most.
 MATCHES = 0.2
 
