@@ -322,7 +322,7 @@ class CorrectStep(StepPanel):
         copying = {"copy_before": self.copy_before, "copy_after": self.copy_after}
         button = copying.get(action) or self.tools.fixes.buttons.get(action)
         if button is None:
-            return  # a key of somebody else
+            return  # a key that others answer
         if button.isEnabled():
             button.click()
         else:
