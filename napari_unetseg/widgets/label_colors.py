@@ -9,7 +9,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from napari_unetseg.annotations import Classes, add_class, code_of
 from napari_unetseg.config import BACKGROUND, BACKGROUND_COLOR, MAX_CLASSES
 
-Role: TypeAlias = Literal["annotations", "segmentation", "region", "baseline", "preview"]
+Role: TypeAlias = Literal["annotations", "segmentation", "region", "baseline", "preview", "objects"]
 
 OPACITY: dict[Role, float] = {
     "annotations": 0.7,
@@ -17,6 +17,7 @@ OPACITY: dict[Role, float] = {
     "region": 0.3,
     "baseline": 0.6,
     "preview": 0.5,
+    "objects": 0.7,
 }
 _REGION = (("region of interest", "#009e73"), ("excluded", "#d55e00"))
 

@@ -27,7 +27,13 @@ from napari_unetseg.config import Recipe
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import Stack
 from napari_unetseg.project import Session
-from napari_unetseg.workspace import LiveSettings, LiveTraining, Proofreading, Workspace
+from napari_unetseg.workspace import (
+    LiveSettings,
+    LiveTraining,
+    Proofreading,
+    SlicesBeside,
+    Workspace,
+)
 from napari_unetseg.workspace.job_files import JobFiles
 
 #: Axes and shape of each image: more than one block, and edges that cut blocks.
@@ -134,6 +140,7 @@ class States(RuleBasedStateMachine):
         self.child = FollowingChild(self.files)
         self.live = LiveTraining(self.workspace, self.child, self.files)
         self.proofreading = Proofreading(self.workspace)
+        self.slices = SlicesBeside(self.workspace)
         self.copies = Copies(self.workspace)
         self.stacks: dict[str, Stack] = {}
         self.left_out: set[str] = set()
@@ -283,7 +290,7 @@ class States(RuleBasedStateMachine):
         annotated = np.flatnonzero(self.model.codes(entry.id).any(axis=(1, 2)))
         before, after = annotated[annotated < plane], annotated[annotated > plane]
         can = bool(len(before) and len(after))
-        done = self._do(entry, lambda: self.workspace.interpolate(entry.id, plane))
+        done = self._do(entry, lambda: self.slices.interpolate(entry.id, plane))
         assert (done is not None) == can
         if done is not None:
             was, now = done
@@ -306,7 +313,7 @@ class States(RuleBasedStateMachine):
         if can:
             free = (codes[plane] == 0) & self.model.allowed(entry.id)[plane]
             after[plane][free] = codes[beside][free]
-        done = self._do(entry, lambda: self.proofreading.copy_from(entry.id, plane, step))
+        done = self._do(entry, lambda: self.slices.copy_from(entry.id, plane, step))
         assert (done is not None) == can
         assert done is None or (done[1] == after).all()
 
