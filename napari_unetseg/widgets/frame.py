@@ -22,7 +22,7 @@ AROUND = 1.6
 _COLOR = "#56b4e9"
 
 #: How much of the canvas an object may take up before the zoom is changed, and what it is then.
-_SMALLEST, _USUAL, _LARGEST = 0.06, 0.2, 0.5
+_SMALLEST, _USUAL, _LARGEST = 0.04, 0.15, 0.5
 
 
 def show_frame(layers: LayerBinder, entry: ImageEntry, plane: int, box: Box) -> Shapes:

@@ -16,6 +16,7 @@ from napari_unetseg.workspace import Checkpoint, LiveSettings
 
 from .context import Context
 from .listen import listen
+from .model_name import ModelName
 from .suggest_bar import SuggestBar
 
 _ICON_PX = 32
@@ -76,9 +77,14 @@ class LiveBar(QWidget):
         row.addWidget(self.state, 1)
         row.addWidget(self.suggestions)
         self._history = QWidget()
-        self._pictures = QHBoxLayout(self._history)
-        self._pictures.setContentsMargins(0, 0, 0, 0)
+        self._pictures = QHBoxLayout()
         self._pictures.setSpacing(2)
+        self.name = ModelName(self._context)
+        history = QHBoxLayout(self._history)
+        history.setContentsMargins(0, 0, 0, 0)
+        history.addLayout(self._pictures)
+        history.addWidget(self.name, 1)
+        history.addStretch(0)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
@@ -107,6 +113,8 @@ class LiveBar(QWidget):
         self.freeze.setToolTip(_FREEZE if live.is_on else _OFF)
         self.state.setText(self._said())
         self._show_checkpoints(live.checkpoints[-_SHOWN:])
+        self.name.refresh()
+        self._history.setVisible(bool(self.checkpoints) or not self.name.isHidden())
 
     def _why_not_live(self) -> str | None:
         try:
@@ -143,8 +151,6 @@ class LiveBar(QWidget):
         self.checkpoints = [self._button_of(checkpoint) for checkpoint in checkpoints]
         for button in self.checkpoints:
             self._pictures.addWidget(button)
-        self._pictures.addStretch(1)
-        self._history.setVisible(bool(checkpoints))
 
     def _button_of(self, checkpoint: Checkpoint) -> QPushButton:
         button = QPushButton()

@@ -60,6 +60,7 @@ class ObjectsBox(QWidget):
 
     def _build(self) -> None:
         self.which = QComboBox()
+        self.which.setToolTip("Objects to be shown and corrected.")
         self.which.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
@@ -73,24 +74,25 @@ class ObjectsBox(QWidget):
         self.wanted.setRange(1, _HIGHEST)
         self.give = _button("Give number", self._on_give)
         self.renumber = _button("Renumber 1, 2, …", self._on_renumber)
-        self.only_here = QCheckBox("Cut, join and delete in this slice only")
+        self.only_here = QCheckBox("In this slice only")
         self.only_here.setToolTip(
-            "Otherwise an object is cut, joined or deleted in all its slices (of its time point)."
+            "Cut, join and delete objects in the slice in view alone; otherwise in all slices of "
+            "an object, of its time point."
         )
         self.only_here.toggled.connect(self._on_only_here)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         for widgets in (
-            (self.which, self.number),
+            (self.which,),
             (self.reviewed, self.next, self.right),
             (self.wanted, self.give, self.renumber),
+            (self.only_here, self.number),
         ):
             row = QHBoxLayout()
             for widget in widgets:
-                row.addWidget(widget, 1 if widget in (self.which, self.reviewed) else 0)
+                row.addWidget(widget, 1 if widget is widgets[0] else 0)
             column.addLayout(row)
-        column.addWidget(self.only_here)
 
     # ----------------------------------------------------------------- state
 
@@ -108,9 +110,8 @@ class ObjectsBox(QWidget):
             self.which.addItem(f"{each.title} ({number})" if len(there) > 1 else each.title, each)
             if each is objects:
                 self.which.setCurrentIndex(number - 1)
-        self.which.setEnabled(bool(there))
-        self.which.setToolTip("Objects to be shown and corrected." if there else _NONE)
-        self.reviewed.setText("" if objects is None else counts(objects))
+        self.which.setVisible(len(there) > 1)
+        self.reviewed.setText("no objects yet" if objects is None else counts(objects))
         why_not = None if objects is not None else _NONE
         _enable(self.next, why_not, tooltip("next_object"))
         _enable(self.right, why_not, tooltip("object_right"))
@@ -123,7 +124,7 @@ class ObjectsBox(QWidget):
         self.wanted.setEnabled(objects is not None)
         self.wanted.setToolTip(why_not or "A number that is free.")
         stack = entry.shape[0] > 1 if entry is not None else False
-        self.only_here.setVisible(stack)
+        self.only_here.setEnabled(stack)
         self._update_number()
 
     def _update_number(self) -> None:

@@ -3,6 +3,7 @@
 from .controller import JobController, OpenModel
 from .image_entry import ImageEntry
 from .live import Checkpoint, LiveSettings, LiveTraining
+from .model_names import name_model
 from .object_corrections import ObjectCorrections, SmallObjects
 from .objects import ObjectSet, ObjectSets
 from .progress import SliceFacts, SliceState, StackProgress, slice_name
@@ -33,5 +34,6 @@ __all__ = [
     "SuggestedRegion",
     "Suggestions",
     "Workspace",
+    "name_model",
     "slice_name",
 ]

@@ -212,8 +212,8 @@ class ObjectCorrections:
             marked, unmarked = (one, frozenset()) if right else (frozenset(), one)
             nowhere = np.zeros(0, np.int64)
             edit = ObjectEdit(objects.key, nowhere, _NOTHING, _NOTHING, None, marked, unmarked)
-            label = f"calling object {number} right"
-            self._workspace.correct_objects(label if right else f"reopening object {number}", edit)
+            label = f"review of object {number}" if right else f"reopening object {number}"
+            self._workspace.correct_objects(label, edit)
 
     def next_unreviewed(self, objects: ObjectSet, after: int = 0) -> int | None:
         """Return the object with the next number that nobody called right; None when all are."""
