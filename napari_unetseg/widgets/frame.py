@@ -21,6 +21,9 @@ AROUND = 1.6
 
 _COLOR = "#56b4e9"
 
+#: Of the line around an object, in px of the screen.
+_OUTLINE_PX = 2.5
+
 #: How much of the canvas an object may take up before the zoom is changed, and what it is then.
 _SMALLEST, _USUAL, _LARGEST = 0.04, 0.15, 0.5
 
@@ -31,7 +34,8 @@ def show_frame(layers: LayerBinder, entry: ImageEntry, plane: int, box: Box) -> 
     corners = [(top, left), (top, right), (bottom, right), (bottom, left)]
     # Pixels reach half of one beyond their middles.
     frame = np.array(corners) - 0.5
-    return _draw(layers, entry, plane, [frame], "frame", "suggested", (bottom - top) / 100)
+    width_px = max(1.0, (bottom - top) / 100)
+    return _draw(layers, entry, plane, [frame], "frame", "suggested", width_px)
 
 
 def show_outline(
@@ -44,7 +48,8 @@ def show_outline(
     lines : sequence of ndarray, shape (n, 2)
         (y, x) in px.
     """
-    return _draw(layers, entry, plane, lines, "outline", "object in review", 0.0)
+    zoom = layers.viewer.scene.camera.zoom * float(layers.ruler(entry).scale[-1])
+    return _draw(layers, entry, plane, lines, "outline", "object in review", _OUTLINE_PX / zoom)
 
 
 def remove_outline(layers: LayerBinder, entry: ImageEntry) -> None:
@@ -76,6 +81,7 @@ def _draw(
     layer = _drawn(layers, entry, role)
     if layer is not None:
         layer.data = [(line, "polygon") for line in placed]
+        layer.edge_width = width_px
         return layer
     ruler = layers.ruler(entry)
     layer = Shapes(
@@ -83,7 +89,7 @@ def _draw(
         shape_type="polygon",
         name=f"{entry.stack.name} · {title}",
         edge_color=_COLOR,
-        edge_width=max(1.0, width_px),
+        edge_width=width_px,
         face_color="transparent",
         scale=ruler.scale,
         translate=ruler.translate,

@@ -74,17 +74,14 @@ class LiveBar(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.live)
         row.addWidget(self.freeze)
+        self.name = ModelName(self._context)
         row.addWidget(self.state, 1)
+        row.addWidget(self.name, 1)
         row.addWidget(self.suggestions)
         self._history = QWidget()
-        self._pictures = QHBoxLayout()
+        self._pictures = QHBoxLayout(self._history)
+        self._pictures.setContentsMargins(0, 0, 0, 0)
         self._pictures.setSpacing(2)
-        self.name = ModelName(self._context)
-        history = QHBoxLayout(self._history)
-        history.setContentsMargins(0, 0, 0, 0)
-        history.addLayout(self._pictures)
-        history.addWidget(self.name, 1)
-        history.addStretch(0)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
@@ -114,7 +111,7 @@ class LiveBar(QWidget):
         self.state.setText(self._said())
         self._show_checkpoints(live.checkpoints[-_SHOWN:])
         self.name.refresh()
-        self._history.setVisible(bool(self.checkpoints) or not self.name.isHidden())
+        self.state.setVisible(self.name.isHidden())
 
     def _why_not_live(self) -> str | None:
         try:
@@ -151,6 +148,8 @@ class LiveBar(QWidget):
         self.checkpoints = [self._button_of(checkpoint) for checkpoint in checkpoints]
         for button in self.checkpoints:
             self._pictures.addWidget(button)
+        self._pictures.addStretch(1)
+        self._history.setVisible(bool(checkpoints))
 
     def _button_of(self, checkpoint: Checkpoint) -> QPushButton:
         button = QPushButton()

@@ -60,13 +60,15 @@ class ObjectLayers:
 
     def show(self, objects: ObjectSet) -> Labels:
         """Bring the layer of some objects into view, made again where it was closed."""
+        was_active = self.are_active
+        shown = self.layer_of(objects) or self._new_layer(objects)
         for other in self._workspace.objects.of(objects.image):
             layer = self.layer_of(other)
-            if layer is not None and other is not objects:
-                layer.visible = False
-        layer = self.layer_of(objects) or self._new_layer(objects)
-        layer.visible = True
-        return layer
+            if layer is not None:
+                layer.visible = layer is shown
+        if was_active:
+            self._layers.activate(shown)
+        return shown
 
     def set_tool(self, objects: ObjectSet, mode: str) -> None:
         """Take up a tool of napari for some objects."""

@@ -81,8 +81,8 @@ class ObjectReview:
         layer.selected_label = number
         self._layers.show_plane(entry, self._plane)
         where = objects.ids[self._plane] == number
-        show_outline(self._layers, entry, self._plane, _contours(where))
         bring_into_view(self._layers, entry, _box(where))
+        show_outline(self._layers, entry, self._plane, _contours(where))
         self._layers.activate(layer)
 
     def _follow(self) -> None:

@@ -84,14 +84,13 @@ class ObjectsBox(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         for widgets in (
-            (self.which,),
-            (self.reviewed, self.next, self.right),
+            (self.reviewed, self.which, self.next, self.right),
             (self.wanted, self.give, self.renumber),
             (self.only_here, self.number),
         ):
             row = QHBoxLayout()
             for widget in widgets:
-                row.addWidget(widget, 1 if widget is widgets[0] else 0)
+                row.addWidget(widget, 1 if widget in (widgets[0], self.which) else 0)
             column.addLayout(row)
 
     # ----------------------------------------------------------------- state
@@ -107,10 +106,11 @@ class ObjectsBox(QWidget):
         there = self._context.workspace.objects.of(entry.id) if entry is not None else []
         self.which.clear()
         for number, each in enumerate(there, 1):
-            self.which.addItem(f"{each.title} ({number})" if len(there) > 1 else each.title, each)
+            self.which.addItem(f"{each.title}: {counts(each)}", each)
             if each is objects:
                 self.which.setCurrentIndex(number - 1)
         self.which.setVisible(len(there) > 1)
+        self.reviewed.setVisible(len(there) < 2)
         self.reviewed.setText("no objects yet" if objects is None else counts(objects))
         why_not = None if objects is not None else _NONE
         _enable(self.next, why_not, tooltip("next_object"))
