@@ -21,8 +21,9 @@ AROUND = 1.6
 
 _COLOR = "#56b4e9"
 
-#: Of the line around an object, in px of the screen.
-_OUTLINE_PX = 2.5
+#: The line around an object, its width in px of the screen.
+_OUTLINE_PX = 3.0
+_OUTLINE_COLOR = "#ffffff"
 
 #: How much of the canvas an object may take up before the zoom is changed, and what it is then.
 _SMALLEST, _USUAL, _LARGEST = 0.04, 0.15, 0.5
@@ -88,7 +89,7 @@ def _draw(
         placed,
         shape_type="polygon",
         name=f"{entry.stack.name} · {title}",
-        edge_color=_COLOR,
+        edge_color=_OUTLINE_COLOR if role == "outline" else _COLOR,
         edge_width=width_px,
         face_color="transparent",
         scale=ruler.scale,
