@@ -283,7 +283,7 @@ class CorrectStep(StepPanel):
         }
         button = others.get(action) or self.tools.fixes.buttons.get(action)
         if button is None:
-            return
+            return  # a key that others answer
         if button.isEnabled():
             button.click()
         else:
