@@ -12,7 +12,8 @@ from .classes import (
     reorder_classes,
 )
 from .cuts import bridge_along, cut_along
-from .edits import Edit, EditLog, Step, edit_between, fill_unlabelled
+from .edits import Edit, EditLog, ObjectEdit, Step, edit_between, fill_unlabelled
+from .following import Followed, follow, pieces_with
 from .growing import grow
 from .held_out import (
     ALL_HELD_OUT,
@@ -25,8 +26,9 @@ from .held_out import (
     new_blocks,
 )
 from .interpolation import interpolate
+from .objects import connected_objects, divide_along, nearest_part, objects_along
 from .outlines import smooth_piece, smooth_shape, smooth_under
-from .pieces import SmallPieces, enclosed_by, hole_at, piece_at, small_pieces
+from .pieces import SmallPieces, enclosed_by, hole_at, piece_at, small_pieces, window_around
 from .superpixels import Superpixels
 
 __all__ = [
@@ -37,6 +39,8 @@ __all__ = [
     "Classes",
     "Edit",
     "EditLog",
+    "Followed",
+    "ObjectEdit",
     "Presence",
     "SmallPieces",
     "Step",
@@ -45,19 +49,25 @@ __all__ = [
     "assign_blocks",
     "bridge_along",
     "code_of",
+    "connected_objects",
     "covered_by_brush",
     "cut_along",
     "delete_class",
+    "divide_along",
     "edit_between",
     "enclosed_by",
     "fill_unlabelled",
+    "follow",
     "grow",
     "held_out_mask",
     "hole_at",
     "interpolate",
     "merge_classes",
+    "nearest_part",
     "new_blocks",
+    "objects_along",
     "piece_at",
+    "pieces_with",
     "pixels_along",
     "recolor_class",
     "rename_class",
@@ -66,4 +76,5 @@ __all__ = [
     "smooth_piece",
     "smooth_shape",
     "smooth_under",
+    "window_around",
 ]

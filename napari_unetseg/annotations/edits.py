@@ -41,11 +41,59 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectEdit:
+    """What changed of the numbered objects of an image.
+
+    Attributes
+    ----------
+    objects : str
+        Key of the objects in the workspace.
+    indices : ndarray of int64, shape (n,)
+        Into the flattened (planes, Y, X) ids, each at most once.
+    before, after : ndarray of uint32, shape (n,)
+        Ids.
+    numbers : tuple of two ndarrays of uint32, shape (m,), or None
+        All ids there are, and what each becomes instead; no pixel is listed then.
+    marked, unmarked : frozenset of int
+        Ids that a person has called right, or no more.
+    """
+
+    objects: str
+    indices: npt.NDArray[np.int64]
+    before: npt.NDArray[np.uint32]
+    after: npt.NDArray[np.uint32]
+    numbers: tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]] | None = None
+    marked: frozenset[int] = frozenset()
+    unmarked: frozenset[int] = frozenset()
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory the edit holds."""
+        pixels = self.indices.nbytes + self.before.nbytes + self.after.nbytes
+        return pixels + sum(ids.nbytes for ids in self.numbers or ())
+
+    @property
+    def undone(self) -> ObjectEdit:
+        """The edit that takes this one back."""
+        return ObjectEdit(
+            self.objects,
+            self.indices,
+            self.after,
+            self.before,
+            None if self.numbers is None else (self.numbers[1], self.numbers[0]),
+            self.unmarked,
+            self.marked,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """What one undo takes back: edits of any number of images, and a change of the classes.
 
     Attributes
     ----------
+    edits : tuple of Edit
+    objects : tuple of ObjectEdit
     classes_before, classes_after : tuple of LabelClass or None
         None where the classes stay.
     shown_before, shown_after : ndarray of uint8, shape (256,), or None
@@ -58,11 +106,13 @@ class Step:
     classes_after: tuple[LabelClass, ...] | None = None
     shown_before: npt.NDArray[np.uint8] | None = None
     shown_after: npt.NDArray[np.uint8] | None = None
+    objects: tuple[ObjectEdit, ...] = ()
 
     @property
     def n_bytes(self) -> int:
         """Memory the step holds."""
-        return sum(edit.n_bytes for edit in self.edits)
+        pixels = sum(edit.n_bytes for edit in self.edits)
+        return pixels + sum(edit.n_bytes for edit in self.objects)
 
 
 class EditLog:

@@ -28,8 +28,10 @@ from napari_unetseg.config import LabelClass
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import map_npy
 
+from .kept_objects import KeptObjects, are_continued, has_notes, kept_objects
+
 #: How many sessions are kept whole. Of older ones models go, and annotations of which nearly all
-#: are in a newer session too; nothing else that was painted is ever deleted.
+#: are in a newer session too, as are their objects; nothing else made by hand is ever deleted.
 MAX_KEPT = 30
 
 #: Share of earlier annotations from which later ones are taken to go on from them.
@@ -62,6 +64,8 @@ class EarlierWork:
     saved_at : float
         As of `time.time`.
     n_labelled_px : int
+    objects : tuple of KeptObjects
+        Numbered objects that were corrected.
     """
 
     fingerprint: str
@@ -71,6 +75,7 @@ class EarlierWork:
     classes: tuple[LabelClass, ...]
     saved_at: float
     n_labelled_px: int
+    objects: tuple[KeptObjects, ...] = ()
 
 
 class Session:
@@ -149,7 +154,7 @@ class Session:
         for ended in _ended_sessions(self.root, here=True):
             _drop_scratch(ended)
             # None, for a damaged file, is not nothing: a person may still want to look at it.
-            holds_work = any(_n_labelled(path) != 0 for path in ended.glob("*/annotations.npy"))
+            holds_work = any(_holds_work(path) for path in ended.glob("*/annotations.npy"))
             kept += holds_work or any(ended.glob("models/*"))
             if kept > MAX_KEPT:
                 shutil.rmtree(ended / "models", ignore_errors=True)
@@ -246,7 +251,7 @@ def _read(folder: Path) -> _Description | None:
 def _drop_scratch(folder: Path) -> None:
     """Delete what a session that has ended needs no more."""
     for scratch in folder.glob("*/*.npy"):
-        if scratch.stem not in _KEPT:
+        if scratch.stem not in _KEPT and not has_notes(scratch):
             scratch.unlink(missing_ok=True)
     shutil.rmtree(folder / "previews", ignore_errors=True)
     for partial in [*folder.glob("*.partial"), *folder.glob("models/.*")]:
@@ -263,7 +268,8 @@ def _works_in(folder: Path) -> list[EarlierWork]:
     for image, facts in description.images.items() if description is not None else ():
         path = folder / Path(image).name / "annotations.npy"
         n_labelled = _n_labelled(path) if path.is_file() else None
-        if description is not None and n_labelled:
+        objects = kept_objects(path.parent)
+        if description is not None and (n_labelled or (objects and n_labelled is not None)):
             work = EarlierWork(
                 facts.fingerprint,
                 path,
@@ -272,6 +278,7 @@ def _works_in(folder: Path) -> list[EarlierWork]:
                 description.classes,
                 path.stat().st_mtime,
                 n_labelled,
+                objects,
             )
             works.append(work)
     return works
@@ -292,14 +299,14 @@ def _repeats(folder: Path, later: Sequence[EarlierWork]) -> bool:
     """Tell whether later sessions go on from everything annotated in a session."""
     works = _works_in(folder)
     readable = {work.annotations for work in works}
-    n_files = sum(_n_labelled(path) != 0 for path in folder.glob("*/annotations.npy"))
+    n_files = sum(_holds_work(path) for path in folder.glob("*/annotations.npy"))
     return len(readable) == n_files and all(_is_continued(work, later) for work in works)
 
 
 def _is_continued(work: EarlierWork, later: Iterable[EarlierWork]) -> bool:
     """Tell whether nearly all that was annotated is so, and alike, in later work."""
     for other in later:
-        if other.fingerprint != work.fingerprint:
+        if other.fingerprint != work.fingerprint or not are_continued(work.objects, other.objects):
             continue
         try:
             codes, others = map_npy(work.annotations), map_npy(other.annotations)
@@ -311,6 +318,11 @@ def _is_continued(work: EarlierWork, later: Iterable[EarlierWork]) -> bool:
             if alike >= CONTAINED * work.n_labelled_px:
                 return True
     return False
+
+
+def _holds_work(path: Path) -> bool:
+    """Tell whether anything is annotated in a file, or may be, or objects were corrected."""
+    return _n_labelled(path) != 0 or bool(kept_objects(path.parent))
 
 
 def _n_labelled(path: Path) -> int | None:

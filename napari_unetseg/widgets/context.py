@@ -6,9 +6,20 @@ from napari.viewer import Viewer
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
-from napari_unetseg.workspace import JobController, Proofreading, StackProgress, Workspace
+from napari_unetseg.workspace import (
+    JobController,
+    ObjectCorrections,
+    Proofreading,
+    SlicesBeside,
+    StackProgress,
+    Workspace,
+)
 
+from .fix_objects import FixObjects
+from .fix_segmentation import FixSegmentation
 from .layers import LayerBinder
+from .object_layers import ObjectLayers
+from .object_review import ObjectReview
 from .probability_layers import ProbabilityLayers
 from .proofreader import Proofreader
 
@@ -36,15 +47,22 @@ class Context:
         self.layers = LayerBinder(viewer, workspace)
         self.layers.said.connect(self.say)
         self.proofreading = Proofreading(workspace)
-        self.proofreader = Proofreader(self.layers, self.proofreading)
+        self.slices = SlicesBeside(workspace)
+        self.corrections = ObjectCorrections(workspace)
+        self.objects = ObjectLayers(self.layers, workspace, self.corrections)
+        self.objects.said.connect(self.say)
+        self.review = ObjectReview(self.layers, self.objects, self.corrections)
+        self.review.said.connect(self.say)
+        fix_objects = FixObjects(self.objects, self.corrections)
+        self.proofreader = Proofreader(self.layers, FixSegmentation(self.proofreading), fix_objects)
         self.proofreader.said.connect(self.say)
         viewer.layers.selection.events.active.connect(self.proofreader.follow_active)
         controller.uncertainty_ready.connect(self.layers.show_uncertainty)
-        controller.objects_ready.connect(self.layers.add_objects)
-        controller.renewing.connect(self.layers.hide_objects)
         self.probabilities = ProbabilityLayers(self.layers)
         controller.probabilities_ready.connect(self.probabilities.show)
         controller.renewing.connect(self.probabilities.hide)
+        controller.objects_ready.connect(self.objects.take)
+        controller.renewing.connect(self.objects.hide_answers)
         controller.suggestions.changed.connect(self._mark_suggested)
         self.timer = QTimer()
         self.timer.setInterval(_POLL_MS)
@@ -73,3 +91,4 @@ class Context:
     def _on_tick(self) -> None:
         self.controller.poll()
         self.layers.flush()
+        self.objects.count()

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import ClassVar
 
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton
 
-from napari_unetseg.errors import UserError
 from napari_unetseg.events import Finished, TrainingStarted
 from napari_unetseg.jobs import JobState
-from napari_unetseg.workspace import ImageEntry
+from napari_unetseg.workspace import ImageEntry, ObjectSet
 
 from .choices import DeviceBox, SecondsBox
 from .compare_box import CompareBox
 from .context import Context
 from .listen import listen
+from .objects_box import ObjectsBox
 from .paint_tools import PaintTools
 from .rounds_table import RoundsTable
-from .shortcuts import tooltip
+from .slices_rows import SlicesRows
 from .small_pieces_row import SmallPiecesRow
 from .step import StepPanel
 from .truth_box import TruthBox
@@ -76,24 +74,12 @@ class CorrectStep(StepPanel):
             "The segmentation is right everywhere: annotate all unlabelled pixels with it.",
             lambda: self._on_accept(all_slices=True),
         )
-        self.copy_before, self.copy_after = (
-            self.button(text, tooltip(action), partial(self._on_copy, step))
-            for text, action, step in (
-                ("Copy before", "copy_before", -1),
-                ("Copy after", "copy_after", 1),
-            )
-        )
-        self.interpolate = self.button(
-            "Interpolate",
-            "Fill the unlabelled pixels of this slice, and of those beside it, with shapes between "
-            "those on the nearest annotated slices before and after it.",
-            self._on_interpolate,
-        )
+        self.slices = SlicesRows(self.context)
         self.undo = self.button("Undo", "Take back the last stroke or action.", self._on_undo)
         self.redo = self.button("Redo", "Do again what was taken back.", self._on_redo)
         self.small = SmallPiecesRow(self.context)
         self._add_row(self.accept_slice, self.accept_in_sight, self.accept_all)
-        self._add_row(self.copy_before, self.interpolate, self.copy_after)
+        self.column.addWidget(self.slices)
         self.column.addWidget(self.small)
         self._add_row(self.undo, self.redo)
         self.retrain = self.primary(
@@ -105,6 +91,9 @@ class CorrectStep(StepPanel):
         self.table = RoundsTable()
         self.sentence = QLabel()
         self.sentence.setWordWrap(True)
+        self.objects = ObjectsBox(self.context)
+        self.objects_section = self.advanced(self.objects, "Objects")
+        self.objects_section.toggleButton().setToolTip("Number, review and correct objects.")
         self.truth = TruthBox(self.context)
         self.column.addWidget(self.table)
         self.column.addWidget(self.sentence)
@@ -143,6 +132,7 @@ class CorrectStep(StepPanel):
         listen(context.workspace.images_changed, self._update)
         listen(context.workspace.segmentation_changed, self._on_segmentation_changed)
         listen(context.layers.key_pressed, self._on_key)
+        listen(context.workspace.objects.added, self._on_objects_added)
         listen(context.viewer.dims.events.current_step, self._update_accept)
         listen(context.viewer.dims.events.ndisplay, self._update_accept)
         listen(context.viewer.dims.events.order, self._update_accept)
@@ -201,23 +191,7 @@ class CorrectStep(StepPanel):
         why_not_all = no_image or self._why_not_accept(entry, True)
         self.enable(self.accept_all, why_not_all)
         self.small.set_why_not(why_not_all)
-        self._update_slices()
-
-    def _update_slices(self) -> None:
-        """Say of which slices beside this one something can be taken."""
-        entry = self.context.layers.current_image()
-        if entry is None:
-            for button in (self.copy_before, self.interpolate, self.copy_after):
-                self.enable(button, _NO_IMAGE)
-            return
-        here = self.context.layers.current_plane(entry)
-        workspace, proofreading = self.context.workspace, self.context.proofreading
-        for button, find in (
-            (self.interpolate, lambda: workspace.annotated_around(entry.id, here)),
-            (self.copy_before, lambda: proofreading.beside(entry.id, here, -1)),
-            (self.copy_after, lambda: proofreading.beside(entry.id, here, 1)),
-        ):
-            self.enable(button, self._why_no_image() or _why_not(find))
+        self.slices.refresh(self._why_no_image())
 
     def _why_no_image(self) -> str | None:
         entry = self.context.layers.current_image()
@@ -253,7 +227,7 @@ class CorrectStep(StepPanel):
         if not self._entered:
             return
         self._update_history()
-        self._update_slices()
+        self.slices.refresh(self._why_no_image())
         # Looking for the classes painted reads every annotated slice: only while it matters.
         if not self.retrain.isEnabled():
             self.enable(self.retrain, self._why_not_retrain())
@@ -263,6 +237,9 @@ class CorrectStep(StepPanel):
         buttons = (self.accept_slice, self.accept_in_sight, self.accept_all)
         if not all(button.isEnabled() for button in buttons):
             self._update_accept()
+
+    def _on_objects_added(self, _: ObjectSet) -> None:
+        self.objects_section.expand(animate=False)
 
     def _on_layers_changed(self, *_: object) -> None:
         if self._entered:
@@ -300,18 +277,6 @@ class CorrectStep(StepPanel):
             else "There was no unlabelled pixel in sight to fill."
         )
 
-    def _on_copy(self, step: int) -> None:
-        entry = self.context.layers.current_image()
-        if entry is None:
-            return
-        here = self.context.layers.current_plane(entry)
-        n_px = self.context.proofreading.copy_from(entry.id, here, step)
-        self.context.say(
-            f"Copied: {n_px:,} px became annotations; Undo takes that back."
-            if n_px
-            else "Every pixel that could be copied to is annotated already."
-        )
-
     def _on_key(self, action: str) -> None:
         """Do what a key stands for, as if its button were pressed."""
         if not self._entered or not self.isVisible():
@@ -319,27 +284,19 @@ class CorrectStep(StepPanel):
         if action == "compare":
             self.compare.press_key()
             return
-        copying = {"copy_before": self.copy_before, "copy_after": self.copy_after}
-        button = copying.get(action) or self.tools.fixes.buttons.get(action)
+        others = {
+            "copy_before": self.slices.copy_before,
+            "copy_after": self.slices.copy_after,
+            "next_object": self.objects.next,
+            "object_right": self.objects.right,
+        }
+        button = others.get(action) or self.tools.fixes.buttons.get(action)
         if button is None:
             return  # a key that others answer
         if button.isEnabled():
             button.click()
         else:
             self.context.say(button.toolTip())
-
-    def _on_interpolate(self) -> None:
-        entry = self.context.layers.current_image()
-        if entry is None:
-            return
-        n_px = self.context.workspace.interpolate(
-            entry.id, self.context.layers.current_plane(entry)
-        )
-        self.context.say(
-            f"Interpolated: {n_px:,} px became annotations; Undo takes that back."
-            if n_px
-            else "Every pixel that could be interpolated is annotated already."
-        )
 
     def _on_undo(self) -> None:
         label = self.context.workspace.undo()
@@ -393,12 +350,3 @@ class CorrectStep(StepPanel):
         if rounds:
             self.table.show_rounds(rounds, self._truth_of)
             self.sentence.setText(rounds[-1].sentence)
-
-
-def _why_not(find: Callable[[], object]) -> str | None:
-    """Return why something is not found; None where it is."""
-    try:
-        find()
-    except UserError as error:
-        return str(error)
-    return None

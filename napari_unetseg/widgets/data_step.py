@@ -185,8 +185,9 @@ class DataStep(StepPanel):
         self.earlier_works.clear()
         for work in works:
             when = datetime.datetime.fromtimestamp(work.saved_at)
+            objects = ", objects" if work.objects else ""
             self.earlier_works.addItem(
-                f"{when.day} {when:%b %H:%M}, {work.n_labelled_px:,} px", work
+                f"{when.day} {when:%b %H:%M}, {work.n_labelled_px:,} px{objects}", work
             )
 
     def _entry(self, image: OpenImage) -> ImageEntry | None:
@@ -281,7 +282,8 @@ class DataStep(StepPanel):
 
     def _carry_over(self, old: ImageEntry, new: ImageEntry) -> None:
         n_px = sum(int((old.codes[p] != 0).sum()) for p in old.annotated_planes())
-        if n_px and not new.annotated_planes():
+        corrected = self.context.workspace.objects.kept(old.id)
+        if (n_px or corrected) and not new.annotated_planes():
             path = self.context.workspace.session.path
             work = EarlierWork(
                 "",
@@ -291,6 +293,7 @@ class DataStep(StepPanel):
                 self.context.workspace.classes,
                 0.0,
                 n_px,
+                corrected,
             )
             self.context.workspace.restore(new.id, work)
 
@@ -332,7 +335,8 @@ class DataStep(StepPanel):
         self._brought_back.add((entry.id, work.annotations))
         self._show_earlier()
         self._update_buttons()
-        self.context.say(f"Brought back {work.n_labelled_px:,} px of annotations.")
+        objects = " and corrected objects" if work.objects else ""
+        self.context.say(f"Brought back {work.n_labelled_px:,} px of annotations{objects}.")
 
     # --------------------------------------------------------------- painting
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import napari
 import numpy as np
+import numpy.typing as npt
 from napari.layers import Labels
 from qtpy.QtWidgets import (
     QApplication,
@@ -19,7 +20,7 @@ from qtpy.QtWidgets import (
     QSizePolicy,
 )
 
-from napari_unetseg.workspace import ImageEntry
+from napari_unetseg.workspace import ImageEntry, ObjectSet
 from napari_unetseg.workspace.export import (
     Export,
     ExportKind,
@@ -38,6 +39,9 @@ from .newest import NewestWins
 from .sizes_table import SizesTable
 from .stack_from_layers import METADATA
 from .step import StepPanel
+
+#: What can be saved beside the segmentation shown: a baseline's, or objects.
+Result: TypeAlias = Labels | ObjectSet
 
 _TIFF = "OME-TIFF (*.ome.tif *.ome.tiff *.tif *.tiff)"
 _NO_IMAGE = "Choose an image in the Data step first."
@@ -68,7 +72,9 @@ class ExportStep(StepPanel):
         self.image = QComboBox()
         self.image.setToolTip("The image to save; all images go into a folder, a file each.")
         self.what = QComboBox()
-        self.what.setToolTip("Network and corrections, or the result of a baseline.")
+        self.what.setToolTip(
+            "Network and corrections, the result of a baseline, or objects with numbers."
+        )
         for box in (self.image, self.what):
             box.setSizeAdjustPolicy(_SHRINK)
             box.setMinimumContentsLength(10)
@@ -79,7 +85,8 @@ class ExportStep(StepPanel):
         self.column.addLayout(form)
         self.save_segmentation = self.primary(
             "Save segmentation…",
-            "Write masks as OME-TIFF: 0 background, 1, 2, … classes, with pixel size and names.",
+            "Write masks as OME-TIFF: 0 background, 1, 2, … classes, with pixel size and names; "
+            "of objects 0 background, 1, 2, … their numbers.",
             self._on_save_segmentation,
         )
         self.save_annotations = self.button(
@@ -116,6 +123,7 @@ class ExportStep(StepPanel):
         listen(context.workspace.images_changed, self._update)
         listen(context.controller.model_changed, self._update)
         listen(context.controller.finished, self._on_job_finished)
+        listen(context.workspace.objects.added, self._list_results)
         listen(context.viewer.layers.events.inserted, self._list_results)
         listen(context.viewer.layers.events.removed, self._list_results)
         self.image.currentIndexChanged.connect(self._list_results)
@@ -162,6 +170,9 @@ class ExportStep(StepPanel):
         if image_id in self.context.workspace.images:
             for layer in self.context.layers.result_layers(image_id):
                 self.what.addItem(layer.name, layer)
+            for objects in self.context.workspace.objects.of(image_id):
+                layer_of = self.context.objects.layer_of(objects)
+                self.what.addItem(layer_of.name if layer_of else objects.title, objects)
         index = next((i for i in range(self.what.count()) if self.what.itemData(i) is before), 0)
         self.what.setCurrentIndex(index)
         self._update_buttons()
@@ -199,41 +210,37 @@ class ExportStep(StepPanel):
     # ---------------------------------------------------------------- saving
 
     def _on_save_segmentation(self) -> None:
-        self._save("masks", self.what.currentData())
+        result = self.what.currentData()
+        self._save("objects" if isinstance(result, ObjectSet) else "masks", result)
 
-    def _save(self, kind: ExportKind, result: Labels | None = None) -> None:
-        has_content = is_segmented if kind == "masks" else ImageEntry.annotated_planes
+    def _save(self, kind: ExportKind, result: Result | None = None) -> None:
+        has_content = ImageEntry.annotated_planes if kind == "annotations" else is_segmented
         entries = [entry for entry in self._entries() if result is not None or has_content(entry)]
-        ending = "annotations" if kind == "annotations" else "masks"
         exports = (
-            self._ask_folder(entries, kind, ending)
+            self._ask_folder(entries, kind)
             if len(entries) > 1
-            else self._ask_file(entries[0], kind, ending, result)
+            else self._ask_file(entries[0], kind, result)
         )
         if exports:
             classes = self.context.workspace.classes
             self._write(lambda: write_exports(exports, classes))
 
-    def _ask_file(
-        self, entry: ImageEntry, kind: ExportKind, ending: str, result: Labels | None
-    ) -> list[Export]:
-        start = names_in_folder(_folder_of(entry), [entry], ending)[entry.id]
-        chosen = ask_paths(
-            self, "new", f"Save the {ending} of {entry.stack.name}", _TIFF, str(start)
-        )
+    def _ask_file(self, entry: ImageEntry, kind: ExportKind, result: Result | None) -> list[Export]:
+        start = names_in_folder(_folder_of(entry), [entry], kind)[entry.id]
+        chosen = ask_paths(self, "new", f"Save the {kind} of {entry.stack.name}", _TIFF, str(start))
         if not chosen:
             return []
         path, completed = with_suffix(chosen[0])
-        codes = None if result is None else np.asarray(result.data).reshape(entry.shape)
+        codes = None if result is None else _labels_of(result).reshape(entry.shape)
         # The dialog has asked before it gave a name that exists, but not for a completed one.
         return [Export(entry, kind, path, codes, overwrite=not completed)]
 
-    def _ask_folder(self, entries: list[ImageEntry], kind: ExportKind, ending: str) -> list[Export]:
-        title = f"Folder for the {ending} of {len(entries)} images"
+    def _ask_folder(self, entries: list[ImageEntry], kind: ExportKind) -> list[Export]:
+        title = f"Folder for the {kind} of {len(entries)} images"
         chosen = ask_paths(self, "folder", title, start=str(_folder_of(entries[0])))
         if not chosen:
             return []
-        paths = names_in_folder(chosen[0], entries, ending)
+        paths = names_in_folder(chosen[0], entries, kind)
         return [Export(entry, kind, paths[entry.id]) for entry in entries]
 
     def _on_save_model(self) -> None:
@@ -274,7 +281,9 @@ class ExportStep(StepPanel):
             self.context.workspace,
             self.context.controller,
             {"napari": napari.__version__},
-            made_by=None if result is None else result.metadata[METADATA].get("made_by", ""),
+            made_by=(
+                result.metadata[METADATA].get("made_by", "") if isinstance(result, Labels) else None
+            ),
         )
         self._describer.ask(lambda: methods_paragraph(facts))
 
@@ -286,6 +295,10 @@ class ExportStep(StepPanel):
     def _on_copy(self) -> None:
         QApplication.clipboard().setText(self.methods.toPlainText())
         self.context.say("Copied the paragraph to the clipboard.")
+
+
+def _labels_of(result: Result) -> npt.NDArray[Any]:
+    return np.asarray(result.ids if isinstance(result, ObjectSet) else result.data)
 
 
 def _folder_of(entry: ImageEntry) -> Path:

@@ -9,9 +9,13 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 from .context import Context
 from .fix_icons import fix_icon
 from .listen import listen
-from .shortcuts import tooltip
+from .shortcuts import ON_OBJECTS, tooltip
 
 FIX_TOOLS = ("superpixel", "grow", "smooth", "holes", "delete", "split", "join")
+
+_NOT_ON_OBJECTS = (
+    "This tool works on classes. Objects are painted with the brush, cut, joined and deleted."
+)
 
 
 class FixTools(QWidget):
@@ -45,15 +49,18 @@ class FixTools(QWidget):
         listen(context.viewer.events.theme, self._show_icons)
         for event in ("ndisplay", "order", "ndim"):
             listen(getattr(context.viewer.dims.events, event), self._update)
+        listen(context.viewer.layers.selection.events.active, self._update)
         listen(context.proofreader.changed, self._show_tool)
 
     def _update(self, *_: object) -> None:
         """Enable the tools, or disable them and say why."""
-        why_not = self.why_not()
+        why_none = self.why_not()
+        on_objects = self._context.objects.are_active
         for tool, button in self.buttons.items():
+            why_not = _NOT_ON_OBJECTS if on_objects and tool not in ON_OBJECTS else why_none
             button.setEnabled(why_not is None)
-            button.setToolTip(why_not or tooltip(tool))
-        if why_not:
+            button.setToolTip(why_not or tooltip(tool, "objects" if on_objects else ""))
+        if why_none:
             self._context.proofreader.put_down()
 
     def why_not(self) -> str | None:

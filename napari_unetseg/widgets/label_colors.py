@@ -10,7 +10,7 @@ from napari_unetseg.annotations import Classes, add_class, code_of
 from napari_unetseg.config import BACKGROUND, BACKGROUND_COLOR, MAX_CLASSES
 
 Role: TypeAlias = Literal[
-    "annotations", "segmentation", "region", "baseline", "preview", "comparison"
+    "annotations", "segmentation", "region", "baseline", "preview", "comparison", "objects"
 ]
 
 OPACITY: dict[Role, float] = {
@@ -20,6 +20,7 @@ OPACITY: dict[Role, float] = {
     "baseline": 0.6,
     "preview": 0.5,
     "comparison": 0.6,
+    "objects": 0.7,
 }
 _REGION = (("region of interest", "#009e73"), ("excluded", "#d55e00"))
 

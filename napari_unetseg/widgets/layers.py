@@ -51,7 +51,7 @@ class LayerBinder:
         self.viewer = viewer
         self.workspace = workspace
         self._images: dict[str, tuple[tuple[Image, ...], str]] = {}
-        self._shown: dict[tuple[str, Role], ShownLayer] = {}
+        self._shown: dict[tuple[str, str], ShownLayer] = {}
         self._waiting: dict[str, set[int]] = {}
         workspace.codes_changed.connect(self._on_codes_changed)
         workspace.turning_back.connect(self._settle)
@@ -169,11 +169,6 @@ class LayerBinder:
         nothing = np.zeros((1,) * len(entry.stack.labels_shape), np.uint8)
         return Labels(nothing, **self.placement(entry.id))
 
-    def placement(self, image_id: str) -> dict[str, Any]:
-        """Return the arguments that put a layer with the axes of its labels onto an image."""
-        layers, axes = self._images[image_id]
-        return labels_placement(layers[0], axes)
-
     # ---------------------------------------------------------------- layers
 
     def annotations_layer(self, image_id: str) -> Labels:
@@ -188,6 +183,15 @@ class LayerBinder:
         """Return the segmentation layer where there is one."""
         shown = self._shown.get((image_id, "segmentation"))
         return None if shown is None else shown.layer
+
+    def shown(self, image_id: str, role: str) -> ShownLayer | None:
+        """Return what shows labels of an image, where something does."""
+        return self._shown.get((image_id, role))
+
+    def placement(self, image_id: str) -> dict[str, Any]:
+        """Return the arguments that put a Labels layer onto an image."""
+        layers, axes = self._images[image_id]
+        return labels_placement(layers[0], axes)
 
     def is_shown(self, image_id: str) -> bool:
         """Return whether an image has its annotations layer; a person may have closed it."""
@@ -232,30 +236,6 @@ class LayerBinder:
         layer.metadata[METADATA]["made_by"] = made_by
         return layer
 
-    def add_objects(self, image_id: str, ids: npt.NDArray[np.uint32]) -> None:
-        """Show ids of objects, in a layer of its own; see `hide_objects` for earlier ones.
-
-        Parameters
-        ----------
-        ids : ndarray, shape (planes, Y, X), uint32
-        """
-        entry = self.workspace.images[image_id]
-        ours = {"image": image_id, "role": "objects", "kind": "objects"}
-        layers, axes = self._images[image_id]
-        layer = Labels(
-            ids.reshape(entry.stack.labels_shape),
-            name=f"{entry.stack.name} · objects",
-            metadata={METADATA: ours},
-            **labels_placement(layers[0], axes),
-        )
-        self.put(entry, layer)
-
-    def hide_objects(self) -> None:
-        """Hide ids of objects: those of a segmentation that is about to be renewed."""
-        for layer in self.labels_layers():
-            if layer.metadata.get(METADATA, {}).get("role") == "objects":
-                layer.visible = False
-
     def show_uncertainty(self, image_id: str, uncertainty: Codes) -> None:
         """Show how uncertain a model is, in the layer of that image if there is one.
 
@@ -273,7 +253,6 @@ class LayerBinder:
             if shown.metadata[METADATA] == ours:
                 shown.data, shown.contrast_limits = pixels, limits
                 return
-        layers, axes = self._images[image_id]
         layer = Image(
             pixels,
             name=f"{entry.stack.name} · uncertainty",
@@ -282,7 +261,7 @@ class LayerBinder:
             opacity=0.5,
             contrast_limits=limits,
             metadata={METADATA: ours},
-            **labels_placement(layers[0], axes),
+            **self.placement(image_id),
         )
         self.put(entry, layer)
 
@@ -317,16 +296,20 @@ class LayerBinder:
                 for result in self.result_layers(image_id):
                     result.visible = False
             layer = self._add(entry, role, shown.pixels, f"{entry.stack.name} · {role}")
-            shown.attach(layer)
-            self._shown[image_id, role] = shown
-            undo, redo = (self._on_undo, self._on_redo)
-            if role == "region":  # that of napari itself tells nobody
-                undo, redo = shown.undo, shown.redo
-            layer.bind_key(KeyMod.CtrlCmd | KeyCode.KeyZ, undo, overwrite=True)
-            layer.bind_key(KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ, redo, overwrite=True)
-            if role != "region":
-                self._bind_shortcuts(layer)
+            self.follow(image_id, role, layer, shown)
         return shown.layer
+
+    def follow(self, image_id: str, role: str, layer: Labels, shown: ShownLayer) -> None:
+        """Take over what is painted on a layer from now on, and give it our keys."""
+        shown.attach(layer)
+        self._shown[image_id, role] = shown
+        undo, redo = (self._on_undo, self._on_redo)
+        if role == "region":  # that of napari itself tells nobody
+            undo, redo = shown.undo, shown.redo
+        layer.bind_key(KeyMod.CtrlCmd | KeyCode.KeyZ, undo, overwrite=True)
+        layer.bind_key(KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ, redo, overwrite=True)
+        if role != "region":
+            self._bind_shortcuts(layer)
 
     def _bind_shortcuts(self, layer: Layer, actions: Iterable[str] = SHORTCUTS) -> None:
         """Bind our keys where neither napari nor the person has given them a meaning."""
@@ -438,7 +421,7 @@ class LayerBinder:
 
     def _on_codes_changed(self, image_id: str, planes: list[int]) -> None:
         if (image_id, "annotations") in self._shown:
-            self._show(image_id, "annotations", planes)
+            self.show_planes(image_id, "annotations", planes)
 
     def _on_segmentation_changed(self, image_id: str, planes: list[int]) -> None:
         self._waiting.setdefault(image_id, set()).update(planes)
@@ -448,11 +431,12 @@ class LayerBinder:
     def _show_segmentation(self, image_id: str, planes: set[int]) -> None:
         entry = self.workspace.images[image_id]
         if (image_id, "segmentation") in self._shown:
-            self._show(image_id, "segmentation", sorted(planes))
+            self.show_planes(image_id, "segmentation", sorted(planes))
         elif any(entry.prediction[p].any() for p in planes):
             self.segmentation_layer(image_id)
 
-    def _show(self, image_id: str, role: Role, planes: Sequence[int]) -> None:
+    def show_planes(self, image_id: str, role: str, planes: Sequence[int]) -> None:
+        """Show slices as the workspace has them now."""
         shown, dims = self._shown[image_id, role], self.viewer.dims
         changed = shown.show(planes)
         across = tuple(dims.displayed) != (dims.ndim - 2, dims.ndim - 1)

@@ -16,6 +16,7 @@ from napari_unetseg.workspace import Checkpoint, LiveSettings
 
 from .context import Context
 from .listen import listen
+from .model_name import ModelName
 from .suggest_bar import SuggestBar
 
 _ICON_PX = 32
@@ -73,7 +74,9 @@ class LiveBar(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.live)
         row.addWidget(self.freeze)
+        self.name = ModelName(self._context)
         row.addWidget(self.state, 1)
+        row.addWidget(self.name, 1)
         row.addWidget(self.suggestions)
         self._history = QWidget()
         self._pictures = QHBoxLayout(self._history)
@@ -107,6 +110,8 @@ class LiveBar(QWidget):
         self.freeze.setToolTip(_FREEZE if live.is_on else _OFF)
         self.state.setText(self._said())
         self._show_checkpoints(live.checkpoints[-_SHOWN:])
+        self.name.refresh()
+        self.state.setVisible(self.name.isHidden())
 
     def _why_not_live(self) -> str | None:
         try:

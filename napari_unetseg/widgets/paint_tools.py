@@ -34,6 +34,13 @@ _TOOLS = (
     ("pan_zoom", "pan_arrows", "Put the tools down: move and zoom."),
 )
 
+_ROLES = ("annotations", "segmentation", "objects")
+_CLASS = "The class to paint with."
+_NUMBERS = (
+    "Objects have numbers instead: take one up with the dropper, or press M for one that is free."
+)
+_NO_OBJECTS = "There are no numbered objects yet; see Objects, further down."
+
 _MAX_BRUSH_PX = 100
 
 _SWATCH_PX = 12
@@ -58,10 +65,14 @@ class PaintTools(QWidget):
         self.role = QComboBox()
         self.role.addItem("the segmentation", "segmentation")
         self.role.addItem("the annotations", "annotations")
-        self.role.setToolTip("Either way what you paint becomes an annotation that trains.")
+        self.role.addItem("the objects", "objects")
+        self.role.setToolTip(
+            "Either of the first two ways what you paint becomes an annotation that trains; "
+            "objects are numbers of their own."
+        )
         self.role.activated.connect(self._take_up)
         self.label = QComboBox()
-        self.label.setToolTip("The class to paint with.")
+        self.label.setToolTip(_CLASS)
         self.label.activated.connect(self._take_up)
         self.brush = QLabeledSlider(Qt.Orientation.Horizontal)
         self.brush.setRange(1, _MAX_BRUSH_PX)
@@ -115,6 +126,7 @@ class PaintTools(QWidget):
     # ------------------------------------------------------------ to a layer
 
     def _take_up(self, *_: object) -> None:
+        self._show_use_of_classes()
         fix, mode = self._context.proofreader.tool, self.mode
         if fix and self.tools.checkedId() < 0:  # another class or layer for the same tool
             self.use_fix(fix)
@@ -130,7 +142,14 @@ class PaintTools(QWidget):
         role = self.role.currentData()
         k = max(0, self.label.currentIndex())
         brush_px = self.brush.value()
-        self._context.layers.set_tool(role, entry.id, mode, k)
+        objects = self._context.objects.current(entry.id) if role == "objects" else None
+        if objects is not None:
+            self._context.objects.set_tool(objects, mode)
+        elif role == "objects":
+            self._context.say(_NO_OBJECTS)
+            return
+        else:
+            self._context.layers.set_tool(role, entry.id, mode, k)
         self._follow_active()
         self.brush.setValue(brush_px)
         self._on_brush_changed(brush_px)
@@ -149,13 +168,14 @@ class PaintTools(QWidget):
             self._followed = None
         active = self._context.viewer.layers.selection.active
         role = active.metadata.get(METADATA, {}).get("role") if active is not None else None
-        if role not in ("annotations", "segmentation") or not isinstance(active, Labels):
+        if role not in _ROLES or not isinstance(active, Labels):
             self._check(None)
             return
         self._followed = active
         for event in _in_hand(active):
             event.connect(self._show_layer)
         self.role.setCurrentIndex(self.role.findData(role))
+        self._show_use_of_classes()
         self._show_layer()
 
     def _show_layer(self, *_: Any) -> None:
@@ -163,9 +183,15 @@ class PaintTools(QWidget):
         if layer is None:
             return
         self._check(None if self._context.proofreader.tool else str(layer.mode))
-        if 1 <= layer.selected_label <= self.label.count():
+        painted_with = self.role.currentData() != "objects"
+        if painted_with and 1 <= layer.selected_label <= self.label.count():
             self.label.setCurrentIndex(int(layer.selected_label) - 1)
         self.brush.setValue(round(layer.brush_size))
+
+    def _show_use_of_classes(self) -> None:
+        of_objects = self.role.currentData() == "objects"
+        self.label.setEnabled(not of_objects)
+        self.label.setToolTip(_NUMBERS if of_objects else _CLASS)
 
     def _check(self, mode: str | None) -> None:
         """Press the button of a mode down; none where no button stands for it."""

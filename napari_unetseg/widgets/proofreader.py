@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -12,17 +11,15 @@ from napari.layers import Labels
 from napari.utils.key_bindings import coerce_keybinding
 from psygnal import Signal
 
-from napari_unetseg.annotations import covered_by_brush, pixels_along
-from napari_unetseg.config import BACKGROUND, UNLABELLED
 from napari_unetseg.errors import UserError
-from napari_unetseg.workspace import ImageEntry, Proofreading
+from napari_unetseg.workspace import ImageEntry
 
+from .fix_segmentation import Fixing, Stroke
 from .layers import LayerBinder
-from .shortcuts import SHORTCUTS
+from .shortcuts import sentence_of
 from .stack_from_layers import METADATA
 
 Path = npt.NDArray[np.float64]
-Codes = npt.NDArray[np.uint8]
 
 #: A hand that clicks moves the mouse by less, in px of the screen.
 _CLICK_PX = 4
@@ -30,33 +27,6 @@ _PAN_ZOOM = "pan_zoom"
 #: napari's key that moves the camera while it is held, and those that put tools down.
 _HOLD_TO_MOVE = "Space"
 _PUT_DOWN = ("Escape", "Z", "6")
-
-
-@dataclass(frozen=True, slots=True)
-class Stroke:
-    """What a person did with the tool.
-
-    Attributes
-    ----------
-    path : ndarray, shape (n, 2)
-        (y, x) in px of the slice; the first is where the button was pressed.
-    is_click : bool
-        The mouse hardly moved.
-    code : int
-        In hand, 0 where none is.
-    brush_px : float
-    """
-
-    path: Path
-    is_click: bool
-    code: int
-    brush_px: float
-
-    @property
-    def point(self) -> tuple[int, int]:
-        """Where the button was pressed."""
-        y, x = np.round(self.path[0]).astype(int)
-        return int(y), int(x)
 
 
 class Proofreader:
@@ -79,21 +49,23 @@ class Proofreader:
     changed = Signal()
     said = Signal(str)
 
-    def __init__(self, layers: LayerBinder, proofreading: Proofreading) -> None:
+    def __init__(self, layers: LayerBinder, segmentation: Fixing, objects: Fixing) -> None:
         self.tool: str | None = None
         self._layers = layers
-        self._proofreading = proofreading
+        self._by_role = {"objects": objects}
+        self._segmentation = self._fixing = segmentation
         self._layer: Labels | None = None
         self._moving = False
-        self._pressed_on = 0
         self._zooming: list[Any] = []
 
     # --------------------------------------------------------------- in hand
 
     def take_up(self, tool: str, layer: Labels) -> None:
-        """Take a tool in hand, for a layer that shows annotations or the segmentation."""
+        """Take a tool in hand, for a layer that shows annotations, the segmentation or objects."""
         self.put_down()
         self.tool, self._layer = tool, layer
+        role = layer.metadata[METADATA]["role"]
+        self._fixing = self._by_role.get(role, self._segmentation)
         layer.mode = _PAN_ZOOM
         layer.mouse_pan = False
         layer.cursor = "circle" if tool in ("smooth", "join") else "cross"
@@ -110,7 +82,7 @@ class Proofreader:
         for callback in self._zooming:
             callbacks.remove(callback)
         self.changed.emit()
-        self.said.emit(SHORTCUTS[tool].sentence)
+        self.said.emit(sentence_of(tool, role))
 
     def put_down(self, *_: object) -> None:
         """Let go of the tool; the layer's mouse is napari's again."""
@@ -153,8 +125,8 @@ class Proofreader:
         if "Alt" in event.modifiers:  # napari's zoom box
             return
         plane = self._layers.current_plane(entry)
-        self._pressed_on = _code_at(entry.segmentation(plane), _place(layer, event))
         path, pressed, farthest = [_place(layer, event)], np.array(event.pos), 0.0
+        self._fixing.begin(entry, plane, self._stroke(path, False))
         try:
             self._sketch(entry, plane, self._stroke(path, False))
             yield
@@ -186,95 +158,23 @@ class Proofreader:
 
     def _use(self, entry: ImageEntry, plane: int, stroke: Stroke) -> None:
         """Do what the tool does, and say what became of it."""
-        lines = self.tool in ("split", "join")
-        if not lines and not _is_inside(stroke.point, entry.stack.plane_shape):
-            return
-        if lines and stroke.is_click:
-            self.said.emit("Press the mouse button, drag a line, and let go.")
-            return
-        work, done, nothing = self._work()
-        try:
-            n_px = work(entry.id, plane, stroke)
-        except UserError as error:
-            self.said.emit(str(error))
-            return
-        self.said.emit(f"{done}: {n_px:,} px changed; Undo takes that back." if n_px else nothing)
-
-    def _work(self) -> tuple[Callable[[str, int, Stroke], int], str, str]:
-        """Return what the tool in hand does, what is said of it, and of nothing to be done."""
-        do = self._proofreading
-
-        def smooth(i: str, p: int, s: Stroke) -> int:
-            if s.is_click:
-                return do.smooth_piece(i, p, s.point, s.brush_px)
-            return do.smooth_under(i, p, s.path, s.brush_px)
-
-        annotated = "All of that is annotated already; paint over it with the brush."
-        works: dict[str | None, tuple[Callable[[str, int, Stroke], int], str, str]] = {
-            "superpixel": (
-                lambda i, p, s: do.claim(i, p, s.path, s.code, s.brush_px),
-                "Claimed",
-                annotated,
-            ),
-            "grow": (
-                lambda i, p, s: do.grow(i, p, s.point, s.code, s.brush_px),
-                "Grown",
-                annotated,
-            ),
-            "smooth": (smooth, "Smoothed", "That is smooth already; a wider brush smooths more."),
-            "holes": (
-                lambda i, p, s: do.fill_holes(i, p, s.point),
-                "Filled",
-                "It has no hole where nothing is painted; click into one to fill it altogether.",
-            ),
-            "delete": (
-                lambda i, p, s: do.delete_piece(i, p, s.point),
-                "Deleted",
-                "That is outside the region of interest.",
-            ),
-            "split": (
-                lambda i, p, s: do.split(i, p, s.path),
-                "Cut",
-                "That is outside the region of interest.",
-            ),
-            "join": (
-                lambda i, p, s: do.join(i, p, s.path, s.brush_px),
-                "Joined",
-                "Another class lies in between, and stays.",
-            ),
-        }
-        return works[self.tool]
+        if self.tool is not None:
+            try:
+                said = self._fixing.use(self.tool, entry, plane, stroke)
+            except UserError as error:
+                said = str(error)
+            if said is not None:
+                self.said.emit(said)
 
     def _sketch(self, entry: ImageEntry, plane: int, stroke: Stroke) -> None:
         """Show what a drag is going to do, as far as it has come."""
-        shape = entry.stack.plane_shape
-        if self.tool == "superpixel" and stroke.code != UNLABELLED:
-            where = self._proofreading.superpixels(entry.id, plane, stroke.path, stroke.brush_px)
-            where &= (entry.codes[plane] == UNLABELLED) & entry.allowed(plane)
-            code = stroke.code
-        elif self.tool == "split":
-            where, code = np.zeros(shape, bool), BACKGROUND
-            where[pixels_along(stroke.path, shape)] = True
-        elif self.tool == "join":
-            where = covered_by_brush(stroke.path, stroke.brush_px, shape)
-            code = self._pressed_on
-        else:
-            return
-        if self._layer is not None:
-            self._layers.sketch(self._layer, plane, where, code)
+        if self.tool is not None and self._layer is not None:
+            sketch = self._fixing.sketch(self.tool, entry, plane, stroke)
+            if sketch is not None:
+                self._layers.sketch(self._layer, plane, *sketch)
 
 
 def _place(layer: Labels, event: Any) -> Path:
     """Return where the mouse is, in px of the slice."""
     position = np.array(event.position)[-layer.ndim :]
     return np.array(layer.world_to_data(position), float)[-2:]
-
-
-def _code_at(codes: Codes, place: Path) -> int:
-    """Return the code of a pixel, 0 beside the slice."""
-    y, x = np.round(place).astype(int)
-    return int(codes[y, x]) if _is_inside((y, x), codes.shape) else UNLABELLED
-
-
-def _is_inside(point: tuple[int, int], shape: tuple[int, ...]) -> bool:
-    return all(0 <= p < n for p, n in zip(point, shape, strict=True))

@@ -72,6 +72,14 @@ SHORTCUTS: dict[str, Shortcut] = {
         "Go to the next place where painting is worth most; suggestions are asked for first where "
         "there are none.",
     ),
+    "next_object": Shortcut(
+        "U",
+        "Next unreviewed",
+        "Go to the next object that nobody has called right yet; it is outlined.",
+    ),
+    "object_right": Shortcut(
+        "K", "Right", "The object outlined is right: count it as reviewed and go on to the next."
+    ),
     "copy_before": Shortcut(
         ",",
         "Copy from before",
@@ -82,6 +90,15 @@ SHORTCUTS: dict[str, Shortcut] = {
         "Copy from after",
         "Copy what is annotated on the slice after into the unlabelled pixels of this one.",
     ),
+}
+
+#: What tools do where the layer of objects is the active one.
+ON_OBJECTS: dict[str, str] = {
+    "split": "Drag a line right across an object: each part gets a number of its own, the largest "
+    "keeps the old one. In the slices beside, pixels go with the nearest part.",
+    "join": "Drag a line from one object to another, or click on both, on any slices: the second "
+    "gets the number of the first.",
+    "delete": "Click on an object to delete it, in all its slices.",
 }
 
 #: Keys that mean the same to napari, and do more on a layer of ours, or with a tool in hand.
@@ -108,7 +125,13 @@ ON_THE_STRIP: tuple[Shortcut, ...] = (
 PAGE = Shortcut("?", "Keys", "Show all keys, or hide them.")
 
 
-def tooltip(action: str) -> str:
+def sentence_of(action: str, role: str = "") -> str:
+    """Return what an action does on a layer of a role."""
+    on_objects = ON_OBJECTS.get(action) if role == "objects" else None
+    return on_objects or SHORTCUTS[action].sentence
+
+
+def tooltip(action: str, role: str = "") -> str:
     """Return what an action does, and its key."""
     shortcut = SHORTCUTS[action]
-    return f"{shortcut.name} ({shortcut.key}). {shortcut.sentence}"
+    return f"{shortcut.name} ({shortcut.key}). {sentence_of(action, role)}"

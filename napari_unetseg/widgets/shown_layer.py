@@ -16,11 +16,12 @@ from napari_unetseg.workspace import ImageEntry, Workspace
 from .label_colors import Role, highest_label
 from .strokes import DragWatch, touched_planes
 
-Codes = npt.NDArray[np.uint8]
+#: Pixels, uint8; ids of objects, uint32.
+Pixels = npt.NDArray[Any]
 
 
 class ShownLayer:
-    """The annotations, the segmentation or the region of an image, as a layer.
+    """Labels of an image, as a layer: annotations, segmentation, region, or numbered objects.
 
     Its pixels are a copy (those of the region excepted). What a person changes in them is found
     when the stroke has ended, by comparing, and becomes an edit of the workspace.
@@ -47,7 +48,7 @@ class ShownLayer:
         layer.events.data.connect(self._on_data_replaced)
 
     @property
-    def pixels(self) -> Codes:
+    def pixels(self) -> Pixels:
         """What the layer shows, with the axes of the image; to be painted on."""
         return self._buffer.reshape(self._entry.stack.labels_shape)
 
@@ -91,7 +92,7 @@ class ShownLayer:
         """Show what somebody is about to do, until the slice is shown again; nothing is painted."""
         self._buffer[plane][where] = code
 
-    def _new_pixels(self) -> tuple[Codes, Codes]:
+    def _new_pixels(self) -> tuple[Pixels, Pixels]:
         """Return the layer's pixels, and what was last written to them by us."""
         entry, new_array = self._entry, self._workspace.session.array
         if self._role == "region":
@@ -108,7 +109,7 @@ class ShownLayer:
                 buffer[plane] = drawn[plane] = codes
         return buffer, drawn
 
-    def _codes(self, plane: int) -> Codes:
+    def _codes(self, plane: int) -> Pixels:
         entry = self._entry
         return entry.codes[plane] if self._role == "annotations" else entry.segmentation(plane)
 

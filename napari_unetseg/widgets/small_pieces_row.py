@@ -8,7 +8,7 @@ from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSpinBox, QWidget
 
 from napari_unetseg.wording import counted
-from napari_unetseg.workspace import ImageEntry
+from napari_unetseg.workspace import ImageEntry, ObjectSet
 
 from .context import Context
 from .newest import NewestWins
@@ -18,7 +18,11 @@ _WHAT = (
     "Make pieces of classes that have fewer pixels background; those on which something is painted "
     "stay."
 )
-#: How many would go, and how many are painted on.
+_WHAT_OBJECTS = (
+    "Delete objects that have fewer pixels, counted over all their slices; those that you called "
+    "right stay."
+)
+#: How many would go, and how many as small stay: painted on, or called right.
 Count: TypeAlias = tuple[int, int]
 
 
@@ -55,9 +59,21 @@ class SmallPiecesRow(QWidget):
         row.addWidget(self.where)
 
     def set_why_not(self, why_not: str | None) -> None:
-        """Disable the row and say why, or enable it."""
-        self.setEnabled(why_not is None)
-        self.button.setToolTip(why_not or _WHAT)
+        """Disable the row and say why, or enable it; objects that are active can be deleted."""
+        of_objects = self._objects() is not None
+        self.button.setText("Delete objects under" if of_objects else "Delete pieces under")
+        self.setEnabled(why_not is None or of_objects)
+        self.button.setToolTip(self._what() if self.isEnabled() else why_not or "")
+
+    def _objects(self) -> ObjectSet | None:
+        """Return the objects of the active layer, if it is one of them."""
+        entry = self._context.layers.current_image()
+        if entry is None or not self._context.objects.are_active:
+            return None
+        return self._context.objects.current(entry.id)
+
+    def _what(self) -> str:
+        return _WHAT if self._objects() is None else _WHAT_OBJECTS
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Count when the mouse comes to the button."""
@@ -74,6 +90,11 @@ class SmallPiecesRow(QWidget):
         entry = self._context.layers.current_image()
         if entry is None:
             return
+        if (objects := self._objects()) is not None:
+            plane = self._only_plane(entry)
+            small = self._context.corrections.small(objects, self.below.value(), plane)
+            self._on_counted((len(small.ids), small.n_reviewed))
+            return
         planes, below = self._planes(entry), self.below.value()
         find = self._context.proofreading.small_pieces
 
@@ -85,17 +106,21 @@ class SmallPiecesRow(QWidget):
         self._counting.ask(count)
 
     def _on_counted(self, count: Count) -> None:
-        n, n_painted = count
-        painted = f"; {n_painted:,} more are painted on and stay" if n_painted else ""
+        n, n_kept = count
+        noun, kept = ("piece", "painted on") if self._objects() is None else ("object", "reviewed")
+        others = f"; {n_kept:,} more are {kept} and stay" if n_kept else ""
         where = "on all slices" if self.where.currentData() else "on this slice"
-        sentence = f"{counted(n, 'piece')} under {self.below.value():,} px {where}{painted}."
+        sentence = f"{counted(n, noun)} under {self.below.value():,} px {where}{others}."
         if self.isEnabled():
-            self.button.setToolTip(f"{_WHAT} {sentence}")
+            self.button.setToolTip(f"{self._what()} {sentence}")
             self._context.say(sentence)
 
     def _on_clicked(self) -> None:
         entry = self._context.layers.current_image()
         if entry is None:
+            return
+        if (objects := self._objects()) is not None:
+            self._delete_objects(objects, self._only_plane(entry))
             return
         self._counting.forget()
         n_px = self._context.proofreading.delete_small(
@@ -107,3 +132,15 @@ class SmallPiecesRow(QWidget):
             if n_px
             else f"No piece has fewer than {self.below.value():,} px and nothing painted on it."
         )
+
+    def _delete_objects(self, objects: ObjectSet, plane: int | None) -> None:
+        n = self._context.corrections.delete_small(objects, self.below.value(), plane)
+        self._context.say(
+            f"Deleted: {counted(n, 'object')}; Undo takes that back."
+            if n
+            else f"No object has fewer than {self.below.value():,} px and is not reviewed."
+        )
+
+    def _only_plane(self, entry: ImageEntry) -> int | None:
+        """Return the slice that objects have to be on; None for all."""
+        return None if self.where.currentData() else self._context.layers.current_plane(entry)

@@ -3,9 +3,13 @@
 from .controller import JobController, OpenModel
 from .image_entry import ImageEntry
 from .live import Checkpoint, LiveSettings, LiveTraining
+from .model_names import name_model
+from .object_corrections import ObjectCorrections, SmallObjects
+from .objects import ObjectSet, ObjectSets
 from .progress import SliceFacts, SliceState, StackProgress, slice_name
 from .proofreading import Proofreading
 from .rounds import Round
+from .slices_beside import Propagated, SlicesBeside
 from .suggestions import SuggestedRegion, Suggestions
 from .workspace import Workspace
 
@@ -15,14 +19,21 @@ __all__ = [
     "JobController",
     "LiveSettings",
     "LiveTraining",
+    "ObjectCorrections",
+    "ObjectSet",
+    "ObjectSets",
     "OpenModel",
     "Proofreading",
+    "Propagated",
     "Round",
     "SliceFacts",
     "SliceState",
+    "SlicesBeside",
+    "SmallObjects",
     "StackProgress",
     "SuggestedRegion",
     "Suggestions",
     "Workspace",
+    "name_model",
     "slice_name",
 ]

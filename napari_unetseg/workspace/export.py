@@ -6,9 +6,10 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_unetseg.config import MODEL_JSON, LabelClass
 from napari_unetseg.errors import UserError
@@ -17,8 +18,8 @@ from napari_unetseg.images import atomic_folder, suffix_of, write_labels
 from .image_entry import ImageEntry
 from .slots import Codes
 
-#: What is written: every pixel labelled (background where nothing was decided), or codes.
-ExportKind: TypeAlias = Literal["masks", "annotations"]
+#: What is written: every pixel labelled (background where nothing was decided), codes, or ids.
+ExportKind: TypeAlias = Literal["masks", "annotations", "objects"]
 
 SUFFIX = ".ome.tif"
 
@@ -33,13 +34,14 @@ class Export:
     ----------
     entry : ImageEntry
     codes : ndarray, shape (planes, Y, X), uint8, or None
-        Labels to write; the segmentation or the annotations of the image where there are none.
+        Labels to write; the segmentation or the annotations of the image where there are none. Of
+        objects ids, uint32.
     """
 
     entry: ImageEntry
     kind: ExportKind
     path: Path
-    codes: Codes | None = None
+    codes: npt.NDArray[np.unsignedinteger[Any]] | None = None
     overwrite: bool = False
 
 
@@ -126,7 +128,7 @@ def write_exports(exports: Sequence[Export], classes: Sequence[LabelClass]) -> s
             slices=[i for i, plane in enumerate(codes) if export.kind != "masks" or plane.any()],
             overwrite=export.overwrite,
         )
-    what = "segmentation" if exports[0].kind == "masks" else "annotations"
+    what = "segmentation" if exports[0].kind == "masks" else exports[0].kind
     if len(exports) > 1:
         return f"Saved the {what} of {len(exports)} images in {exports[0].path.parent}."
     return f"Saved the {what} of {exports[0].entry.stack.name} as {exports[0].path}."

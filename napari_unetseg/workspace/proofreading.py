@@ -15,7 +15,6 @@ from napari_unetseg.annotations import (
     covered_by_brush,
     cut_along,
     enclosed_by,
-    fill_unlabelled,
     grow,
     hole_at,
     piece_at,
@@ -186,38 +185,6 @@ class Proofreading:
                     yield p, np.where(small.where, np.uint8(BACKGROUND), entry.codes[p])
 
         return self._workspace.rewrite(image_id, after(), "deleting small pieces")
-
-    # --------------------------------------------------------------- slices
-
-    def copy_from(self, image_id: str, plane: int, step: int) -> int:
-        """Copy what is annotated on the slice beside into the unlabelled pixels of this one.
-
-        Parameters
-        ----------
-        step : {-1, 1}
-            The slice before, or the one after; of the same time point where there is a Z axis.
-        """
-        entry = self._workspace.images[image_id]
-        source = self.beside(image_id, plane, step)
-        after = fill_unlabelled(entry.codes[plane], entry.codes[source])
-        return self._workspace.rewrite(image_id, [(plane, after)], "copying a slice")
-
-    def beside(self, image_id: str, plane: int, step: int) -> int:
-        """Return the slice to copy from.
-
-        Raises
-        ------
-        UserError
-            If there is none, or nothing is annotated on it.
-        """
-        entry = self._workspace.images[image_id]
-        depth = entry.stack.size("Z") if entry.stack.size("Z") > 1 else entry.shape[0]
-        where = "before" if step < 0 else "after"
-        if not 0 <= plane % depth + step < depth:
-            raise UserError(f"There is no slice {where} this one.")
-        if entry.first_annotated([plane + step]) is None:
-            raise UserError(f"Nothing is annotated on the slice {where} this one.")
-        return plane + step
 
     # -------------------------------------------------------------- writing
 

@@ -18,13 +18,13 @@ from napari_unetseg.annotations import (
     Classes,
     Edit,
     EditLog,
+    ObjectEdit,
     Step,
     add_class,
     assign_blocks,
     code_of,
     edit_between,
     fill_unlabelled,
-    interpolate,
 )
 from napari_unetseg.config import BACKGROUND, UNLABELLED, LabelClass, default_class
 from napari_unetseg.errors import UserError
@@ -33,6 +33,7 @@ from napari_unetseg.project import EarlierWork, Session
 from napari_unetseg.wording import counted
 
 from .image_entry import ImageEntry
+from .objects import ObjectSets
 from .slots import Codes, Slots
 
 ClassChange = Callable[..., tuple[Classes, npt.NDArray[np.uint8]]]
@@ -43,6 +44,8 @@ class Workspace:
 
     Attributes
     ----------
+    objects : ObjectSets
+        Objects with numbers, beside what is annotated and segmented.
     images_changed : Signal()
         An image was added or removed.
     classes_changed : Signal()
@@ -69,6 +72,7 @@ class Workspace:
         self.images: dict[str, ImageEntry] = {}
         self.classes: Classes = (default_class(1),)
         self.log = EditLog()
+        self.objects = ObjectSets(self.session)
         self._fingerprints: dict[str, str] = {}
         self._left_out: dict[str, ImageEntry] = {}
         self._n_added = 0
@@ -122,8 +126,9 @@ class Workspace:
             If their classes are others than the present ones and these are in use.
         """
         entry = self.images[image_id]
+        self.objects.bring_back(image_id, work.objects)
         same = [c.name for c in work.classes] == [c.name for c in self.classes]
-        if not same and self.in_use:
+        if not same and self.in_use and work.n_labelled_px:
             raise UserError(
                 f"The earlier annotations of {entry.stack.name} have the classes "
                 f"{', '.join(c.name for c in work.classes)}; name yours alike to bring them back."
@@ -137,7 +142,7 @@ class Workspace:
             for p in range(len(earlier))
             if earlier[p].any()
         )
-        classes = self.classes if same else work.classes
+        classes = self.classes if same or not work.n_labelled_px else work.classes
         self._record("bringing back earlier annotations", edits, classes)
         if work.region is not None and entry.region is None:
             entry.region = self.session.array(image_id, "region", entry.shape)
@@ -226,51 +231,6 @@ class Workspace:
 
         return self._fill(entry, planes, source, "using labels as annotations")
 
-    def interpolate(self, image_id: str, plane: int) -> int:
-        """Fill the unlabelled pixels of slices between annotated ones; return how many.
-
-        Parameters
-        ----------
-        plane : int
-            One of those slices: the annotated ones are the nearest before and after it, of the same
-            time point where the image has a Z axis.
-
-        Raises
-        ------
-        UserError
-            If there is none on either side.
-        """
-        entry = self.images[image_id]
-        before, after = self.annotated_around(image_id, plane)
-        between = interpolate(entry.codes[before], entry.codes[after], after - before - 1)
-
-        def source(p: int) -> Codes:
-            filled: Codes = np.where(entry.allowed(p), between[p - before - 1], UNLABELLED)
-            return filled.astype(np.uint8)
-
-        return self._fill(entry, range(before + 1, after), source, "interpolating")
-
-    def annotated_around(self, image_id: str, plane: int) -> tuple[int, int]:
-        """Return the nearest annotated slices before and after one; see `interpolate`.
-
-        Raises
-        ------
-        UserError
-            If there is none on either side.
-        """
-        entry = self.images[image_id]
-        depth = entry.stack.size("Z") if entry.stack.size("Z") > 1 else entry.shape[0]
-        first = plane - plane % depth
-        before = entry.first_annotated(range(plane - 1, first - 1, -1))
-        after = entry.first_annotated(range(plane + 1, first + depth))
-        if before is None or after is None:
-            where = "before" if before is None else "after"
-            raise UserError(
-                f"No slice {where} this one is annotated; annotate one on each side, then "
-                "interpolate between them."
-            )
-        return before, after
-
     def rewrite(self, image_id: str, after: Iterable[tuple[int, Codes]], label: str) -> int:
         """Replace the annotations of slices inside the region, as one step; count the pixels.
 
@@ -287,6 +247,10 @@ class Workspace:
             for p, codes in after
         )
         return self._record(label, edits)
+
+    def correct_objects(self, label: str, edit: ObjectEdit) -> None:
+        """Change numbered objects, as one step."""
+        self._do(Step(label, objects=(edit,)))
 
     def _fill(
         self,
@@ -403,6 +367,7 @@ class Workspace:
             return None
         for edit in reversed(step.edits):
             self._apply(edit.image, edit.indices, edit.before)
+        self.objects.apply(edit.undone for edit in reversed(step.objects))
         self._finish(step, step.classes_before, step.shown_before)
         return step.label
 
@@ -417,7 +382,7 @@ class Workspace:
 
     def _do(self, step: Step) -> None:
         classes = step.classes_after
-        if step.edits or step.classes_before != classes:
+        if step.edits or step.objects or step.classes_before != classes:
             if classes is not None:
                 before = self._slots.shown_as
                 after = before if step.shown_after is None else step.shown_after
@@ -432,6 +397,7 @@ class Workspace:
     def _run(self, step: Step) -> None:
         for edit in step.edits:
             self._apply(edit.image, edit.indices, edit.after)
+        self.objects.apply(step.objects)
         self._finish(step, step.classes_after, step.shown_after)
 
     def _apply(
@@ -497,4 +463,5 @@ class Workspace:
 
     def close(self) -> None:
         """Write everything out and let go of the files."""
+        self.objects.close()
         self.session.close()

@@ -13,7 +13,6 @@ from napari_unetseg.learning import (
     Model,
     Predictor,
     codes_from_probabilities,
-    connected_objects,
     iter_predict,
     predict_plane,
 )
@@ -124,16 +123,3 @@ def test_predict_gives_masks_with_the_axes_of_the_image(model: Model) -> None:
     assert set(np.unique(masks).tolist()) <= {0, 1}
     assert [event.done for event in events] == [1, 2, 3]
     assert predict(stack, model, probabilities=True, device="cpu").shape == (3, 2, 96, 96)
-
-
-def test_objects_are_connected_within_a_class_and_a_time_point() -> None:
-    codes = np.ones((4, 6, 6), np.uint8)
-    codes[0:2, 0:2, 0:2] = 2  # through two slices: one object
-    codes[0, 0:2, 2:4] = 3  # touches it, of another class
-    codes[0, 5, 5] = 2
-    codes[2, 0, 0] = 2  # the next time point
-    objects = connected_objects(codes, n_frames=2)
-    assert objects.dtype == np.uint32
-    assert objects[0, 0, 0] == objects[1, 1, 1]
-    assert len({objects[0, 0, 0], objects[0, 0, 2], objects[0, 5, 5], objects[2, 0, 0]}) == 4
-    assert sorted(np.unique(objects)) == [0, 1, 2, 3, 4]

@@ -170,7 +170,9 @@ class Oracle(Person):
     def in_sight(self) -> Looked:
         """Return what is in sight of the slice in view."""
         box = self.layers.box_in_sight(self.entry, seen_only=True)
-        return Looked(self.layers.current_plane(self.entry), tuple(map(int, box)))
+        assert box is not None
+        top, left, bottom, right = box
+        return Looked(self.layers.current_plane(self.entry), (top, left, bottom, right))
 
     def find_right(self, plane: int, size_px: int) -> Looked:
         """Zoom to where a square of a slice is most nearly right; return what is in sight then."""
@@ -201,6 +203,7 @@ class Oracle(Person):
             lambda: not suggestions.is_asked and suggestions.current not in (None, before), seconds
         )
         at = suggestions.current
+        assert at is not None
         return Looked(at.plane, (at.y, at.x, at.y + at.height, at.x + at.width))
 
     def ask_again(self, seconds: float = 60) -> Looked:
@@ -209,6 +212,7 @@ class Oracle(Person):
         self.click(self.dock.live.suggestions.suggest)
         self.wait(lambda: not suggestions.is_asked and suggestions.at == 0, seconds)
         at = suggestions.current
+        assert at is not None
         return Looked(at.plane, (at.y, at.x, at.y + at.height, at.x + at.width))
 
     def mean_iou(self, planes) -> float:

@@ -184,14 +184,14 @@ def test_nothing_is_accepted_where_no_slice_is_in_sight(stage, step):
 
 def test_slices_between_annotated_ones_are_filled_by_a_click_and_taken_back(stage, step):
     stage.viewer.dims.set_current_step(0, 1)
-    assert not step.interpolate.isEnabled()
-    assert "No slice before this one is annotated" in step.interpolate.toolTip()
+    assert not step.slices.interpolate.isEnabled()
+    assert "No slice before this one is annotated" in step.slices.interpolate.toolTip()
     painted = stage.entry.codes.copy()
     for plane in (0, 3):
         painted[plane, 10:20, 10 + 3 * plane : 20 + 3 * plane] = 2
         stage.workspace.commit_annotations(stage.entry.id, painted, [plane])
-    assert step.interpolate.isEnabled()
-    stage.person.click(step.interpolate)
+    assert step.slices.interpolate.isEnabled()
+    stage.person.click(step.slices.interpolate)
     assert (stage.entry.codes[1, 12:18, 15:20] == 2).all()
     assert (stage.entry.codes[2, 12:18, 17:23] == 2).all()
     layer = stage.layers.annotations_layer(stage.entry.id)
@@ -199,7 +199,7 @@ def test_slices_between_annotated_ones_are_filled_by_a_click_and_taken_back(stag
     stage.person.click(step.undo)
     np.testing.assert_array_equal(stage.entry.codes, painted)
     stage.viewer.dims.set_current_step(0, 3)
-    assert "No slice after this one is annotated" in step.interpolate.toolTip()
+    assert "No slice after this one is annotated" in step.slices.interpolate.toolTip()
 
 
 def test_retraining_goes_on_from_the_model_at_hand_and_its_rounds_are_listed(stage, step):

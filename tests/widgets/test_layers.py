@@ -11,7 +11,7 @@ from napari_unetseg.annotations import add_class, recolor_class
 from napari_unetseg.project import Session
 from napari_unetseg.widgets.layers import LayerBinder
 from napari_unetseg.widgets.strokes import covered_by_brush
-from napari_unetseg.workspace import Proofreading, Workspace
+from napari_unetseg.workspace import SlicesBeside, Workspace
 
 pytestmark = pytest.mark.window
 SHAPE = (4, 120, 160)
@@ -329,9 +329,9 @@ def test_a_polygon_on_an_image_that_is_left_out_at_once_is_kept(bench):
 def test_a_key_pressed_in_the_middle_of_a_stroke_takes_nothing_of_it(bench):
     bench.workspace.commit_annotations(bench.entry.id, np.ones(SHAPE, np.uint8), [0])
     copied = []
-    proofreading = Proofreading(bench.workspace)
+    slices = SlicesBeside(bench.workspace)
     bench.layers.key_pressed.connect(
-        lambda _: copied.append(proofreading.copy_from(bench.entry.id, 1, -1))
+        lambda _: copied.append(slices.copy_from(bench.entry.id, 1, -1))
     )
     bench.viewer.dims.set_current_step(0, 1)
     bench.layers.set_tool("annotations", bench.entry.id, "paint", 1)

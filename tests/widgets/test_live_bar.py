@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
 from stage import Stage
 from test_whole_loop import CORRECT, TRAIN, Sitting
 
@@ -12,6 +16,7 @@ from napari_unetseg.events import (
     AnnotationsTaken,
     CheckpointSaved,
     FinishReason,
+    ModelSaved,
     Rested,
     TrainingStep,
 )
@@ -128,6 +133,33 @@ def test_no_more_checkpoints_are_shown_than_fit(stage):
         stage.checkpoint(number)
     assert len(stage.bar.checkpoints) == 6
     assert stage.bar.sizeHint().width() <= 380
+
+
+def test_the_model_that_live_has_left_can_be_named(stage):
+    command = stage.go_live()
+    assert stage.bar.name.isHidden()
+    made = Path(command.model_path)
+    stage.model(made.stem).rename(made)
+    stage.say(ModelSaved(str(made)))
+    assert stage.bar.name.isHidden(), "Live is on"
+    stage.finish()
+    name = stage.bar.name
+    stage.person.wait(name.isVisible, 10)
+    assert name.text() == "cells-1"
+    QTest.mouseClick(name, Qt.MouseButton.LeftButton)
+    name.selectAll()
+    QTest.keyClicks(name, "my cells")
+    QTest.keyClick(name, Qt.Key.Key_Return)
+    assert stage.controller.model.path == made.with_name("my cells.unet")
+    assert stage.controller.model.path.is_dir()
+    assert not made.exists()
+    assert stage.said[-1] == "The model is called my cells now."
+    assert stage.workspace.session.recent_models(1) == [made.with_name("my cells.unet")]
+    name.selectAll()
+    QTest.keyClicks(name, "a/b")
+    QTest.keyClick(name, Qt.Key.Key_Return)
+    assert "needs a name" in stage.said[-1]
+    assert name.text() == "my cells"
 
 
 def test_live_goes_on_from_the_model_at_hand_unless_another_start_is_chosen(stage):

@@ -220,11 +220,11 @@ def test_of_a_line_that_leads_nowhere_nothing_stays(stage, step):
 
 
 def test_slices_beside_are_copied_by_buttons_and_keys(stage, step):
-    assert "Nothing is annotated on the slice before" in step.copy_before.toolTip()
+    assert "Nothing is annotated on the slice before" in step.slices.copy_before.toolTip()
     painted = stage.entry.codes.copy()
     painted[0, 10:14, 10:14], painted[2, 20:24, 20:24] = 2, 3
     stage.workspace.commit_annotations(stage.entry.id, painted, [0, 2])
-    stage.person.click(step.copy_before)
+    stage.person.click(step.slices.copy_before)
     assert (stage.entry.codes[1, 10:14, 10:14] == 2).all()
     stage.viewer.layers.selection.active = stage.layers.annotations_layer(stage.entry.id)
     press(stage, ".")

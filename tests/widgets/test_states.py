@@ -19,7 +19,7 @@ from napari_unetseg.annotations import add_class, delete_class, merge_classes
 from napari_unetseg.errors import UserError
 from napari_unetseg.project import Session
 from napari_unetseg.widgets.layers import LayerBinder
-from napari_unetseg.workspace import Proofreading, Workspace
+from napari_unetseg.workspace import SlicesBeside, Workspace
 
 pytestmark = [pytest.mark.window, pytest.mark.timeout(600)]
 
@@ -43,7 +43,7 @@ class Desk:
         self.entry = self.layers.add_image([image])
         self.model = PlainModel("class 1")
         self.model.add_image(self.entry.id, SHAPE)
-        self.proofreading = Proofreading(self.workspace)
+        self.slices = SlicesBeside(self.workspace)
         self.layers.key_pressed.connect(self.on_key)
         self.person = Person(viewer)
         viewer.reset_view()
@@ -53,7 +53,7 @@ class Desk:
         """Do what the dock does for a key."""
         assert action == "copy_before"
         with suppress(UserError):
-            self.proofreading.copy_from(self.entry.id, self.plane, -1)
+            self.slices.copy_from(self.entry.id, self.plane, -1)
 
     # ---------------------------------------------------------------- chances
 

@@ -5,7 +5,7 @@ Nothing of the package is used here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,6 +13,8 @@ NOTHING, BACKGROUND, FIRST_CLASS = 0, 1, 2
 
 #: An edit remembers of each pixel where it is (8 bytes), what it was and what it is.
 BYTES_PER_PIXEL = 10
+#: Numbers of objects are larger; where all are renumbered, two are remembered for each object.
+BYTES_PER_OBJECT_PIXEL, BYTES_PER_OBJECT = 16, 8
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,16 @@ class State:
         Identities: 0 nothing, 1 background.
     shown_as : dict of int to int
         As which identity an answer is shown, after merging and deleting; others as nothing.
+    objects : dict of str to ndarray of uint32, shape (planes, Y, X)
+        Ids, of those that were corrected.
+    right : dict of str to frozenset of int
     """
 
     classes: tuple[tuple[int, str], ...]
     painted: dict[str, np.ndarray]
     shown_as: dict[int, int]
+    objects: dict[str, np.ndarray] = field(default_factory=dict)
+    right: dict[str, frozenset] = field(default_factory=dict)
 
 
 class PlainModel:
@@ -43,6 +50,7 @@ class PlainModel:
         self.future: list[tuple[State, int]] = []
         self.answered: dict[str, np.ndarray] = {}
         self.regions: dict[str, np.ndarray | None] = {}
+        self.answered_objects: dict[str, np.ndarray] = {}
         self.has_forgotten = False
         self._max_bytes = max_bytes
         self._n_identities = FIRST_CLASS + 1
@@ -153,10 +161,10 @@ class PlainModel:
         self.now = after
         return True
 
-    def _do(self, after: State) -> None:
+    def _do(self, after: State, n_bytes: int = 0) -> None:
         images = self.now.painted
         n_px = sum(int((self.codes(i) != self.codes(i, after)).sum()) for i in images)
-        self.past.append((self.now, BYTES_PER_PIXEL * n_px))
+        self.past.append((self.now, BYTES_PER_PIXEL * n_px + n_bytes))
         self.future.clear()
         self.now = after
         while self._max_bytes is not None and self.n_bytes > self._max_bytes and self.past[1:]:
@@ -166,6 +174,29 @@ class PlainModel:
     @property
     def n_bytes(self) -> int:
         return sum(size for _, size in self.past)
+
+    # ---------------------------------------------------------------- objects
+
+    def objects(self, key: str) -> np.ndarray:
+        return self.now.objects.get(key, self.answered_objects[key])
+
+    def right(self, key: str) -> frozenset:
+        return self.now.right.get(key, frozenset())
+
+    def correct_objects(self, key: str, ids: np.ndarray, right: set, *, renumber=False) -> None:
+        """Replace the ids of objects, and which are right; what is gone is not right."""
+        before = self.objects(key)
+        there = set(np.unique(ids).tolist())
+        right = frozenset(right) & there
+        changed = int((before != ids).sum())
+        if not changed and right == self.right(key):
+            return
+        n_bytes = BYTES_PER_OBJECT_PIXEL * changed
+        if renumber:
+            n_bytes = BYTES_PER_OBJECT * len(there - {0})
+        state = self.now
+        objects, marks = {**state.objects, key: ids.copy()}, {**state.right, key: right}
+        self._do(replace(state, objects=objects, right=marks), n_bytes)
 
     # ---------------------------------------------------------------- classes
 
@@ -196,9 +227,10 @@ class PlainModel:
         painted = self.now.painted.items()
         shown_as = self.now.shown_as.items()
         self._do(
-            State(
-                tuple(c for c in self.now.classes if c[0] != gone),
-                {i: np.where(p == gone, np.int16(becomes), p) for i, p in painted},
-                {i: becomes if shown == gone else shown for i, shown in shown_as},
+            replace(
+                self.now,
+                classes=tuple(c for c in self.now.classes if c[0] != gone),
+                painted={i: np.where(p == gone, np.int16(becomes), p) for i, p in painted},
+                shown_as={i: becomes if shown == gone else shown for i, shown in shown_as},
             )
         )

@@ -9,7 +9,7 @@ from napari_unetseg.annotations import add_class
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import Stack
 from napari_unetseg.project import Session
-from napari_unetseg.workspace import Proofreading, Workspace
+from napari_unetseg.workspace import Proofreading, SlicesBeside, Workspace
 
 SHAPE = (3, 96, 120)
 ROWS, COLUMNS = np.indices(SHAPE[1:])
@@ -70,8 +70,8 @@ OPERATIONS = {
     "split": lambda p, i: p.split(i, 1, path((48, 66), (48, 115))),
     "join": lambda p, i: p.join(i, 1, path((48, 40), (48, 80)), 6),
     "delete small": lambda p, i: p.delete_small(i, [0, 1, 2], 20),
-    "copy from the slice before": lambda p, i: p.copy_from(i, 1, -1),
-    "copy from the slice after": lambda p, i: p.copy_from(i, 1, 1),
+    "copy from the slice before": lambda p, i: SlicesBeside(p._workspace).copy_from(i, 1, -1),
+    "copy from the slice after": lambda p, i: SlicesBeside(p._workspace).copy_from(i, 1, 1),
 }
 #: Those that are about pixels that may be painted.
 ABOUT_PAINTED = {
@@ -244,24 +244,6 @@ def test_small_pieces_are_counted_before_they_go_and_painted_ones_stay(
     assert proofreading.delete_small(entry.id, [0, 1, 2], 10) == 18
     assert (entry.codes[[0, 2], 4:7, 60:63] == 1).all()
     assert entry.segmentation(1)[4, 60] == 3
-
-
-def test_slices_are_copied_within_a_time_point(workspace, proofreading):
-    pixels = np.zeros((2, 3, 40, 50), np.uint8)
-    entry = workspace.add_image(Stack(pixels, "TZYX", name="movie"))
-    painted = entry.codes.copy()
-    painted[2, 5:9, 5:9] = 2
-    painted[4, 5:9, 5:9] = 3
-    workspace.commit_annotations(entry.id, painted, [2, 4])
-    with pytest.raises(UserError, match="no slice before"):
-        proofreading.copy_from(entry.id, 3, -1)
-    with pytest.raises(UserError, match="no slice after"):
-        proofreading.copy_from(entry.id, 2, 1)
-    with pytest.raises(UserError, match="Nothing is annotated on the slice before"):
-        proofreading.copy_from(entry.id, 1, -1)
-    assert proofreading.copy_from(entry.id, 3, 1) == 16
-    assert (entry.codes[3, 5:9, 5:9] == 3).all()
-    assert proofreading.copy_from(entry.id, 1, 1) == 16
 
 
 def test_another_stack_of_the_same_id_gets_its_own_superpixels(workspace, entry, proofreading):

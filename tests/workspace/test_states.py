@@ -27,7 +27,14 @@ from napari_unetseg.config import Recipe
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import Stack
 from napari_unetseg.project import Session
-from napari_unetseg.workspace import LiveSettings, LiveTraining, Proofreading, Workspace
+from napari_unetseg.workspace import (
+    LiveSettings,
+    LiveTraining,
+    ObjectCorrections,
+    Proofreading,
+    SlicesBeside,
+    Workspace,
+)
 from napari_unetseg.workspace.job_files import JobFiles
 
 #: Axes and shape of each image: more than one block, and edges that cut blocks.
@@ -83,12 +90,22 @@ class Copies:
         self._workspace = workspace
         self.codes: dict[str, np.ndarray] = {}
         self.segmentation: dict[str, np.ndarray] = {}
+        self.objects: dict[str, np.ndarray] = {}
+        workspace.objects.added.connect(self._on_objects_added)
+        workspace.objects.changed.connect(self._on_objects_changed)
         workspace.codes_changed.connect(self._on_codes_changed)
         workspace.segmentation_changed.connect(self._on_segmentation_changed)
 
     def make(self, entry) -> None:
         self.codes[entry.id] = entry.codes.copy()
         self.segmentation[entry.id] = shown_by(entry)
+
+    def _on_objects_added(self, objects) -> None:
+        self.objects[objects.key] = np.array(objects.ids)
+
+    def _on_objects_changed(self, objects, planes) -> None:
+        for plane in planes:
+            self.objects[objects.key][plane] = objects.ids[plane]
 
     def _on_codes_changed(self, image, planes) -> None:
         for plane in planes:
@@ -134,6 +151,8 @@ class States(RuleBasedStateMachine):
         self.child = FollowingChild(self.files)
         self.live = LiveTraining(self.workspace, self.child, self.files)
         self.proofreading = Proofreading(self.workspace)
+        self.slices = SlicesBeside(self.workspace)
+        self.corrections = ObjectCorrections(self.workspace)
         self.copies = Copies(self.workspace)
         self.stacks: dict[str, Stack] = {}
         self.left_out: set[str] = set()
@@ -149,6 +168,13 @@ class States(RuleBasedStateMachine):
             self.model.add_image(entry.id, shape)
             self.decided[entry.id] = np.zeros_like(entry.blocks)
             self.copies.make(entry)
+            self.answer_objects(entry, seed=len(self.stacks))
+
+    def answer_objects(self, entry, seed) -> None:
+        ids = np.stack([mosaic(seed, 12, entry.shape[1:], lowest=0)] * entry.shape[0])
+        ids = np.where(ids < 4, 0, ids + 1000 * seed).astype(np.uint32)
+        objects = self.workspace.objects.create(entry.id, ids)
+        self.model.answered_objects[objects.key] = ids
 
     def entry(self, image: int):
         """Return an image that is in the data set."""
@@ -283,7 +309,7 @@ class States(RuleBasedStateMachine):
         annotated = np.flatnonzero(self.model.codes(entry.id).any(axis=(1, 2)))
         before, after = annotated[annotated < plane], annotated[annotated > plane]
         can = bool(len(before) and len(after))
-        done = self._do(entry, lambda: self.workspace.interpolate(entry.id, plane))
+        done = self._do(entry, lambda: self.slices.interpolate(entry.id, plane))
         assert (done is not None) == can
         if done is not None:
             was, now = done
@@ -306,7 +332,7 @@ class States(RuleBasedStateMachine):
         if can:
             free = (codes[plane] == 0) & self.model.allowed(entry.id)[plane]
             after[plane][free] = codes[beside][free]
-        done = self._do(entry, lambda: self.proofreading.copy_from(entry.id, plane, step))
+        done = self._do(entry, lambda: self.slices.copy_from(entry.id, plane, step))
         assert (done is not None) == can
         assert done is None or (done[1] == after).all()
 
@@ -481,6 +507,186 @@ class States(RuleBasedStateMachine):
         assert done is not None
         assert (done[1] == after).all()
 
+    @rule(image=of_image, plane=of_plane, n=st.integers(1, 4), step=st.sampled_from([-1, 1]))
+    def propagate(self, image, plane, n, step):
+        entry = self.entry(image)
+        plane %= entry.shape[0]
+        done = self._do(
+            entry, lambda: self.slices.propagate(entry.id, plane, step, n_slices=n).n_px
+        )
+        if done is not None:
+            was, now = done
+            changed = was != now
+            assert not was[changed].any(), "what is painted stays"
+            assert set(now[changed]) <= set(was[plane][was[plane] > 1])
+            reached = {plane + step * i for i in range(1, n + 1)}
+            assert set(np.flatnonzero(changed.any(axis=(1, 2))).tolist()) <= reached
+
+    # ---------------------------------------------------------------- objects
+
+    def objects(self, image, seed):
+        """Return objects of an image, and the number of one of them, or of none."""
+        entry = self.entry(image)
+        there = self.workspace.objects.of(entry.id)
+        objects = there[seed % len(there)]
+        numbers = np.unique(self.model.objects(objects.key))
+        return objects, int(numbers[seed % len(numbers)])
+
+    def _together(self, objects, plane, everywhere) -> np.ndarray:
+        """Return which slices are changed together with one."""
+        entry = self.workspace.images[objects.image]
+        together = np.zeros((entry.shape[0], 1, 1), bool)
+        together[slice(None) if everywhere and entry.stack.size("Z") > 1 else plane] = True
+        return together
+
+    def _correct_objects(self, objects, operation, renumber=False):
+        """Do something to objects: one step that undo takes back exactly; None where refused."""
+        was, right = np.array(objects.ids), set(objects.reviewed)
+        n_steps = len(self.workspace.log._done)
+        try:
+            operation()
+        except UserError:
+            assert (objects.ids == was).all()
+            assert objects.reviewed == right
+            return None
+        now, now_right = np.array(objects.ids), set(objects.reviewed)
+        if (was != now).any() or right != now_right:
+            if self.model._max_bytes is None:
+                assert len(self.workspace.log._done) == n_steps + 1
+            self.workspace.undo()
+            assert (objects.ids == was).all()
+            assert objects.reviewed == right
+            self.workspace.redo()
+            assert (objects.ids == now).all()
+        self.model.correct_objects(objects.key, now, now_right, renumber=renumber)
+        assert {i: sum(a.values()) for i, a in objects.areas().items()} == areas_of(now)
+        return was, now
+
+    @precondition(lambda self: len(self.model.answered_objects) < 5)
+    @rule(image=of_image, seed=of_seed)
+    def objects_are_answered(self, image, seed):
+        self.answer_objects(self.entry(image), seed)
+
+    @rule(image=of_image, plane=of_plane, ends=rectangles, seed=of_seed, everywhere=st.booleans())
+    def split_object(self, image, plane, ends, seed, everywhere):
+        objects, _ = self.objects(image, seed)
+        entry = self.entry(image)
+        plane %= entry.shape[0]
+        (y, x), middle = ends[:2], self.at(ends[2:], entry)
+        along = np.array([y % 40 - 20, x % 40 - 20])
+        path = np.array([middle - along, middle + along], float)
+        done = self._correct_objects(
+            objects, lambda: self.corrections.split(objects, plane, path, everywhere=everywhere)
+        )
+        if done is not None:
+            was, now = done
+            changed = was != now
+            assert ((was == 0) == (now == 0)).all(), "no pixel is lost"
+            assert len(np.unique(was[changed])) == 1, "one object is divided"
+            assert not set(np.unique(now[changed])) & set(np.unique(was)), "numbers are new"
+            assert not (changed & ~self._together(objects, plane, everywhere)).any()
+
+    @rule(image=of_image, plane=of_plane, seed=of_seed, other=of_seed, everywhere=st.booleans())
+    def join_objects(self, image, plane, seed, other, everywhere):
+        objects, first = self.objects(image, seed)
+        numbers = np.unique(self.model.objects(objects.key))
+        second, plane = int(numbers[other % len(numbers)]), plane % len(objects.ids)
+        if not first or not second:
+            return
+        where = self._together(objects, plane, everywhere)
+        expected = np.where(where & (objects.ids == second), np.uint32(first), objects.ids)
+        done = self._correct_objects(
+            objects,
+            lambda: self.corrections.merge(objects, first, second, plane, everywhere=everywhere),
+        )
+        assert (done is None) == (first == second)
+        assert done is None or (done[1] == expected).all()
+
+    @rule(image=of_image, plane=of_plane, point=points, seed=of_seed, everywhere=st.booleans())
+    def delete_object(self, image, plane, point, seed, everywhere):
+        objects, _ = self.objects(image, seed)
+        plane, at = plane % len(objects.ids), self.at(point, self.entry(image))
+        number = int(objects.ids[plane][at])
+        where = self._together(objects, plane, everywhere)
+        expected = np.where(where & (objects.ids == number), np.uint32(0), objects.ids)
+        done = self._correct_objects(
+            objects, lambda: self.corrections.delete(objects, plane, at, everywhere=everywhere)
+        )
+        assert (done is None) == (number == 0)
+        assert done is None or (done[1] == expected).all()
+
+    @rule(image=of_image, seed=of_seed, below_px=st.integers(0, 900))
+    def delete_small_objects(self, image, seed, below_px):
+        objects, _ = self.objects(image, seed)
+        right = self.model.right(objects.key)
+        small = {i for i, n in areas_of(objects.ids).items() if n < below_px} - right
+        expected = np.where(np.isin(objects.ids, list(small)), np.uint32(0), objects.ids)
+        _, now = self._correct_objects(
+            objects, lambda: self.corrections.delete_small(objects, below_px)
+        )
+        assert (now == expected).all()
+
+    @rule(image=of_image, plane=of_plane, place=rectangles, number=st.integers(0, 20), seed=of_seed)
+    def paint_objects(self, image, plane, place, number, seed):
+        """Paint, or erase, on a copy of what is there, as a layer is."""
+        objects, some = self.objects(image, seed)
+        entry = self.entry(image)
+        painted = np.array(objects.ids)
+        number = some if number > 10 else number
+        painted[(plane % entry.shape[0], *rectangle(place, entry.shape))] = number
+        _, now = self._correct_objects(
+            objects, lambda: self.corrections.paint(objects, painted, range(entry.shape[0]))
+        )
+        assert (now == painted).all()
+
+    @rule(image=of_image, seed=of_seed)
+    def renumber_objects(self, image, seed):
+        objects, _ = self.objects(image, seed)
+        numbers, inverse = np.unique(objects.ids, return_inverse=True)
+        new = np.arange(len(numbers)) + (numbers[0] != 0)
+        right = {int(new[numbers == i][0]) for i in self.model.right(objects.key)}
+        _, now = self._correct_objects(
+            objects, lambda: self.corrections.renumber(objects), renumber=True
+        )
+        assert (now == new[inverse].reshape(now.shape)).all()
+        assert objects.reviewed == right
+
+    @rule(image=of_image, seed=of_seed, wanted=st.integers(1, 30))
+    def give_number(self, image, seed, wanted):
+        objects, number = self.objects(image, seed)
+        there = set(areas_of(objects.ids))
+        expected = np.where(objects.ids == number, np.uint32(wanted), objects.ids)
+        was_right = number in objects.reviewed
+        done = self._correct_objects(
+            objects, lambda: self.corrections.give_number(objects, number, wanted)
+        )
+        assert (done is None) == (number == 0 or wanted in there)
+        if done is not None:
+            assert (done[1] == expected).all()
+            assert (wanted in objects.reviewed) == was_right
+
+    @rule(image=of_image, seed=of_seed, right=st.booleans())
+    def review(self, image, seed, right):
+        """Call every other object right, or no more."""
+        objects, _ = self.objects(image, seed)
+        there = sorted(areas_of(objects.ids))
+        for number in there[seed // 8 % 2 :: 2]:
+            self._correct_objects(
+                objects, lambda n=number: self.corrections.mark(objects, n, right=right)
+            )
+            assert (number in objects.reviewed) == right
+            following = self.corrections.next_unreviewed(objects, number)
+            left = set(there) - objects.reviewed
+            assert following in left if left else following is None
+
+    @invariant()
+    def same_objects(self):
+        for entry in self.workspace._all_entries():
+            for objects in self.workspace.objects.of(entry.id):
+                assert (objects.ids == self.model.objects(objects.key)).all()
+                assert objects.reviewed == self.model.right(objects.key)
+                assert (self.copies.objects[objects.key] == objects.ids).all()
+
     # ---------------------------------------------------------------- classes
 
     def change(self, change, *arguments) -> bool:
@@ -589,13 +795,17 @@ class States(RuleBasedStateMachine):
             n_undone += 1
         assert self.workspace.undo() is None
         self.same_annotations()
+        self.same_objects()
         if not self.model.has_forgotten:
             assert not any(entry.codes.any() for entry in self.workspace._all_entries())
+            for key, ids in self.model.answered_objects.items():
+                assert (self.workspace.objects[key].ids == ids).all()
             assert [c.name for c in self.workspace.classes] == ["class 1"]
         for _ in range(n_undone):
             self.model.redo()
             assert self.workspace.redo() is not None
         self.same_annotations()
+        self.same_objects()
 
     # ---------------------------------------------------------- live training
 
@@ -684,6 +894,12 @@ class States(RuleBasedStateMachine):
                 self.live.close()
                 self.workspace.close()
                 shutil.rmtree(self.folder)
+
+
+def areas_of(ids: np.ndarray) -> dict[int, int]:
+    """Return how many px every object has."""
+    numbers, n_px = np.unique(ids[ids > 0], return_counts=True)
+    return dict(zip(numbers.tolist(), n_px.tolist(), strict=True))
 
 
 def annotated_blocks(codes: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from napari_unetseg.annotations import add_class, delete_class, merge_classes, r
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import Stack
 from napari_unetseg.project import Session
-from napari_unetseg.workspace import Workspace
+from napari_unetseg.workspace import SlicesBeside, Workspace
 
 SHAPE = (3, 40, 50)
 
@@ -376,7 +376,7 @@ def test_slices_between_annotated_ones_are_filled_in_one_step(workspace, entry):
     paint(workspace, entry, 1, np.s_[12:14, 16:18], 1)  # what is painted stays
     workspace.use_as_annotations(entry.id, np.ones(SHAPE, np.uint8), [0, 2])
     n_before = int(np.count_nonzero(entry.codes))
-    n_px = workspace.interpolate(entry.id, 1)
+    n_px = SlicesBeside(workspace).interpolate(entry.id, 1)
     middle = entry.codes[1]
     assert n_px == int(np.count_nonzero(entry.codes)) - n_before > 0
     assert (middle[12:14, 16:18] == 1).all()
@@ -388,10 +388,10 @@ def test_slices_between_annotated_ones_are_filled_in_one_step(workspace, entry):
 
 def test_there_is_nothing_to_interpolate_from_on_one_side_alone(workspace, entry):
     with pytest.raises(UserError, match="No slice before this one is annotated"):
-        workspace.interpolate(entry.id, 1)
+        SlicesBeside(workspace).interpolate(entry.id, 1)
     paint(workspace, entry, 0, np.s_[10:20, 10:20], 2)
     with pytest.raises(UserError, match="No slice after this one is annotated"):
-        workspace.interpolate(entry.id, 1)
+        SlicesBeside(workspace).interpolate(entry.id, 1)
 
 
 def test_time_points_are_not_interpolated_between_where_there_are_sections(workspace):
@@ -402,8 +402,8 @@ def test_time_points_are_not_interpolated_between_where_there_are_sections(works
         painted[plane, 5:9, 5:9] = 2
         workspace.commit_annotations(film.id, painted, [plane])
     with pytest.raises(UserError, match="No slice before this one"):
-        workspace.interpolate(film.id, 3)
+        SlicesBeside(workspace).interpolate(film.id, 3)
     painted = film.codes.copy()
     painted[0, 5:9, 5:9] = 2
     workspace.commit_annotations(film.id, painted, [0])
-    assert workspace.interpolate(film.id, 1) == 16
+    assert SlicesBeside(workspace).interpolate(film.id, 1) == 16

@@ -1,0 +1,196 @@
+"""Objects with numbers: the ids of every image, and which of them a person has called right."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from psygnal import Signal
+from skimage.util import map_array
+
+from napari_unetseg.annotations import ObjectEdit
+from napari_unetseg.images import map_npy
+from napari_unetseg.project import KeptObjects, ObjectNotes, Session, new_uid, write_notes
+
+Ids = npt.NDArray[np.uint32]
+
+
+class ObjectSet:
+    """The numbered objects of an image.
+
+    They are the answer of a model until somebody corrects them; from then on they are kept.
+
+    Attributes
+    ----------
+    key : str
+    image : str
+        Id of the image.
+    title : str
+        What a person calls them.
+    ids : ndarray, shape (planes, Y, X), uint32
+        0 background; file-backed. Written to by edits of the workspace alone.
+    path : Path
+        Its file.
+    reviewed : set of int
+        Ids that are right.
+    is_corrected : bool
+        Whether a person has worked on them.
+    uid : str
+        The same in later sessions that go on from them.
+    """
+
+    def __init__(self, image: str, path: Path, notes: ObjectNotes | None = None) -> None:
+        self.key = f"{image}/{path.stem}"
+        self.image = image
+        self.path = path
+        self.ids: Ids = map_npy(path, "r+")
+        self.title = "objects" if notes is None else "corrected objects"
+        self.reviewed: set[int] = set() if notes is None else set(notes.reviewed)
+        self.is_corrected = notes is not None
+        self.uid = new_uid() if notes is None else notes.uid
+        self._areas: dict[int, dict[int, int]] = {}
+        self._n_counted = 0
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it is known which objects there are."""
+        return self._n_counted == len(self.ids)
+
+    def count_next(self) -> None:
+        """Count the objects of another slice."""
+        plane, self._n_counted = self._n_counted, self._n_counted + 1
+        found, counts = np.unique(self.ids[plane], return_counts=True)
+        self._add(plane, found, counts)
+
+    def areas(self) -> dict[int, dict[int, int]]:
+        """Return for every id how many px it has on which slices; not to be changed."""
+        while not self.is_counted:
+            self.count_next()
+        return self._areas
+
+    def apply(self, edit: ObjectEdit) -> list[int]:
+        """Do an edit; return the slices that it has changed."""
+        self.areas()
+        n_px = self.ids.shape[1] * self.ids.shape[2]
+        if edit.numbers is not None:
+            planes = self._renumber(*edit.numbers)
+        else:
+            self.ids.reshape(-1)[edit.indices] = edit.after
+            planes = [int(p) for p in np.unique(edit.indices // n_px)]
+            for plane in planes:
+                first, after = np.searchsorted(edit.indices, (plane * n_px, (plane + 1) * n_px))
+                for ids, sign in ((edit.after, 1), (edit.before, -1)):
+                    found, counts = np.unique(ids[first:after], return_counts=True)
+                    self._add(plane, found, sign * counts)
+        self.reviewed = (self.reviewed | edit.marked) - edit.unmarked
+        self.is_corrected, self.title = True, "corrected objects"
+        self.note()
+        return planes
+
+    def note(self) -> None:
+        """Write down what a person has said of the objects: they are kept then."""
+        write_notes(self.path, self.notes)
+
+    @property
+    def notes(self) -> ObjectNotes:
+        """What a person has said of the objects."""
+        return ObjectNotes(uid=self.uid, reviewed=tuple(sorted(self.reviewed)))
+
+    def _renumber(self, old: Ids, new: Ids) -> list[int]:
+        planes = sorted({p for areas in self.areas().values() for p in areas})
+        for p in planes:
+            self.ids[p] = map_array(self.ids[p], old, new)  # type: ignore[no-untyped-call]
+        becomes = dict(zip(old.tolist(), new.tolist(), strict=True))
+        self._areas = {becomes[i]: areas for i, areas in self._areas.items()}
+        self.reviewed = {becomes[i] for i in self.reviewed}
+        return planes
+
+    def _add(self, plane: int, ids: Ids, n_px: npt.NDArray[np.intp]) -> None:
+        for i, n in zip(ids.tolist(), n_px.tolist(), strict=True):
+            if i:
+                areas = self._areas.setdefault(i, {})
+                areas[plane] = areas.get(plane, 0) + n
+                if not areas[plane]:
+                    del areas[plane]
+                if not areas:
+                    del self._areas[i]
+
+
+class ObjectSets:
+    """The numbered objects of all images of a window.
+
+    Attributes
+    ----------
+    added : Signal(ObjectSet)
+    changed : Signal(ObjectSet, list)
+        Ids on these slices, or what a person said of them.
+    """
+
+    added = Signal(ObjectSet)
+    changed = Signal(ObjectSet, list)
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._sets: dict[str, ObjectSet] = {}
+
+    def of(self, image_id: str) -> list[ObjectSet]:
+        """Return the objects of an image, the newest last."""
+        return [s for s in self._sets.values() if s.image == image_id]
+
+    def kept(self, image_id: str) -> tuple[KeptObjects, ...]:
+        """Return the objects of an image that a person has worked on."""
+        return tuple(KeptObjects(o.path, o.notes) for o in self.of(image_id) if o.is_corrected)
+
+    def __getitem__(self, key: str) -> ObjectSet:
+        return self._sets[key]
+
+    def add(self, image_id: str, path: Path, notes: ObjectNotes | None = None) -> ObjectSet:
+        """Take in objects of which the ids lie in a file of the session."""
+        objects = ObjectSet(image_id, path, notes)
+        self._sets[objects.key] = objects
+        self.added.emit(objects)
+        return objects
+
+    def create(self, image_id: str, ids: Ids) -> ObjectSet:
+        """Take in objects that are nowhere yet.
+
+        Parameters
+        ----------
+        ids : ndarray, shape (planes, Y, X), uint32
+        """
+        path = self._new_path(image_id)
+        np.save(path, ids.astype(np.uint32, copy=False))
+        return self.add(image_id, path)
+
+    def bring_back(self, image_id: str, kept: Iterable[KeptObjects]) -> int:
+        """Copy objects of an earlier session, those that are not here yet; return how many."""
+        here = {objects.uid for objects in self.of(image_id)}
+        n_added = 0
+        for earlier in kept:
+            if earlier.notes.uid not in here:
+                path = self._new_path(image_id)
+                shutil.copyfile(earlier.path, path)
+                self.add(image_id, path, earlier.notes).note()
+                n_added += 1
+        return n_added
+
+    def apply(self, edits: Iterable[ObjectEdit]) -> None:
+        """Do edits, as one step of the workspace; tell of them."""
+        for edit in edits:
+            objects = self._sets[edit.objects]
+            self.changed.emit(objects, objects.apply(edit))
+
+    def close(self) -> None:
+        """Write everything out and let go of the files."""
+        for objects in self._sets.values():
+            if isinstance(objects.ids, np.memmap):
+                objects.ids.flush()
+        self._sets.clear()
+
+    def _new_path(self, image_id: str) -> Path:
+        numbers = range(1, len(self._sets) + 2)
+        paths = (self._session.path(image_id, f"own-objects-{n}") for n in numbers)
+        return next(path for path in paths if not path.exists())
