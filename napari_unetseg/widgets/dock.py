@@ -31,6 +31,7 @@ from .progress_strip import ProgressStrip
 from .status_line import StatusLine
 from .step import StepPanel
 from .suggest_bar import SuggestBar
+from .tour_bar import TourBar
 from .train_step import TrainStep
 
 _WIDTH_PX = 396
@@ -61,18 +62,34 @@ class SegmentationDock(QWidget):
         train = self.panels[2]
         assert isinstance(train, TrainStep)
         self.live = LiveBar(self.context, train.live_settings, SuggestBar(self.context))
-        self.strip = ProgressStrip(self.context)
-        self.status = StatusLine(self.context)
+        self.strip: ProgressStrip = ProgressStrip(self.context)
+        self.status: StatusLine = StatusLine(self.context)
         self._stack = QStackedWidget()
         self._buttons = QButtonGroup(self)
         column = QVBoxLayout(self)
         column.setContentsMargins(4, 4, 4, 4)
+        self.tour = TourBar(self.context, self)
+        self.status.tour.clicked.connect(self.tour.start)
+        export = self.panels[4]
+        assert isinstance(export, ExportStep)
+        export.saved.connect(self.tour.tour.note_saved)
+        column.addWidget(self.tour)
         column.addLayout(self._step_row())
         column.addWidget(self._stack, 1)
         column.addWidget(self.strip)
         column.addWidget(self.live)
         column.addWidget(self.status)
         self.show_step(0)
+
+    @property
+    def shown(self) -> int:
+        """Number of the step in view."""
+        return int(self._stack.currentIndex())
+
+    def step_button(self, index: int) -> QPushButton:
+        """Return the button that brings a step into view."""
+        button: QPushButton = self._buttons.button(index)
+        return button
 
     def show_step(self, index: int) -> None:
         """Bring a step into view."""

@@ -14,7 +14,7 @@ from .shortcuts_page import shortcuts_page
 
 
 class StatusLine(QWidget):
-    """One sentence, a progress bar with the time left, *Cancel*, and *?* for all keys."""
+    """One sentence, a progress bar with the time left, *Cancel*, the tour, and *?* for all keys."""
 
     def __init__(self, context: Context) -> None:
         super().__init__()
@@ -34,9 +34,13 @@ class StatusLine(QWidget):
         self.keys.setFixedWidth(26)
         self.keys.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.keys.clicked.connect(shortcuts_page(context).toggle)
+        self.tour = QPushButton("Tour")
+        self.tour.setToolTip("Five minutes on a sample, from the first stroke to a model.")
+        self.tour.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         row = QHBoxLayout()
         row.addWidget(self.bar, 1)
         row.addWidget(self.cancel)
+        row.addWidget(self.tour)
         row.addWidget(self.keys)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
