@@ -47,21 +47,21 @@ class Scene:
 BEGINNING = """\
 # User guide
 
-How to segment your own images with a network that you teach by painting. No knowledge of networks is
-needed. Every picture shows the sample that comes with the program, so you can do it all along.
+How to segment your own images with a network that you teach by painting. No knowledge of networks
+is needed. Every picture shows the sample that comes with the program, so you can do it all along.
 
-Five minutes to spare? Take the tour: it leads you through the same on the sample, and points at what
-to press. It is offered when you start for the first time, and is always there under *Tour*.
+Five minutes to spare? Take the tour: it leads you through the same on the sample, and points at
+what to press. It is offered when you start for the first time, and is always there under *Tour*.
 """
 
 END = """\
 ## When something is not as you expect
 
-- The sentence at the bottom says what has just happened, or why something was not done. A button that
-  cannot be pressed says in its tooltip what is missing.
+- The sentence at the bottom says what has just happened, or why something was not done. A button
+  that cannot be pressed says in its tooltip what is missing.
 - *Cancel* ends what is running. What you painted stays, and so does the model from before.
-- What you painted is on disk as soon as a stroke ends. Open the same image again after a crash, or the
-  next day, and *Earlier* in the Data step brings it back.
+- What you painted is on disk as soon as a stroke ends. Open the same image again after a crash,
+  or the next day, and *Earlier* in the Data step brings it back.
 - `napari-unetseg doctor` says what is installed, which device computes, and how to put it right.
 """
 
@@ -193,10 +193,11 @@ SCENES: tuple[Scene, ...] = (
         "The window when it is opened for the first time",
         """\
 Start `napari-unetseg`, or take *Plugins → U-Net segmentation* in napari. Then drop a file on the
-window: TIFF, OME-TIFF, OME-Zarr, PNG, and with the optional readers what your microscope writes. For
-a first try take *File → Open Sample → U-Net segmentation*.
+window: TIFF, OME-TIFF, OME-Zarr, PNG, and with the optional readers what your microscope writes.
+For a first try take *File → Open Sample → U-Net segmentation*.
 
-The five buttons on top are the steps, from left to right. You may go back to any of them at any time.
+The five buttons on top are the steps, from left to right. You may go back to any of them at any
+time.
 """,
         _open,
     ),
@@ -205,9 +206,9 @@ The five buttons on top are the steps, from left to right. You may go back to an
         "The tour",
         "A step of the tour: a frame shows where to paint",
         """\
-The tour says on top what to do next, and frames what to use. It goes on by itself as soon as you have
-done it. Nothing is blocked meanwhile: do what you like, leave it with <kbd>Escape</kbd>, and take it
-up again under *Tour*. It works on a sample of its own and leaves your images alone.
+The tour says on top what to do next, and frames what to use. It goes on by itself as soon as you
+have done it. Nothing is blocked meanwhile: do what you like, leave it with <kbd>Escape</kbd>, and
+take it up again under *Tour*. It works on a sample of its own and leaves your images alone.
 """,
         _tour,
     ),
@@ -216,15 +217,15 @@ up again under *Tour*. It works on a sample of its own and leaves your images al
         "Data: images and classes",
         "The Data step with the sample ticked",
         """\
-Tick the images that belong together; they are learned from as one. Look at the pixel size: if the file
-says nothing of it, type it in, and areas and volumes are right later.
+Tick the images that belong together; they are learned from as one. Look at the pixel size: if the
+file says nothing of it, type it in, and areas and volumes are right later.
 
-*Classes* are what you want to tell apart. Click a name twice to change it, *Add* one, click a colour
-to choose another. *Background* is always there: it is all that is none of your classes.
+*Classes* are what you want to tell apart. Click a name twice to change it, *Add* one, click a
+colour to choose another. *Background* is always there: it is all that is none of your classes.
 
-Is only a part of the image of use? *Region of interest* lets you paint where to learn and to segment;
-*Exclude* leaves out dirt or folds. Labels that you made elsewhere are taken over under *Labels you have
-already*.
+Is only a part of the image of use? *Region of interest* lets you paint where to learn and to
+segment; *Exclude* leaves out dirt or folds. Labels that you made elsewhere are taken over under
+*Labels you have already*.
 """,
         _data,
     ),
@@ -237,8 +238,8 @@ Click a class, and paint with the left mouse button. A few strokes are enough to
 
 - some of *each* class, and some background, also right beside what you want to find;
 - in places that look different: bright and dim, in focus and not;
-- with a brush no wider than what you paint. Leave doubtful pixels alone: what is not painted is not
-  learned.
+- with a brush no wider than what you paint. Leave doubtful pixels alone: what is not painted is
+  not learned.
 
 <kbd>Ctrl+Z</kbd> takes a stroke back, <kbd>Ctrl+Shift+Z</kbd> brings it again. As long as
 <kbd>Space</kbd> is held, the mouse moves the image; the wheel zooms.
@@ -250,10 +251,10 @@ Click a class, and paint with the left mouse button. A few strokes are enough to
         "Baselines: is something simple enough?",
         "Otsu's threshold, previewed on the slice in view",
         """\
-A threshold or a clustering is sometimes all that is needed. Choose a method and move the sliders: the
-slice in view shows the answer at once. *Fit to my annotations* looks for the parameters that agree best
-with what you painted. *Apply to stack* makes a layer of it, and *Use result as annotations* lets the
-network learn from it.
+A threshold or a clustering is sometimes all that is needed. Choose a method and move the sliders:
+the slice in view shows the answer at once. *Fit to my annotations* looks for the parameters that
+agree best with what you painted. *Apply to stack* makes a layer of it, and *Use result as
+annotations* lets the network learn from it.
 """,
         _baselines,
     ),
@@ -263,9 +264,9 @@ network learn from it.
         "Models on the slice in view; the number says how well each agrees with what is painted",
         """\
 The pictures show what the models at hand make of the slice in view, and the numbers how well that
-agrees with what you painted: 1 is perfect. If one of them is right already, click it and press *Predict
-now*. Else leave *Start* as it is and press *Train*: the best match learns from your strokes, or a new
-network where none of them agrees.
+agrees with what you painted: 1 is perfect. If one of them is right already, click it and press
+*Predict now*. Else leave *Start* as it is and press *Train*: the best match learns from your
+strokes, or a new network where none of them agrees.
 """,
         _train,
     ),
@@ -274,10 +275,10 @@ network where none of them agrees.
         "While it trains",
         "Loss and score while the network learns",
         """\
-A minute is enough for a first answer, on a processor without a graphics card too. The slice in view is
-segmented again and again, so that you see it grow; go on painting meanwhile if you like. The curves
-show the loss, which falls, and the score on annotations that were held out, which rises. *Stop and
-keep* ends earlier.
+A minute is enough for a first answer, on a processor without a graphics card too. The slice in
+view is segmented again and again, so that you see it grow; go on painting meanwhile if you like.
+The curves show the loss, which falls, and the score on annotations that were held out, which
+rises. *Stop and keep* ends earlier.
 """,
         _training,
     ),
@@ -286,9 +287,9 @@ keep* ends earlier.
         "What it has learned",
         "Every slice is segmented",
         """\
-In the end every slice is segmented. The layer *segmentation* shows it; its opacity is set in napari's
-list of layers. Do not mind mistakes yet: the next steps are for those. *Show where it is uncertain* and
-*Predict now* add a layer that is bright where the network is not sure.
+In the end every slice is segmented. The layer *segmentation* shows it; its opacity is set in
+napari's list of layers. Do not mind mistakes yet: the next steps are for those. *Show where it is
+uncertain* and *Predict now* add a layer that is bright where the network is not sure.
 """,
         _trained,
     ),
@@ -297,12 +298,13 @@ list of layers. Do not mind mistakes yet: the next steps are for those. *Show wh
         "Live: it follows you",
         "Live is on: strokes are learned as they are painted",
         """\
-With *Live* on, you need not press *Train* again. Every stroke takes part in the next steps, and a second
-or two later the slice in view shows what became of it. So paint where it is wrong, look, and paint on.
+With *Live* on, you need not press *Train* again. Every stroke takes part in the next steps, and a
+second or two later the slice in view shows what became of it. So paint where it is wrong, look,
+and paint on.
 
-*Freeze* pauses learning. The small pictures are the network at earlier times, each with its score in
-the tooltip; a click goes back there. When all is learned that is painted, it rests. Press *Live* again
-to end it: the model is kept, and every slice is segmented with it.
+*Freeze* pauses learning. The small pictures are the network at earlier times, each with its score
+in the tooltip; a click goes back there. When all is learned that is painted, it rests. Press
+*Live* again to end it: the model is kept, and every slice is segmented with it.
 """,
         _live,
     ),
@@ -311,10 +313,10 @@ to end it: the model is kept, and every slice is segmented with it.
         "Suggest: where to paint next",
         "A suggested place is framed, and the sentence says why",
         """\
-*Suggest* looks through all slices for the places where painting is worth most, goes to the first and
-says why it is one. <kbd>N</kbd> goes on to the next. Suggested slices have a small triangle in the
-strip of slices, which also shows what is predicted, annotated and completely annotated. Click into the
-strip to go to a slice; then <kbd>Left</kbd> and <kbd>Right</kbd> go on from there.
+*Suggest* looks through all slices for the places where painting is worth most, goes to the first
+and says why it is one. <kbd>N</kbd> goes on to the next. Suggested slices have a small triangle
+in the strip of slices, which also shows what is predicted, annotated and completely annotated.
+Click into the strip to go to a slice; then <kbd>Left</kbd> and <kbd>Right</kbd> go on from there.
 """,
         _suggest,
     ),
@@ -323,8 +325,8 @@ strip to go to a slice; then <kbd>Left</kbd> and <kbd>Right</kbd> go on from the
         "Correct",
         "Tools to put mistakes right",
         """\
-Paint over what is wrong, and close by some of what it was taken for. The tools under *Fix* do more at
-once, each with a key:
+Paint over what is wrong, and close by some of what it was taken for. The tools under *Fix* do
+more at once, each with a key:
 
 | key | tool | what it does |
 |---|---|---|
@@ -347,9 +349,9 @@ Whatever you do, <kbd>Ctrl+Z</kbd> takes it back.
         "Accept what is right",
         "An accepted slice: all of it is annotated now",
         """\
-When a slice is right, *Accept slice* turns all of it into annotations, which are learned from as well;
-*Accept in sight* does so with what you see of it. Without *Live*, *Retrain on corrections* lets the
-network learn from everything painted by now, and the table says whether that helped.
+When a slice is right, *Accept slice* turns all of it into annotations, which are learned from as
+well; *Accept in sight* does so with what you see of it. Without *Live*, *Retrain on corrections*
+lets the network learn from everything painted by now, and the table says whether that helped.
 """,
         _accept,
     ),
@@ -358,10 +360,10 @@ network learn from everything painted by now, and the table says whether that he
         "Export",
         "What can be saved, and how large the classes are",
         """\
-*Save segmentation* writes an OME-TIFF with the pixel size, names and colours. *Save model* copies the
-model into a folder: to apply to other images, to go on training from, or to hand to a colleague. Below
-is a paragraph for the methods section of your paper, and under *Areas and volumes* the size of each
-class.
+*Save segmentation* writes an OME-TIFF with the pixel size, names and colours. *Save model* copies
+the model into a folder: to apply to other images, to go on training from, or to hand to a
+colleague. Below is a paragraph for the methods section of your paper, and under *Areas and
+volumes* the size of each class.
 """,
         _export,
     ),

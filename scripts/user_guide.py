@@ -71,11 +71,11 @@ class Author:
     # ------------------------------------------------------------ what it does
 
     @property
-    def entry(self):  # noqa: ANN201
+    def entry(self):
         """The sample in the data set."""
         return next(iter(self.context.workspace.images.values()))
 
-    def step(self, index: int):  # noqa: ANN201
+    def step(self, index: int):
         """Click the button of a step; return the step."""
         self.person.click(self.dock.step_button(index))
         self.run(0.5)
@@ -88,7 +88,7 @@ class Author:
         QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=place)
         self.run(0.2)
 
-    def choose(self, box, text: str) -> None:  # noqa: ANN001
+    def choose(self, box, text: str) -> None:
         """Choose from a list with the keyboard."""
         box.setFocus()
         QTest.keyClicks(box, text[:3])
@@ -152,7 +152,7 @@ class Author:
         self.run(0.4)
         camera.zoom = zoom
 
-    def keep(self, name: str, widget) -> None:  # noqa: ANN001
+    def keep(self, name: str, widget) -> None:
         """Take the picture of a window beside the viewer's."""
         self.run(0.5)
         shot = widget.grab().toImage()

@@ -14,6 +14,8 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMenu,
+    QVBoxLayout,
+    QWidget,
 )
 
 from napari_unetseg.annotations import MIN_LABELLED_PX
@@ -98,7 +100,9 @@ class TrainStep(StepPanel):
         self.facts = QLabel()
         self.facts.setWordWrap(True)
         self.facts.setToolTip("Device · number format · optimiser steps · loss · held-out score.")
+        # Empty axes tell nothing, and this step has no room to spare.
         self.facts.hide()
+        self.curves.hide()
         self.column.addWidget(self.curves)
         self.column.addWidget(self.facts)
 
@@ -140,10 +144,12 @@ class TrainStep(StepPanel):
         row.addWidget(self.apply_files)
         self.column.addLayout(row)
         self.column.addWidget(self.note)
-        self.column.addWidget(self.resample)
-        self.column.addWidget(self.objects)
-        self.column.addWidget(self.tta)
-        self.column.addWidget(self.uncertainty)
+        choices = QWidget()
+        column = QVBoxLayout(choices)
+        column.setContentsMargins(0, 0, 0, 0)
+        for box in (self.resample, self.objects, self.tta, self.uncertainty):
+            column.addWidget(box)
+        self.predict_section = self.advanced(choices, "How to predict")
         self.column.addStretch(1)
 
     def _connect(self) -> None:
@@ -189,6 +195,7 @@ class TrainStep(StepPanel):
 
     def _update(self, *_: object) -> None:
         controller = self.context.controller
+        self.strip.set_resting(controller.is_training)
         if self.context.controller.is_training:
             self.train.setText("Stop and keep")
             self.train.setProperty("tooltip_when_enabled", _STOP_TOOLTIP)
@@ -355,6 +362,7 @@ class TrainStep(StepPanel):
     def _on_started(self, event: TrainingStarted) -> None:
         self._started, self._last_step, self._last_score = event, None, None
         self.curves.clear()
+        self.curves.show()
         self._say_facts()
         self.context.look()
         self._update()
