@@ -43,10 +43,13 @@ class NextLine(QLabel):
         self._context = context
         self._dock = dock
         self._counts: Counts = np.zeros(256, np.int64)
-        self._counts_learned = self._counts
+        self._counts_learned: Counts | None = None
         self._device = "cpu"
         self._seconds_left: float | None = None
-        self._is_predicted = False
+        self._is_predicted = any(
+            entry.prediction[context.layers.current_plane(entry)].any()
+            for entry in context.workspace.images.values()
+        )
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.setInterval(_SOON_MS)
@@ -75,6 +78,8 @@ class NextLine(QLabel):
     def take_counts(self, counts: Counts) -> None:
         """Take note of how many pixels of each class are annotated; shape (256,), by code."""
         self._counts = counts
+        if self._counts_learned is None:
+            self._counts_learned = counts
         self._refresh_soon()
 
     def refresh(self) -> None:
@@ -107,7 +112,7 @@ class NextLine(QLabel):
     def _situation(self) -> Situation:
         context, controller = self._context, self._context.controller
         images, panel = context.workspace.images, self._dock.panels[self._dock.shown]
-        entry = context.layers.current_image()
+        entry, learned = context.layers.current_image(), self._counts_learned
         codes = [code_of(k) for k in range(1, len(context.workspace.classes) + 1)]
         names = [*(c.name for c in context.workspace.classes), "background"]
         last = controller.rounds[-1] if controller.rounds else None
@@ -134,7 +139,7 @@ class NextLine(QLabel):
             has_result=entry is not None and bool(context.layers.result_layers(entry.id)),
             n_rounds=len(controller.rounds),
             gain=last.after - last.before if scored else None,  # type: ignore[operator, union-attr]
-            is_corrected=last is not None and bool((self._counts != self._counts_learned).any()),
+            is_corrected=bool(last and learned is not None and (self._counts != learned).any()),
             n_slices=sum(len(of_image) for of_image in states),
             n_complete=sum(int((s == SliceState.ACCEPTED).sum()) for s in states),
         )

@@ -55,7 +55,7 @@ class TrainStep(StepPanel):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self._entered = False
+        self._entered = self._learning = False
         self._started: TrainingStarted | None = None
         self._last_step: TrainingStep | None = None
         self._last_score: HeldOutScored | None = None
@@ -100,11 +100,14 @@ class TrainStep(StepPanel):
         self.facts = QLabel()
         self.facts.setWordWrap(True)
         self.facts.setToolTip("Device · number format · optimiser steps · loss · held-out score.")
-        # Empty axes tell nothing, and this step has no room to spare.
-        self.facts.hide()
-        self.curves.hide()
-        self.column.addWidget(self.curves)
-        self.column.addWidget(self.facts)
+        progress = QWidget()
+        column = QVBoxLayout(progress)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.curves)
+        column.addWidget(self.facts)
+        # Open while it learns: this step has no room to spare, and empty axes tell nothing.
+        self.progress_section = self.advanced(progress, "How it learned")
+        self.progress_section.hide()
 
     def _build_apply(self) -> None:
         self.apply = self.button(
@@ -361,9 +364,11 @@ class TrainStep(StepPanel):
 
     def _on_started(self, event: TrainingStarted) -> None:
         self._started, self._last_step, self._last_score = event, None, None
+        self._learning = True
         self.curves.clear()
-        self.curves.show()
+        self.progress_section.show()
         self._say_facts()
+        self.progress_section.expand(animate=False)
         self.context.look()
         self._update()
 
@@ -378,6 +383,9 @@ class TrainStep(StepPanel):
         self._say_facts()
 
     def _on_finished(self, event: Finished) -> None:
+        if self._learning:
+            self._learning = False
+            self.progress_section.collapse(animate=False)
         self._update()
 
     def _say_facts(self) -> None:
@@ -395,9 +403,10 @@ class TrainStep(StepPanel):
                 "Too little is annotated to hold anything out: "
                 f"scores start at {MIN_LABELLED_PX:,} px."
             )
-        text = "\n".join(lines)
-        self.facts.setText(text)
-        self.facts.setVisible(bool(text))
+        longer = len(lines) != self.facts.text().count("\n") + 1
+        self.facts.setText("\n".join(lines))
+        if longer and self.progress_section.isExpanded():
+            self.progress_section.expand(animate=False)  # as high as its content is now
 
     # --------------------------------------------------------- slice in view
 

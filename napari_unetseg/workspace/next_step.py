@@ -111,11 +111,11 @@ def _while_running(now: Situation) -> str | None:
             return "Wait some seconds: then this slice is segmented."
         return "Look at other slices, too: what you paint there it learns as well."
     if now.is_training:
-        left = "" if now.seconds_left is None else f" for about {_duration(now.seconds_left)} more"
         device = _DEVICES.get(now.device, now.device)
+        left = "" if now.seconds_left is None else f", in about {_duration(now.seconds_left)}"
         return (
-            f"It learns on {device}{left}, then segments every slice. What you paint meanwhile "
-            "counts next time."
+            f"Every slice is segmented when {device} is done{left}. What you paint meanwhile "
+            "counts in the next training."
         )
     if now.is_busy:
         return "Painting can go on until this is done; Cancel ends it."
@@ -160,7 +160,7 @@ def _in_train(now: Situation) -> str:
     if _did_not_help(now):
         return _TRY
     if now.n_rounds or now.is_predicted:
-        return "Go to Correct: look through the slices and put right what is wrong."
+        return "Put right what is wrong in Correct; where much is wrong, train again for longer."
     return "Press Train; or Live, and it learns stroke by stroke as you paint."
 
 

@@ -51,14 +51,18 @@ def test_it_moves_on_with_what_a_person_does(sitting):
     says(sitting, "Press Train")
     sitting.choose_small_network(steps=100_000)
     sitting.person.click(train.train)
-    says(sitting, "It learns on the processor")
+    says(sitting, "when the processor is done")
     assert train.strip.isHidden(), "no model is drawn meanwhile"
     assert train.curves.isVisible()
+    scrolled = train.parentWidget().parentWidget().verticalScrollBar()
+    assert not scrolled.isVisible(), "all of the step is in view"
     sitting.person.wait(lambda: entry.prediction[0].any())
     sitting.person.click(train.train)
     assert sitting.until_finished().reason is FinishReason.STOPPED_EARLY
     assert not train.strip.isHidden()
-    says(sitting, "Go to Correct")
+    assert not train.progress_section.isExpanded()
+    sitting.person.wait(lambda: not scrolled.isVisible(), 5)
+    says(sitting, "Put right what is wrong in Correct")
     sitting.step(CORRECT)
     says(sitting, "Paint over mistakes")
     sitting.stroke(entry, 1, [(110, 20), (110, 120)], role="segmentation")
