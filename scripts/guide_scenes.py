@@ -19,8 +19,8 @@ from napari_unetseg.widgets.shortcuts_page import shortcuts_page
 DATA, BASELINES, TRAIN, CORRECT, EXPORT = range(5)
 BACKGROUND, NUCLEUS = 1, 2
 
-#: A slice with many nuclei, and one to go on with.
-FIRST, SECOND = 5, 9
+#: Slices to begin with, and one to go on with.
+FIRST, SECOND, THIRD = 5, 9, 12
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,12 @@ def _data(author: Any) -> None:
 
 
 def _paint(author: Any) -> None:
-    author.take_class(1)
-    author.paint(NUCLEUS, 4)
-    author.take_class(0)
-    author.paint(BACKGROUND, 3)
+    for plane in (SECOND, FIRST):
+        author.context.layers.show_plane(author.entry, plane)
+        author.take_class(1)
+        author.paint(NUCLEUS, 7, brush_px=7)
+        author.take_class(0)
+        author.paint(BACKGROUND, 5, brush_px=9)
     author.picture("paint")
 
 
@@ -126,7 +128,7 @@ def _trained(author: Any) -> None:
 
 
 def _live(author: Any) -> None:
-    author.context.layers.show_plane(author.entry, SECOND)
+    author.context.layers.show_plane(author.entry, THIRD)
     author.step(CORRECT)
     author.person.click(author.dock.live.live)
     live = author.controller.live
@@ -147,7 +149,7 @@ def _suggest(author: Any) -> None:
 
 
 def _correct(author: Any) -> None:
-    author.context.layers.show_plane(author.entry, SECOND)
+    author.context.layers.show_plane(author.entry, THIRD)
     author.run(0.5)
     correct = author.dock.panels[CORRECT]
     correct.tools.role.setFocus()
@@ -197,7 +199,7 @@ window: TIFF, OME-TIFF, OME-Zarr, PNG, and with the optional readers what your m
 For a first try take *File → Open Sample → U-Net segmentation*.
 
 The five buttons on top are the steps, from left to right. You may go back to any of them at any
-time.
+time. At the bottom you read what has just happened and, after *Next*, what to do next.
 """,
         _open,
     ),
@@ -278,7 +280,8 @@ strokes, or a new network where none of them agrees.
 A minute is enough for a first answer, on a processor without a graphics card too. The slice in
 view is segmented again and again, so that you see it grow; go on painting meanwhile if you like.
 The curves show the loss, which falls, and the score on annotations that were held out, which
-rises. *Stop and keep* ends earlier.
+rises; held out are some of your strokes, once there are enough of them. *Stop and keep* ends
+earlier. Afterwards the curves are folded away under *How it learned*.
 """,
         _training,
     ),
@@ -289,7 +292,8 @@ rises. *Stop and keep* ends earlier.
         """\
 In the end every slice is segmented. The layer *segmentation* shows it; its opacity is set in
 napari's list of layers. Do not mind mistakes yet: the next steps are for those. *Show where it is
-uncertain* and *Predict now* add a layer that is bright where the network is not sure.
+uncertain*, under *How to predict*, and *Predict now* add a layer that is bright where the network
+is not sure.
 """,
         _trained,
     ),

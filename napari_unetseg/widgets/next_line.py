@@ -139,6 +139,7 @@ class NextLine(QLabel):
             has_result=entry is not None and bool(context.layers.result_layers(entry.id)),
             n_rounds=len(controller.rounds),
             gain=last.after - last.before if scored else None,  # type: ignore[operator, union-attr]
+            score=last.after if last is not None else None,
             is_corrected=bool(last and learned is not None and (self._counts != learned).any()),
             n_slices=sum(len(of_image) for of_image in states),
             n_complete=sum(int((s == SliceState.ACCEPTED).sum()) for s in states),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -37,6 +37,9 @@ from .train_settings import TrainSettings
 
 #: The slice in view is named to the job when the slider has rested for so long.
 _REST_MS = 60
+
+#: What is said of a training has as many at most.
+_FACTS_LINES = 4
 
 _BEST, _SCRATCH, _CONTINUE, _OPEN = "best", "scratch", "continue", "open"
 
@@ -105,6 +108,8 @@ class TrainStep(StepPanel):
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.curves)
         column.addWidget(self.facts)
+        self.facts.setFixedHeight(_FACTS_LINES * self.facts.fontMetrics().lineSpacing())
+        self.facts.setAlignment(Qt.AlignmentFlag.AlignTop)
         # Open while it learns: this step has no room to spare, and empty axes tell nothing.
         self.progress_section = self.advanced(progress, "How it learned")
         self.progress_section.hide()
@@ -142,10 +147,12 @@ class TrainStep(StepPanel):
             "Predict now adds a layer in which every object has a number of its own, touching ones "
             "too; for files, a second file."
         )
-        row = QHBoxLayout()
+        self.buttons = QWidget()
+        row = QHBoxLayout(self.buttons)
+        row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.apply)
         row.addWidget(self.apply_files)
-        self.column.addLayout(row)
+        self.column.addWidget(self.buttons)
         self.column.addWidget(self.note)
         choices = QWidget()
         column = QVBoxLayout(choices)
@@ -199,6 +206,8 @@ class TrainStep(StepPanel):
     def _update(self, *_: object) -> None:
         controller = self.context.controller
         self.strip.set_resting(controller.is_training)
+        for widget in (self.buttons, self.predict_section):
+            widget.setVisible(not controller.is_training)
         if self.context.controller.is_training:
             self.train.setText("Stop and keep")
             self.train.setProperty("tooltip_when_enabled", _STOP_TOOLTIP)
@@ -241,7 +250,7 @@ class TrainStep(StepPanel):
         )
         said = [note for note in notes if note]
         self.note.setText(said[0] if said else "")
-        self.note.setVisible(bool(said))
+        self.note.setVisible(bool(said) and not self.context.controller.is_training)
 
     def _on_codes_changed(self, *_: object) -> None:
         # What can be trained is asked only while it cannot be: looking for the classes painted
@@ -403,10 +412,7 @@ class TrainStep(StepPanel):
                 "Too little is annotated to hold anything out: "
                 f"scores start at {MIN_LABELLED_PX:,} px."
             )
-        longer = len(lines) != self.facts.text().count("\n") + 1
         self.facts.setText("\n".join(lines))
-        if longer and self.progress_section.isExpanded():
-            self.progress_section.expand(animate=False)  # as high as its content is now
 
     # --------------------------------------------------------- slice in view
 

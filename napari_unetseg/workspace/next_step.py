@@ -14,6 +14,9 @@ LiveState: TypeAlias = Literal["off", "learning", "resting", "frozen"]
 #: A training that betters the score by less has not helped.
 HELPED = 0.005
 
+#: Nobody need be told how to better this.
+GOOD = 0.9
+
 _DEVICES = {"cpu": "the processor", "cuda": "the graphics card", "mps": "the graphics card"}
 
 
@@ -46,6 +49,8 @@ class Situation:
         Trainings that ended.
     gain : float or None
         Of mean IoU on held-out annotations in the last of them; None where that is not known.
+    score : float or None
+        Mean IoU on them after it.
     is_corrected : bool
         Whether anything was painted since it began.
     n_slices, n_complete : int
@@ -68,6 +73,7 @@ class Situation:
     has_result: bool = False
     n_rounds: int = 0
     gain: float | None = None
+    score: float | None = None
     is_corrected: bool = False
     n_slices: int = 0
     n_complete: int = 0
@@ -197,8 +203,8 @@ def _in_export(now: Situation) -> str:
 
 
 _TRY = (
-    "The last training did not help. Paint more on other slices, where Suggest shows; train "
-    "longer; or start from scratch in Train."
+    "The last training did not help. Paint more on other slices, as Suggest shows them; train "
+    "longer, or from scratch."
 )
 
 _SENTENCES: dict[StepName, Callable[[Situation], str]] = {
@@ -211,7 +217,8 @@ _SENTENCES: dict[StepName, Callable[[Situation], str]] = {
 
 
 def _did_not_help(now: Situation) -> bool:
-    return now.gain is not None and now.gain < HELPED
+    is_good = now.score is not None and now.score >= GOOD
+    return now.gain is not None and now.gain < HELPED and not is_good
 
 
 def _paint_too(now: Situation) -> str:

@@ -54,6 +54,9 @@ def test_it_moves_on_with_what_a_person_does(sitting):
     says(sitting, "when the processor is done")
     assert train.strip.isHidden(), "no model is drawn meanwhile"
     assert train.curves.isVisible()
+    assert not train.apply.isVisible(), "nothing is applied meanwhile"
+    bottom = train.curves.mapTo(train, train.curves.rect().bottomLeft()).y()
+    assert train.facts.mapTo(train, train.facts.rect().topLeft()).y() > bottom
     scrolled = train.parentWidget().parentWidget().verticalScrollBar()
     assert not scrolled.isVisible(), "all of the step is in view"
     sitting.person.wait(lambda: entry.prediction[0].any())

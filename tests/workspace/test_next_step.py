@@ -77,6 +77,7 @@ TABLE = (
     ("trained, in Data", replace(TRAINED, step="data"), "Go on in Correct"),
     ("training did not help", replace(TRAINED, gain=-0.01), "did not help"),
     ("hardly any gain", replace(TRAINED, gain=0.001, step="correct"), "did not help"),
+    ("no gain, but good already", replace(TRAINED, gain=0.0, score=0.95), "Put right"),
     ("a gain", replace(TRAINED, gain=0.1), "Put right what is wrong in Correct"),
     ("nothing segmented", replace(PAINTED, step="correct"), "Nothing is segmented yet"),
     (
