@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QTimer
 from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -18,28 +18,24 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_unetseg.annotations import MIN_LABELLED_PX
 from napari_unetseg.config import ModelInfo, read_model_info
 from napari_unetseg.errors import UserError
-from napari_unetseg.events import Finished, HeldOutScored, TrainingStarted, TrainingStep
+from napari_unetseg.events import Finished, TrainingStarted
 from napari_unetseg.images import find_inputs, format_length, pixel_size_note
 from napari_unetseg.jobs import JobState
 from napari_unetseg.workspace import LiveSettings
 
 from .choices import DeviceBox, SecondsBox
 from .context import Context
-from .curves import Curves
 from .dialogs import ask_paths
 from .listen import listen
 from .model_strip import ModelStrip
 from .step import StepPanel
 from .train_settings import TrainSettings
+from .training_progress import TrainingProgress
 
 #: The slice in view is named to the job when the slider has rested for so long.
 _REST_MS = 60
-
-#: What is said of a training has as many at most.
-_FACTS_LINES = 4
 
 _BEST, _SCRATCH, _CONTINUE, _OPEN = "best", "scratch", "continue", "open"
 
@@ -59,9 +55,6 @@ class TrainStep(StepPanel):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._entered = self._learning = False
-        self._started: TrainingStarted | None = None
-        self._last_step: TrainingStep | None = None
-        self._last_score: HeldOutScored | None = None
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(_REST_MS)
@@ -99,19 +92,9 @@ class TrainStep(StepPanel):
         self.column.addLayout(form)
 
     def _build_progress(self) -> None:
-        self.curves = Curves(self.context.viewer)
-        self.facts = QLabel()
-        self.facts.setWordWrap(True)
-        self.facts.setToolTip("Device · number format · optimiser steps · loss · held-out score.")
-        progress = QWidget()
-        column = QVBoxLayout(progress)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.curves)
-        column.addWidget(self.facts)
-        self.facts.setFixedHeight(_FACTS_LINES * self.facts.fontMetrics().lineSpacing())
-        self.facts.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.progress = TrainingProgress(self.context)
         # Open while it learns: this step has no room to spare, and empty axes tell nothing.
-        self.progress_section = self.advanced(progress, "How it learned")
+        self.progress_section = self.advanced(self.progress, "How it learned")
         self.progress_section.hide()
 
     def _build_apply(self) -> None:
@@ -172,8 +155,6 @@ class TrainStep(StepPanel):
         self.settings.failed.connect(context.say)
         listen(controller.state_changed, self._update)
         listen(controller.started, self._on_started)
-        listen(controller.stepped, self._on_step)
-        listen(controller.scored, self._on_score)
         listen(controller.model_changed, self._on_model_changed)
         listen(controller.finished, self._on_finished)
         listen(context.workspace.images_changed, self._update)
@@ -372,47 +353,17 @@ class TrainStep(StepPanel):
         return LiveSettings(recipe, base, self.device.device)
 
     def _on_started(self, event: TrainingStarted) -> None:
-        self._started, self._last_step, self._last_score = event, None, None
         self._learning = True
-        self.curves.clear()
         self.progress_section.show()
-        self._say_facts()
         self.progress_section.expand(animate=False)
         self.context.look()
         self._update()
-
-    def _on_step(self, event: TrainingStep) -> None:
-        self._last_step = event
-        self.curves.add_step(event)
-        self._say_facts()
-
-    def _on_score(self, event: HeldOutScored) -> None:
-        self._last_score = event
-        self.curves.add_score(event)
-        self._say_facts()
 
     def _on_finished(self, event: Finished) -> None:
         if self._learning:
             self._learning = False
             self.progress_section.collapse(animate=False)
         self._update()
-
-    def _say_facts(self) -> None:
-        first, second = [], []
-        if self._started is not None:
-            first += [self._started.device.upper(), self._started.precision]
-        if self._last_step is not None:
-            first.append(f"step {self._last_step.step:,}")
-            second.append(f"loss {self._last_step.loss:.3f}")
-        if self._last_score is not None:
-            second.append(f"mean IoU {self._last_score.mean_iou:.3f} on held-out annotations")
-        lines = [" · ".join(facts) for facts in (first, second) if facts]
-        if self._started is not None and not self._started.n_held_out_px:
-            lines.append(
-                "Too little is annotated to hold anything out: "
-                f"scores start at {MIN_LABELLED_PX:,} px."
-            )
-        self.facts.setText("\n".join(lines))
 
     # --------------------------------------------------------- slice in view
 

@@ -53,12 +53,12 @@ def test_it_moves_on_with_what_a_person_does(sitting):
     sitting.person.click(train.train)
     says(sitting, "when the processor is done")
     assert train.strip.isHidden(), "no model is drawn meanwhile"
-    assert train.curves.isVisible()
+    assert train.progress.curves.isVisible()
     assert not train.apply.isVisible(), "nothing is applied meanwhile"
-    bottom = train.curves.mapTo(train, train.curves.rect().bottomLeft()).y()
-    assert train.facts.mapTo(train, train.facts.rect().topLeft()).y() > bottom
+    bottom = train.progress.curves.mapTo(train, train.progress.curves.rect().bottomLeft()).y()
+    assert train.progress.facts.mapTo(train, train.progress.facts.rect().topLeft()).y() > bottom
     scrolled = train.parentWidget().parentWidget().verticalScrollBar()
-    assert not scrolled.isVisible(), "all of the step is in view"
+    sitting.person.wait(lambda: not scrolled.isVisible(), 5)  # all of the step is in view
     sitting.person.wait(lambda: entry.prediction[0].any())
     sitting.person.click(train.train)
     assert sitting.until_finished().reason is FinishReason.STOPPED_EARLY
