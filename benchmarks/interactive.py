@@ -115,6 +115,12 @@ class Session(Oracle):
 
     # --------------------------------------------------------------- painting
 
+    def drag(self, stroke: Stroke) -> None:
+        """Drag the mouse; what that shows by itself is no answer."""
+        self._painting = True
+        super().drag(stroke)
+        self._painting = False
+
     def go_live(self, start: str) -> float:
         """Choose the start, switch *Live* on; return the seconds to the first segmentation."""
         train = self.go_to(TRAIN)
@@ -123,9 +129,9 @@ class Session(Oracle):
         else:
             self.controller.open_model(shipped_models()[start])
         self.wait(self.dock.live.live.isEnabled, 60)
-        began = time.monotonic()
+        began, views = time.monotonic(), self.n_views
         self.click(self.dock.live.live)
-        self.wait(lambda: self.n_views > 0, 120)
+        self.wait(lambda: self.n_views > views, 120)
         self.go_to(CORRECT)
         return time.monotonic() - began
 
@@ -151,10 +157,8 @@ class Session(Oracle):
     def measured(self, stroke: Stroke, pace_s: float) -> None:
         """Paint a stroke, note how long it takes to matter, and let some time pass."""
         revision = self.controller.live.revision
-        self._painting = True
         self.paint(stroke)
         ended = time.monotonic()
-        self._painting = False
         self.wait(lambda: self.controller.live.revision > revision, 5)
         mine = self.controller.live.revision
         self.wait(lambda: self.taken >= mine, 20)
