@@ -26,7 +26,7 @@ import numpy as np  # noqa: E402
 from guide_scenes import BEGINNING, END, SCENES  # noqa: E402
 from person import Person  # noqa: E402
 from PIL import Image  # noqa: E402
-from qtpy.QtCore import Qt  # noqa: E402
+from qtpy.QtCore import QEvent, Qt  # noqa: E402
 from qtpy.QtTest import QTest  # noqa: E402
 from qtpy.QtWidgets import QApplication  # noqa: E402
 
@@ -132,7 +132,8 @@ class Author:
     # ---------------------------------------------------------------- pictures
 
     def picture(self, name: str) -> None:
-        """Take the picture of the guide, and those to be looked at."""
+        """Take the picture of the guide, and those to be looked at; the mouse is elsewhere."""
+        QApplication.sendEvent(self.person.canvas, QEvent(QEvent.Type.Leave))
         self._save_small(self._shot(), DOCS / "guide" / f"{name}.png")
         print(name, flush=True)
         if self._look is None:
