@@ -19,7 +19,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test soak check core-test screenshot bench format constraints clean python-check window-libraries
+.PHONY: help demo test soak check core-test screenshot guide bench format constraints clean python-check window-libraries
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -46,6 +46,9 @@ core-test: $(CORE)/test.stamp ## the tests of all but the window, where no Qt is
 
 screenshot: $(VENV)/test.stamp window-libraries ## take the README's picture again
 	$(DISPLAYED) $(VENV)/bin/python scripts/screenshot.py $(ARGS)
+
+guide: $(VENV)/test.stamp window-libraries ## make docs/guide.md and its pictures again, minutes
+	UNETSEG_SCREEN=2600x1500x24 $(DISPLAYED) $(VENV)/bin/python scripts/user_guide.py $(ARGS)
 
 bench: $(VENV)/test.stamp window-libraries ## every benchmark, one after the other
 	for benchmark in benchmarks/*.py; do \

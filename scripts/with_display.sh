@@ -3,6 +3,7 @@
 #
 # On Linux that is Xvfb, even where there is a desktop, so that no test window takes the keyboard
 # from the person at it; elsewhere the desktop is used. UNETSEG_DISPLAY=desktop uses it here too.
+# UNETSEG_SCREEN is the size of the display, 1600x1000x24 by default.
 set -euo pipefail
 
 if [ "$(uname -s)" != Linux ] || [ "${UNETSEG_DISPLAY:-}" = desktop ]; then
@@ -14,7 +15,7 @@ if ! command -v Xvfb >/dev/null; then
 fi
 
 number=$(mktemp)
-Xvfb -displayfd 3 -screen 0 1600x1000x24 -nolisten tcp -noreset 3>"$number" 2>/dev/null &
+Xvfb -displayfd 3 -screen 0 "${UNETSEG_SCREEN:-1600x1000x24}" -nolisten tcp -noreset 3>"$number" 2>/dev/null &
 server=$!
 trap 'kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; rm -f "$number"' EXIT
 for _ in $(seq 100); do

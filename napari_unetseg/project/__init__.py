@@ -1,5 +1,6 @@
 """The work on disk: what is painted outlives the process that painted it."""
 
+from .first_run import is_first_run, remember_answer
 from .kept_objects import KeptObjects, ObjectNotes, new_uid, write_notes
 from .session import EarlierWork, Session, default_root
 
@@ -9,6 +10,8 @@ __all__ = [
     "ObjectNotes",
     "Session",
     "default_root",
+    "is_first_run",
     "new_uid",
+    "remember_answer",
     "write_notes",
 ]

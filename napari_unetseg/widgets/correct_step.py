@@ -176,6 +176,8 @@ class CorrectStep(StepPanel):
         controller = self.context.controller
         if controller.model is None:
             return "There is no model yet; train one in the Train step."
+        if controller.live.is_on:
+            return "Live is on: what you correct is being learned already."
         why_not: str | None = controller.why_not_train(controller.model.info)
         return why_not
 

@@ -27,10 +27,12 @@ from .correct_step import CorrectStep
 from .data_step import DataStep
 from .export_step import ExportStep
 from .live_bar import LiveBar
+from .next_line import NextLine
 from .progress_strip import ProgressStrip
 from .status_line import StatusLine
 from .step import StepPanel
 from .suggest_bar import SuggestBar
+from .tour_bar import TourBar
 from .train_step import TrainStep
 
 _WIDTH_PX = 396
@@ -58,21 +60,41 @@ class SegmentationDock(QWidget):
             step(self.context)
             for step in (DataStep, BaselinesStep, TrainStep, CorrectStep, ExportStep)
         ]
-        train = self.panels[2]
+        data, _, train, _, export = self.panels
+        assert isinstance(data, DataStep)
         assert isinstance(train, TrainStep)
+        assert isinstance(export, ExportStep)
+        self.train: TrainStep = train
         self.live = LiveBar(self.context, train.live_settings, SuggestBar(self.context))
-        self.strip = ProgressStrip(self.context)
-        self.status = StatusLine(self.context)
+        self.strip: ProgressStrip = ProgressStrip(self.context)
+        next_line = NextLine(self.context, self)
+        data.classes.counts.counted.connect(next_line.take_counts)
+        self.status: StatusLine = StatusLine(self.context, next_line)
         self._stack = QStackedWidget()
         self._buttons = QButtonGroup(self)
         column = QVBoxLayout(self)
         column.setContentsMargins(4, 4, 4, 4)
+        self.tour = TourBar(self.context, self)
+        self.status.tour.clicked.connect(self.tour.start)
+        self.tour.tour.changed.connect(self._hide_next)
+        export.saved.connect(self.tour.tour.note_saved)
+        column.addWidget(self.tour)
         column.addLayout(self._step_row())
         column.addWidget(self._stack, 1)
         column.addWidget(self.strip)
         column.addWidget(self.live)
         column.addWidget(self.status)
         self.show_step(0)
+
+    @property
+    def shown(self) -> int:
+        """Number of the step in view."""
+        return int(self._stack.currentIndex())
+
+    def step_button(self, index: int) -> QPushButton:
+        """Return the button that brings a step into view."""
+        button: QPushButton = self._buttons.button(index)
+        return button
 
     def show_step(self, index: int) -> None:
         """Bring a step into view."""
@@ -83,7 +105,12 @@ class SegmentationDock(QWidget):
         self.live.setVisible(isinstance(panel, TrainStep | CorrectStep))
         self.strip.set_wanted(isinstance(panel, TrainStep | CorrectStep))
         self.live.refresh()
-        self.status.set_hint(panel.HINT)
+        self.status.forget()
+        self.status.next.refresh()
+
+    def _hide_next(self) -> None:
+        """Let the tour alone say what comes next."""
+        self.status.next.setVisible(not self.tour.tour.is_on)
 
     def _step_row(self) -> QHBoxLayout:
         row = QHBoxLayout()

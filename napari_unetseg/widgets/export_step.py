@@ -10,6 +10,7 @@ import napari
 import numpy as np
 import numpy.typing as npt
 from napari.layers import Labels
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QApplication,
     QComboBox,
@@ -51,7 +52,15 @@ _SHRINK = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
 
 
 class ExportStep(StepPanel):
-    """Write files, off the window's thread, and say where they are."""
+    """Write files, off the window's thread, and say where they are.
+
+    Attributes
+    ----------
+    saved : Signal(object)
+        Something was written; says what and where.
+    """
+
+    saved = Signal(object)
 
     TITLE: ClassVar[str] = "Export"
     HINT: ClassVar[str] = (
@@ -129,6 +138,7 @@ class ExportStep(StepPanel):
         self.image.currentIndexChanged.connect(self._list_results)
         self.what.activated.connect(self._on_result_chosen)
         self._writer.answered.connect(self._on_written)
+        self._writer.answered.connect(self.saved)
         self._writer.failed.connect(self._on_written)
         self._describer.answered.connect(self._on_described)
 

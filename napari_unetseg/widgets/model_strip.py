@@ -54,6 +54,7 @@ class ModelStrip(QListWidget):
         self._names: dict[str, str] = {}
         self._scores: dict[str, float] = {}
         self._selected: Path | None = None
+        self._resting = False
         self.best: Path | None = None
         self.setViewMode(QListView.ViewMode.IconMode)
         self.setFlow(QListView.Flow.LeftToRight)
@@ -95,6 +96,14 @@ class ModelStrip(QListWidget):
         else:
             controller.previews.ask(entry, layers.current_plane(entry), self.models)
 
+    def set_resting(self, resting: bool) -> None:
+        """Give the room to others while a network is training, and no model is drawn."""
+        self._resting = resting
+        self._show_or_hide()
+
+    def _show_or_hide(self) -> None:
+        self.setVisible(bool(self._names) and not self._resting)
+
     def _list(self, folders: Sequence[Path]) -> None:
         """List models; pictures of those that stay are kept until there are new ones."""
         if [str(folder) for folder in folders] == list(self._names):
@@ -118,7 +127,7 @@ class ModelStrip(QListWidget):
             self._names[path] = info.name
             self.addItem(item)
         self.select(self._selected)
-        self.setVisible(bool(self._names))
+        self._show_or_hide()
         self._find_best()
 
     def _on_previewed(self, preview: ModelPreviewed) -> None:

@@ -16,7 +16,8 @@ _COLUMNS = (
     ("Truth", "Mean IoU against the truth layer, before → after the round."),
 )
 
-_HEIGHT_PX = 104
+#: With room for three rounds; those before are scrolled to.
+_MOST_PX = 104
 
 
 class RoundsTable(QTableWidget):
@@ -32,7 +33,6 @@ class RoundsTable(QTableWidget):
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setFixedHeight(_HEIGHT_PX)
         header = self.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
@@ -63,6 +63,9 @@ class RoundsTable(QTableWidget):
                 item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
                 self.setItem(row, column, item)
         self.resizeRowsToContents()
+        rows_px = sum(self.rowHeight(row) for row in range(self.rowCount()))
+        header_px = self.horizontalHeader().sizeHint().height()
+        self.setFixedHeight(min(_MOST_PX, header_px + rows_px + 2 * self.frameWidth()))
         self.scrollToBottom()
 
 

@@ -14,17 +14,23 @@ from .shortcuts_page import shortcuts_page
 
 
 class StatusLine(QWidget):
-    """One sentence, a progress bar with the time left, *Cancel*, and *?* for all keys."""
+    """What was said last and what to do next; progress, *Cancel*, the tour, *?* for all keys.
 
-    def __init__(self, context: Context) -> None:
+    Parameters
+    ----------
+    context : Context
+    next_line : QLabel
+        Says what to do next.
+    """
+
+    def __init__(self, context: Context, next_line: QLabel) -> None:
         super().__init__()
         self._context = context
+        self.next = next_line
         self.sentence = QLabel()
         self.sentence.setWordWrap(True)
         self.sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.sentence.setAlignment(Qt.AlignmentFlag.AlignTop)
-        # Three lines always have room, so that nothing jumps when a sentence is long.
-        self.sentence.setMinimumHeight(3 * self.sentence.fontMetrics().lineSpacing())
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
         self.cancel = QPushButton("Cancel")
@@ -34,13 +40,17 @@ class StatusLine(QWidget):
         self.keys.setFixedWidth(26)
         self.keys.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.keys.clicked.connect(shortcuts_page(context).toggle)
+        self.tour = QPushButton("Tour")
+        self.tour.setToolTip("Five minutes on a sample, from the first stroke to a model.")
+        self.tour.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         row = QHBoxLayout()
         row.addWidget(self.bar, 1)
         row.addWidget(self.cancel)
+        row.addWidget(self.tour)
         row.addWidget(self.keys)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.sentence)
+        column.addWidget(self._build_said())
         column.addLayout(row)
         listen(context.said, self.say)
         listen(context.controller.status, self.say)
@@ -48,14 +58,27 @@ class StatusLine(QWidget):
         listen(context.controller.state_changed, self.show_state)
         self.show_state(context.controller.state)
 
+    def _build_said(self) -> QWidget:
+        said = QWidget()
+        column = QVBoxLayout(said)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        column.addWidget(self.sentence)
+        column.addWidget(self.next)
+        column.addStretch(1)
+        # Four lines always have room, so that nothing jumps when a sentence is long.
+        said.setMinimumHeight(4 * self.sentence.fontMetrics().lineSpacing() + 2)
+        return said
+
     def say(self, sentence: str) -> None:
         """Show a sentence."""
         self.sentence.setText(sentence)
+        self.sentence.setVisible(bool(sentence))
 
-    def set_hint(self, sentence: str) -> None:
-        """Show what to do next, unless something is running and has the word."""
+    def forget(self) -> None:
+        """Take back what was said of another step, unless something is running and has the word."""
         if self._context.controller.state is JobState.IDLE:
-            self.say(sentence)
+            self.say("")
 
     def show_progress(self, fraction: float | None, seconds_left: float | None) -> None:
         """Move the bar; without a fraction it shows that something is going on."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
+from napari_unetseg.events import Finished
+from napari_unetseg.workspace import SuggestedRegion
+
 from .context import Context
 from .frame import centre_on, show_frame
 from .listen import listen
@@ -12,6 +15,7 @@ from .shortcuts import tooltip
 
 _COMING = "Slices are being looked at."
 _NONE = "Press Suggest first."
+_NOTHING_LEFT = "Nothing is left to suggest: what can be painted is painted."
 
 
 class SuggestBar(QWidget):
@@ -20,11 +24,12 @@ class SuggestBar(QWidget):
     def __init__(self, context: Context) -> None:
         super().__init__()
         self._context = context
-        self._go_when_told = False
+        self._go_when_told = self._says_again = False
         self._build()
         controller = context.controller
         listen(controller.suggestions.changed, self._on_changed)
         listen(controller.state_changed, self._update)
+        listen(controller.finished, self._on_finished)
         listen(controller.live.changed, self._update)
         listen(context.workspace.images_changed, self._update)
         listen(context.layers.key_pressed, self._on_key)
@@ -99,9 +104,15 @@ class SuggestBar(QWidget):
     def _on_changed(self) -> None:
         self._update()
         suggestions = self._context.controller.suggestions
-        if self._go_when_told and suggestions.regions and not suggestions.is_asked:
-            self._go_when_told = False
+        if not self._go_when_told or suggestions.is_asked:
+            return
+        self._go_when_told = False
+        if suggestions.regions:
             self._go(1)
+            # The job has a last word, which tells less than the reason does.
+            self._says_again = not self._context.controller.live.is_on
+        else:  # of a job that failed or was cancelled, its own sentence follows
+            self._context.say(_NOTHING_LEFT)
 
     def _go(self, by: int) -> None:
         region = self._context.controller.suggestions.go(by)
@@ -113,4 +124,13 @@ class SuggestBar(QWidget):
         box = (region.y, region.x, region.y + region.height, region.x + region.width)
         show_frame(layers, entry, region.plane, box)
         centre_on(layers, entry, box)
+        self._say_why(region)
+
+    def _say_why(self, region: SuggestedRegion) -> None:
         self._context.say(f"Worth painting: {region.reason}. N goes on to the next place.")
+
+    def _on_finished(self, _: Finished) -> None:
+        region = self._context.controller.suggestions.current
+        if self._says_again and region is not None:
+            self._say_why(region)
+        self._says_again = False

@@ -14,24 +14,25 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMenu,
+    QVBoxLayout,
+    QWidget,
 )
 
-from napari_unetseg.annotations import MIN_LABELLED_PX
 from napari_unetseg.config import ModelInfo, read_model_info
 from napari_unetseg.errors import UserError
-from napari_unetseg.events import Finished, HeldOutScored, TrainingStarted, TrainingStep
+from napari_unetseg.events import Finished, TrainingStarted
 from napari_unetseg.images import find_inputs, format_length, pixel_size_note
 from napari_unetseg.jobs import JobState
 from napari_unetseg.workspace import LiveSettings
 
 from .choices import DeviceBox, SecondsBox
 from .context import Context
-from .curves import Curves
 from .dialogs import ask_paths
 from .listen import listen
 from .model_strip import ModelStrip
 from .step import StepPanel
 from .train_settings import TrainSettings
+from .training_progress import TrainingProgress
 
 #: The slice in view is named to the job when the slider has rested for so long.
 _REST_MS = 60
@@ -53,10 +54,7 @@ class TrainStep(StepPanel):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self._entered = False
-        self._started: TrainingStarted | None = None
-        self._last_step: TrainingStep | None = None
-        self._last_score: HeldOutScored | None = None
+        self._entered = self._learning = False
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(_REST_MS)
@@ -94,13 +92,10 @@ class TrainStep(StepPanel):
         self.column.addLayout(form)
 
     def _build_progress(self) -> None:
-        self.curves = Curves(self.context.viewer)
-        self.facts = QLabel()
-        self.facts.setWordWrap(True)
-        self.facts.setToolTip("Device · number format · optimiser steps · loss · held-out score.")
-        self.facts.hide()
-        self.column.addWidget(self.curves)
-        self.column.addWidget(self.facts)
+        self.progress = TrainingProgress(self.context)
+        # Open while it learns: this step has no room to spare, and empty axes tell nothing.
+        self.progress_section = self.advanced(self.progress, "How it learned")
+        self.progress_section.hide()
 
     def _build_apply(self) -> None:
         self.apply = self.button(
@@ -140,16 +135,20 @@ class TrainStep(StepPanel):
             "Predict now adds a layer in which every object has a number of its own, touching ones "
             "too; for files, a second file."
         )
-        row = QHBoxLayout()
+        self.buttons = QWidget()
+        row = QHBoxLayout(self.buttons)
+        row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.apply)
         row.addWidget(self.apply_files)
-        self.column.addLayout(row)
+        self.column.addWidget(self.buttons)
         self.column.addWidget(self.note)
-        self.column.addWidget(self.resample)
-        self.column.addWidget(self.objects)
-        self.column.addWidget(self.tta)
-        self.column.addWidget(self.uncertainty)
-        self.column.addWidget(self.probabilities)
+        choices = QWidget()
+        column = QVBoxLayout(choices)
+        column.setContentsMargins(0, 0, 0, 0)
+        boxes = (self.resample, self.objects, self.tta, self.uncertainty, self.probabilities)
+        for box in boxes:
+            column.addWidget(box)
+        self.predict_section = self.advanced(choices, "How to predict")
         self.column.addStretch(1)
 
     def _connect(self) -> None:
@@ -162,8 +161,6 @@ class TrainStep(StepPanel):
         self.settings.failed.connect(context.say)
         listen(controller.state_changed, self._update)
         listen(controller.started, self._on_started)
-        listen(controller.stepped, self._on_step)
-        listen(controller.scored, self._on_score)
         listen(controller.model_changed, self._on_model_changed)
         listen(controller.finished, self._on_finished)
         listen(context.workspace.images_changed, self._update)
@@ -195,6 +192,9 @@ class TrainStep(StepPanel):
 
     def _update(self, *_: object) -> None:
         controller = self.context.controller
+        self.strip.set_resting(controller.is_training)
+        for widget in (self.buttons, self.predict_section):
+            widget.setVisible(not controller.is_training)
         if self.context.controller.is_training:
             self.train.setText("Stop and keep")
             self.train.setProperty("tooltip_when_enabled", _STOP_TOOLTIP)
@@ -237,7 +237,7 @@ class TrainStep(StepPanel):
         )
         said = [note for note in notes if note]
         self.note.setText(said[0] if said else "")
-        self.note.setVisible(bool(said))
+        self.note.setVisible(bool(said) and not self.context.controller.is_training)
 
     def _on_codes_changed(self, *_: object) -> None:
         # What can be trained is asked only while it cannot be: looking for the classes painted
@@ -360,43 +360,17 @@ class TrainStep(StepPanel):
         return LiveSettings(recipe, base, self.device.device)
 
     def _on_started(self, event: TrainingStarted) -> None:
-        self._started, self._last_step, self._last_score = event, None, None
-        self.curves.clear()
-        self._say_facts()
+        self._learning = True
+        self.progress_section.show()
+        self.progress_section.expand(animate=False)
         self.context.look()
         self._update()
 
-    def _on_step(self, event: TrainingStep) -> None:
-        self._last_step = event
-        self.curves.add_step(event)
-        self._say_facts()
-
-    def _on_score(self, event: HeldOutScored) -> None:
-        self._last_score = event
-        self.curves.add_score(event)
-        self._say_facts()
-
     def _on_finished(self, event: Finished) -> None:
+        if self._learning:
+            self._learning = False
+            self.progress_section.collapse(animate=False)
         self._update()
-
-    def _say_facts(self) -> None:
-        first, second = [], []
-        if self._started is not None:
-            first += [self._started.device.upper(), self._started.precision]
-        if self._last_step is not None:
-            first.append(f"step {self._last_step.step:,}")
-            second.append(f"loss {self._last_step.loss:.3f}")
-        if self._last_score is not None:
-            second.append(f"mean IoU {self._last_score.mean_iou:.3f} on held-out annotations")
-        lines = [" · ".join(facts) for facts in (first, second) if facts]
-        if self._started is not None and not self._started.n_held_out_px:
-            lines.append(
-                "Too little is annotated to hold anything out: "
-                f"scores start at {MIN_LABELLED_PX:,} px."
-            )
-        text = "\n".join(lines)
-        self.facts.setText(text)
-        self.facts.setVisible(bool(text))
 
     # --------------------------------------------------------- slice in view
 

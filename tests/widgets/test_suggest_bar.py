@@ -72,6 +72,27 @@ def test_suggestions_are_asked_for_and_the_first_is_gone_to(stage):
     assert np.allclose(stage.frame.scale, SCALE)
 
 
+def test_the_reason_has_the_last_word(stage):
+    stage.annotate()
+    heard = []
+    stage.context.said.connect(heard.append)
+    stage.controller.status.connect(heard.append)
+    stage.person.click(stage.bar.suggest)
+    stage.submitted()
+    stage.told((3, 128, 64, "the model is unsure here"))
+    stage.finish("1 place suggested.")
+    assert "1 place suggested." in heard
+    assert "the model is unsure here" in heard[-1]
+
+
+def test_that_nothing_is_left_is_said(stage):
+    stage.annotate()
+    stage.person.click(stage.bar.suggest)
+    stage.submitted()
+    stage.told()
+    assert "Nothing is left to suggest" in stage.said[-1]
+
+
 def test_a_key_goes_on_and_after_the_last_comes_the_first(stage):
     stage.annotate()
     stage.layers.set_tool("annotations", stage.entry.id, "paint", 1)

@@ -77,14 +77,14 @@ def test_a_training_is_started_watched_and_stopped(stage, step):
     stage.train_started()
     assert step.train.text() == "Stop and keep"
     assert step.train.isEnabled()
-    assert "scores start at 2,000 px" in step.facts.text()
+    assert "scores start at 2,000 px" in step.progress.facts.text()
     for i in range(1, 6):
         stage.say(TrainingStep(i, 1 / i, 1e-3, float(i), i / 6))
     stage.say(HeldOutScored(5, 5.0, 0.625, {}, 10))
-    assert step.curves.losses[-1] == (5.0, 0.2)
-    assert step.curves.scores == [(5.0, 0.625)]
+    assert step.progress.curves.losses[-1] == (5.0, 0.2)
+    assert step.progress.curves.scores == [(5.0, 0.625)]
     for fact in ("CPU", "bfloat16", "step 5", "loss 0.200", "mean IoU 0.625"):
-        assert fact in step.facts.text()
+        assert fact in step.progress.facts.text()
 
     stage.person.click(step.train)
     assert stage.worker.asked == ["stop"]
@@ -95,7 +95,7 @@ def test_a_training_is_started_watched_and_stopped(stage, step):
     stage.finish()
     assert step.train.isEnabled()
     assert step.apply.isEnabled()
-    assert step.curves.losses, "the curves stay until the next training"
+    assert step.progress.curves.losses, "the curves stay until the next training"
 
 
 def test_the_slice_in_view_is_named_to_the_job_when_the_slider_rests(stage, step):
