@@ -6,17 +6,18 @@ That is the greedy algorithm for facility location, whose result is within 1 −
 Nemhauser, L. Wolsey and M. Fisher, "An analysis of approximations for maximizing submodular set
 functions", Mathematical Programming 14, 1978). That it chooses well what to annotate was found by
 K. Wei, R. Iyer and J. Bilmes, "Submodularity in data subset selection and active learning", ICML
-2015.
+2015. Regions that look alike are told apart by where they lie: what is near to those annotated or
+chosen adds less, the less the more of them there are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
-from .candidates import Nearness, Region
+from .candidates import Nearness
 from .region_features import similarity
 
 Numbers = npt.NDArray[np.float64]
@@ -34,7 +35,6 @@ class Coverage:
 
     Parameters
     ----------
-    regions : sequence of Region
     descriptions : ndarray, shape (regions, numbers)
         Standardised.
     annotated : ndarray, shape (regions,)
@@ -51,23 +51,32 @@ class Coverage:
 
     def __init__(
         self,
-        regions: Sequence[Region],
         descriptions: Numbers,
         annotated: Numbers,
         worth: Numbers,
         nearness: Nearness,
     ) -> None:
-        self._regions, self._nearness = regions, nearness
-        step = -(-len(regions) // MOST_COVERED)
+        self._nearness = nearness
+        step = -(-len(descriptions) // MOST_COVERED)
         self._ground = slice(0, None, step)
         self._worth = worth[self._ground, None].astype(np.float32)
         self._alike = similarity(descriptions[self._ground], descriptions).astype(np.float32)
         touched = np.flatnonzero(annotated)
-        self.by_annotated = np.zeros(len(regions))
+        self.by_annotated = np.zeros(len(descriptions))
         if len(touched):
             alike = self._alike if step == 1 else similarity(descriptions, descriptions[touched])
             columns = alike[:, touched] if step == 1 else alike
             self.by_annotated = (columns * annotated[touched]).max(axis=1)
+        self._apart = self._apart_from(annotated)
+
+    def _apart_from(self, annotated: Numbers) -> Numbers:
+        """Return how far regions are from what is annotated, of which none counts twice."""
+        apart, left = np.ones(len(annotated)), annotated.copy()
+        while left.any():
+            most = int(left.argmax())
+            apart *= 1 - left[most] * self._nearness.to(most)
+            left[self._nearness.shared(most) >= SAME_AGAIN] = 0
+        return apart
 
     def choose(self, free: npt.NDArray[np.bool_]) -> Iterator[tuple[int, float]]:
         """Choose regions, the one that adds most first.
@@ -84,19 +93,12 @@ class Coverage:
             What it adds, less where it is near to those before it.
         """
         covered, free = self.by_annotated[self._ground].astype(np.float32), free.copy()
-        apart = np.ones(len(free))
+        apart = self._apart.copy()
         while free.any():
             added = np.maximum(self._alike - covered[:, None], 0)
             gains = (self._worth * added).sum(axis=0) * apart
             best = int(np.where(free, gains, -1).argmax())
             yield best, float(gains[best])
             covered = np.maximum(covered, self._alike[:, best])
-            near = self._nearness.to(self._regions[best], self._regions)
-            apart = np.minimum(apart, 1 - near)
-            free &= ~(self._in_slice_of(best) & (near >= SAME_AGAIN))
-            free[best] = False
-
-    def _in_slice_of(self, index: int) -> npt.NDArray[np.bool_]:
-        here = self._regions[index]
-        same = ((r.image, r.plane) == (here.image, here.plane) for r in self._regions)
-        return np.fromiter(same, bool, len(self._regions))
+            apart *= 1 - self._nearness.to(best)
+            free &= self._nearness.shared(best) < SAME_AGAIN

@@ -145,10 +145,10 @@ class Suggester:
         if not self.regions:
             return []
         annotated = np.array([seen.annotated for seen in self.seen])
-        nearness = Nearness([image.stack for image in self._images])
+        nearness = Nearness([image.stack for image in self._images], self.regions)
         worth = np.array([seen.worth for seen in self.seen])
         descriptions = standardised(self.descriptions)
-        coverage = Coverage(self.regions, descriptions, annotated, worth, nearness)
+        coverage = Coverage(descriptions, annotated, worth, nearness)
         chosen = list(islice(coverage.choose(annotated < SAME_AGAIN), n))
         names = () if self._model is None else tuple(c.name for c in self._model.info.classes)
         reasons = Reasons(self.seen, coverage.by_annotated, names)
