@@ -2,9 +2,9 @@
 
 In rounds, regions of 256 × 256 px are painted completely, a network learns all that is painted, and
 is scored on images that are never painted on. Strategies differ in which regions are painted next;
-the first one is random, and the same for all. From it a network learns from nothing until it finds
-the structure, and each later round goes on from the network of the round before. With a base, each
-round starts from that instead::
+the first one is random, and the same for all. From it a network learns from nothing, for so long
+that it finds the structure, and all later rounds start from this network: they differ in what
+is painted alone. With a base, all rounds start from that::
 
     UNETSEG_DATA=../shared/data python benchmarks/suggestions.py --task vnc --json rows.jsonl
     UNETSEG_DATA=../shared/data python benchmarks/suggestions.py --task nuclei --json rows.jsonl
@@ -52,8 +52,8 @@ def main() -> None:
     parser.add_argument("--base", default="", help="name or folder of a model to start from")
     parser.add_argument("--strategies", default="random,even,suggested", help=", ".join(STRATEGIES))
     parser.add_argument("--seeds", default="0,1,2,3,4")
-    parser.add_argument("--steps", type=int, default=80, help="of each round")
-    parser.add_argument("--first-steps", type=int, default=400, help="of the first, without base")
+    parser.add_argument("--steps", type=int, default=60, help="of each round")
+    parser.add_argument("--first-steps", type=int, default=300, help="of the first, without base")
     parser.add_argument("--json", type=Path, required=True, help="file of rows")
     parser.add_argument("--score", choices=["score", "by image"], default="score", help="in tables")
     parser.add_argument("--table", action="store_true", help="print what is in the file alone")
@@ -113,9 +113,7 @@ _POOLS: dict[str, Callable[[int], Pool]] = {"vnc": _vnc, "nuclei": _nuclei}
 class Experiment:
     """One seed of one task: all strategies have the same first region, and the network it makes."""
 
-    def __init__(
-        self, pool: Pool, base: Model | None, steps: tuple[int, int], seed: int
-    ) -> None:
+    def __init__(self, pool: Pool, base: Model | None, steps: tuple[int, int], seed: int) -> None:
         self._pool, self._base, self._seed = pool, base, seed
         self._first_steps, self._steps = steps
         self._classes: tuple[LabelClass, ...] = (default_class(1).replace(name=pool.name),)
@@ -125,9 +123,9 @@ class Experiment:
         """Paint, train and score, round after round."""
         painting, region = self._beginning()
         rng = np.random.default_rng([self._seed, 13])
-        chosen, model, chose_s = [region], None, 0.0
+        chosen, chose_s = [region], 0.0
         for total, following in zip(ROUNDS, (*ROUNDS[1:], None), strict=True):
-            model, row = self._trained(painting, model)
+            model, row = self._first_round(painting) if total == 1 else self._trained(painting)
             where = [[r.image, r.plane, r.y, r.x] for r in chosen]
             yield {"regions": total, **painting.counts, **row, "chose_s": chose_s, "new": where}
             if following is None:
@@ -144,21 +142,22 @@ class Experiment:
             if painting.begin(region):
                 return painting, region
 
-    def _trained(self, painting: Painting, last: Model | None) -> tuple[Model, Row]:
-        if last is None and self._first is not None:
-            return self._first
-        began = time.time()
-        model = self._train([image for image in painting.images if image.codes.any()], last)
-        seconds = round(time.time() - began, 1)
-        trained = model, {**self._scores(model), "train_s": seconds}
-        if last is None:
-            self._first = trained
-        return trained
+    def _first_round(self, painting: Painting) -> tuple[Model, Row]:
+        if self._first is None:
+            self._first = self._trained(painting)
+        return self._first
 
-    def _train(self, images: list[TrainingImage], last: Model | None) -> Model:
-        steps = self._first_steps if last is None else self._steps
+    def _trained(self, painting: Painting) -> tuple[Model, Row]:
+        began = time.time()
+        model = self._train([image for image in painting.images if image.codes.any()])
+        seconds = round(time.time() - began, 1)
+        return model, {**self._scores(model), "train_s": seconds}
+
+    def _train(self, images: list[TrainingImage]) -> Model:
+        base, steps = self._base, self._first_steps if self._first is None else self._steps
         recipe = Recipe(training=TrainingConfig(steps=steps, max_time_s=None, seed=self._seed))
-        base = self._base or last
+        if base is None and self._first is not None:
+            base = self._first[0]
         if base is None:
             network = recipe.network.replace(filters=FILTERS)
             recipe = recipe.replace(network=network.model_dump())

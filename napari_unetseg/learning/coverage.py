@@ -1,13 +1,14 @@
 """Which regions stand for most of what nothing annotated stands for yet.
 
 Each region of the images is covered as well as the annotated or chosen one that is most like it
-covers it. What is chosen next adds most to the sum, in which each counts as much as it is worth.
-That is the greedy algorithm for facility location, whose result is within 1 − 1/e of the best (G.
-Nemhauser, L. Wolsey and M. Fisher, "An analysis of approximations for maximizing submodular set
-functions", Mathematical Programming 14, 1978). That it chooses well what to annotate was found by
-K. Wei, R. Iyer and J. Bilmes, "Submodularity in data subset selection and active learning", ICML
-2015. Regions that look alike are told apart by where they lie: what is near to those annotated or
-chosen adds less, the less the more of them there are.
+covers it. What adds most to the sum, in which each counts as much as it is worth, stands for most.
+Choosing that again and again is the greedy algorithm for facility location (G. Nemhauser, L. Wolsey
+and M. Fisher, "An analysis of approximations for maximizing submodular set functions", Mathematical
+Programming 14, 1978), which K. Wei, R. Iyer and J. Bilmes found to choose well what to annotate
+("Submodularity in data subset selection and active learning", ICML 2015).
+
+Of regions that stand for as much, that comes first which is worth most itself, so that a rare class
+is seen, and which is far from those that are annotated or chosen: the sum is multiplied with both.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Coverage:
     annotated : ndarray, shape (regions,)
         From 0 to 1: the part of each that is annotated. One covers others that much less.
     worth : ndarray, shape (regions,)
-        How much it counts that each is covered.
+        How much it counts that each is covered, and that it is chosen.
     nearness : Nearness
 
     Attributes
@@ -59,7 +60,7 @@ class Coverage:
         self._nearness = nearness
         step = -(-len(descriptions) // MOST_COVERED)
         self._ground = slice(0, None, step)
-        self._worth = worth[self._ground, None].astype(np.float32)
+        self._worth = worth
         self._alike = similarity(descriptions[self._ground], descriptions).astype(np.float32)
         touched = np.flatnonzero(annotated)
         self.by_annotated = np.zeros(len(descriptions))
@@ -93,10 +94,11 @@ class Coverage:
             What it adds, less where it is near to those before it.
         """
         covered, free = self.by_annotated[self._ground].astype(np.float32), free.copy()
+        counted = self._worth[self._ground].astype(np.float32)
         apart = self._apart.copy()
         while free.any():
             added = np.maximum(self._alike - covered[:, None], 0)
-            gains = (self._worth * added).sum(axis=0) * apart
+            gains = counted @ added * self._worth * apart
             best = int(np.where(free, gains, -1).argmax())
             yield best, float(gains[best])
             covered = np.maximum(covered, self._alike[:, best])
