@@ -61,9 +61,9 @@ class Suggester:
 
     Those come first that are like most of what nothing annotated is like yet, in texture and in
     what the model finds there (`Coverage`). What the model is uncertain of, and where it finds
-    several classes, counts most (`Seen.worth`). Slices near to those that are annotated or suggested
-    already come later, the more regions the later; none is nearly the same as another in its slice,
-    and none is annotated already. Without a model texture alone counts.
+    several classes, counts most (`Seen.worth`). Slices near to annotated or suggested ones come
+    later, the more regions the later; none is nearly the same as another in its slice, and none is
+    annotated already. Without a model texture alone counts.
 
     ::
 
