@@ -61,7 +61,7 @@ def test_live_follows_strokes_and_suggestions_and_nothing_painted_is_lost(
             painted[new] = stroke.code
             oracle.wait(lambda revision=revision: live.revision > revision, 10)
     assert len(planes) == 2, "not the same slice again"
-    oracle.wait(lambda: taken[-1] == live.revision, 20)
+    oracle.wait(lambda: taken and taken[-1] == live.revision, 60)
     assert (entry.codes[painted > 0] == painted[painted > 0]).all()
 
     before = np.array(entry.codes)
