@@ -11,6 +11,7 @@ from napari_unetseg.events import (
     TrainingStep,
 )
 
+from .next_step import HELPED
 from .slots import Codes
 
 
@@ -106,8 +107,8 @@ def _round_sentence(before: float | None, after: float | None) -> str:
     if before is None:
         return f"Mean IoU {after:.3f} on held-out annotations."
     change = after - before
-    if change >= 0:
-        return (
-            f"Better by {change:.3f}: mean IoU {before:.3f} → {after:.3f} on held-out annotations."
-        )
-    return f"Worse: mean IoU {before:.3f} → {after:.3f} on held-out annotations."
+    if abs(change) < HELPED:
+        verdict = "As good as before"
+    else:
+        verdict = f"Better by {change:.3f}" if change > 0 else "Worse"
+    return f"{verdict}: mean IoU {before:.3f} → {after:.3f} on held-out annotations."
