@@ -124,6 +124,13 @@ def test_checkpoints_are_shown_with_their_scores_and_returned_to_by_a_click(stag
     stage.person.click(stage.bar.checkpoints[1])
     assert isinstance(stage.submitted(), PredictCommand)
     assert stage.controller.model.path == folders[1]
+    stage.finish("Segmented 4 slices in 1 s.")
+    assert stage.said[-1] == "The model is now that of 200 steps. Segmented 4 slices in 1 s."
+    stage.said.clear()
+    stage.controller.predict()
+    stage.submitted()
+    stage.finish()
+    assert not stage.said, "that was said of the click alone"
 
 
 def test_a_round_says_what_was_last_learned_from(stage):
