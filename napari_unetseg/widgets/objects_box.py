@@ -122,7 +122,11 @@ class ObjectsBox(QWidget):
         )
         _enable(self.renumber, why_not, "Number the objects from 1 on without gaps.")
         self.wanted.setEnabled(objects is not None)
-        self.wanted.setToolTip(why_not or "A number that is free.")
+        self.wanted.setToolTip(why_not or "The number to give; one that is free stands here.")
+        if objects is not None and objects.is_counted and not self.wanted.hasFocus():
+            areas = objects.areas()
+            if self.wanted.value() in areas:
+                self.wanted.setValue(max(areas) + 1)
         stack = entry.shape[0] > 1 if entry is not None else False
         self.only_here.setEnabled(stack)
         self._update_number()

@@ -129,7 +129,10 @@ def test_a_click_deletes_an_object_and_small_ones_go_by_the_button(stage, step):
     at_hand(stage, layer)
     assert step.small.button.text() == "Delete objects under"
     QApplication.sendEvent(step.small.button, QEvent(QEvent.Type.Enter))
-    assert stage.said[-1] == "1 object under 50 px on this slice."
+    assert stage.said[-1] == "1 object on this slice under 50 px over all slices."
+    for widget in (step.small.button, step.small.below):
+        assert "counted over all their slices" in widget.toolTip()
+    assert "each goes as a whole" in step.small.where.toolTip()
     stage.person.click(step.small.button)
     assert sorted(objects.areas()) == [4, 9]
     press(stage, "D")
@@ -244,6 +247,7 @@ def test_numbers_are_given_and_made_without_gaps(stage, step):
     stage.person.click(step.objects.give)
     assert sorted(objects.areas()) == [4, 12, 70]
     assert layer.selected_label == 70
+    assert step.objects.wanted.value() == 71, "70 is taken now, and what stands there is free"
     stage.person.click(step.objects.renumber)
     assert sorted(objects.areas()) == [1, 2, 3]
     looks_like_what_is(objects, layer)
