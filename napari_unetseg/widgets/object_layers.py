@@ -29,7 +29,7 @@ class ObjectLayers:
     Attributes
     ----------
     changed : Signal()
-        Objects were added, corrected, counted or called right.
+        Objects were added, corrected, counted or called right, or are out of date.
     said : Signal(str)
     this_slice_only : bool
         Whether objects are divided, joined and deleted in the slice in view alone.
@@ -48,6 +48,7 @@ class ObjectLayers:
         workspace.objects.added.connect(self._on_added)
         workspace.objects.removed.connect(self._on_removed)
         workspace.objects.changed.connect(self._on_changed)
+        workspace.objects.outdated.connect(self._on_outdated)
 
     def take(self, image_id: str, ids: Any) -> None:
         """Take in what a model has answered.
@@ -139,6 +140,9 @@ class ObjectLayers:
             shown = self.show(at_hand) if at_hand is not None else None
             if was_active:
                 self._layers.activate(shown or self._layers.annotations_layer(objects.image))
+        self.changed.emit()
+
+    def _on_outdated(self, _: ObjectSet) -> None:
         self.changed.emit()
 
     def _can_show(self, objects: ObjectSet) -> bool:

@@ -26,7 +26,7 @@ from napari_unetseg.workspace.export import is_segmented
 from .context import Context
 from .listen import listen
 from .newest import NewestWins
-from .object_review import counts
+from .object_review import OUTDATED, counts
 from .shortcuts import tooltip
 
 _NONE = "There are no numbered objects yet; press Number pieces, or apply a model that tells apart."
@@ -36,6 +36,8 @@ _NUMBER = (
     "can be cut, joined, deleted and reviewed one by one. Pieces that touch from one slice to the "
     "next become one object."
 )
+_WHICH = "Objects to be shown and corrected."
+_NEW_ONES = "Number pieces makes new ones; these stay."
 _HIGHEST = 2**31 - 1
 
 Ids: TypeAlias = npt.NDArray[np.uint32]
@@ -61,7 +63,6 @@ class ObjectsBox(QWidget):
 
     def _build(self) -> None:
         self.which = QComboBox()
-        self.which.setToolTip("Objects to be shown and corrected.")
         self.which.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
@@ -113,6 +114,9 @@ class ObjectsBox(QWidget):
         self.which.setVisible(len(there) > 1)
         self.reviewed.setVisible(len(there) < 2)
         self.reviewed.setText("no objects yet" if objects is None else counts(objects))
+        outdated = objects is not None and objects.is_outdated
+        for widget, tip in ((self.reviewed, ""), (self.which, _WHICH)):
+            widget.setToolTip(f"{OUTDATED} {_NEW_ONES} {tip}".strip() if outdated else tip)
         why_not = None if objects is not None else _NONE
         _enable(self.next, why_not, tooltip("next_object"))
         _enable(self.right, why_not, tooltip("object_right"))

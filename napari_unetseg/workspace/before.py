@@ -5,6 +5,7 @@ from __future__ import annotations
 from napari_unetseg.project import Session
 
 from .image_entry import ImageEntry
+from .objects import ObjectSet
 from .slots import Codes
 from .workspace import Workspace
 
@@ -26,6 +27,7 @@ class BeforeTraining:
         self._spare, self._last = (_Shelf(workspace.session, n) for n in range(2))
         self._running: _Shelf | None = None
         self._n_trainings = 0
+        self._current_objects: list[ObjectSet] = []
 
     @property
     def exists(self) -> bool:
@@ -45,6 +47,7 @@ class BeforeTraining:
             self._n_trainings -= 1
         else:
             self._spare.planes.clear()
+            self._current_objects = self._workspace.objects.up_to_date()
         self._running = self._spare
 
     def keep(self, image_id: str, plane: int) -> None:
@@ -71,6 +74,7 @@ class BeforeTraining:
                 for plane in sorted(planes):
                     slots = shelf.arrays[image_id][plane]
                     self._workspace.set_prediction(image_id, plane, slots)
+        self._workspace.objects.set_outdated(self._current_objects, False)
 
     def codes(self, entry: ImageEntry, plane: int) -> Codes:
         """Return what was answered for a slice before the last training that has answered.

@@ -36,8 +36,8 @@ class ObjectSet:
     key : str
     image : str
         Id of the image.
-    title : str
-        What a person calls them.
+    number : int
+        Which of those of the image they are, from 1 on.
     ids : ndarray, shape (planes, Y, X), uint32
         0 background; file-backed. Written to by edits of the workspace alone.
     path : Path
@@ -46,21 +46,32 @@ class ObjectSet:
         Ids that are right.
     is_corrected : bool
         Whether a person has worked on them.
+    is_outdated : bool
+        Whether the image has been segmented otherwise since.
     uid : str
         The same in later sessions that go on from them.
     """
 
-    def __init__(self, image: str, path: Path, notes: ObjectNotes | None = None) -> None:
+    def __init__(
+        self, image: str, path: Path, notes: ObjectNotes | None = None, number: int = 1
+    ) -> None:
         self.key = f"{image}/{path.stem}"
         self.image = image
         self.path = path
         self.ids: Ids = map_npy(path, "r+")
-        self.title = "objects" if notes is None else "corrected objects"
+        self.number = number
+        self.is_outdated = False
         self.reviewed: set[int] = set() if notes is None else set(notes.reviewed)
         self.is_corrected = notes is not None
         self.uid = new_uid() if notes is None else notes.uid
         self._areas: dict[int, dict[int, int]] = {}
         self._n_counted = 0
+
+    @property
+    def title(self) -> str:
+        """What a person calls them."""
+        what = "corrected objects" if self.is_corrected else "objects"
+        return what if self.number == 1 else f"{what} {self.number}"
 
     @property
     def is_counted(self) -> bool:
@@ -94,7 +105,7 @@ class ObjectSet:
                     found, counts = np.unique(ids[first:after], return_counts=True)
                     self._add(plane, found, sign * counts)
         self.reviewed = (self.reviewed | edit.marked) - edit.unmarked
-        self.is_corrected, self.title = True, "corrected objects"
+        self.is_corrected = True
         self.note()
         return planes
 
@@ -135,11 +146,14 @@ class ObjectSets:
     added, removed : Signal(ObjectSet)
     changed : Signal(ObjectSet, list)
         Ids on these slices, or what a person said of them.
+    outdated : Signal(ObjectSet)
+        They are out of date, or no more.
     """
 
     added = Signal(ObjectSet)
     removed = Signal(ObjectSet)
     changed = Signal(ObjectSet, list)
+    outdated = Signal(ObjectSet)
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -159,7 +173,9 @@ class ObjectSets:
 
     def add(self, image_id: str, path: Path, notes: ObjectNotes | None = None) -> ObjectSet:
         """Take in objects of which the ids lie in a file of the session."""
-        objects = ObjectSet(image_id, path, notes)
+        there = [*self._sets.values(), *self._withdrawn.values()]
+        number = 1 + sum(objects.image == image_id for objects in there)
+        objects = ObjectSet(image_id, path, notes, number)
         self._sets[objects.key] = objects
         self.added.emit(objects)
         return objects
@@ -174,6 +190,17 @@ class ObjectSets:
         path = self._new_path(image_id)
         np.save(path, ids.astype(np.uint32, copy=False))
         return self.add(image_id, path)
+
+    def up_to_date(self) -> list[ObjectSet]:
+        """Return the objects of images that have not been segmented otherwise since."""
+        return [objects for objects in self._sets.values() if not objects.is_outdated]
+
+    def set_outdated(self, sets: Iterable[ObjectSet], is_outdated: bool) -> None:
+        """Take note that the segmentation of objects has changed, or is as it was again."""
+        for objects in sets:
+            if objects.is_outdated != is_outdated:
+                objects.is_outdated = is_outdated
+                self.outdated.emit(objects)
 
     def withdraw(self, keys: Iterable[str]) -> None:
         """Let go of objects until `return_withdrawn`; a later session does not see them."""

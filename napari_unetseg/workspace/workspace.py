@@ -307,7 +307,11 @@ class Workspace:
         slots : ndarray, shape (Y, X), uint8
             Codes looked up in `prediction_slots`.
         """
-        self.images[image_id].prediction[plane] = slots
+        prediction = self.images[image_id].prediction
+        current = [o for o in self.objects.up_to_date() if o.image == image_id]
+        if current and not np.array_equal(prediction[plane], slots):
+            self.objects.set_outdated(current, True)
+        prediction[plane] = slots
         self.segmentation_changed.emit(image_id, [plane])
 
     @property

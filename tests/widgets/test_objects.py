@@ -356,6 +356,32 @@ def test_numbering_is_taken_back_and_what_is_undone_comes_into_view(stage, step)
     assert stage.context.objects.layer_of(corrected).visible
 
 
+def test_objects_of_an_earlier_segmentation_have_names_of_their_own_and_are_said_to_be(stage, step):
+    discs = disc(48, 25, 16), disc(48, 100, 14)
+    segmented(stage, *discs)
+    older = numbered(stage, step)
+    layer = stage.context.objects.layer_of(older)
+    segmented(stage, *discs)
+    assert step.objects.reviewed.text() == "0 of 2 reviewed", "it is as it was"
+    segmented(stage, discs[0])
+    assert step.objects.reviewed.text() == "0 of 2 reviewed, out of date"
+    assert "segmentation has changed" in step.objects.reviewed.toolTip()
+    at_hand(stage, layer)
+    press(stage, "U")
+    assert "segmentation has changed" in stage.said[-1]
+    newer = numbered(stage, step)
+    assert not newer.is_outdated
+    names = [la.name for la in stage.viewer.layers if "objects" in la.name]
+    assert sorted(names) == ["cells · objects", "cells · objects 2"]
+    press(stage, "U")
+    assert "segmentation has changed" not in stage.said[-1]
+    export = stage.show(ExportStep)
+    listed = [export.what.itemText(i) for i in range(export.what.count())]
+    assert listed[-2:] == ["cells · objects (out of date)", "cells · objects 2"]
+    stage.context.corrections.mark(newer, 1)
+    assert stage.context.objects.layer_of(newer).name == "cells · corrected objects 2"
+
+
 def test_they_come_back_in_the_next_window_and_are_exported(stage, step, tmp_path, monkeypatch):
     objects, _ = answer(stage)
     stage.context.corrections.mark(objects, 4)
