@@ -7,9 +7,8 @@ and M. Fisher, "An analysis of approximations for maximizing submodular set func
 Programming 14, 1978), which K. Wei, R. Iyer and J. Bilmes found to choose well what to annotate
 ("Submodularity in data subset selection and active learning", ICML 2015).
 
-What a region adds counts the less the nearer it lies to regions that are annotated or chosen, and
-the more there are of them: a slice has grey values and artefacts of its own, and texture alone comes
-back to the oddest ones.
+Of regions that stand for as much, that comes first which is worth most itself, so that a rare class
+is seen, and which is far from those that are annotated or chosen: the sum is multiplied with both.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ class Coverage:
     annotated : ndarray, shape (regions,)
         From 0 to 1: the part of each that is annotated. One covers others that much less.
     worth : ndarray, shape (regions,)
-        How much it counts that each is covered.
+        How much it counts that each is covered, and that it is chosen.
     nearness : Nearness
 
     Attributes
@@ -61,7 +60,7 @@ class Coverage:
         self._nearness = nearness
         step = -(-len(descriptions) // MOST_COVERED)
         self._ground = slice(0, None, step)
-        self._worth = worth[self._ground].astype(np.float32)
+        self._worth = worth
         self._alike = similarity(descriptions[self._ground], descriptions).astype(np.float32)
         touched = np.flatnonzero(annotated)
         self.by_annotated = np.zeros(len(descriptions))
@@ -95,10 +94,11 @@ class Coverage:
             What it adds, less where it is near to those before it.
         """
         covered, free = self.by_annotated[self._ground].astype(np.float32), free.copy()
+        counted = self._worth[self._ground].astype(np.float32)
         apart = self._apart.copy()
         while free.any():
             added = np.maximum(self._alike - covered[:, None], 0)
-            gains = self._worth @ added * apart
+            gains = counted @ added * self._worth * apart
             best = int(np.where(free, gains, -1).argmax())
             yield best, float(gains[best])
             covered = np.maximum(covered, self._alike[:, best])

@@ -278,9 +278,16 @@ def test_coverage_is_best_for_one_region_as_trying_all_shows() -> None:
     first, gain = next(Coverage(described, annotated, worth, near).choose(annotated < 1))
     alike = similarity(described, described)
     covered = [np.maximum(alike[:, 3], alike[:, j]) for j in range(20)]
-    gains = [(worth * (covered[j] - alike[:, 3])).sum() for j in range(20)]
+    gains = [worth[j] * (worth * (covered[j] - alike[:, 3])).sum() for j in range(20)]
     assert first == int(np.argmax(gains))
     assert gain == pytest.approx(max(gains))
+
+
+def test_of_regions_that_look_alike_that_of_most_worth_comes_first() -> None:
+    regions = [Region(i, 0, 0, 0, 8, 8) for i in range(3)]
+    near = Nearness([discs(1, (8, 8))[0]] * 3, regions)
+    ranking = Coverage(np.ones((3, 2)), np.zeros(3), np.array([0.2, 0.4, 0.3]), near)
+    assert next(ranking.choose(np.ones(3, bool)))[0] == 1
 
 
 def test_what_lies_beside_a_chosen_region_is_put_off_however_different_it_looks() -> None:
