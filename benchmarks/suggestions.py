@@ -1,10 +1,8 @@
 """What suggested regions are worth beside random ones.
 
-In rounds, regions of 256 × 256 px are painted completely, a network learns all that is painted, and
-is scored on images that are never painted on. Strategies differ in which regions are painted next;
-the first one is random, and the same for all. From it a network learns from nothing, for so long
-that it finds the structure, and all later rounds start from this network: they differ in what
-is painted alone. With a base, all rounds start from that::
+In rounds, regions of 256 × 256 px are painted completely, a network is trained from the start (or
+from a base) on all that is painted, and scored on images that are never painted on. Strategies
+differ in which regions are painted next; the first one is random, and the same for all::
 
     UNETSEG_DATA=../shared/data python benchmarks/suggestions.py --task vnc --json rows.jsonl
     UNETSEG_DATA=../shared/data python benchmarks/suggestions.py --task nuclei --json rows.jsonl
@@ -39,7 +37,7 @@ from napari_unetseg.synthesis.nuclei_images import split_names
 Codes = npt.NDArray[np.uint8]
 
 #: Regions painted after each round.
-ROUNDS = (1, 2, 4, 8, 16)
+ROUNDS = (1, 2, 4, 7, 11, 16)
 
 #: Width of the network: that which trainings of a minute have on a processor.
 FILTERS = 8
@@ -52,8 +50,7 @@ def main() -> None:
     parser.add_argument("--base", default="", help="name or folder of a model to start from")
     parser.add_argument("--strategies", default="random,even,suggested", help=", ".join(STRATEGIES))
     parser.add_argument("--seeds", default="0,1,2,3,4")
-    parser.add_argument("--steps", type=int, default=60, help="of each round")
-    parser.add_argument("--first-steps", type=int, default=300, help="of the first, without base")
+    parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--json", type=Path, required=True, help="file of rows")
     parser.add_argument("--score", choices=["score", "by image"], default="score", help="in tables")
     parser.add_argument("--table", action="store_true", help="print what is in the file alone")
@@ -71,8 +68,7 @@ def _rows(path: Path) -> list[Row]:
 def _run_seed(options: argparse.Namespace, seed: int) -> None:
     pool = _POOLS[options.task](seed)
     base = load_model(options.base) if options.base else None
-    first_steps = options.steps if base is not None else options.first_steps
-    experiment = Experiment(pool, base, (first_steps, options.steps), seed)
+    experiment = Experiment(pool, base, options.steps, seed)
     known = {"task": options.task, "base": options.base, "steps": options.steps, "seed": seed}
     for strategy in options.strategies.split(","):
         this: Row = {**known, "strategy": strategy}
@@ -113,9 +109,8 @@ _POOLS: dict[str, Callable[[int], Pool]] = {"vnc": _vnc, "nuclei": _nuclei}
 class Experiment:
     """One seed of one task: all strategies have the same first region, and the network it makes."""
 
-    def __init__(self, pool: Pool, base: Model | None, steps: tuple[int, int], seed: int) -> None:
-        self._pool, self._base, self._seed = pool, base, seed
-        self._first_steps, self._steps = steps
+    def __init__(self, pool: Pool, base: Model | None, steps: int, seed: int) -> None:
+        self._pool, self._base, self._steps, self._seed = pool, base, steps, seed
         self._classes: tuple[LabelClass, ...] = (default_class(1).replace(name=pool.name),)
         self._first: tuple[Model, Row] | None = None
 
@@ -123,9 +118,9 @@ class Experiment:
         """Paint, train and score, round after round."""
         painting, region = self._beginning()
         rng = np.random.default_rng([self._seed, 13])
-        chosen, chose_s = [region], 0.0
+        chosen, model, chose_s = [region], None, 0.0
         for total, following in zip(ROUNDS, (*ROUNDS[1:], None), strict=True):
-            model, row = self._first_round(painting) if total == 1 else self._trained(painting)
+            model, row = self._trained(painting, total)
             where = [[r.image, r.plane, r.y, r.x] for r in chosen]
             yield {"regions": total, **painting.counts, **row, "chose_s": chose_s, "new": where}
             if following is None:
@@ -142,26 +137,24 @@ class Experiment:
             if painting.begin(region):
                 return painting, region
 
-    def _first_round(self, painting: Painting) -> tuple[Model, Row]:
-        if self._first is None:
-            self._first = self._trained(painting)
-        return self._first
-
-    def _trained(self, painting: Painting) -> tuple[Model, Row]:
+    def _trained(self, painting: Painting, total: int) -> tuple[Model, Row]:
+        if total == ROUNDS[0] and self._first is not None:
+            return self._first
         began = time.time()
         model = self._train([image for image in painting.images if image.codes.any()])
         seconds = round(time.time() - began, 1)
-        return model, {**self._scores(model), "train_s": seconds}
+        trained = model, {**self._scores(model), "train_s": seconds}
+        if total == ROUNDS[0]:
+            self._first = trained
+        return trained
 
     def _train(self, images: list[TrainingImage]) -> Model:
-        base, steps = self._base, self._first_steps if self._first is None else self._steps
-        recipe = Recipe(training=TrainingConfig(steps=steps, max_time_s=None, seed=self._seed))
-        if base is None and self._first is not None:
-            base = self._first[0]
-        if base is None:
+        training = TrainingConfig(steps=self._steps, max_time_s=None, seed=self._seed)
+        recipe = Recipe(training=training)
+        if self._base is None:
             network = recipe.network.replace(filters=FILTERS)
             recipe = recipe.replace(network=network.model_dump())
-        trainer = Trainer(images, recipe, self._classes, base=base)
+        trainer = Trainer(images, recipe, self._classes, base=self._base)
         for _ in trainer.run():
             pass
         return trainer.current_model()
