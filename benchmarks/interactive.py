@@ -1,13 +1,14 @@
 r"""A person at a real window: strokes, the network that follows them, and the same for a forest.
 
-A scripted person opens a stack, paints a few strokes with the mouse, switches *Live* on and goes on
-painting where most is wrong, as a true mask says. Printed are the score on slices that were never
-painted by the number of strokes, beside a random forest that learned the same strokes, and how long
-it takes from the end of a stroke to the first loss that includes it and to the new segmentation of
-the slice in view::
+A scripted person opens a stack, paints a few strokes with the mouse, switches *Live* on, goes from
+suggestion to suggestion, paints there where most is wrong as a true mask says, and accepts what is
+in sight once it is right; at the end the segmentation is exported. Printed are the score on slices
+that are never painted by the number of strokes and by seconds, beside a random forest that learned
+the same annotations, and how long it takes from the end of a stroke to the first loss that includes
+it and to the new segmentation of the slice in view::
 
     UNETSEG_DATA=../shared/data xvfb-run -a -s "-screen 0 1400x900x24 +extension GLX" \
-        python benchmarks/interactive.py [--start membranes|scratch] [--strokes 31] [--pace 2]
+        python benchmarks/interactive.py [--structure mitochondria] [--start scratch] [--strokes 31]
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest.mock import patch
 
 import napari
 import numpy as np
@@ -28,24 +30,22 @@ from few_shot import BRUSH_PX, LENGTH_PX, SLICES
 from fine_tuning import SCORED
 from forest import Forest
 from qtpy.QtCore import QEventLoop, QTimer
-from scipy.ndimage import distance_transform_edt
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "widgets"))
 
-from person import Person
+from oracle import CORRECT, EXPORT, TRAIN, Looked, Oracle
 
 from napari_unetseg import open_stack
 from napari_unetseg.config.shipped import shipped_models
 from napari_unetseg.images import read_labels
 from napari_unetseg.measure import ConfusionMatrix, scores
-from napari_unetseg.samples.strokes import Annotator, Stroke
+from napari_unetseg.samples.strokes import Stroke
+from napari_unetseg.widgets import export_step
 from napari_unetseg.widgets.dock import SegmentationDock
-from napari_unetseg.widgets.train_step import TrainStep
 
-TRAIN, CORRECT = 2, 3
-
-#: Strokes before *Live* is switched on, and between looks at another slice.
-FIRST, A_SLICE = 4, 6
+#: Strokes before *Live* is switched on, at most in one suggested region, and regions that are gone
+#: to before suggestions are asked for again.
+FIRST, A_REGION, REGIONS = 4, 3, 3
 
 #: Numbers of strokes after which slices that were never painted are scored.
 MILESTONES = (4, 10, 16, 22, 31, 46, 61)
@@ -53,7 +53,7 @@ MILESTONES = (4, 10, 16, 22, 31, 46, 61)
 
 @dataclass
 class Times:
-    """Seconds from the end of each stroke.
+    """Seconds from the end of each stroke, or from a wish.
 
     Attributes
     ----------
@@ -61,14 +61,17 @@ class Times:
         To the first loss that includes it.
     view : list of float
         To the slice in view, segmented anew.
+    suggestion : list of float
+        From *Suggest* to the first region.
     """
 
     loss: list[float] = field(default_factory=list)
     view: list[float] = field(default_factory=list)
+    suggestion: list[float] = field(default_factory=list)
 
 
-class Session:
-    """A window with the stack, and a person who knows the truth.
+class Session(Oracle):
+    """A window with the stack, and a person who knows the truth and looks at the clock.
 
     Parameters
     ----------
@@ -81,31 +84,21 @@ class Session:
     def __init__(self, structure: str, seed: int) -> None:
         folder = Path(os.environ.get("UNETSEG_DATA", "../shared/data")) / "vnc"
         stack = open_stack(folder / "raw.ome.tif")
-        self.truth = read_labels(folder / f"{structure}.ome.tif", "masks", like=stack).codes
-        self.annotator = Annotator(self.truth, seed, BRUSH_PX)
-        self.viewer = napari.Viewer()
-        self.viewer.window.resize(1280, 800)
-        self.dock = SegmentationDock(self.viewer)
-        self.viewer.window.add_dock_widget(self.dock, name="U-Net segmentation")
-        size = stack.pixel_size_um
-        image = self.viewer.add_image(
-            np.asarray(stack.data),
-            name="vnc",
-            scale=[size[axis] for axis in "ZYX"],
-            units=["micrometer"] * 3,
-        )
-        context = self.dock.context
-        self.layers, self.controller = context.layers, context.controller
-        self.entry = self.layers.add_image([image])
-        self.viewer.reset_view()
-        self.person = Person(self.viewer)
+        truth = read_labels(folder / f"{structure}.ome.tif", "masks", like=stack).codes
+        viewer = napari.Viewer()
+        viewer.window.resize(1280, 800)
+        dock = SegmentationDock(viewer)
+        viewer.window.add_dock_widget(dock, name="U-Net segmentation")
+        super().__init__(viewer, dock, truth, seed, BRUSH_PX, LENGTH_PX)
+        self.open(folder / "raw.ome.tif")
         self.times = Times()
         self.taken = 0
-        self.n_steps = self.n_views = 0
+        self.n_steps = self.n_views = self.n_accepted = 0
+        self.not_working = 0.0
+        self._painting = False
         self.controller.live.taken.connect(self._on_taken)
         self.controller.stepped.connect(self._on_stepped)
-        context.workspace.segmentation_changed.connect(self._on_shown)
-        self.n_strokes = 0
+        self.workspace.segmentation_changed.connect(self._on_shown)
 
     # ---------------------------------------------------------------- events
 
@@ -120,50 +113,52 @@ class Session:
         if planes == [self.layers.current_plane(self.entry)] and not self._painting:
             self.n_views += 1
 
-    _painting = False
-
     # --------------------------------------------------------------- painting
 
-    def show(self, plane: int) -> None:
-        """Move the slider."""
-        self.layers.show_plane(self.entry, plane)
-        self.run_for(0.3)
-
-    def paint(self, stroke: Stroke) -> float:
-        """Paint with the mouse; return when the button was let go."""
-        self.layers.set_tool("annotations", self.entry.id, "paint", stroke.code - 1)
-        layer = self.viewer.layers.selection.active
-        layer.brush_size = self.brush_of(stroke)
+    def drag(self, stroke: Stroke) -> None:
+        """Drag the mouse; what that shows by itself is no answer."""
         self._painting = True
-        self.person.stroke(layer, [tuple(p) for p in stroke.path[::2]] or [(0, 0)], steps=2)
-        ended = time.monotonic()
+        super().drag(stroke)
         self._painting = False
-        self.n_strokes += 1
-        return ended
 
-    def brush_of(self, stroke: Stroke) -> int:
-        """Return the brush that a careful person takes for what a stroke follows."""
-        room = distance_transform_edt(self.truth[stroke.plane] == stroke.code)
-        y, x = np.round(stroke.path).astype(int).T
-        return int(np.clip(2 * np.percentile(room[y, x], 5) - 1, 1, BRUSH_PX))
+    def go_live(self, start: str) -> float:
+        """Choose the start, switch *Live* on; return the seconds to the first segmentation."""
+        train = self.go_to(TRAIN)
+        if start == "scratch":
+            train.base.setCurrentIndex(train.base.findData("scratch"))
+        else:
+            self.controller.open_model(shipped_models()[start])
+        self.wait(self.dock.live.live.isEnabled, 60)
+        began, views = time.monotonic(), self.n_views
+        self.click(self.dock.live.live)
+        self.wait(lambda: self.n_views > views, 120)
+        self.go_to(CORRECT)
+        return time.monotonic() - began
 
-    def first_strokes(self, plane: int) -> None:
-        """Paint both classes on a slice."""
-        drawn = np.array(self.entry.codes)
-        for stroke in self.annotator.annotate(drawn, plane, [2, 1] * (FIRST // 2), LENGTH_PX):
-            self.paint(stroke)
+    def places(self) -> Iterator[Looked]:
+        """Go from suggestion to suggestion, and ask anew after some."""
+        while True:
+            began = time.monotonic()
+            at = self.ask_again()
+            self.times.suggestion.append(time.monotonic() - began)
+            yield at
+            for _ in range(min(REGIONS, len(self.controller.suggestions.regions)) - 1):
+                yield self.next_suggestion()
 
-    def next_strokes(self, plane: int, n: int) -> list[Stroke]:
-        """Return strokes where most is wrong in what is shown."""
-        shown = np.zeros_like(self.truth)
-        shown[plane] = self.entry.segmentation(plane)
-        drawn = np.array(self.entry.codes)
-        return self.annotator.correct(drawn, shown, [plane], n, LENGTH_PX)
+    def work_on(self, at: Looked, until: int, pace_s: float) -> None:
+        """Paint in a region where it is wrong; accept what is in sight once that is right."""
+        self.until_seen()
+        for stroke in self.correct(at, min(A_REGION, until - self.n_strokes)):
+            self.measured(stroke, pace_s)
+        if self.is_right(sight := self.in_sight()):
+            self.click(self.dock.panels[CORRECT].accept_in_sight)
+            self.n_accepted += int(np.prod([part.stop - part.start for part in sight.inside]))
 
     def measured(self, stroke: Stroke, pace_s: float) -> None:
         """Paint a stroke, note how long it takes to matter, and let some time pass."""
         revision = self.controller.live.revision
-        ended = self.paint(stroke)
+        self.paint(stroke)
+        ended = time.monotonic()
         self.wait(lambda: self.controller.live.revision > revision, 5)
         mine = self.controller.live.revision
         self.wait(lambda: self.taken >= mine, 20)
@@ -172,23 +167,48 @@ class Session:
         self.times.loss.append(time.monotonic() - ended)
         self.wait(lambda: self.n_views > views, 20)
         self.times.view.append(time.monotonic() - ended)
-        self.run_for(max(0.0, pace_s - (time.monotonic() - ended)))
-
-    # ---------------------------------------------------------------- scores
+        self.pause(max(0.0, pace_s - (time.monotonic() - ended)))
 
     def until_seen(self) -> None:
         """Wait until the slice in view has been segmented by what is learned so far."""
         views, live = self.n_views, self.controller.live
-        self.wait(lambda: self.n_views > views or live.is_complete, 20)
+        self.wait(lambda: self.n_views > views or live.is_complete, 30)
 
-    def settle(self) -> None:
-        """Wait until everything that was painted is learned and every slice segmented with it."""
+    def export(self, target: Path) -> bool:
+        """Switch *Live* off and save the segmentation; return whether it is that shown."""
+        self.click(self.dock.live.live)
+        self.wait(lambda: not self.controller.live.is_on, 300)
+        step = self.go_to(EXPORT)
+        with patch.object(export_step, "ask_paths", lambda *_, **__: [target]):
+            self.click(step.save_segmentation)
+        self.wait(target.is_file, 60)
+        saved = read_labels(target, "masks", like=self.entry.stack).codes
+        shown = (self.entry.segmentation(plane) for plane in range(len(saved)))
+        return all(np.array_equal(*pair) for pair in zip(saved, shown, strict=True))
+
+    # ---------------------------------------------------------------- scores
+
+    def report(self, began: float, *, forest: bool) -> None:
+        """Score what is learned by now, and print it; the clock of the person stands meanwhile."""
+        paused = time.monotonic()
         self.wait(lambda: self.controller.live.is_complete, 300)
-
-    def share_right(self) -> float:
-        """Return the share of painted pixels that are painted as the truth has them."""
-        codes = np.array(self.entry.codes)
-        return float((codes == self.truth)[codes > 0].mean())
+        settled = time.monotonic()
+        codes = self.entry.codes
+        row = {
+            "strokes": self.n_strokes,
+            "slices": len(self.entry.annotated_planes()),
+            "px": int(sum(np.count_nonzero(p) for p in codes)),
+            "accepted px": self.n_accepted,
+            "right": round(self.share_right(), 3),
+            "worked s": round(paused - began - self.not_working, 1),
+            "until complete s": round(settled - paused, 1),
+            "live": round(self.score(), 4),
+        }
+        if forest:
+            score, seconds = self.score_forest()
+            row |= {"forest": round(score, 4), "forest s": round(seconds, 1)}
+        print(json.dumps(row), flush=True)
+        self.not_working += time.monotonic() - paused
 
     def score(self) -> float:
         """Return the mean IoU on the slices that are never painted."""
@@ -196,9 +216,9 @@ class Session:
         return self._scored({p: shown[self.entry.prediction[p]] for p in SCORED})
 
     def score_forest(self) -> tuple[float, float]:
-        """Return the same of a forest that learned the same strokes, and how long that took."""
+        """Return the same of a forest that learned the same annotations, and how long it took."""
         began, stack = time.monotonic(), self.entry.stack
-        painted = [p for p in range(len(self.truth)) if self.entry.codes[p].any()]
+        painted = self.entry.annotated_planes()
         planes = [stack.plane(p).astype(np.float32) for p in painted]
         forest = Forest(planes, [np.array(self.entry.codes[p]) for p in painted])
         answers = {p: forest.apply(stack.plane(p).astype(np.float32)) for p in SCORED}
@@ -211,14 +231,8 @@ class Session:
         iou = scores(matrix, ["background", "class 1"]).iou
         return sum(iou.values()) / len(iou)
 
-    def run_for(self, seconds: float) -> None:
-        """Let the window run as it does for a person: idle between events."""
-        loop = QEventLoop()
-        QTimer.singleShot(round(1000 * seconds), loop.quit)
-        loop.exec()
-
-    def wait(self, until: Callable[[], object], seconds: float) -> None:
-        """Let the window run until something is so."""
+    def wait(self, until: Callable[[], object], seconds: float = 60) -> None:
+        """Let the window run, idle between events, until something is so."""
         loop, end = QEventLoop(), time.monotonic() + seconds
         timer = QTimer()
         timer.timeout.connect(lambda: loop.quit() if until() or time.monotonic() > end else None)
@@ -233,73 +247,38 @@ def main() -> None:
     """Paint, and print what came of it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--structure", default="membranes")
-    parser.add_argument("--start", default="membranes", help="name of a model, or scratch")
+    parser.add_argument("--start", help="name of a model, or scratch; as the structure by default")
     parser.add_argument("--strokes", type=int, default=31)
     parser.add_argument("--pace", type=float, default=2.0, help="seconds from stroke to stroke")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-forest", action="store_true")
     options = parser.parse_args()
     session = Session(options.structure, options.seed)
-    person, dock = session.person, session.dock
-    session.show(SLICES[0])
-    session.first_strokes(SLICES[0])
-    train = dock.panels[TRAIN]
-    assert isinstance(train, TrainStep)
-    dock.show_step(TRAIN)
-    choose(session, train, options.start)
-    session.wait(dock.live.live.isEnabled, 60)
+    session.first_strokes(SLICES[0], [2, 1] * (FIRST // 2))
+    took = session.go_live(options.start or options.structure)
+    print(f"first segmentation of the slice in view after {took:.1f} s")
     began = time.monotonic()
-    person.click(dock.live.live)
-    session.wait(lambda: session.n_views > 0, 120)
-    print(f"first segmentation of the slice in view after {time.monotonic() - began:.1f} s")
-    dock.show_step(CORRECT)
-    done = 0
-    while True:
-        if session.n_strokes in MILESTONES or session.n_strokes >= options.strokes:
-            report(session, began, forest=not options.no_forest)
-        if session.n_strokes >= options.strokes:
+    session.report(began, forest=not options.no_forest)
+    milestones = [n for n in MILESTONES if FIRST < n <= options.strokes]
+    for at in session.places():
+        if at.plane in SCORED:
+            continue  # what is scored is never painted
+        session.work_on(at, milestones[0], options.pace)
+        if session.n_strokes >= milestones[0]:
+            session.report(began, forest=not options.no_forest)
+            milestones.pop(0)
+        if not milestones:
             break
-        plane = SLICES[done // A_SLICE % len(SLICES)]
-        if session.layers.current_plane(session.entry) != plane:
-            session.show(plane)
-            session.until_seen()
-        strokes = session.next_strokes(plane, 3)
-        if not strokes:
-            done += A_SLICE
-            continue
-        for stroke in strokes:
-            session.measured(stroke, options.pace)
-            done += 1
-            if session.n_strokes in MILESTONES:
-                break
-    for name, values in (("loss", session.times.loss), ("view", session.times.view)):
+    times = session.times
+    for name in ("loss", "view", "suggestion"):
+        values = getattr(times, name)
         middle, late = np.percentile(values, [50, 95])
-        print(f"stroke to {name}: median {middle:.2f} s, p95 {late:.2f} s, n = {len(values)}")
+        start = "suggest" if name == "suggestion" else "stroke"
+        print(f"{start} to {name}: median {middle:.2f} s, p95 {late:.2f} s, n = {len(values)}")
+    with tempfile.TemporaryDirectory() as folder:
+        same = session.export(Path(folder) / "masks.ome.tif")
+    print(f"exported as shown: {same}")
     session.viewer.close()
-
-
-def choose(session: Session, train: TrainStep, start: str) -> None:
-    """Choose the start in the Train step."""
-    if start == "scratch":
-        train.base.setCurrentIndex(train.base.findData("scratch"))
-    else:
-        session.controller.open_model(shipped_models()[start])
-
-
-def report(session: Session, began: float, *, forest: bool) -> None:
-    """Score what is learned by now, and print it."""
-    session.settle()
-    row = {
-        "strokes": session.n_strokes,
-        "px": int(sum(np.count_nonzero(p) for p in session.entry.codes)),
-        "seconds": round(time.monotonic() - began, 1),
-        "right": round(session.share_right(), 3),
-        "live": round(session.score(), 4),
-    }
-    if forest:
-        score, seconds = session.score_forest()
-        row |= {"forest": round(score, 4), "forest seconds": round(seconds, 1)}
-    print(json.dumps(row), flush=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,10 @@ the picture, without and with a training run in the child process, in turns, or 
 that follows what is painted. Gaps of the event loop and the memory of both are printed too.
 
     xvfb-run -a python benchmarks/window_latency.py [--rounds 3] [--repeats 60] [--live]
+
+Ten minutes of Live, a dab a second, between two minutes without::
+
+    xvfb-run -a python benchmarks/window_latency.py --live --rounds 1 --parts 10 --pace 0.9
 """
 
 from __future__ import annotations
@@ -40,6 +44,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=60)
+    parser.add_argument("--parts", type=int, default=1, help="times as many dabs while training")
+    parser.add_argument("--pace", type=float, default=0.02, help="seconds between dabs")
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--live", action="store_true", help="training follows what is painted")
     options = parser.parse_args()
@@ -47,16 +53,14 @@ def main() -> None:
     idle, training = [], []
     bench.measure(10)
     for number in range(options.rounds):
-        bench.gaps.begin("idle")
-        idle += bench.measure(options.repeats)
-        bench.gaps.end()
+        idle += bench.measure(options.repeats, options.pace, "idle")
         bench.train(live=options.live)
         bench.memory(f"training {number + 1} begins")
-        bench.gaps.begin("training")
-        training += bench.measure(options.repeats)
-        bench.gaps.end()
-        bench.memory(f"training {number + 1} ends")
+        for part in range(options.parts):
+            training += bench.measure(options.repeats, options.pace, "training")
+            bench.memory(f"training {number + 1}, part {part + 1}")
         bench.cancel()
+    idle += bench.measure(options.repeats, options.pace, "idle")
     bench.viewer.close()
     report(np.array(idle), np.array(training))
     bench.gaps.report()
@@ -83,14 +87,16 @@ class Bench:
         canvas = self.viewer.window._qt_viewer.canvas._scene_canvas  # noqa: SLF001
         canvas.events.draw.connect(self._on_draw)
 
-    def measure(self, repeats: int) -> list[float]:
-        """Return the time of each slice change with a dab, in ms."""
+    def measure(self, repeats: int, pace_s: float = 0.02, what: str = "before") -> list[float]:
+        """Return the time of each slice change with a dab, in ms; watch for gaps meanwhile."""
+        self.gaps.begin(what)
         rng = np.random.default_rng(repeats)
         times = []
         for i in range(repeats):
             point = tuple(rng.uniform(0.2, 0.8, 2) * self.layer.data.shape[-2:])
             times.append(self._dab((i + 1) % len(self.layer.data), point))
-            self._run_for(0.02)
+            self._run_for(pace_s)
+        self.gaps.end()
         return times
 
     def train(self, *, live: bool) -> None:
@@ -185,10 +191,10 @@ class Gaps:
 
 def report(idle: np.ndarray, training: np.ndarray) -> None:
     """Print a table and the ratio that matters."""
-    print(f"{'':10} {'median':>8} {'p95':>8} {'max':>8}   ms, slice change + dab, n = {len(idle)}")
+    print(f"{'':10} {'median':>8} {'p95':>8} {'max':>8}   ms, slice change + dab")
     for name, times in (("idle", idle), ("training", training)):
         median, p95 = np.percentile(times, [50, 95])
-        print(f"{name:10} {median:8.1f} {p95:8.1f} {times.max():8.1f}")
+        print(f"{name:10} {median:8.1f} {p95:8.1f} {times.max():8.1f}   n = {len(times)}")
     ratio = np.percentile(training, 95) / np.percentile(idle, 95)
     print(f"p95 while training / p95 idle = {ratio:.2f}")
 

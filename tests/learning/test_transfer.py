@@ -164,6 +164,23 @@ def test_a_class_by_another_name_begins_with_what_the_base_knows_of_it(base, inv
     assert (iou > 0.8) is not inverted
 
 
+@pytest.mark.parametrize(("mistaken", "is_known"), [(2, True), (12, False)])
+def test_what_is_painted_where_the_base_is_wrong_is_still_its_class(base, mistaken, is_known):
+    """So many times as much of the class is painted where the base sees background."""
+    stack, truth = discs(1, (150, 150), seed=3)
+    codes = truth.copy()
+    codes[0, :, 60:] = np.where(truth[0, :, 60:] == 2, 0, truth[0, :, 60:])
+    free = np.flatnonzero(codes.ravel() == 1)
+    n_cell = int((codes == 2).sum())
+    codes[codes == 2] = np.where(np.arange(n_cell) < len(free) // (mistaken + 1) // 2, 2, 0)
+    n_right = int((codes == 2).sum())
+    codes.ravel()[free[: mistaken * n_right]] = 2
+    blob = LabelClass(name="blob", color="#56b4e9")
+    _, events = trained(with_blocks(stack, codes), tiny_recipe(1), (blob,), base=base)
+    said = [e.sentence for e in events if isinstance(e, Warned)]
+    assert any("what the base model calls cell" in sentence for sentence in said) is is_known
+
+
 def test_a_new_class_painted_alone_keeps_the_old_ones_that_it_does_not_touch(base) -> None:
     """Of the new image only the new class and background are painted."""
     stack, codes = two_kinds(seed=12)
