@@ -382,7 +382,7 @@ class Workspace:
 
     def _said_of(self, step: Step) -> str:
         """Return what a step was, and on which image where that is not in view."""
-        changed = {edit.image for edit in (*step.edits, *step.objects)}
+        changed = {edit.image for edit in step.edits}
         if not changed or changed & set(self.images):
             return step.label
         names = ", ".join(sorted(self._entry(image).stack.name for image in changed))
