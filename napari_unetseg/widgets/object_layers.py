@@ -46,6 +46,7 @@ class ObjectLayers:
         self._workspace = workspace
         self._corrections = corrections
         workspace.objects.added.connect(self._on_added)
+        workspace.objects.removed.connect(self._on_removed)
         workspace.objects.changed.connect(self._on_changed)
 
     def take(self, image_id: str, ids: Any) -> None:
@@ -128,8 +129,25 @@ class ObjectLayers:
             self.said.emit(f"What you corrected is kept in “{hidden[-1].name}”, which is hidden.")
         self.changed.emit()
 
+    def _on_removed(self, objects: ObjectSet) -> None:
+        """Take the layer away; what is at hand now comes into view."""
+        layer, was_active = self.layer_of(objects), self.are_active
+        if layer is not None:
+            self._layers.viewer.layers.remove(layer)
+        if self._can_show(objects):
+            at_hand = self.current(objects.image)
+            shown = self.show(at_hand) if at_hand is not None else None
+            if was_active:
+                self._layers.activate(shown or self._layers.annotations_layer(objects.image))
+        self.changed.emit()
+
+    def _can_show(self, objects: ObjectSet) -> bool:
+        return objects.image in self._workspace.images and self._layers.is_shown(objects.image)
+
     def _on_changed(self, objects: ObjectSet, planes: list[int]) -> None:
         layer = self.layer_of(objects)
+        if self._can_show(objects) and (layer is None or not layer.visible):
+            layer = self.show(objects)  # undo is not to change what nobody sees
         if layer is not None:
             self._name(layer, objects)
             self._layers.show_planes(objects.image, objects.key, planes)

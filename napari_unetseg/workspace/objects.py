@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +14,14 @@ from skimage.util import map_array
 
 from napari_unetseg.annotations import ObjectEdit
 from napari_unetseg.images import map_npy
-from napari_unetseg.project import KeptObjects, ObjectNotes, Session, new_uid, write_notes
+from napari_unetseg.project import (
+    KeptObjects,
+    ObjectNotes,
+    Session,
+    drop_notes,
+    new_uid,
+    write_notes,
+)
 
 Ids = npt.NDArray[np.uint32]
 
@@ -124,17 +132,19 @@ class ObjectSets:
 
     Attributes
     ----------
-    added : Signal(ObjectSet)
+    added, removed : Signal(ObjectSet)
     changed : Signal(ObjectSet, list)
         Ids on these slices, or what a person said of them.
     """
 
     added = Signal(ObjectSet)
+    removed = Signal(ObjectSet)
     changed = Signal(ObjectSet, list)
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._sets: dict[str, ObjectSet] = {}
+        self._withdrawn: dict[str, ObjectSet] = {}
 
     def of(self, image_id: str) -> list[ObjectSet]:
         """Return the objects of an image, the newest last."""
@@ -165,6 +175,22 @@ class ObjectSets:
         np.save(path, ids.astype(np.uint32, copy=False))
         return self.add(image_id, path)
 
+    def withdraw(self, keys: Iterable[str]) -> None:
+        """Let go of objects until `return_withdrawn`; a later session does not see them."""
+        for key in keys:
+            objects = self._withdrawn[key] = self._sets.pop(key)
+            drop_notes(objects.path)
+            self.removed.emit(objects)
+
+    def return_withdrawn(self, keys: Iterable[str]) -> None:
+        """Take objects in again that were withdrawn; others are here."""
+        for key in keys:
+            if key in self._withdrawn:
+                objects = self._sets[key] = self._withdrawn.pop(key)
+                if objects.is_corrected:
+                    objects.note()
+                self.added.emit(objects)
+
     def bring_back(self, image_id: str, kept: Iterable[KeptObjects]) -> int:
         """Copy objects of an earlier session, those that are not here yet; return how many."""
         here = {objects.uid for objects in self.of(image_id)}
@@ -189,8 +215,8 @@ class ObjectSets:
             if isinstance(objects.ids, np.memmap):
                 objects.ids.flush()
         self._sets.clear()
+        self._withdrawn.clear()
 
     def _new_path(self, image_id: str) -> Path:
-        numbers = range(1, len(self._sets) + 2)
-        paths = (self._session.path(image_id, f"own-objects-{n}") for n in numbers)
+        paths = (self._session.path(image_id, f"own-objects-{n}") for n in itertools.count(1))
         return next(path for path in paths if not path.exists())
