@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,9 @@ class ObjectLayers:
 
     def hide_answers(self) -> None:
         """Hide objects that are about to be answered anew; what was corrected stays."""
+        self._layers.after_stroke(self._hide_answers)
+
+    def _hide_answers(self) -> None:
         for image_id in self._workspace.images:
             for objects in self._workspace.objects.of(image_id):
                 layer = self.layer_of(objects)
@@ -116,11 +120,16 @@ class ObjectLayers:
                 while not objects.is_counted and time.perf_counter() < end:
                     objects.count_next()
                 if objects.is_counted:
-                    self._offer_new_number(objects)
+                    self._layers.after_stroke(partial(self._offer_new_number, objects))
                     self.changed.emit()
                 return
 
     def _on_added(self, objects: ObjectSet) -> None:
+        self._layers.after_stroke(partial(self._show_new, objects))
+
+    def _show_new(self, objects: ObjectSet) -> None:
+        if objects.image not in self._workspace.images:
+            return
         kept = [o for o in self._workspace.objects.of(objects.image) if o.is_corrected]
         hidden = [la for la in map(self.layer_of, kept) if la is not None and la.visible]
         self.show(objects)
