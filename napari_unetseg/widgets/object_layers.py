@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from napari.layers import Labels
 from psygnal import Signal
 
@@ -31,12 +30,15 @@ class ObjectLayers:
     ----------
     changed : Signal()
         Objects were added, corrected, counted or called right.
+    renamed : Signal(ObjectSet, dict)
+        Objects have other numbers: by those before, those now.
     said : Signal(str)
     this_slice_only : bool
         Whether objects are divided, joined and deleted in the slice in view alone.
     """
 
     changed = Signal()
+    renamed = Signal(ObjectSet, dict)
     said = Signal(str)
 
     def __init__(
@@ -48,6 +50,7 @@ class ObjectLayers:
         self._corrections = corrections
         workspace.objects.added.connect(self._on_added)
         workspace.objects.changed.connect(self._on_changed)
+        workspace.objects.renamed.connect(self._on_renamed)
 
     def take(self, image_id: str, ids: Any) -> None:
         """Take in what a model has answered.
@@ -144,6 +147,14 @@ class ObjectLayers:
             self._layers.show_planes(objects.image, objects.key, planes)
         self.changed.emit()
 
+    def _on_renamed(self, objects: ObjectSet, names: dict[int, int]) -> None:
+        """Keep in hand what was in hand: the object, or a number that is free."""
+        layer = self.layer_of(objects)
+        if layer is not None and layer.selected_label:
+            number = number_after(names, int(layer.selected_label))
+            layer.selected_label = number or objects.free_number()
+        self.renamed.emit(objects, names)
+
     def _new_layer(self, objects: ObjectSet) -> Labels:
         entry = self._workspace.images[objects.image]
         shown = ShownObjects(self._workspace, self._corrections, entry, objects)
@@ -171,4 +182,9 @@ class ObjectLayers:
         """Let the brush paint a new object, and not go on with the first one."""
         layer = self.layer_of(objects)
         if layer is not None and layer.selected_label == 1:
-            layer.selected_label = int(np.uint32(max(objects.areas(), default=0) + 1))
+            layer.selected_label = objects.free_number()
+
+
+def number_after(names: dict[int, int], number: int) -> int:
+    """Return the number that an object has after others were given; 0 where it names another."""
+    return names.get(number, 0 if number in names.values() else number)

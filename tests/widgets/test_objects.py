@@ -253,6 +253,50 @@ def test_numbers_are_given_and_made_without_gaps(stage, step):
     looks_like_what_is(objects, layer)
 
 
+def test_new_numbers_are_followed_by_the_review_the_hand_and_the_tool_to_join(stage, step):
+    objects, layer = answer(stage)
+    at_hand(stage, layer)
+    press(stage, "U")
+    press(stage, "U")
+    assert stage.context.review.number == layer.selected_label == 9
+    stage.person.click(step.objects.renumber)
+    assert stage.context.review.number == layer.selected_label == 2
+    stage.person.undo()
+    assert stage.context.review.number == layer.selected_label == 9
+    step.objects.wanted.setValue(70)
+    stage.person.click(step.objects.give)
+    assert stage.context.review.number == layer.selected_label == 70
+    press(stage, "K")
+    assert objects.reviewed == {70}
+    stage.person.undo()
+    stage.person.undo()
+    assert objects.areas().keys() == {4, 9, 12}
+    press(stage, "J")
+    click(stage, layer, (48, 100))
+    stage.person.click(step.objects.renumber)
+    click(stage, layer, (48, 25))
+    assert stage.said[-1].startswith("Objects 2 and 1 are object 2 now")
+
+
+def test_a_number_that_was_free_is_not_that_of_another_object_after_undo(stage, step):
+    objects, layer = answer(stage)
+    at_hand(stage, layer)
+    stage.person.click(step.objects.renumber)
+    stage.person.new_label()
+    assert layer.selected_label == 4
+    stage.person.undo()
+    assert objects.areas().keys() == {4, 9, 12}
+    assert layer.selected_label == 13
+
+
+def test_a_new_object_gets_a_free_number_where_the_highest_is_taken(stage, step):
+    numbers = ids()
+    numbers[numbers == 9] = 2**32 - 1
+    numbers[numbers == 4] = 1
+    _, layer = answer(stage, numbers)
+    assert layer.selected_label == 2
+
+
 def test_a_new_answer_leaves_what_was_corrected_in_a_layer_of_its_own(stage, step):
     objects, layer = answer(stage)
     stage.context.corrections.delete(objects, 1, (48, 100), everywhere=True)
