@@ -159,7 +159,9 @@ class ObjectsBox(QWidget):
         self._update_number()
 
     def _on_numbered(self, answer: tuple[str, Ids]) -> None:
-        image_id, ids = answer
+        self._context.layers.after_stroke(lambda: self._take_numbered(*answer))
+
+    def _take_numbered(self, image_id: str, ids: Ids) -> None:
         if image_id in self._context.workspace.images:
             objects = self._context.workspace.number_objects(image_id, ids)
             self._context.layers.activate(self._context.objects.show(objects))
