@@ -128,13 +128,15 @@ class ObjectsBox(QWidget):
         _enable(self.renumber, why_not, "Number the objects from 1 on without gaps.")
         self.wanted.setEnabled(objects is not None)
         self.wanted.setToolTip(why_not or "The number to give; one that is free stands here.")
-        if objects is not None and objects.is_counted and not self.wanted.hasFocus():
-            areas = objects.areas()
-            if self.wanted.value() in areas:
-                self.wanted.setValue(max(areas) + 1)
+        if objects is not None and objects.is_counted:
+            self._offer_free_number(objects)
         stack = entry.shape[0] > 1 if entry is not None else False
         self.only_here.setEnabled(stack)
         self._update_number()
+
+    def _offer_free_number(self, objects: ObjectSet) -> None:
+        if not self.wanted.hasFocus() and self.wanted.value() in objects.areas():
+            self.wanted.setValue(objects.free_number())
 
     def _update_number(self) -> None:
         entry = self._context.layers.current_image()
@@ -163,7 +165,9 @@ class ObjectsBox(QWidget):
         self._update_number()
 
     def _on_numbered(self, answer: tuple[str, Ids]) -> None:
-        image_id, ids = answer
+        self._context.layers.after_stroke(lambda: self._take_numbered(*answer))
+
+    def _take_numbered(self, image_id: str, ids: Ids) -> None:
         if image_id in self._context.workspace.images:
             objects = self._context.workspace.number_objects(image_id, ids)
             self._context.layers.activate(self._context.objects.show(objects))

@@ -278,9 +278,13 @@ class JobController:
             self._worker.stop()
 
     def _new_model_path(self) -> Path:
-        self._n_models += 1
         name = next(iter(self.workspace.images.values())).stack.name
-        return self._files.folder("models") / f"{name}-{self._n_models}.unet"
+        models = self._files.folder("models")
+        while True:
+            self._n_models += 1
+            path = models / f"{name}-{self._n_models}.unet"
+            if not path.exists():  # a person may have given this name to a model
+                return path
 
     def why_not_train_from(self, base: Path | None) -> str | None:
         """Return what `why_not_train` does, or why the model to start from cannot be read.

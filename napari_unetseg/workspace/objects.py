@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import shutil
 from collections.abc import Iterable
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,10 @@ from napari_unetseg.project import (
 )
 
 Ids = npt.NDArray[np.uint32]
+
+
+#: Number that an object may have.
+HIGHEST = 2**32 - 1
 
 
 class ObjectSet:
@@ -90,6 +94,12 @@ class ObjectSet:
             self.count_next()
         return self._areas
 
+    def free_number(self) -> int:
+        """Return a number for a new object: the next one, or a gap where that is too high."""
+        areas = self.areas()
+        following = max(areas, default=0) + 1
+        return following if following <= HIGHEST else next(i for i in count(1) if i not in areas)
+
     def apply(self, edit: ObjectEdit) -> list[int]:
         """Do an edit; return the slices that it has changed."""
         self.areas()
@@ -108,6 +118,18 @@ class ObjectSet:
         self.is_corrected = True
         self.note()
         return planes
+
+    def renamed_by(self, edit: ObjectEdit) -> dict[int, int]:
+        """Return which objects got which other numbers by an edit that has just been done."""
+        if edit.numbers is not None:
+            return dict(zip(*(ids.tolist() for ids in edit.numbers), strict=True))
+        if not len(edit.indices):
+            return {}
+        old, new = int(edit.before[0]), int(edit.after[0])
+        is_one = bool((edit.before == old).all() and (edit.after == new).all())
+        is_whole = old not in self._areas
+        was_free = sum(self._areas.get(new, {}).values()) == len(edit.indices)
+        return {old: new} if old and new and is_one and is_whole and was_free else {}
 
     def note(self) -> None:
         """Write down what a person has said of the objects: they are kept then."""
@@ -148,12 +170,15 @@ class ObjectSets:
         Ids on these slices, or what a person said of them.
     outdated : Signal(ObjectSet)
         They are out of date, or no more.
+    renamed : Signal(ObjectSet, dict)
+        Objects have other numbers: by those before, those now. Comes before `changed`.
     """
 
     added = Signal(ObjectSet)
     removed = Signal(ObjectSet)
     changed = Signal(ObjectSet, list)
     outdated = Signal(ObjectSet)
+    renamed = Signal(ObjectSet, dict)
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -234,7 +259,10 @@ class ObjectSets:
         """Do edits, as one step of the workspace; tell of them."""
         for edit in edits:
             objects = self._sets[edit.objects]
-            self.changed.emit(objects, objects.apply(edit))
+            planes = objects.apply(edit)
+            if names := objects.renamed_by(edit):
+                self.renamed.emit(objects, names)
+            self.changed.emit(objects, planes)
 
     def close(self) -> None:
         """Write everything out and let go of the files."""
@@ -245,5 +273,5 @@ class ObjectSets:
         self._withdrawn.clear()
 
     def _new_path(self, image_id: str) -> Path:
-        paths = (self._session.path(image_id, f"own-objects-{n}") for n in itertools.count(1))
+        paths = (self._session.path(image_id, f"own-objects-{n}") for n in count(1))
         return next(path for path in paths if not path.exists())

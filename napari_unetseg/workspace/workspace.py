@@ -385,7 +385,7 @@ class Workspace:
         self.objects.apply(edit.undone for edit in reversed(step.objects))
         self.objects.withdraw(step.numbered)
         self._finish(step, step.classes_before, step.shown_before)
-        return step.label
+        return self._said_of(step)
 
     def redo(self) -> str | None:
         """Do the last undone step again; return what it is."""
@@ -394,7 +394,15 @@ class Workspace:
         if step is None:
             return None
         self._run(step)
-        return step.label
+        return self._said_of(step)
+
+    def _said_of(self, step: Step) -> str:
+        """Return what a step was, and on which image where that is not in view."""
+        changed = {edit.image for edit in step.edits}
+        if not changed or changed & set(self.images):
+            return step.label
+        names = ", ".join(sorted(self._entry(image).stack.name for image in changed))
+        return f"{step.label} on {names}, which is not ticked"
 
     def _do(self, step: Step) -> None:
         classes = step.classes_after

@@ -257,6 +257,50 @@ def test_numbers_are_given_and_made_without_gaps(stage, step):
     looks_like_what_is(objects, layer)
 
 
+def test_new_numbers_are_followed_by_the_review_the_hand_and_the_tool_to_join(stage, step):
+    objects, layer = answer(stage)
+    at_hand(stage, layer)
+    press(stage, "U")
+    press(stage, "U")
+    assert stage.context.review.number == layer.selected_label == 9
+    stage.person.click(step.objects.renumber)
+    assert stage.context.review.number == layer.selected_label == 2
+    stage.person.undo()
+    assert stage.context.review.number == layer.selected_label == 9
+    step.objects.wanted.setValue(70)
+    stage.person.click(step.objects.give)
+    assert stage.context.review.number == layer.selected_label == 70
+    press(stage, "K")
+    assert objects.reviewed == {70}
+    stage.person.undo()
+    stage.person.undo()
+    assert objects.areas().keys() == {4, 9, 12}
+    press(stage, "J")
+    click(stage, layer, (48, 100))
+    stage.person.click(step.objects.renumber)
+    click(stage, layer, (48, 25))
+    assert stage.said[-1].startswith("Objects 2 and 1 are object 2 now")
+
+
+def test_a_number_that_was_free_is_not_that_of_another_object_after_undo(stage, step):
+    objects, layer = answer(stage)
+    at_hand(stage, layer)
+    stage.person.click(step.objects.renumber)
+    stage.person.new_label()
+    assert layer.selected_label == 4
+    stage.person.undo()
+    assert objects.areas().keys() == {4, 9, 12}
+    assert layer.selected_label == 13
+
+
+def test_a_new_object_gets_a_free_number_where_the_highest_is_taken(stage, step):
+    numbers = ids()
+    numbers[numbers == 9] = 2**32 - 1
+    numbers[numbers == 4] = 1
+    _, layer = answer(stage, numbers)
+    assert layer.selected_label == 2
+
+
 def test_a_new_answer_leaves_what_was_corrected_in_a_layer_of_its_own(stage, step):
     objects, layer = answer(stage)
     stage.context.corrections.delete(objects, 1, (48, 100), everywhere=True)
@@ -280,6 +324,49 @@ def test_a_new_answer_leaves_what_was_corrected_in_a_layer_of_its_own(stage, ste
     looks_like_what_is(objects, again)
     stage.controller.renewing.emit()
     assert not shown.visible
+
+
+def test_an_answer_that_comes_during_a_stroke_waits_for_its_end(stage, step):
+    objects, layer = answer(stage)
+    at_hand(stage, layer)
+    layer.mode, layer.brush_size, layer.selected_label = "paint", 6, 13
+    stage.person.begin_stroke(layer, (80, 20))
+    stage.person.go_on(layer, (80, 40))
+    newer, nothing_yet = answer(stage)
+    assert nothing_yet is None
+    assert layer.visible
+    stage.person.go_on(layer, (80, 60))
+    stage.person.end_stroke(layer, (80, 60))
+    assert (objects.ids[1, 80, 20:60] == 13).all()
+    assert not (newer.ids == 13).any()
+    stage.person.wait(lambda: stage.context.objects.layer_of(newer), 10)
+    assert stage.viewer.layers.selection.active is stage.context.objects.layer_of(newer)
+    assert "is kept in" in stage.said[-1]
+    assert not layer.visible
+    stage.person.undo()
+    assert (objects.ids == ids()).all()
+
+
+def test_numbered_pieces_that_come_during_a_stroke_wait_for_its_end(stage, step):
+    answered = np.ones(SHAPE[1:], np.uint8)
+    answered[disc(48, 25, 16)] = 2
+    slots = stage.workspace.prediction_slots()[answered]
+    stage.workspace.set_prediction(stage.entry.id, 1, slots)
+    stage.layers.set_tool("annotations", stage.entry.id, "paint", 1)
+    layer = stage.viewer.layers.selection.active
+    layer.brush_size = 6
+    step.objects.number.click()
+    stage.person.begin_stroke(layer, (80, 20))
+    stage.person.wait(lambda: not step.objects._numbering.busy, 10)
+    assert stage.viewer.layers.selection.active is layer
+    stage.person.go_on(layer, (80, 60))
+    stage.person.end_stroke(layer, (80, 60))
+    assert (stage.entry.codes[1, 80, 20:60] == 2).all()
+    stage.person.wait(lambda: stage.workspace.objects.of(stage.entry.id), 10)
+    [objects] = stage.workspace.objects.of(stage.entry.id)
+    assert stage.viewer.layers.selection.active is stage.context.objects.layer_of(objects)
+    press(stage, "U")
+    assert stage.said[-1].startswith("Object 1")
 
 
 def test_pieces_of_a_segmentation_become_objects(stage, step):
