@@ -191,6 +191,9 @@ def _objects(author: Any) -> None:
     author.wait(lambda: objects.of(author.entry.id) and objects.of(author.entry.id)[0].is_counted)
     author.run(1)
     QTest.keyClick(author.person.canvas, Qt.Key.Key_U)
+    for _ in range(8):
+        author.run(0.3)
+        QTest.keyClick(author.person.canvas, Qt.Key.Key_K)
     author.run(1)
     author.reveal(correct.objects)
     author.picture("objects")
