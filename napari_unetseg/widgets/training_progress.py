@@ -28,7 +28,6 @@ class TrainingProgress(QWidget):
         self.facts = QLabel()
         self.facts.setWordWrap(True)
         self.facts.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.facts.setFixedHeight(_LINES * self.facts.fontMetrics().lineSpacing())
         self.facts.setToolTip("Device · number format · optimiser steps · loss · held-out score.")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -69,3 +68,5 @@ class TrainingProgress(QWidget):
                 f"scores start at {MIN_LABELLED_PX:,} px."
             )
         self.facts.setText("\n".join(lines))
+        # The font is the theme's only once it is in view.
+        self.facts.setMinimumHeight(_LINES * self.facts.fontMetrics().lineSpacing() + 2)
