@@ -10,7 +10,7 @@ from napari_unetseg.wording import counted
 from napari_unetseg.workspace import ImageEntry, ObjectCorrections, ObjectSet
 
 from .fix_segmentation import Sketch, Stroke
-from .object_layers import ObjectLayers
+from .object_layers import ObjectLayers, number_after
 from .shortcuts import ON_OBJECTS
 
 
@@ -28,6 +28,7 @@ class FixObjects:
         self._corrections = corrections
         #: Clicked on first, to be joined with the next.
         self._first: tuple[str, int] | None = None
+        layers.renamed.connect(self._on_renamed)
 
     def begin(self, entry: ImageEntry, plane: int, stroke: Stroke) -> None:
         """Take note of nothing: every stroke stands for itself."""
@@ -63,6 +64,11 @@ class FixObjects:
             self._first = objects.key, number
             return f"Object {number}: now click on the one that belongs to it."
         return self._join(objects, first[1], number, plane)
+
+    def _on_renamed(self, objects: ObjectSet, names: dict[int, int]) -> None:
+        if self._first is not None and self._first[0] == objects.key:
+            number = number_after(names, self._first[1])
+            self._first = (objects.key, number) if number else None
 
     def _join(self, objects: ObjectSet, first: int, second: int, plane: int) -> str:
         if first not in objects.areas():

@@ -53,6 +53,7 @@ class LayerBinder:
         self._images: dict[str, tuple[tuple[Image, ...], str]] = {}
         self._shown: dict[tuple[str, str], ShownLayer] = {}
         self._waiting: dict[str, set[int]] = {}
+        self._postponed: list[Callable[[], object]] = []
         workspace.codes_changed.connect(self._on_codes_changed)
         workspace.turning_back.connect(self._settle)
         workspace.segmentation_changed.connect(self._on_segmentation_changed)
@@ -388,6 +389,16 @@ class LayerBinder:
         """Tell whether a stroke is under way on any layer."""
         return any(shown.busy for shown in self._shown.values())
 
+    def after_stroke(self, do: Callable[[], object]) -> None:
+        """Do what moves the view or the selection: at once, or when the stroke has ended.
+
+        What is done to the layer that somebody paints on would cost the rest of the stroke.
+        """
+        if self._painting():
+            self._postponed.append(do)
+        else:
+            do()
+
     # --------------------------------------------------------------- showing
 
     def flush(self) -> None:
@@ -397,6 +408,8 @@ class LayerBinder:
             planes = self._waiting.pop(image_id)
             if image_id in self.workspace.images:
                 self._show_segmentation(image_id, planes)
+        while self._postponed and not self._painting():
+            self._postponed.pop(0)()
 
     def sketch(self, layer: Labels, plane: int, where: npt.NDArray[np.bool_], code: int) -> None:
         """Show on a layer what a person is about to do, until `show_again`.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from napari.layers import Labels
 from psygnal import Signal
 
@@ -30,12 +30,15 @@ class ObjectLayers:
     ----------
     changed : Signal()
         Objects were added, corrected, counted or called right.
+    renamed : Signal(ObjectSet, dict)
+        Objects have other numbers: by those before, those now.
     said : Signal(str)
     this_slice_only : bool
         Whether objects are divided, joined and deleted in the slice in view alone.
     """
 
     changed = Signal()
+    renamed = Signal(ObjectSet, dict)
     said = Signal(str)
 
     def __init__(
@@ -46,7 +49,9 @@ class ObjectLayers:
         self._workspace = workspace
         self._corrections = corrections
         workspace.objects.added.connect(self._on_added)
+        workspace.objects.removed.connect(self._on_removed)
         workspace.objects.changed.connect(self._on_changed)
+        workspace.objects.renamed.connect(self._on_renamed)
 
     def take(self, image_id: str, ids: Any) -> None:
         """Take in what a model has answered.
@@ -78,6 +83,9 @@ class ObjectLayers:
 
     def hide_answers(self) -> None:
         """Hide objects that are about to be answered anew; what was corrected stays."""
+        self._layers.after_stroke(self._hide_answers)
+
+    def _hide_answers(self) -> None:
         for image_id in self._workspace.images:
             for objects in self._workspace.objects.of(image_id):
                 layer = self.layer_of(objects)
@@ -116,11 +124,16 @@ class ObjectLayers:
                 while not objects.is_counted and time.perf_counter() < end:
                     objects.count_next()
                 if objects.is_counted:
-                    self._offer_new_number(objects)
+                    self._layers.after_stroke(partial(self._offer_new_number, objects))
                     self.changed.emit()
                 return
 
     def _on_added(self, objects: ObjectSet) -> None:
+        self._layers.after_stroke(partial(self._show_new, objects))
+
+    def _show_new(self, objects: ObjectSet) -> None:
+        if objects.image not in self._workspace.images:
+            return
         kept = [o for o in self._workspace.objects.of(objects.image) if o.is_corrected]
         hidden = [la for la in map(self.layer_of, kept) if la is not None and la.visible]
         self.show(objects)
@@ -128,12 +141,37 @@ class ObjectLayers:
             self.said.emit(f"What you corrected is kept in “{hidden[-1].name}”, which is hidden.")
         self.changed.emit()
 
+    def _on_removed(self, objects: ObjectSet) -> None:
+        """Take the layer away; what is at hand now comes into view."""
+        layer, was_active = self.layer_of(objects), self.are_active
+        if layer is not None:
+            self._layers.viewer.layers.remove(layer)
+        if self._can_show(objects):
+            at_hand = self.current(objects.image)
+            shown = self.show(at_hand) if at_hand is not None else None
+            if was_active:
+                self._layers.activate(shown or self._layers.annotations_layer(objects.image))
+        self.changed.emit()
+
+    def _can_show(self, objects: ObjectSet) -> bool:
+        return objects.image in self._workspace.images and self._layers.is_shown(objects.image)
+
     def _on_changed(self, objects: ObjectSet, planes: list[int]) -> None:
         layer = self.layer_of(objects)
+        if self._can_show(objects) and (layer is None or not layer.visible):
+            layer = self.show(objects)  # undo is not to change what nobody sees
         if layer is not None:
             self._name(layer, objects)
             self._layers.show_planes(objects.image, objects.key, planes)
         self.changed.emit()
+
+    def _on_renamed(self, objects: ObjectSet, names: dict[int, int]) -> None:
+        """Keep in hand what was in hand: the object, or a number that is free."""
+        layer = self.layer_of(objects)
+        if layer is not None and layer.selected_label:
+            number = number_after(names, int(layer.selected_label))
+            layer.selected_label = number or objects.free_number()
+        self.renamed.emit(objects, names)
 
     def _new_layer(self, objects: ObjectSet) -> Labels:
         entry = self._workspace.images[objects.image]
@@ -162,4 +200,9 @@ class ObjectLayers:
         """Let the brush paint a new object, and not go on with the first one."""
         layer = self.layer_of(objects)
         if layer is not None and layer.selected_label == 1:
-            layer.selected_label = int(np.uint32(max(objects.areas(), default=0) + 1))
+            layer.selected_label = objects.free_number()
+
+
+def number_after(names: dict[int, int], number: int) -> int:
+    """Return the number that an object has after others were given; 0 where it names another."""
+    return names.get(number, 0 if number in names.values() else number)

@@ -12,7 +12,7 @@ from napari_unetseg.workspace import ImageEntry, ObjectCorrections, ObjectSet
 
 from .frame import Box, bring_into_view, remove_outline, show_outline
 from .layers import LayerBinder
-from .object_layers import ObjectLayers
+from .object_layers import ObjectLayers, number_after
 
 _DONE = "Every object is reviewed."
 
@@ -39,6 +39,7 @@ class ObjectReview:
         self._object_layers = objects
         self._corrections = corrections
         objects.changed.connect(self._follow)
+        objects.renamed.connect(self._on_renamed)
 
     def go_on(self) -> None:
         """Go to the next object that nobody has called right."""
@@ -85,6 +86,10 @@ class ObjectReview:
         show_outline(self._layers, entry, self._plane, _contours(where))
         self._layers.activate(layer)
 
+    def _on_renamed(self, objects: ObjectSet, names: dict[int, int]) -> None:
+        if objects is self._objects:
+            self.number = number_after(names, self.number)
+
     def _follow(self) -> None:
         """Outline what the object has become."""
         objects = self._objects
@@ -93,7 +98,7 @@ class ObjectReview:
         entry = self._layers.workspace.images[objects.image]
         where = objects.ids[self._plane] == self.number
         layer = self._object_layers.layer_of(objects)
-        if where.any() and layer is not None and layer.visible:
+        if self.number and where.any() and layer is not None and layer.visible:
             show_outline(self._layers, entry, self._plane, _contours(where))
         else:
             remove_outline(self._layers, entry)

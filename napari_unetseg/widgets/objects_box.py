@@ -33,7 +33,8 @@ _NONE = "There are no numbered objects yet; press Number pieces, or apply a mode
 _NOTHING = "Nothing is segmented yet; train a model or apply one."
 _NUMBER = (
     "Give every connected piece of the segmentation a number, in a layer of its own: objects that "
-    "can be cut, joined, deleted and reviewed one by one."
+    "can be cut, joined, deleted and reviewed one by one. Pieces that touch from one slice to the "
+    "next become one object."
 )
 _HIGHEST = 2**31 - 1
 
@@ -122,7 +123,11 @@ class ObjectsBox(QWidget):
         )
         _enable(self.renumber, why_not, "Number the objects from 1 on without gaps.")
         self.wanted.setEnabled(objects is not None)
-        self.wanted.setToolTip(why_not or "A number that is free.")
+        self.wanted.setToolTip(why_not or "The number to give; one that is free stands here.")
+        if objects is not None and objects.is_counted and not self.wanted.hasFocus():
+            areas = objects.areas()
+            if self.wanted.value() in areas:
+                self.wanted.setValue(max(areas) + 1)
         stack = entry.shape[0] > 1 if entry is not None else False
         self.only_here.setEnabled(stack)
         self._update_number()
@@ -154,12 +159,19 @@ class ObjectsBox(QWidget):
         self._update_number()
 
     def _on_numbered(self, answer: tuple[str, Ids]) -> None:
-        image_id, ids = answer
+        self._context.layers.after_stroke(lambda: self._take_numbered(*answer))
+
+    def _take_numbered(self, image_id: str, ids: Ids) -> None:
         if image_id in self._context.workspace.images:
-            objects = self._context.workspace.objects.create(image_id, ids)
+            objects = self._context.workspace.number_objects(image_id, ids)
             self._context.layers.activate(self._context.objects.show(objects))
             n = counted(len(objects.areas()), "object")
-            self._context.say(f"{n}: cut (C), join (J) and delete (D) them, U reviews them.")
+            deep = self._context.workspace.images[image_id].stack.size("Z") > 1
+            joined = "; pieces that touch from slice to slice are one" if deep else ""
+            self._context.say(
+                f"{n}{joined}. Cut (C), join (J) and delete (D) them, U reviews them; Undo takes "
+                "the numbers back."
+            )
         self.refresh()
 
     def _on_give(self) -> None:

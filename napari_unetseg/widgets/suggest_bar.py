@@ -27,7 +27,8 @@ class SuggestBar(QWidget):
         self._go_when_told = self._says_again = False
         self._build()
         controller = context.controller
-        listen(controller.suggestions.changed, self._on_changed)
+        listen(controller.suggestions.changed, self._update)
+        listen(controller.suggestions.answered, self._on_answered)
         listen(controller.state_changed, self._update)
         listen(controller.finished, self._on_finished)
         listen(controller.live.changed, self._update)
@@ -101,17 +102,15 @@ class SuggestBar(QWidget):
         elif self._why_not() is None:
             self._on_suggest()
 
-    def _on_changed(self) -> None:
-        self._update()
-        suggestions = self._context.controller.suggestions
-        if not self._go_when_told or suggestions.is_asked:
+    def _on_answered(self) -> None:
+        if not self._go_when_told:
             return
         self._go_when_told = False
-        if suggestions.regions:
-            self._go(1)
+        if self._context.controller.suggestions.regions:
             # The job has a last word, which tells less than the reason does.
             self._says_again = not self._context.controller.live.is_on
-        else:  # of a job that failed or was cancelled, its own sentence follows
+            self._context.layers.after_stroke(lambda: self._go(1))
+        else:
             self._context.say(_NOTHING_LEFT)
 
     def _go(self, by: int) -> None:
@@ -133,4 +132,4 @@ class SuggestBar(QWidget):
         region = self._context.controller.suggestions.current
         if self._says_again and region is not None:
             self._say_why(region)
-        self._says_again = False
+        self._go_when_told = self._says_again = False

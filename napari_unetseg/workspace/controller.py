@@ -86,6 +86,7 @@ class JobController:
         Fraction in [0, 1] or None, seconds left or None.
     state_changed : Signal(JobState)
     started : Signal(TrainingStarted)
+    annotations_taken : Signal(AnnotationsTaken)
     stepped : Signal(TrainingStep)
     scored : Signal(HeldOutScored)
     previews : ModelPreviews
@@ -117,6 +118,7 @@ class JobController:
     progressed = Signal(object, object)
     state_changed = Signal(JobState)
     started = Signal(TrainingStarted)
+    annotations_taken = Signal(AnnotationsTaken)
     stepped = Signal(TrainingStep)
     scored = Signal(HeldOutScored)
     model_changed = Signal()
@@ -284,9 +286,13 @@ class JobController:
             self._worker.stop()
 
     def _new_model_path(self) -> Path:
-        self._n_models += 1
         name = next(iter(self.workspace.images.values())).stack.name
-        return self._files.folder("models") / f"{name}-{self._n_models}.unet"
+        models = self._files.folder("models")
+        while True:
+            self._n_models += 1
+            path = models / f"{name}-{self._n_models}.unet"
+            if not path.exists():  # a person may have given this name to a model
+                return path
 
     def why_not_train_from(self, base: Path | None) -> str | None:
         """Return what `why_not_train` does, or why the model to start from cannot be read.
@@ -565,8 +571,11 @@ class JobController:
                 self.scored.emit(event)
             case RegionsSuggested(regions):
                 self.suggestions.take(regions)
-            case AnnotationsTaken() if not self.live.is_frozen:
-                self.remarked.emit(_LIVE)
+            case AnnotationsTaken():
+                job.take(event)
+                self.annotations_taken.emit(event)
+                if not self.live.is_frozen:
+                    self.remarked.emit(_LIVE)
             case Rested():
                 self.progressed.emit(1.0, None)
                 if not self.live.is_frozen:

@@ -18,7 +18,7 @@ from napari_unetseg.annotations import (
 from napari_unetseg.errors import UserError
 
 from .image_entry import ImageEntry
-from .objects import Ids, ObjectSet
+from .objects import HIGHEST, Ids, ObjectSet
 from .workspace import Workspace
 
 Path = npt.NDArray[np.float64]
@@ -26,7 +26,6 @@ Point = tuple[int, int]
 #: Flat indices, ascending, and the ids they get.
 Change = tuple[npt.NDArray[np.int64], Ids]
 
-_HIGHEST = 2**32 - 1
 _NOTHING = np.zeros(0, np.uint32)
 
 
@@ -94,7 +93,7 @@ class ObjectCorrections:
             raise UserError("Drag the line right across the object, from outside to outside.")
         highest = self._highest(objects)
         n_parts = int(parts.max())
-        if highest + n_parts > _HIGHEST:
+        if highest + n_parts > HIGHEST:
             raise UserError("There is no free number; renumber the objects first.")
         numbers = np.array([0, number, *range(highest + 1, highest + n_parts)], np.uint32)
         planes = self._planes_of(objects, number, plane, everywhere)
@@ -189,12 +188,12 @@ class ObjectCorrections:
         """Give an object another number that is free."""
         if number not in objects.areas():
             raise UserError(f"There is no object {number}; pick one with the dropper.")
-        if not 1 <= wanted <= _HIGHEST:
-            raise UserError(f"Numbers of objects are 1 to {_HIGHEST:,}.")
+        if not 1 <= wanted <= HIGHEST:
+            raise UserError(f"Numbers of objects are 1 to {HIGHEST:,}.")
         if wanted in objects.areas():
             raise UserError(
                 f"Object {wanted} exists already; join the two, or take another number: "
-                f"{self._highest(objects) + 1} is free."
+                f"{objects.free_number()} is free."
             )
         was_right = number in objects.reviewed
         changes = self._all(objects, [number], wanted)

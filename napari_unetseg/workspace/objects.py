@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Iterable
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +15,20 @@ from skimage.util import map_array
 
 from napari_unetseg.annotations import ObjectEdit
 from napari_unetseg.images import map_npy
-from napari_unetseg.project import KeptObjects, ObjectNotes, Session, new_uid, write_notes
+from napari_unetseg.project import (
+    KeptObjects,
+    ObjectNotes,
+    Session,
+    drop_notes,
+    new_uid,
+    write_notes,
+)
 
 Ids = npt.NDArray[np.uint32]
+
+
+#: Number that an object may have.
+HIGHEST = 2**32 - 1
 
 
 class ObjectSet:
@@ -71,6 +84,12 @@ class ObjectSet:
             self.count_next()
         return self._areas
 
+    def free_number(self) -> int:
+        """Return a number for a new object: the next one, or a gap where that is too high."""
+        areas = self.areas()
+        following = max(areas, default=0) + 1
+        return following if following <= HIGHEST else next(i for i in count(1) if i not in areas)
+
     def apply(self, edit: ObjectEdit) -> list[int]:
         """Do an edit; return the slices that it has changed."""
         self.areas()
@@ -89,6 +108,18 @@ class ObjectSet:
         self.is_corrected, self.title = True, "corrected objects"
         self.note()
         return planes
+
+    def renamed_by(self, edit: ObjectEdit) -> dict[int, int]:
+        """Return which objects got which other numbers by an edit that has just been done."""
+        if edit.numbers is not None:
+            return dict(zip(*(ids.tolist() for ids in edit.numbers), strict=True))
+        if not len(edit.indices):
+            return {}
+        old, new = int(edit.before[0]), int(edit.after[0])
+        is_one = bool((edit.before == old).all() and (edit.after == new).all())
+        is_whole = old not in self._areas
+        was_free = sum(self._areas.get(new, {}).values()) == len(edit.indices)
+        return {old: new} if old and new and is_one and is_whole and was_free else {}
 
     def note(self) -> None:
         """Write down what a person has said of the objects: they are kept then."""
@@ -124,17 +155,22 @@ class ObjectSets:
 
     Attributes
     ----------
-    added : Signal(ObjectSet)
+    added, removed : Signal(ObjectSet)
     changed : Signal(ObjectSet, list)
         Ids on these slices, or what a person said of them.
+    renamed : Signal(ObjectSet, dict)
+        Objects have other numbers: by those before, those now. Comes before `changed`.
     """
 
     added = Signal(ObjectSet)
+    removed = Signal(ObjectSet)
     changed = Signal(ObjectSet, list)
+    renamed = Signal(ObjectSet, dict)
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._sets: dict[str, ObjectSet] = {}
+        self._withdrawn: dict[str, ObjectSet] = {}
 
     def of(self, image_id: str) -> list[ObjectSet]:
         """Return the objects of an image, the newest last."""
@@ -165,6 +201,22 @@ class ObjectSets:
         np.save(path, ids.astype(np.uint32, copy=False))
         return self.add(image_id, path)
 
+    def withdraw(self, keys: Iterable[str]) -> None:
+        """Let go of objects until `return_withdrawn`; a later session does not see them."""
+        for key in keys:
+            objects = self._withdrawn[key] = self._sets.pop(key)
+            drop_notes(objects.path)
+            self.removed.emit(objects)
+
+    def return_withdrawn(self, keys: Iterable[str]) -> None:
+        """Take objects in again that were withdrawn; others are here."""
+        for key in keys:
+            if key in self._withdrawn:
+                objects = self._sets[key] = self._withdrawn.pop(key)
+                if objects.is_corrected:
+                    objects.note()
+                self.added.emit(objects)
+
     def bring_back(self, image_id: str, kept: Iterable[KeptObjects]) -> int:
         """Copy objects of an earlier session, those that are not here yet; return how many."""
         here = {objects.uid for objects in self.of(image_id)}
@@ -181,7 +233,10 @@ class ObjectSets:
         """Do edits, as one step of the workspace; tell of them."""
         for edit in edits:
             objects = self._sets[edit.objects]
-            self.changed.emit(objects, objects.apply(edit))
+            planes = objects.apply(edit)
+            if names := objects.renamed_by(edit):
+                self.renamed.emit(objects, names)
+            self.changed.emit(objects, planes)
 
     def close(self) -> None:
         """Write everything out and let go of the files."""
@@ -189,8 +244,8 @@ class ObjectSets:
             if isinstance(objects.ids, np.memmap):
                 objects.ids.flush()
         self._sets.clear()
+        self._withdrawn.clear()
 
     def _new_path(self, image_id: str) -> Path:
-        numbers = range(1, len(self._sets) + 2)
-        paths = (self._session.path(image_id, f"own-objects-{n}") for n in numbers)
+        paths = (self._session.path(image_id, f"own-objects-{n}") for n in itertools.count(1))
         return next(path for path in paths if not path.exists())

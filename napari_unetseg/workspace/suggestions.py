@@ -39,6 +39,8 @@ class Suggestions:
     Attributes
     ----------
     changed : Signal()
+    answered : Signal()
+        Regions have come, or that there are none.
     regions : list of SuggestedRegion
         The most worthwhile first.
     at : int
@@ -48,6 +50,7 @@ class Suggestions:
     """
 
     changed = Signal()
+    answered = Signal()
 
     def __init__(self) -> None:
         self.regions: list[SuggestedRegion] = []
@@ -77,6 +80,7 @@ class Suggestions:
         self.regions, self.at = [SuggestedRegion(**facts) for facts in told], -1
         self.is_asked = False
         self.changed.emit()
+        self.answered.emit()
 
     def go(self, by: int) -> SuggestedRegion | None:
         """Look at the next one, or with -1 at the one before; after the last comes the first."""

@@ -129,7 +129,10 @@ def test_a_click_deletes_an_object_and_small_ones_go_by_the_button(stage, step):
     at_hand(stage, layer)
     assert step.small.button.text() == "Delete objects under"
     QApplication.sendEvent(step.small.button, QEvent(QEvent.Type.Enter))
-    assert stage.said[-1] == "1 object under 50 px on this slice."
+    assert stage.said[-1] == "1 object on this slice under 50 px over all slices."
+    for widget in (step.small.button, step.small.below):
+        assert "counted over all their slices" in widget.toolTip()
+    assert "each goes as a whole" in step.small.where.toolTip()
     stage.person.click(step.small.button)
     assert sorted(objects.areas()) == [4, 9]
     press(stage, "D")
@@ -244,6 +247,7 @@ def test_numbers_are_given_and_made_without_gaps(stage, step):
     stage.person.click(step.objects.give)
     assert sorted(objects.areas()) == [4, 12, 70]
     assert layer.selected_label == 70
+    assert step.objects.wanted.value() == 71, "70 is taken now, and what stands there is free"
     stage.person.click(step.objects.renumber)
     assert sorted(objects.areas()) == [1, 2, 3]
     looks_like_what_is(objects, layer)
@@ -251,6 +255,50 @@ def test_numbers_are_given_and_made_without_gaps(stage, step):
     stage.person.undo()
     assert (objects.ids == ids()).all()
     looks_like_what_is(objects, layer)
+
+
+def test_new_numbers_are_followed_by_the_review_the_hand_and_the_tool_to_join(stage, step):
+    objects, layer = answer(stage)
+    at_hand(stage, layer)
+    press(stage, "U")
+    press(stage, "U")
+    assert stage.context.review.number == layer.selected_label == 9
+    stage.person.click(step.objects.renumber)
+    assert stage.context.review.number == layer.selected_label == 2
+    stage.person.undo()
+    assert stage.context.review.number == layer.selected_label == 9
+    step.objects.wanted.setValue(70)
+    stage.person.click(step.objects.give)
+    assert stage.context.review.number == layer.selected_label == 70
+    press(stage, "K")
+    assert objects.reviewed == {70}
+    stage.person.undo()
+    stage.person.undo()
+    assert objects.areas().keys() == {4, 9, 12}
+    press(stage, "J")
+    click(stage, layer, (48, 100))
+    stage.person.click(step.objects.renumber)
+    click(stage, layer, (48, 25))
+    assert stage.said[-1].startswith("Objects 2 and 1 are object 2 now")
+
+
+def test_a_number_that_was_free_is_not_that_of_another_object_after_undo(stage, step):
+    objects, layer = answer(stage)
+    at_hand(stage, layer)
+    stage.person.click(step.objects.renumber)
+    stage.person.new_label()
+    assert layer.selected_label == 4
+    stage.person.undo()
+    assert objects.areas().keys() == {4, 9, 12}
+    assert layer.selected_label == 13
+
+
+def test_a_new_object_gets_a_free_number_where_the_highest_is_taken(stage, step):
+    numbers = ids()
+    numbers[numbers == 9] = 2**32 - 1
+    numbers[numbers == 4] = 1
+    _, layer = answer(stage, numbers)
+    assert layer.selected_label == 2
 
 
 def test_a_new_answer_leaves_what_was_corrected_in_a_layer_of_its_own(stage, step):
@@ -278,6 +326,49 @@ def test_a_new_answer_leaves_what_was_corrected_in_a_layer_of_its_own(stage, ste
     assert not shown.visible
 
 
+def test_an_answer_that_comes_during_a_stroke_waits_for_its_end(stage, step):
+    objects, layer = answer(stage)
+    at_hand(stage, layer)
+    layer.mode, layer.brush_size, layer.selected_label = "paint", 6, 13
+    stage.person.begin_stroke(layer, (80, 20))
+    stage.person.go_on(layer, (80, 40))
+    newer, nothing_yet = answer(stage)
+    assert nothing_yet is None
+    assert layer.visible
+    stage.person.go_on(layer, (80, 60))
+    stage.person.end_stroke(layer, (80, 60))
+    assert (objects.ids[1, 80, 20:60] == 13).all()
+    assert not (newer.ids == 13).any()
+    stage.person.wait(lambda: stage.context.objects.layer_of(newer), 10)
+    assert stage.viewer.layers.selection.active is stage.context.objects.layer_of(newer)
+    assert "is kept in" in stage.said[-1]
+    assert not layer.visible
+    stage.person.undo()
+    assert (objects.ids == ids()).all()
+
+
+def test_numbered_pieces_that_come_during_a_stroke_wait_for_its_end(stage, step):
+    answered = np.ones(SHAPE[1:], np.uint8)
+    answered[disc(48, 25, 16)] = 2
+    slots = stage.workspace.prediction_slots()[answered]
+    stage.workspace.set_prediction(stage.entry.id, 1, slots)
+    stage.layers.set_tool("annotations", stage.entry.id, "paint", 1)
+    layer = stage.viewer.layers.selection.active
+    layer.brush_size = 6
+    step.objects.number.click()
+    stage.person.begin_stroke(layer, (80, 20))
+    stage.person.wait(lambda: not step.objects._numbering.busy, 10)
+    assert stage.viewer.layers.selection.active is layer
+    stage.person.go_on(layer, (80, 60))
+    stage.person.end_stroke(layer, (80, 60))
+    assert (stage.entry.codes[1, 80, 20:60] == 2).all()
+    stage.person.wait(lambda: stage.workspace.objects.of(stage.entry.id), 10)
+    [objects] = stage.workspace.objects.of(stage.entry.id)
+    assert stage.viewer.layers.selection.active is stage.context.objects.layer_of(objects)
+    press(stage, "U")
+    assert stage.said[-1].startswith("Object 1")
+
+
 def test_pieces_of_a_segmentation_become_objects(stage, step):
     assert not step.objects.number.isEnabled()
     assert "Nothing is segmented yet" in step.objects.number.toolTip()
@@ -292,6 +383,64 @@ def test_pieces_of_a_segmentation_become_objects(stage, step):
     [objects] = stage.workspace.objects.of(stage.entry.id)
     assert sorted(objects.areas()) == [1, 2]
     assert stage.viewer.layers.selection.active is stage.context.objects.layer_of(objects)
+
+
+def segmented(stage, *discs):
+    """Let a network answer discs, the same on all slices."""
+    codes = np.ones(SHAPE[1:], np.uint8)
+    for where in discs:
+        codes[where] = 2
+    slots = stage.workspace.prediction_slots()[codes]
+    for plane in range(SHAPE[0]):
+        stage.workspace.set_prediction(stage.entry.id, plane, slots)
+
+
+def numbered(stage, step):
+    """Press *Number pieces*; return the new objects."""
+    there = len(stage.workspace.objects.of(stage.entry.id))
+    step.objects_section.expand(animate=False)
+    stage.person.wait(lambda: step.objects.number.height() > 10, 10)
+    stage.person.click(step.objects.number)
+    stage.person.wait(lambda: len(stage.workspace.objects.of(stage.entry.id)) > there, 10)
+    found = stage.workspace.objects.of(stage.entry.id)[-1]
+    stage.person.wait(lambda: found.is_counted, 10)
+    return found
+
+
+def test_numbering_is_taken_back_and_what_is_undone_comes_into_view(stage, step):
+    corrected, layer = answer(stage)
+    stage.context.corrections.delete(corrected, 1, (48, 100), everywhere=True)
+    segmented(stage, disc(48, 25, 16), disc(48, 100, 14))
+    assert "next become one object" in step.objects.number.toolTip()
+    pieces = numbered(stage, step)
+    assert "2 objects; pieces that touch from slice to slice are one." in stage.said[-1]
+    assert step.objects.wanted.value() == 3, "the first that is free"
+    shown = stage.context.objects.layer_of(pieces)
+    assert [layer.visible, shown.visible] == [False, True]
+    stage.context.corrections.mark(pieces, 1)
+    stage.person.undo()
+    stage.person.undo()
+    assert stage.said[-1] == "Took back: numbering pieces."
+    assert stage.workspace.objects.of(stage.entry.id) == [corrected]
+    assert shown not in stage.viewer.layers
+    assert layer.visible
+    assert not list(pieces.path.parent.glob(f"{pieces.path.stem}.json")), "gone for good"
+    layer.visible = False
+    stage.person.undo()
+    assert layer.visible
+    assert stage.said[-1] == "Took back: deleting object 9."
+    looks_like_what_is(corrected, layer)
+    for _ in range(3):
+        stage.person.redo()
+    assert stage.workspace.objects.of(stage.entry.id) == [corrected, pieces]
+    assert pieces.reviewed == {1}
+    shown = stage.context.objects.layer_of(pieces)
+    assert [layer.visible, shown.visible] == [False, True]
+    looks_like_what_is(pieces, shown)
+    stage.viewer.layers.remove(layer)
+    for _ in range(3):
+        stage.workspace.undo()
+    assert stage.context.objects.layer_of(corrected).visible
 
 
 def test_they_come_back_in_the_next_window_and_are_exported(stage, step, tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from stage import Stage
 
-from napari_unetseg.events import RegionsSuggested
+from napari_unetseg.events import Finished, FinishReason, RegionsSuggested
 from napari_unetseg.jobs.commands import SuggestCommand
 from napari_unetseg.widgets.suggest_bar import SuggestBar
 
@@ -83,6 +83,44 @@ def test_the_reason_has_the_last_word(stage):
     stage.finish("1 place suggested.")
     assert "1 place suggested." in heard
     assert "the model is unsure here" in heard[-1]
+
+
+def test_an_answer_during_a_stroke_is_gone_to_when_it_has_ended(stage):
+    stage.annotate()
+    stage.layers.set_tool("annotations", stage.entry.id, "paint", 1)
+    layer = stage.viewer.layers.selection.active
+    layer.brush_size = 6
+    stage.viewer.dims.set_current_step(0, 1)
+    stage.person.click(stage.bar.suggest)
+    stage.submitted()
+    stage.person.begin_stroke(layer, (100, 100))
+    stage.told((3, 128, 64, "the model is unsure here"))
+    stage.finish()
+    stage.person.go_on(layer, (100, 200))
+    stage.person.end_stroke(layer, (100, 200))
+    assert (stage.entry.codes[1, 100, 100:200] == 2).all()
+    assert not stage.entry.codes[3].any()
+    stage.person.wait(lambda: stage.bar.number.text() == "1/1", 5)
+    assert stage.layers.current_plane(stage.entry) == 3
+    assert "the model is unsure here" in stage.said[-1]
+
+
+@pytest.mark.parametrize("reason", [FinishReason.FAILED, FinishReason.CANCELLED])
+def test_where_no_answer_comes_the_old_ones_stay_and_the_reason_is_seen(stage, reason):
+    stage.annotate()
+    stage.person.click(stage.bar.suggest)
+    stage.submitted()
+    stage.told((3, 128, 64, "a"), (1, 0, 0, "b"))
+    stage.finish()
+    heard = []
+    stage.context.said.connect(heard.append)
+    stage.controller.status.connect(heard.append)
+    stage.person.click(stage.bar.suggest)
+    stage.submitted()
+    stage.say(Finished(reason, "The disk is full."))
+    assert heard[-1] == "The disk is full."
+    assert stage.bar.number.text() == "1/2"
+    assert stage.layers.current_plane(stage.entry) == 3
 
 
 def test_that_nothing_is_left_is_said(stage):

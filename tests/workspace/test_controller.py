@@ -10,6 +10,7 @@ from desk import SHAPE, Desk
 from napari_unetseg.annotations import rename_class
 from napari_unetseg.events import FinishReason
 from napari_unetseg.jobs import JobState
+from napari_unetseg.workspace import name_model
 from napari_unetseg.workspace.export import copy_model
 
 
@@ -37,6 +38,19 @@ def test_training_ends_with_a_model_a_round_and_a_segmentation_of_every_slice(de
     desk.run()
     assert desk.finished[-1].reason is FinishReason.COMPLETED, desk.finished
     assert len(desk.controller.rounds) == 2
+
+
+def test_a_name_that_a_person_gave_to_a_model_is_taken_by_no_other(desk):
+    desk.paint()
+    desk.controller.train(desk.recipe())
+    desk.run()
+    models = desk.controller.model.path.parent
+    mine = name_model(desk.controller.model.path, "cells-2", models)
+    weights = (mine / "weights.safetensors").read_bytes()
+    desk.controller.train(desk.recipe(seed=5))
+    desk.run()
+    assert desk.controller.model.path == models / "cells-3.unet"
+    assert (mine / "weights.safetensors").read_bytes() == weights
 
 
 def test_what_keeps_training_from_starting_is_said(desk):
