@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_unetseg.annotations import MIN_LABELLED_PX
@@ -44,6 +45,12 @@ class TrainingProgress(QWidget):
         listen(context.controller.stepped, self._on_step)
         listen(context.controller.scored, self._on_score)
 
+    def showEvent(self, event: QShowEvent) -> None:
+        """Make room for all lines; only now is the font that of the theme."""
+        super().showEvent(event)
+        self.facts.ensurePolished()
+        self.facts.setFixedHeight(_LINES * self.facts.fontMetrics().lineSpacing() + 2)
+
     def _on_started(self, event: TrainingStarted) -> None:
         self._started, self._last_step, self._last_score = event, None, None
         self._n_held_out_px = event.n_held_out_px
@@ -80,5 +87,3 @@ class TrainingProgress(QWidget):
                 f"scores start at {MIN_LABELLED_PX:,} px."
             )
         self.facts.setText("\n".join(lines))
-        # The font is the theme's only once it is in view.
-        self.facts.setMinimumHeight(_LINES * self.facts.fontMetrics().lineSpacing() + 2)

@@ -430,4 +430,5 @@ def test_what_is_said_of_a_training_has_room(stage, step):
     stage.say(TrainingStep(1, 0.5, 1e-3, 1.0, 0.1))
     facts = step.progress.facts
     assert "Too little is annotated" in facts.text()
-    stage.person.wait(lambda: facts.height() >= facts.heightForWidth(facts.width()) > 0, 5)
+    stage.person.wait(facts.isVisible, 5)
+    assert facts.height() >= 4 * facts.fontMetrics().lineSpacing()
