@@ -19,7 +19,7 @@ from .curves import Curves
 from .listen import listen
 
 #: What is said of a training has as many at most.
-_LINES = 4
+_LINES = 5
 
 
 class TrainingProgress(QWidget):
