@@ -170,6 +170,36 @@ def _accept(author: Any) -> None:
     author.wait(lambda: author.controller.state is JobState.IDLE)
 
 
+def _compare(author: Any) -> None:
+    correct = author.dock.panels[CORRECT]
+    correct.compare_section.expand(animate=False)
+    author.run(0.5)
+    author.reveal(correct.compare)
+    author.person.click(correct.compare.buttons["difference"])
+    author.run(0.5)
+    author.picture("compare")
+    author.person.click(correct.compare.buttons["difference"])
+    correct.compare_section.collapse(animate=False)
+
+
+def _objects(author: Any) -> None:
+    correct, objects = author.dock.panels[CORRECT], author.context.workspace.objects
+    correct.objects_section.expand(animate=False)
+    author.run(0.5)
+    author.reveal(correct.objects)
+    author.person.click(correct.objects.number)
+    author.wait(lambda: objects.of(author.entry.id) and objects.of(author.entry.id)[0].is_counted)
+    author.run(1)
+    QTest.keyClick(author.person.canvas, Qt.Key.Key_U)
+    for _ in range(8):
+        author.run(0.3)
+        QTest.keyClick(author.person.canvas, Qt.Key.Key_K)
+    author.run(1)
+    author.reveal(correct.objects)
+    author.picture("objects")
+    author.viewer.reset_view()
+
+
 def _export(author: Any) -> None:
     export = author.step(EXPORT)
     export.sizes_section.expand(animate=False)
@@ -293,7 +323,8 @@ earlier. Afterwards the curves are folded away under *How it learned*.
 In the end every slice is segmented. The layer *segmentation* shows it; its opacity is set in
 napari's list of layers. Do not mind mistakes yet: the next steps are for those. *Show where it is
 uncertain*, under *How to predict*, and *Predict now* add a layer that is bright where the network
-is not sure.
+is not sure; *Show how probable each class is* adds one in the colour of each class, the stronger
+the more probable.
 """,
         _trained,
     ),
@@ -308,7 +339,8 @@ and paint on.
 
 *Freeze* pauses learning. The small pictures are the network at earlier times, each with its score
 in the tooltip; a click goes back there. When all is learned that is painted, it rests. Press
-*Live* again to end it: the model is kept, and every slice is segmented with it.
+*Live* again to end it: the model is kept, and every slice is segmented with it. Its name stands
+beside *Freeze* then; type a better one and press Enter.
 """,
         _live,
     ),
@@ -344,7 +376,9 @@ more at once, each with a key:
 | <kbd>,</kbd> <kbd>.</kbd> | Copy | takes what is annotated on the slice before, or after |
 
 <kbd>Escape</kbd> puts a tool down. *Interpolate* fills the slices between two that are annotated.
-Whatever you do, <kbd>Ctrl+Z</kbd> takes it back.
+*Propagate* follows the pieces annotated on this slice through the slices before or after, as the
+segmentation finds them again there, and annotates them. Whatever you do, <kbd>Ctrl+Z</kbd> takes
+it back.
 """,
         _correct,
     ),
@@ -358,6 +392,44 @@ well; *Accept in sight* does so with what you see of it. Without *Live*, *Retrai
 lets the network learn from everything painted by now, and the table says whether that helped.
 """,
         _accept,
+    ),
+    Scene(
+        "compare",
+        "Compare: what has changed",
+        "What differs since the last training: bright is new, dark is gone",
+        """\
+Hold <kbd>W</kbd> to see how the slice was segmented before the last training, and let it go to see
+how it is; a tap leaves it so until the next tap. Under *Compare*, *Swipe* shows both beside a line
+that you drag, and *Differences* only what is not the same, with numbers below. The two lists choose
+what is compared: what is annotated, a baseline or another labels layer, too.
+""",
+        _compare,
+    ),
+    Scene(
+        "objects",
+        "Objects: count them one by one",
+        "Every nucleus has a number; one is outlined to be looked at",
+        """\
+Do you want single cells or nuclei, not just where they are? The models *nuclei* and *cells* tell
+touching ones apart: *Predict now* gives each a number and a colour of its own, in a layer beside
+the segmentation. For any other model press *Number pieces* under *Objects* in the Correct step:
+what is connected becomes one object, through all slices.
+
+<kbd>U</kbd> goes to the next object that nobody has looked at yet, and outlines it. Is it right?
+Press <kbd>K</kbd>: it is counted as reviewed, and the next one comes. Else correct it, with the
+tools that you know; they do something else while the layer of objects is selected:
+
+| key | on a layer of objects |
+|---|---|
+| <kbd>C</kbd> | drag a line across an object: its parts get numbers of their own |
+| <kbd>J</kbd> | drag from one object to another, or click on both: they become one |
+| <kbd>D</kbd> | click on an object: it goes, in all its slices |
+
+A brush paints the object whose number is selected. *In this slice only* keeps cuts, joins and
+deletions to the slice in view. *Renumber* counts from 1 on again without gaps. The numbers are
+saved in the Export step, as they are corrected.
+""",
+        _objects,
     ),
     Scene(
         "export",

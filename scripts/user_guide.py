@@ -28,7 +28,7 @@ from person import Person  # noqa: E402
 from PIL import Image  # noqa: E402
 from qtpy.QtCore import QEvent, Qt  # noqa: E402
 from qtpy.QtTest import QTest  # noqa: E402
-from qtpy.QtWidgets import QApplication  # noqa: E402
+from qtpy.QtWidgets import QApplication, QScrollArea  # noqa: E402
 
 from napari_unetseg.samples import Annotator, nuclei_stack  # noqa: E402
 
@@ -80,6 +80,14 @@ class Author:
         self.person.click(self.dock.step_button(index))
         self.run(0.5)
         return self.dock.panels[index]
+
+    def reveal(self, widget) -> None:
+        """Scroll the step until something in it is in view."""
+        around = widget.parentWidget()
+        while not isinstance(around, QScrollArea):
+            around = around.parentWidget()
+        around.ensureWidgetVisible(widget)
+        self.run(0.3)
 
     def take_class(self, row: int) -> None:
         """Click a class in the table of the Data step."""

@@ -151,6 +151,12 @@ class EditLog:
         while self._n_bytes > self._max_bytes and len(self._done) > 1:
             self._n_bytes -= self._done.popleft().n_bytes
 
+    def clear(self) -> None:
+        """Forget everything: nothing can be undone or done again."""
+        self._done.clear()
+        self._undone.clear()
+        self._n_bytes = 0
+
     def undo(self) -> Step | None:
         """Return the step to take back and move it to the undone; None when there is none."""
         if not self._done:

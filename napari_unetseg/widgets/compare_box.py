@@ -34,6 +34,12 @@ SOURCES = (
     Source("annotations", "Annotations"),
 )
 
+_NOTHING_BEFORE = (
+    "Nothing was segmented here before the last training, so the first is empty; choose another "
+    "to compare with."
+)
+_EMPTY = "On this slice one of them is empty, so there is nothing to compare."
+
 _KEY = SHORTCUTS["compare"].key
 _VIEWS: dict[View, tuple[str, str]] = {
     "first": ("First", f"See this one; {_KEY} goes to and fro."),
@@ -159,7 +165,8 @@ class CompareBox(QWidget):
         if found is None or entry is None:
             return f"Hold or tap {_KEY} over the image to see the first."
         if not found.n_known_px:
-            return "On this slice one of them is empty, so there is nothing to compare."
+            was_nothing = self.comparison.first.kind == "before" and self.comparison.is_first_empty
+            return _NOTHING_BEFORE if was_nothing else _EMPTY
         follow = self.comparison.first.kind == "before"
         return differences_said(found, entry, self._context.workspace.classes, follow=follow)
 
@@ -183,6 +190,9 @@ class CompareBox(QWidget):
         else:
             self._came_from, self._is_clicked = view, False
             self.comparison.show("first")
+        found = self.comparison.found
+        if found is not None and not found.n_known_px:
+            self._context.say(self._said())
         self._is_down = True
         self._tap.start(HOLD_MS)
 

@@ -123,6 +123,12 @@ class Comparison(QObject):
             return "Both are the same; choose another first or second."
         return None
 
+    @property
+    def is_first_empty(self) -> bool:
+        """Whether the first says nothing of the slice in view."""
+        codes = self._shows.get("first")
+        return codes is not None and not codes.any()
+
     def choose(self, first: Source, second: Source) -> None:
         """Compare something else."""
         self.first, self.second = first, second

@@ -215,14 +215,14 @@ class CorrectStep(StepPanel):
 
     def _update_history(self) -> None:
         log = self.context.workspace.log
-        for button, verb, label in (
-            (self.undo, "Undo", log.undo_label),
-            (self.redo, "Redo", log.redo_label),
+        for button, verb, does, past, label in (
+            (self.undo, "Undo", "Take back", "done", log.undo_label),
+            (self.redo, "Redo", "Do again", "undone", log.redo_label),
         ):
             text = f"{verb} {label}" if label else verb
             room = button.fontMetrics().averageCharWidth() * 24
             button.setText(button.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, room))
-            past = "undone" if verb == "Redo" else "done"
+            button.setProperty("tooltip_when_enabled", f"{does}: {label}.")
             self.enable(button, None if label else f"Nothing was {past} yet.")
 
     def _on_history_changed(self) -> None:

@@ -370,14 +370,14 @@ class LayerBinder:
             layer.selected_label = highest
 
     def _on_undo(self, layer: Labels) -> None:
-        label = self.workspace.undo() if not self._painting() else None
-        if label is not None:
-            self.said.emit(f"Took back: {label}.")
+        if not self._painting():
+            label = self.workspace.undo()
+            self.said.emit(f"Took back: {label}." if label else "There is nothing to undo.")
 
     def _on_redo(self, layer: Labels) -> None:
-        label = self.workspace.redo() if not self._painting() else None
-        if label is not None:
-            self.said.emit(f"Done again: {label}.")
+        if not self._painting():
+            label = self.workspace.redo()
+            self.said.emit(f"Done again: {label}." if label else "There is nothing to redo.")
 
     def _settle(self) -> None:
         """Take over what was painted after napari had told of it."""

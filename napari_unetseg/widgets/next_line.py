@@ -12,13 +12,15 @@ from napari_unetseg.annotations import code_of
 from napari_unetseg.config import BACKGROUND
 from napari_unetseg.events import TrainingStarted
 from napari_unetseg.jobs import JobState
-from napari_unetseg.workspace import SliceState
+from napari_unetseg.workspace import ImageEntry, SliceState
 from napari_unetseg.workspace.next_step import LiveState, Situation, StepName, next_step
 
 from .class_counts import Counts
 from .context import Context
+from .correct_step import CorrectStep
 from .listen import listen
 from .open_images import open_images
+from .stack_from_layers import METADATA
 
 if TYPE_CHECKING:
     from .dock import SegmentationDock
@@ -70,8 +72,10 @@ class NextLine(QLabel):
             context.workspace.images_changed,
             context.workspace.classes_changed,
             context.progress.changed,
+            context.objects.changed,
             context.viewer.layers.events.inserted,
             context.viewer.layers.events.removed,
+            context.viewer.layers.selection.events.active,
         ):
             listen(signal, self._refresh_soon)
 
@@ -112,6 +116,7 @@ class NextLine(QLabel):
     def _situation(self) -> Situation:
         context, controller = self._context, self._context.controller
         images, panel = context.workspace.images, self._dock.panels[self._dock.shown]
+        button = panel.retrain if isinstance(panel, CorrectStep) else self._dock.train.train
         entry, learned = context.layers.current_image(), self._counts_learned
         codes = [code_of(k) for k in range(1, len(context.workspace.classes) + 1)]
         names = [*(c.name for c in context.workspace.classes), "background"]
@@ -128,7 +133,7 @@ class NextLine(QLabel):
                 if not self._counts[code]
             ),
             is_painted=bool(self._counts.any()),
-            can_train=self._dock.train.train.isEnabled(),
+            can_train=button.isEnabled(),
             is_busy=controller.state is not JobState.IDLE,
             is_training=controller.is_training,
             device=self._device,
@@ -140,10 +145,22 @@ class NextLine(QLabel):
             n_rounds=len(controller.rounds),
             gain=last.after - last.before if scored else None,  # type: ignore[operator, union-attr]
             score=last.after if last is not None else None,
-            is_corrected=bool(last and learned is not None and (self._counts != learned).any()),
+            is_corrected=learned is not None and bool((self._counts != learned).any()),
             n_slices=sum(len(of_image) for of_image in states),
             n_complete=sum(int((s == SliceState.ACCEPTED).sum()) for s in states),
+            n_unreviewed=0 if entry is None else self._n_unreviewed(entry),
+            is_on_objects=self._is_on_objects(),
         )
+
+    def _n_unreviewed(self, entry: ImageEntry) -> int:
+        objects = self._context.objects.current(entry.id)
+        if objects is None or not objects.is_counted:
+            return 0
+        return len(objects.areas()) - len(objects.reviewed)
+
+    def _is_on_objects(self) -> bool:
+        active = self._context.viewer.layers.selection.active
+        return active is not None and active.metadata.get(METADATA, {}).get("role") == "objects"
 
     def _live(self) -> LiveState:
         live = self._context.controller.live

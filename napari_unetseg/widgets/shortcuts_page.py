@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from html import escape
 from typing import TypeAlias
 
@@ -17,7 +18,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidge
 
 from .context import Context
 from .listen import listen
-from .shortcuts import ON_THE_STRIP, PAGE, REPLACED, SHORTCUTS, Shortcut
+from .shortcuts import ON_OBJECTS, ON_THE_STRIP, PAGE, REPLACED, SHORTCUTS, Shortcut
 from .stack_from_layers import METADATA
 
 #: Keys, name, sentence.
@@ -122,10 +123,14 @@ class ShortcutsPage(QWidget):
     def _write(self) -> None:
         replaced = [_row(REPLACED[action]) for action in ("undo", "redo")]
         in_hand = [_row(REPLACED[action]) for action in ("put_down", "move")]
+        on_objects = [
+            replace(SHORTCUTS[action], sentence=said) for action, said in ON_OBJECTS.items()
+        ]
         self.ours.setText(
             _table(
                 "In the Correct step", [self._row_of(shortcut) for shortcut in SHORTCUTS.values()]
             )
+            + _table("On a layer of objects", map(self._row_of, on_objects))
             + _table("With a tool under <i>Fix</i> in hand", in_hand)
             + _table("Annotations and segmentation", replaced)
             + _table("Everywhere", [_row(PAGE)])

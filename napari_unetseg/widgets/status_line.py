@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
@@ -11,6 +13,9 @@ from .context import Context
 from .listen import listen
 from .shortcuts import PAGE
 from .shortcuts_page import shortcuts_page
+
+#: What is said to a person stays for so long at least, whatever a training remarks.
+READ_S = 6.0
 
 
 class StatusLine(QWidget):
@@ -27,6 +32,7 @@ class StatusLine(QWidget):
         super().__init__()
         self._context = context
         self.next = next_line
+        self._said_at = -READ_S
         self.sentence = QLabel()
         self.sentence.setWordWrap(True)
         self.sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -54,6 +60,7 @@ class StatusLine(QWidget):
         column.addLayout(row)
         listen(context.said, self.say)
         listen(context.controller.status, self.say)
+        listen(context.controller.remarked, self.remark)
         listen(context.controller.progressed, self.show_progress)
         listen(context.controller.state_changed, self.show_state)
         self.show_state(context.controller.state)
@@ -72,6 +79,15 @@ class StatusLine(QWidget):
 
     def say(self, sentence: str) -> None:
         """Show a sentence."""
+        self._said_at = time.monotonic()
+        self._show(sentence)
+
+    def remark(self, sentence: str) -> None:
+        """Show a sentence unless the last one has hardly been read."""
+        if time.monotonic() - self._said_at > READ_S:
+            self._show(sentence)
+
+    def _show(self, sentence: str) -> None:
         self.sentence.setText(sentence)
         self.sentence.setVisible(bool(sentence))
 

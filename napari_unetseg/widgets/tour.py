@@ -85,7 +85,7 @@ STEPS: tuple[TourStep, ...] = (
     TourStep(
         "brush taken",
         "These are nuclei under a fluorescence microscope. Press Paint to take the brush of the "
-        "class selected, nucleus.",
+        "class selected, nucleus; if another is, click nucleus instead.",
         _in_step(_DATA, _panel("paint")),
     ),
     TourStep(
@@ -143,8 +143,8 @@ STEPS: tuple[TourStep, ...] = (
     ),
     TourStep(
         "",
-        "This model is yours. The Train step offers it for your own images, too: untick the sample "
-        "in the Data step and open one.",
+        "Saved. The Train step offers the model that you taught for your own images, too: untick "
+        "the sample in the Data step and open one.",
     ),
 )
 
@@ -168,6 +168,7 @@ class Tour(QObject):
         super().__init__(parent)
         self._context = context
         self._entry: ImageEntry | None = None
+        self._began: npt.NDArray[np.uint8] | None = None  # what was painted when it began
         self._codes: npt.NDArray[np.uint8] | None = None  # when correcting could begin
         self._seen_on = -1
         self._n_rounds = 0
@@ -203,17 +204,30 @@ class Tour(QObject):
         return self._is_on
 
     def start(self) -> None:
-        """Open the sample, or go on where the tour was left."""
+        """Open the sample, or go on where the tour was left; begin anew where it was done."""
         workspace = self._context.workspace
         if self._entry is None and (workspace.images or workspace.in_use):
             self._context.say(_OCCUPIED)
             return
         self._is_on = True
+        if self.step is STEPS[-1]:
+            self._begin_anew()
         if self._entry is None:
             self._n_rounds = len(self._context.controller.rounds)
             self._opener.ask(open_nuclei_sample)
         self._look()
         self.changed.emit()
+
+    def _begin_anew(self) -> None:
+        """Take the sample as it is for new, on a slice without annotations if there is one."""
+        assert self._entry is not None
+        self.happened.clear()
+        self._began, self._codes = self._entry.codes.copy(), None
+        self._n_rounds = len(self._context.controller.rounds)
+        painted = set(self._entry.annotated_planes())
+        empty = [plane for plane in range(len(self._began)) if plane not in painted]
+        if empty:
+            self._context.layers.show_plane(self._entry, empty[0])
 
     def leave(self) -> None:
         """Forget it; the sample stays open, with what is painted."""
@@ -238,8 +252,9 @@ class Tour(QObject):
             return
         pixels, arguments, _ = layers[0]
         image: Image = self._context.viewer.add_image(pixels, **arguments)
-        workspace.set_classes(NUCLEI_CLASSES)
+        workspace.set_classes(NUCLEI_CLASSES, undoable=False)
         self._entry = self._context.layers.add_image([image])
+        self._began = self._entry.codes.copy()
         annotations = self._context.layers.annotations_layer(self._entry.id)
         self._context.layers.activate(annotations)
         self._context.viewer.reset_view()
@@ -247,7 +262,7 @@ class Tour(QObject):
 
     def _on_images_changed(self) -> None:
         if self._entry is not None and self._entry.id not in self._context.workspace.images:
-            self._entry = self._codes = None
+            self._entry = self._began = self._codes = None
             self.happened.clear()
             self.leave()
 
@@ -274,13 +289,21 @@ class Tour(QObject):
             self.changed.emit()
 
     def _look_at_painting(self, entry: ImageEntry) -> None:
-        if "nuclei painted" not in self.happened and _pieces(entry, _NUCLEUS) > 1:
+        if "nuclei painted" not in self.happened and self._pieces(entry, _NUCLEUS) > 1:
             self.happened |= {"brush taken", "nuclei painted"}
-        if "background painted" not in self.happened and _pieces(entry, BACKGROUND):
+        if "background painted" not in self.happened and self._pieces(entry, BACKGROUND):
             self.happened |= {"background taken", "background painted"}
         if self._codes is not None and (entry.codes != self._codes).any():
             accepting = self._context.workspace.log.undo_label == "accepting"
             self.happened.add("accepted" if accepting else "corrected")
+
+    def _pieces(self, entry: ImageEntry, code: int) -> int:
+        """Count the connected pieces that were annotated with a code since it began."""
+        assert self._began is not None
+        return sum(
+            label((entry.codes[plane] == code) & (self._began[plane] != code))[1]
+            for plane in entry.annotated_planes()
+        )
 
     def _look_at_learning(self, entry: ImageEntry) -> None:
         controller, here = self._context.controller, self._context.layers.current_plane(entry)
@@ -307,8 +330,3 @@ class Tour(QObject):
 
 def _set(names: set[str], name: str, there: bool) -> None:
     names.add(name) if there else names.discard(name)
-
-
-def _pieces(entry: ImageEntry, code: int) -> int:
-    """Count the connected pieces that are annotated with a code, slice by slice."""
-    return sum(label(entry.codes[plane] == code)[1] for plane in entry.annotated_planes())

@@ -24,6 +24,7 @@ _FOLLOW_MS = 100
 
 _OFFER = "New here? A tour of five minutes on a sample ends with a model of your own."
 _OPENING = "The sample is being made."
+_REFUSED = "The tour is under Tour at the bottom whenever you like."
 _LEFT = "The tour is under Tour at the bottom whenever you like; it goes on where it was left."
 
 
@@ -89,11 +90,11 @@ class TourBar(QWidget):
 
     def leave(self) -> None:
         """Give Esc and the room back; nothing else is changed."""
-        done = self.tour.step is STEPS[-1]
+        done, begun = self.tour.step is STEPS[-1], self.tour.is_on
         self._answer()
         self.tour.leave()
         if not done:
-            self._context.say(_LEFT)
+            self._context.say(_LEFT if begun else _REFUSED)
 
     def _answer(self) -> None:
         self._offered = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_unetseg.annotations import MIN_LABELLED_PX
@@ -18,7 +19,7 @@ from .curves import Curves
 from .listen import listen
 
 #: What is said of a training has as many at most.
-_LINES = 4
+_LINES = 5
 
 
 class TrainingProgress(QWidget):
@@ -34,7 +35,6 @@ class TrainingProgress(QWidget):
         self.facts = QLabel()
         self.facts.setWordWrap(True)
         self.facts.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.facts.setFixedHeight(_LINES * self.facts.fontMetrics().lineSpacing())
         self.facts.setToolTip("Device · number format · optimiser steps · loss · held-out score.")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -44,6 +44,12 @@ class TrainingProgress(QWidget):
         listen(context.controller.annotations_taken, self._on_taken)
         listen(context.controller.stepped, self._on_step)
         listen(context.controller.scored, self._on_score)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Make room for all lines; only now is the font that of the theme."""
+        super().showEvent(event)
+        self.facts.ensurePolished()
+        self.facts.setFixedHeight(_LINES * self.facts.fontMetrics().lineSpacing() + 2)
 
     def _on_started(self, event: TrainingStarted) -> None:
         self._started, self._last_step, self._last_score = event, None, None

@@ -60,6 +60,7 @@ N_SUGGESTED = 10
 
 _TRAINING = "Training. Painting can go on meanwhile."
 _LIVE = "Live: paint where it is wrong, and it follows."
+_FROZEN = "Live is frozen: it learns nothing for now, and shows slices as it sees them so far."
 _UP_TO_DATE = "Live: it has learned what is painted. Paint where it is still wrong."
 _CLASSES_CHANGED = "The classes changed while the images were being prepared; start again."
 
@@ -79,6 +80,8 @@ class JobController:
     ----------
     status : Signal(str)
         One sentence on what is going on.
+    remarked : Signal(str)
+        The same, where it matters less than what somebody has just been told.
     progressed : Signal(object, object)
         Fraction in [0, 1] or None, seconds left or None.
     state_changed : Signal(JobState)
@@ -111,6 +114,7 @@ class JobController:
     """
 
     status = Signal(str)
+    remarked = Signal(str)
     progressed = Signal(object, object)
     state_changed = Signal(JobState)
     started = Signal(TrainingStarted)
@@ -135,6 +139,7 @@ class JobController:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="pixels")
         self.previews = ModelPreviews(workspace.session, worker, self._writer)
         self.live = LiveTraining(workspace, worker, self._files)
+        self.live.frozen.connect(self._on_frozen)
         self.suggestions = Suggestions()
         self.before = BeforeTraining(workspace)
         self._live_again: LiveSettings | None = None
@@ -268,6 +273,9 @@ class JobController:
         self.live.begin(settings)
         self._live_again = None
         self._begin(JobRecord(slots, is_training=True, has_base=base is not None), command)
+
+    def _on_frozen(self, on: bool) -> None:
+        self.status.emit(_FROZEN if on else _LIVE)
 
     def _follow_classes(self) -> None:
         """Begin live training again where the classes have changed."""
@@ -566,10 +574,12 @@ class JobController:
             case AnnotationsTaken():
                 job.take(event)
                 self.annotations_taken.emit(event)
-                self.status.emit(_LIVE)
+                if not self.live.is_frozen:
+                    self.remarked.emit(_LIVE)
             case Rested():
                 self.progressed.emit(1.0, None)
-                self.status.emit(_UP_TO_DATE)
+                if not self.live.is_frozen:
+                    self.remarked.emit(_UP_TO_DATE)
 
     def _show(self, image_id: str, plane: int) -> None:
         if self._job is None or self._job.baseline or image_id not in self.workspace.images:

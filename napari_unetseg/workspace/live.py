@@ -69,6 +69,8 @@ class LiveTraining:
     ----------
     changed : Signal()
         Whether it is on, frozen or resting, or its checkpoints.
+    frozen : Signal(bool)
+        A person wants it to learn nothing for the time being, or to learn again.
     taken : Signal(int)
         Training includes all changes up to this one.
     is_on, is_frozen, is_resting : bool
@@ -83,6 +85,7 @@ class LiveTraining:
     """
 
     changed = Signal()
+    frozen = Signal(bool)
     taken = Signal(int)
 
     def __init__(self, workspace: Workspace, worker: Worker, files: JobFiles) -> None:
@@ -152,6 +155,7 @@ class LiveTraining:
         if self.is_on:
             self.is_frozen = on
             self._worker.freeze(on)
+            self.frozen.emit(on)
             self.changed.emit()
 
     def return_to(self, checkpoint: Checkpoint) -> None:

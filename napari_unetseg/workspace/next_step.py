@@ -35,7 +35,8 @@ class Situation:
     is_painted : bool
         Whether anything is.
     can_train : bool
-        Whether training could begin now; with a model that knows all classes, one is enough.
+        Whether training, in Correct from the model at hand, could begin now; with a model that
+        knows all classes, one is enough.
     is_busy, is_training : bool
         Whether any job is under way, and whether it is a training that can be stopped.
     device : str
@@ -52,9 +53,13 @@ class Situation:
     score : float or None
         Mean IoU on them after it.
     is_corrected : bool
-        Whether anything was painted since it began.
+        Whether what is painted is other than it learned, or than the model at hand was opened to.
     n_slices, n_complete : int
         Of all images, and how many of them are annotated completely.
+    n_unreviewed : int
+        Numbered objects that nobody has called right yet.
+    is_on_objects : bool
+        Whether their layer is the active one.
     """
 
     step: StepName
@@ -77,6 +82,8 @@ class Situation:
     is_corrected: bool = False
     n_slices: int = 0
     n_complete: int = 0
+    n_unreviewed: int = 0
+    is_on_objects: bool = False
 
 
 def next_step(now: Situation) -> str:
@@ -167,6 +174,8 @@ def _in_train(now: Situation) -> str:
         return _TRY
     if now.n_rounds or now.is_predicted:
         return "Put right what is wrong in Correct; where much is wrong, train again for longer."
+    if now.has_model:
+        return "Press Predict now to see what the model makes of it; Train or Live teach it more."
     return "Press Train; or Live, and it learns stroke by stroke as you paint."
 
 
@@ -177,7 +186,11 @@ def _in_correct(now: Situation) -> str:
         if now.has_result:
             return "Turn the result into annotations in Baselines, or train a network in Train."
         return "Nothing is segmented yet: train a network in Train, or apply a model there."
-    if now.is_corrected:
+    can_retrain = now.is_corrected and now.is_painted and now.can_train
+    if now.n_unreviewed and (now.is_on_objects or not can_retrain):
+        objects = counted(now.n_unreviewed, "object")
+        return f"{objects} to review: U goes to the next, K says that it is right."
+    if can_retrain:
         return "Press Retrain on corrections; or Live, and it learns as you paint on."
     if _did_not_help(now):
         return _TRY

@@ -101,7 +101,7 @@ class ObjectCorrections:
             self._where(objects, p, of_slice > 1, numbers[of_slice])
             for p, of_slice in _through(objects.ids, number, parts, plane, planes)
         )
-        self._change(objects, changes, f"dividing object {number}")
+        self._change(objects, changes, f"cutting object {number}")
         return n_parts
 
     def ends(self, objects: ObjectSet, plane: int, path: Path) -> tuple[int, int]:

@@ -85,7 +85,7 @@ class Proofreading:
     def claim(self, image_id: str, plane: int, path: Path, code: int, width_px: float) -> int:
         """Annotate what is unlabelled of the superpixels along a path."""
         claimed = self.superpixels(image_id, plane, path, width_px)
-        return self._annotate(image_id, plane, claimed, code, "claiming superpixels")
+        return self._annotate(image_id, plane, claimed, code, "claiming")
 
     def grow(self, image_id: str, plane: int, point: Point, code: int, width_px: float) -> int:
         """Annotate an area of similar grey values; it stops at what is annotated otherwise."""
@@ -153,9 +153,9 @@ class Proofreading:
         shown = entry.segmentation(plane)
         cut = cut_along(shown, path)
         if cut is None:
-            raise UserError("The line crosses no class; drag it across what is to be split.")
+            raise UserError("The line crosses no class; drag it across what is to be cut.")
         shown[cut] = BACKGROUND
-        return self._show(entry, plane, shown, "splitting")
+        return self._show(entry, plane, shown, "cutting")
 
     def join(self, image_id: str, plane: int, path: Path, width_px: float) -> int:
         """Fill the gap between two pieces of a class along a line; other classes in it stay."""

@@ -195,7 +195,7 @@ class Workspace:
                 changed |= confirmed[p]
             meant = np.maximum(painted[p], BACKGROUND)
             edits.append(self._edit_plane(entry, p, np.where(changed, meant, entry.codes[p])))
-        self._record("correction", edits)
+        self._record("stroke", edits)
 
     def accept(self, image_id: str, planes: Sequence[int], box: Sequence[int] | None = None) -> int:
         """Fill the unlabelled pixels of slices with the segmentation shown; return how many.
@@ -363,14 +363,23 @@ class Workspace:
             )
         )
 
-    def set_classes(self, classes: Sequence[LabelClass]) -> None:
-        """Replace the classes where nothing has been painted with them yet."""
+    def set_classes(self, classes: Sequence[LabelClass], *, undoable: bool = True) -> None:
+        """Replace the classes where nothing has been painted with them yet.
+
+        Parameters
+        ----------
+        undoable : bool
+            If not, the history begins here.
+        """
         if self.in_use:
             raise UserError("The classes are in use; add, rename or delete them one by one.")
         # What was predicted is of the classes before.
         nothing = np.zeros(256, np.uint8)
         before = self._slots.shown_as
         self._do(Step("choosing classes", (), self.classes, tuple(classes), before, nothing))
+        if not undoable:
+            self.log.clear()
+            self.history_changed.emit()
 
     # ---------------------------------------------------------------- history
 

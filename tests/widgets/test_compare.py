@@ -294,7 +294,18 @@ def test_where_nothing_was_before_that_is_said(stage):
     stage.unfold()
     stage.click("difference")
     assert not stage.seen.any()
+    assert stage.told().startswith("Nothing was segmented here before the last training")
+    choose(stage, stage.box.first, "Segmentation, corrected")
+    choose(stage, stage.box.second, "Network before training")
     assert stage.told().startswith("On this slice one of them is empty")
+
+
+def test_the_key_says_that_nothing_was_before(stage):
+    stage.workspace.set_prediction(stage.entry.id, 1, np.zeros_like(stage.was))
+    stage.train()
+    stage.take_up_brush()
+    QTest.keyClick(stage.person.canvas, Qt.Key.Key_W)
+    assert stage.said[-1].startswith("Nothing was segmented here before the last training")
 
 
 def choose(stage, box, title) -> None:

@@ -64,13 +64,18 @@ def test_a_stroke_on_the_segmentation_corrects_it_and_the_buttons_take_it_back(s
     plane = stage.layers.current_plane(stage.entry)
     stage.person.stroke(layer, [(80, 30), (80, 90)])
     assert (stage.entry.codes[plane, 80, 40:80] == 3).all()
-    assert step.undo.text() == "Undo correction"
+    assert step.undo.text() == "Undo stroke"
     stage.person.click(step.undo)
     assert not stage.entry.codes.any()
-    assert step.redo.text() == "Redo correction"
+    assert step.redo.text() == "Redo stroke"
     stage.person.click(step.redo)
     assert (stage.entry.codes[plane, 80, 40:80] == 3).all()
-    assert stage.said == ["Took back: correction.", "Done again: correction."]
+    assert step.undo.toolTip() == "Take back: stroke."
+    assert stage.said == ["Took back: stroke.", "Done again: stroke."]
+    stage.person.undo()
+    stage.person.undo()
+    stage.person.undo()
+    assert stage.said[-1] == "There is nothing to undo."
 
 
 def test_the_tools_show_what_the_layer_has_in_hand(stage, step):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from test_whole_loop import BASELINES, CORRECT, DATA, EXPORT, TRAIN, Sitting
 
+from napari_unetseg.config import LabelClass, ModelInfo, Recipe
 from napari_unetseg.events import FinishReason
 from napari_unetseg.jobs import JobState
 
@@ -86,3 +88,28 @@ def test_it_moves_on_with_what_a_person_does(sitting):
     assert not sitting.sentence, "what was said of another step is not said here"
     sitting.step(DATA)
     says(sitting, "Go on in Correct")
+
+
+def test_corrections_of_a_model_that_was_opened_can_be_learned_and_objects_reviewed(
+    sitting, tmp_path
+):
+    entry = sitting.take_image()
+    facts = {"name": "cells", "recipe": Recipe(), "channels": ("grey",)}
+    info = ModelInfo(classes=(LabelClass(name="cell", color="#e69f00"),), **facts)
+    (tmp_path / "model.json").write_text(info.model_dump_json(), encoding="utf-8")
+    sitting.controller.open_model(tmp_path)
+    sitting.step(CORRECT)
+    answer = np.ones(entry.shape[1:], np.uint8)
+    answer[40:60, 40:60] = answer[80:90, 80:90] = 2
+    slots = sitting.context.workspace.prediction_slots()
+    sitting.context.workspace.set_prediction(entry.id, 0, slots[answer])
+    says(sitting, "Paint over mistakes")
+    sitting.stroke(entry, 1, [(110, 20), (110, 120)], role="segmentation")
+    says(sitting, "Press Retrain")
+    assert sitting.dock.panels[CORRECT].retrain.isEnabled()
+    sitting.person.undo()
+    says(sitting, "Paint over mistakes")
+    ids = np.zeros(entry.shape, np.uint32)
+    ids[0, 40:60, 40:60] = 7
+    sitting.context.workspace.objects.create(entry.id, ids)
+    says(sitting, "1 object to review")

@@ -19,7 +19,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QLineEdit
 from test_whole_loop import CORRECT, Sitting
 
-from napari_unetseg.widgets.shortcuts import ON_THE_STRIP, PAGE, REPLACED, SHORTCUTS
+from napari_unetseg.widgets.shortcuts import ON_OBJECTS, ON_THE_STRIP, PAGE, REPLACED, SHORTCUTS
 from napari_unetseg.widgets.shortcuts_page import NAPARI, ShortcutsPage, shortcuts_page
 
 pytestmark = pytest.mark.window
@@ -140,6 +140,9 @@ def test_every_key_of_ours_is_on_the_page(page):
         assert said in text(page.ours)
     for shortcut in ON_THE_STRIP:
         assert f" {native(shortcut)} {shortcut.sentence} " in text(page.naparis)
+    for action, sentence in ON_OBJECTS.items():
+        shortcut = SHORTCUTS[action]
+        assert f" {native(shortcut)} {shortcut.name}. {sentence} " in text(page.ours)
 
 
 def test_naparis_keys_are_those_of_its_settings_also_when_they_change(page, settings):

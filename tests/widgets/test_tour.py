@@ -164,11 +164,24 @@ def test_a_newcomer_takes_the_whole_tour_and_has_a_model(newcomer, tmp_path, mon
     assert not n.bar.pointer.isVisible()
     person.click(n.bar.out)
     assert not n.bar.isVisible()
+    person.click(dock.status.tour)
+    assert n.bar.tour.number <= 2, "what was painted on the first tour is none of the second"
+    assert not n.entry.codes[n.context.layers.current_plane(n.entry)].any()
+    dock.show_step(DATA)
+    table = dock.panels[DATA].classes.table
+    place = table.visualItemRect(table.item(1, 1)).center()
+    QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    n.at("nuclei painted")
+    person.wait(lambda: n.framed(person.canvas), 5)
+    n.paint(*n.middles(2))
+    n.at("background taken")
 
 
 def test_the_tour_is_left_half_way_with_escape_and_goes_on_where_it_was(newcomer):
     n, person = newcomer, newcomer.person
     begin(n)
+    person.undo()
+    assert n.context.workspace.classes[0].name == "nucleus", "the sample's classes are no stroke"
     n.paint(*n.middles(2))
     n.at("background taken")
     painted = n.entry.codes.copy()
@@ -194,6 +207,8 @@ def test_the_tour_is_left_half_way_with_escape_and_goes_on_where_it_was(newcomer
 def test_the_offer_is_declined_once_and_for_all(newcomer, make_napari_viewer):
     newcomer.person.click(newcomer.bar.out)
     assert not newcomer.bar.isVisible()
+    assert "left" not in newcomer.dock.status.sentence.text(), "it was never begun"
+    assert "Tour" in newcomer.dock.status.sentence.text()
     again = make_napari_viewer(show=True)
     _, dock = again.window.add_plugin_dock_widget("napari-unetseg", "U-Net segmentation")
     newcomer.person.wait(dock.isVisible)

@@ -420,3 +420,15 @@ def test_nothing_of_the_advanced_settings_is_cut_off(stage, step):
     shown = step.settings.findChildren((QLabel, QCheckBox, QComboBox))
     assert len(shown) > 10
     assert not [w for w in shown if w.isVisible() and w.width() < w.minimumSizeHint().width()]
+
+
+def test_what_is_said_of_a_training_has_room(stage, step):
+    stage.annotate()
+    stage.person.click(step.train)
+    stage.submitted()
+    stage.train_started()
+    stage.say(TrainingStep(1, 0.5, 1e-3, 1.0, 0.1))
+    facts = step.progress.facts
+    assert "Too little is annotated" in facts.text()
+    stage.person.wait(facts.isVisible, 5)
+    assert facts.height() >= 4 * facts.fontMetrics().lineSpacing()

@@ -92,6 +92,28 @@ TABLE = (
         replace(TRAINED, step="correct", is_corrected=True, gain=0.0),
         "Press Retrain",
     ),
+    (
+        "corrected, but nothing can train",
+        replace(TRAINED, step="correct", is_corrected=True, can_train=False),
+        "Paint over mistakes",
+    ),
+    (
+        "all of it taken back",
+        replace(TRAINED, step="correct", is_corrected=True, is_painted=False),
+        "Paint over mistakes",
+    ),
+    ("a model opened", replace(PAINTED, has_model=True), "Press Predict now to see"),
+    ("objects", replace(TRAINED, step="correct", n_unreviewed=2), "2 objects to review: U goes"),
+    (
+        "objects, and corrections of classes",
+        replace(TRAINED, step="correct", n_unreviewed=2, is_corrected=True),
+        "Press Retrain",
+    ),
+    (
+        "objects in hand",
+        replace(TRAINED, step="correct", n_unreviewed=1, is_corrected=True, is_on_objects=True),
+        "1 object to review",
+    ),
     ("some accepted", replace(TRAINED, step="correct", n_complete=1), "3 slices to look through"),
     ("one left", replace(TRAINED, step="correct", n_complete=3), "1 slice to look through"),
     ("all accepted", replace(TRAINED, step="correct", n_complete=4), "Every slice is completely"),
