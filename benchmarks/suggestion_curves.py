@@ -52,14 +52,17 @@ def ratios(other: Curve, random: Curve) -> list[tuple[float, float]]:
 def print_tables(rows: Sequence[Row], by: str = "score") -> None:
     """Print, of every task, scores and ratios in Markdown."""
     rows = [row for row in rows if by in row]
-    setups = dict.fromkeys((row["task"], row["base"], row["steps"]) for row in rows)
-    for setup in setups:
-        here = [row for row in rows if (row["task"], row["base"], row["steps"]) == setup]
-        task, base, steps = setup
-        print(f"\n{task}, {f'from {base}' if base else 'from nothing'}, {steps} steps\n")
+    for task, base, steps, trainings in dict.fromkeys(map(_setup, rows)):
+        here = [row for row in rows if _setup(row) == (task, base, steps, trainings)]
+        start = f"from {base}" if base else "from nothing"
+        print(f"\n{task}, {start}, {steps} steps, trainings of a round: {trainings}\n")
         _print_scores(here, by)
         print()
         _print_ratios(here, by)
+
+
+def _setup(row: Row) -> tuple[str, str, int, int]:
+    return row["task"], row["base"], row["steps"], row["trainings"]
 
 
 def _by_strategy(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:

@@ -184,8 +184,8 @@ def _ranked_by(
     descriptions = standardised(suggester.descriptions)
     if not coverage:
         descriptions = 1e6 * np.eye(len(worth))
-    nearness = Nearness([image.stack for image in painting.images], suggester.regions)
-    ranking = Coverage(descriptions, annotated, worth, nearness)
+    nearness = Nearness([image.stack for image in painting.images])
+    ranking = Coverage(suggester.regions, descriptions, annotated, worth, nearness)
     chosen = []
     for index, _ in ranking.choose(annotated < SAME_AGAIN):
         chosen.append(suggester.regions[index])

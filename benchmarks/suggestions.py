@@ -2,7 +2,8 @@
 
 In rounds, regions of 256 × 256 px are painted completely, a network is trained from the start (or
 from a base) on all that is painted, and scored on images that are never painted on. Strategies
-differ in which regions are painted next; the first one is random, and the same for all::
+differ in which regions are painted next; the first one is random, and the same for all. Short
+trainings differ by luck more than by what is painted: ``--trainings`` takes the mean of several::
 
     UNETSEG_DATA=../shared/data python benchmarks/suggestions.py --task vnc --json rows.jsonl
     UNETSEG_DATA=../shared/data python benchmarks/suggestions.py --task nuclei --json rows.jsonl
@@ -51,6 +52,9 @@ def main() -> None:
     parser.add_argument("--strategies", default="random,even,suggested", help=", ".join(STRATEGIES))
     parser.add_argument("--seeds", default="0,1,2,3,4")
     parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument(
+        "--trainings", type=int, default=1, help="of a round: scores are their mean"
+    )
     parser.add_argument("--json", type=Path, required=True, help="file of rows")
     parser.add_argument("--score", choices=["score", "by image"], default="score", help="in tables")
     parser.add_argument("--table", action="store_true", help="print what is in the file alone")
@@ -68,8 +72,9 @@ def _rows(path: Path) -> list[Row]:
 def _run_seed(options: argparse.Namespace, seed: int) -> None:
     pool = _POOLS[options.task](seed)
     base = load_model(options.base) if options.base else None
-    experiment = Experiment(pool, base, options.steps, seed)
-    known = {"task": options.task, "base": options.base, "steps": options.steps, "seed": seed}
+    experiment = Experiment(pool, base, options.steps, seed, options.trainings)
+    known = {name: getattr(options, name) for name in ("task", "base", "steps", "trainings")}
+    known["seed"] = seed
     for strategy in options.strategies.split(","):
         this: Row = {**known, "strategy": strategy}
         same = [row for row in _rows(options.json) if this.items() <= row.items()]
@@ -109,8 +114,11 @@ _POOLS: dict[str, Callable[[int], Pool]] = {"vnc": _vnc, "nuclei": _nuclei}
 class Experiment:
     """One seed of one task: all strategies have the same first region, and the network it makes."""
 
-    def __init__(self, pool: Pool, base: Model | None, steps: int, seed: int) -> None:
+    def __init__(
+        self, pool: Pool, base: Model | None, steps: int, seed: int, trainings: int = 1
+    ) -> None:
         self._pool, self._base, self._steps, self._seed = pool, base, steps, seed
+        self._trainings = trainings
         self._classes: tuple[LabelClass, ...] = (default_class(1).replace(name=pool.name),)
         self._first: tuple[Model, Row] | None = None
 
@@ -141,15 +149,20 @@ class Experiment:
         if total == ROUNDS[0] and self._first is not None:
             return self._first
         began = time.time()
-        model = self._train([image for image in painting.images if image.codes.any()])
+        images = [image for image in painting.images if image.codes.any()]
+        seeds = [self._seed + 1000 * n for n in range(self._trainings)]
+        models = [self._train(images, seed) for seed in seeds]
         seconds = round(time.time() - began, 1)
-        trained = model, {**self._scores(model), "train_s": seconds}
+        scores = [self._scores(model) for model in models]
+        row: Row = {by: round(float(np.mean([s[by] for s in scores])), 4) for by in scores[0]}
+        row["luck"] = round(float(np.std([s["score"] for s in scores])), 4)
+        trained = models[0], {**row, "train_s": seconds}
         if total == ROUNDS[0]:
             self._first = trained
         return trained
 
-    def _train(self, images: list[TrainingImage]) -> Model:
-        training = TrainingConfig(steps=self._steps, max_time_s=None, seed=self._seed)
+    def _train(self, images: list[TrainingImage], seed: int) -> Model:
+        training = TrainingConfig(steps=self._steps, max_time_s=None, seed=seed)
         recipe = Recipe(training=training)
         if self._base is None:
             network = recipe.network.replace(filters=FILTERS)

@@ -94,6 +94,8 @@ class Step:
     ----------
     edits : tuple of Edit
     objects : tuple of ObjectEdit
+    numbered : tuple of str
+        Keys of the numbered objects that it has made.
     classes_before, classes_after : tuple of LabelClass or None
         None where the classes stay.
     shown_before, shown_after : ndarray of uint8, shape (256,), or None
@@ -107,6 +109,7 @@ class Step:
     shown_before: npt.NDArray[np.uint8] | None = None
     shown_after: npt.NDArray[np.uint8] | None = None
     objects: tuple[ObjectEdit, ...] = ()
+    numbered: tuple[str, ...] = ()
 
     @property
     def n_bytes(self) -> int:

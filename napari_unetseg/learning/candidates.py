@@ -14,8 +14,6 @@ from napari_unetseg.images import Stack
 
 from .data import TrainingImage
 
-Numbers = npt.NDArray[np.float64]
-
 
 @dataclass(frozen=True, slots=True)
 class Region:
@@ -78,41 +76,32 @@ def touched_share(region: Region, squares: npt.NDArray[np.bool_]) -> float:
 class Nearness:
     """How near regions of some stacks are to each other, from 0, apart, to 1, the same.
 
-    What lies in the same slice is half as near as the same region, for a slice has grey values and
-    artefacts of its own; the other half is the share of a region that another one covers. From
-    slice to slice both fall linearly, to 0 at as many sections as a box of held-out annotations
-    has, which is about as deep as it is wide: what lies within it is likely to show the same
-    structures.
+    The share of a region that another one covers. From slice to slice it falls linearly, to 0 at
+    as many sections as a box of held-out annotations has, which is about as deep as it is wide:
+    what lies within it is likely to show the same structures.
 
     Parameters
     ----------
     stacks : sequence of Stack
-    regions : sequence of Region
     """
 
-    def __init__(self, stacks: Sequence[Stack], regions: Sequence[Region]) -> None:
-        depths = np.array([stack.size("Z") for stack in stacks])
-        reach = np.array([np.bincount(box_layers(stack)).max() for stack in stacks])
-        where = np.array([(r.image, r.plane, r.y, r.x, r.height, r.width) for r in regions])
-        self._image, self._plane, self._y, self._x, self._height, self._width = where.T
-        self._frame, self._z = np.divmod(self._plane, depths[self._image])
-        self._reach = reach[self._image]
+    def __init__(self, stacks: Sequence[Stack]) -> None:
+        self._depths = [stack.size("Z") for stack in stacks]
+        self._reach = [int(np.bincount(box_layers(stack)).max()) for stack in stacks]
 
-    def to(self, index: int) -> Numbers:
-        """Return how near each region is to one: shape (regions,)."""
-        same_stack = (self._image == self._image[index]) & (self._frame == self._frame[index])
-        along_z = 1 - np.abs(self._z - self._z[index]) / self._reach
-        near: Numbers = np.where(same_stack, along_z.clip(0), 0.0)
-        return near * (1 + self._overlap(index)) / 2
+    def to(self, here: Region, regions: Sequence[Region]) -> npt.NDArray[np.float64]:
+        """Return how near each of several regions is to one: shape (regions,)."""
+        return np.fromiter((self._pair(here, there) for there in regions), float, len(regions))
 
-    def shared(self, index: int) -> Numbers:
-        """Return which share of one region each region of its slice covers: shape (regions,)."""
-        same_slice = (self._image == self._image[index]) & (self._plane == self._plane[index])
-        covered: Numbers = np.where(same_slice, self._overlap(index), 0.0)
-        return covered
+    def _pair(self, a: Region, b: Region) -> float:
+        if a.image != b.image:
+            return 0.0
+        (frame_a, z_a), (frame_b, z_b) = (divmod(r.plane, self._depths[a.image]) for r in (a, b))
+        along_z = 1 - abs(z_a - z_b) / self._reach[a.image]
+        if frame_a != frame_b or along_z <= 0:
+            return 0.0
+        return along_z * _overlap(a.y, b.y, a.height) * _overlap(a.x, b.x, a.width)
 
-    def _overlap(self, index: int) -> Numbers:
-        along_y = 1 - np.abs(self._y - self._y[index]) / self._height[index]
-        along_x = 1 - np.abs(self._x - self._x[index]) / self._width[index]
-        overlap: Numbers = along_y.clip(0) * along_x.clip(0)
-        return overlap
+
+def _overlap(a: int, b: int, side: int) -> float:
+    return max(0.0, 1 - abs(a - b) / side)

@@ -1,25 +1,22 @@
 """Which regions stand for most of what nothing annotated stands for yet.
 
 Each region of the images is covered as well as the annotated or chosen one that is most like it
-covers it. What adds most to the sum, in which each counts as much as it is worth, stands for most.
-Choosing that again and again is the greedy algorithm for facility location (G. Nemhauser, L. Wolsey
-and M. Fisher, "An analysis of approximations for maximizing submodular set functions", Mathematical
-Programming 14, 1978), which K. Wei, R. Iyer and J. Bilmes found to choose well what to annotate
-("Submodularity in data subset selection and active learning", ICML 2015).
-
-What a region adds counts the less the nearer it lies to regions that are annotated or chosen, and
-the more there are of them: a slice has grey values and artefacts of its own, and texture alone comes
-back to the oddest ones.
+covers it. What is chosen next adds most to the sum, in which each counts as much as it is worth.
+That is the greedy algorithm for facility location, whose result is within 1 − 1/e of the best (G.
+Nemhauser, L. Wolsey and M. Fisher, "An analysis of approximations for maximizing submodular set
+functions", Mathematical Programming 14, 1978). That it chooses well what to annotate was found by
+K. Wei, R. Iyer and J. Bilmes, "Submodularity in data subset selection and active learning", ICML
+2015.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from .candidates import Nearness
+from .candidates import Nearness, Region
 from .region_features import similarity
 
 Numbers = npt.NDArray[np.float64]
@@ -37,6 +34,7 @@ class Coverage:
 
     Parameters
     ----------
+    regions : sequence of Region
     descriptions : ndarray, shape (regions, numbers)
         Standardised.
     annotated : ndarray, shape (regions,)
@@ -53,32 +51,23 @@ class Coverage:
 
     def __init__(
         self,
+        regions: Sequence[Region],
         descriptions: Numbers,
         annotated: Numbers,
         worth: Numbers,
         nearness: Nearness,
     ) -> None:
-        self._nearness = nearness
-        step = -(-len(descriptions) // MOST_COVERED)
+        self._regions, self._nearness = regions, nearness
+        step = -(-len(regions) // MOST_COVERED)
         self._ground = slice(0, None, step)
-        self._worth = worth[self._ground].astype(np.float32)
+        self._worth = worth[self._ground, None].astype(np.float32)
         self._alike = similarity(descriptions[self._ground], descriptions).astype(np.float32)
         touched = np.flatnonzero(annotated)
-        self.by_annotated = np.zeros(len(descriptions))
+        self.by_annotated = np.zeros(len(regions))
         if len(touched):
             alike = self._alike if step == 1 else similarity(descriptions, descriptions[touched])
             columns = alike[:, touched] if step == 1 else alike
             self.by_annotated = (columns * annotated[touched]).max(axis=1)
-        self._apart = self._apart_from(annotated)
-
-    def _apart_from(self, annotated: Numbers) -> Numbers:
-        """Return how far regions are from what is annotated, of which none counts twice."""
-        apart, left = np.ones(len(annotated)), annotated.copy()
-        while left.any():
-            most = int(left.argmax())
-            apart *= 1 - left[most] * self._nearness.to(most)
-            left[self._nearness.shared(most) >= SAME_AGAIN] = 0
-        return apart
 
     def choose(self, free: npt.NDArray[np.bool_]) -> Iterator[tuple[int, float]]:
         """Choose regions, the one that adds most first.
@@ -95,12 +84,19 @@ class Coverage:
             What it adds, less where it is near to those before it.
         """
         covered, free = self.by_annotated[self._ground].astype(np.float32), free.copy()
-        apart = self._apart.copy()
+        apart = np.ones(len(free))
         while free.any():
             added = np.maximum(self._alike - covered[:, None], 0)
-            gains = self._worth @ added * apart
+            gains = (self._worth * added).sum(axis=0) * apart
             best = int(np.where(free, gains, -1).argmax())
             yield best, float(gains[best])
             covered = np.maximum(covered, self._alike[:, best])
-            apart *= 1 - self._nearness.to(best)
-            free &= self._nearness.shared(best) < SAME_AGAIN
+            near = self._nearness.to(self._regions[best], self._regions)
+            apart = np.minimum(apart, 1 - near)
+            free &= ~(self._in_slice_of(best) & (near >= SAME_AGAIN))
+            free[best] = False
+
+    def _in_slice_of(self, index: int) -> npt.NDArray[np.bool_]:
+        here = self._regions[index]
+        same = ((r.image, r.plane) == (here.image, here.plane) for r in self._regions)
+        return np.fromiter(same, bool, len(self._regions))

@@ -61,9 +61,9 @@ class Suggester:
 
     Those come first that are like most of what nothing annotated is like yet, in texture and in
     what the model finds there (`Coverage`). What the model is uncertain of, and where it finds
-    several classes, counts most (`Seen.worth`). Slices near to annotated or suggested ones come
-    later, the more regions the later; none is nearly the same as another in its slice, and none is
-    annotated already. Without a model texture alone counts.
+    several classes, counts most (`Seen.worth`). None of them is nearly the same as another, in the
+    same slice or in those beside it, and none is annotated already. Without a model texture alone
+    counts.
 
     ::
 
@@ -145,10 +145,10 @@ class Suggester:
         if not self.regions:
             return []
         annotated = np.array([seen.annotated for seen in self.seen])
-        nearness = Nearness([image.stack for image in self._images], self.regions)
+        nearness = Nearness([image.stack for image in self._images])
         worth = np.array([seen.worth for seen in self.seen])
         descriptions = standardised(self.descriptions)
-        coverage = Coverage(descriptions, annotated, worth, nearness)
+        coverage = Coverage(self.regions, descriptions, annotated, worth, nearness)
         chosen = list(islice(coverage.choose(annotated < SAME_AGAIN), n))
         names = () if self._model is None else tuple(c.name for c in self._model.info.classes)
         reasons = Reasons(self.seen, coverage.by_annotated, names)

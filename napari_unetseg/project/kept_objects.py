@@ -57,6 +57,11 @@ def write_notes(ids: Path, notes: ObjectNotes) -> None:
     partial.replace(ids.with_suffix(".json"))
 
 
+def drop_notes(ids: Path) -> None:
+    """Say of a file of ids no more that it is to be kept."""
+    ids.with_suffix(".json").unlink(missing_ok=True)
+
+
 def has_notes(ids: Path) -> bool:
     """Tell whether a file of ids is to be kept."""
     return ids.with_suffix(".json").is_file()

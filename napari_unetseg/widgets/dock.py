@@ -56,6 +56,8 @@ class SegmentationDock(QWidget):
         # napari hands plugins a proxy, whose layers are proxies too and equal to nothing.
         self.context = _context_of(getattr(napari_viewer, "__wrapped__", napari_viewer))
         self.setMaximumWidth(_WIDTH_PX)
+        # Else napari adds empty room below, the more docks were opened before the more.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.panels: list[StepPanel] = [
             step(self.context)
             for step in (DataStep, BaselinesStep, TrainStep, CorrectStep, ExportStep)

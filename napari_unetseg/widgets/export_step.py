@@ -133,6 +133,7 @@ class ExportStep(StepPanel):
         listen(context.controller.model_changed, self._update)
         listen(context.controller.finished, self._on_job_finished)
         listen(context.workspace.objects.added, self._list_results)
+        listen(context.workspace.objects.outdated, self._list_results)
         listen(context.viewer.layers.events.inserted, self._list_results)
         listen(context.viewer.layers.events.removed, self._list_results)
         self.image.currentIndexChanged.connect(self._list_results)
@@ -182,7 +183,9 @@ class ExportStep(StepPanel):
                 self.what.addItem(layer.name, layer)
             for objects in self.context.workspace.objects.of(image_id):
                 layer_of = self.context.objects.layer_of(objects)
-                self.what.addItem(layer_of.name if layer_of else objects.title, objects)
+                name = layer_of.name if layer_of else objects.title
+                older = " (out of date)" if objects.is_outdated else ""
+                self.what.addItem(f"{name}{older}", objects)
         index = next((i for i in range(self.what.count()) if self.what.itemData(i) is before), 0)
         self.what.setCurrentIndex(index)
         self._update_buttons()

@@ -52,6 +52,7 @@ class LiveBar(QWidget):
         self._context = context
         self._settings = settings
         self.suggestions = suggestions
+        self._returned_to: Checkpoint | None = None
         self._build()
         controller, workspace = context.controller, context.workspace
         listen(controller.live.changed, self._update)
@@ -135,8 +136,13 @@ class LiveBar(QWidget):
         if not self.live.isEnabled():
             self._update()
 
-    def _on_finished(self, _: Finished) -> None:
+    def _on_finished(self, finished: Finished) -> None:
         self._update()
+        checkpoint, self._returned_to = self._returned_to, None
+        if checkpoint is not None:
+            self._context.say(
+                f"The model is now that of {checkpoint.step:,} steps. {finished.sentence}"
+            )
 
     def _show_checkpoints(self, checkpoints: list[Checkpoint]) -> None:
         if [c.path for c in checkpoints] == [b.property("path") for b in self.checkpoints]:
@@ -191,6 +197,8 @@ class LiveBar(QWidget):
             return
         self._context.look()
         controller.predict()
+        if controller.state is not JobState.IDLE:
+            self._returned_to = checkpoint
 
 
 def _picture_of(model: Path) -> QIcon:

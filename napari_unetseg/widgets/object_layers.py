@@ -29,7 +29,7 @@ class ObjectLayers:
     Attributes
     ----------
     changed : Signal()
-        Objects were added, corrected, counted or called right.
+        Objects were added, corrected, counted or called right, or are out of date.
     renamed : Signal(ObjectSet, dict)
         Objects have other numbers: by those before, those now.
     said : Signal(str)
@@ -49,7 +49,9 @@ class ObjectLayers:
         self._workspace = workspace
         self._corrections = corrections
         workspace.objects.added.connect(self._on_added)
+        workspace.objects.removed.connect(self._on_removed)
         workspace.objects.changed.connect(self._on_changed)
+        workspace.objects.outdated.connect(self._on_outdated)
         workspace.objects.renamed.connect(self._on_renamed)
 
     def take(self, image_id: str, ids: Any) -> None:
@@ -131,17 +133,38 @@ class ObjectLayers:
         self._layers.after_stroke(partial(self._show_new, objects))
 
     def _show_new(self, objects: ObjectSet) -> None:
-        if objects.image not in self._workspace.images:
+        there = self._workspace.objects.of(objects.image)
+        if objects.image not in self._workspace.images or objects not in there:
             return
-        kept = [o for o in self._workspace.objects.of(objects.image) if o.is_corrected]
+        kept = [o for o in there if o.is_corrected]
         hidden = [la for la in map(self.layer_of, kept) if la is not None and la.visible]
         self.show(objects)
         if hidden and not objects.is_corrected:
             self.said.emit(f"What you corrected is kept in “{hidden[-1].name}”, which is hidden.")
         self.changed.emit()
 
+    def _on_removed(self, objects: ObjectSet) -> None:
+        """Take the layer away; what is at hand now comes into view."""
+        layer, was_active = self.layer_of(objects), self.are_active
+        if layer is not None:
+            self._layers.viewer.layers.remove(layer)
+        if self._can_show(objects):
+            at_hand = self.current(objects.image)
+            shown = self.show(at_hand) if at_hand is not None else None
+            if was_active:
+                self._layers.activate(shown or self._layers.annotations_layer(objects.image))
+        self.changed.emit()
+
+    def _on_outdated(self, _: ObjectSet) -> None:
+        self.changed.emit()
+
+    def _can_show(self, objects: ObjectSet) -> bool:
+        return objects.image in self._workspace.images and self._layers.is_shown(objects.image)
+
     def _on_changed(self, objects: ObjectSet, planes: list[int]) -> None:
         layer = self.layer_of(objects)
+        if self._can_show(objects) and (layer is None or not layer.visible):
+            layer = self.show(objects)  # undo is not to change what nobody sees
         if layer is not None:
             self._name(layer, objects)
             self._layers.show_planes(objects.image, objects.key, planes)

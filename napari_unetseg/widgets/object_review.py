@@ -14,6 +14,9 @@ from .frame import Box, bring_into_view, remove_outline, show_outline
 from .layers import LayerBinder
 from .object_layers import ObjectLayers, number_after
 
+#: What is said of objects of which the image has been segmented otherwise since.
+OUTDATED = "The segmentation has changed since these objects were numbered."
+
 _DONE = "Every object is reviewed."
 
 
@@ -53,8 +56,10 @@ class ObjectReview:
             self.said.emit(f"{_DONE} {counts(objects)}.")
             return
         self._show(objects, number)
+        older = f" {OUTDATED}" if objects.is_outdated else ""
         self.said.emit(
             f"Object {number}: K if it is right, else correct it. {counts(objects)}; U goes on."
+            f"{older}"
         )
 
     def right(self) -> None:
@@ -113,11 +118,12 @@ def counts(objects: ObjectSet) -> str:
 
     Examples
     --------
-    "37 of 112 reviewed"
+    "37 of 112 reviewed", "37 of 112 reviewed, out of date"
     """
     if not objects.is_counted:
         return "counting …"
-    return f"{len(objects.reviewed):,} of {len(objects.areas()):,} reviewed"
+    older = ", out of date" if objects.is_outdated else ""
+    return f"{len(objects.reviewed):,} of {len(objects.areas()):,} reviewed{older}"
 
 
 def _box(where: npt.NDArray[np.bool_]) -> Box:

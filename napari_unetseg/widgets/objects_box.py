@@ -26,15 +26,18 @@ from napari_unetseg.workspace.export import is_segmented
 from .context import Context
 from .listen import listen
 from .newest import NewestWins
-from .object_review import counts
+from .object_review import OUTDATED, counts
 from .shortcuts import tooltip
 
 _NONE = "There are no numbered objects yet; press Number pieces, or apply a model that tells apart."
 _NOTHING = "Nothing is segmented yet; train a model or apply one."
 _NUMBER = (
     "Give every connected piece of the segmentation a number, in a layer of its own: objects that "
-    "can be cut, joined, deleted and reviewed one by one."
+    "can be cut, joined, deleted and reviewed one by one. Pieces that touch from one slice to the "
+    "next become one object."
 )
+_WHICH = "Objects to be shown and corrected."
+_NEW_ONES = "Number pieces makes new ones; these stay."
 _HIGHEST = 2**31 - 1
 
 Ids: TypeAlias = npt.NDArray[np.uint32]
@@ -60,7 +63,6 @@ class ObjectsBox(QWidget):
 
     def _build(self) -> None:
         self.which = QComboBox()
-        self.which.setToolTip("Objects to be shown and corrected.")
         self.which.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
@@ -112,6 +114,9 @@ class ObjectsBox(QWidget):
         self.which.setVisible(len(there) > 1)
         self.reviewed.setVisible(len(there) < 2)
         self.reviewed.setText("no objects yet" if objects is None else counts(objects))
+        outdated = objects is not None and objects.is_outdated
+        for widget, tip in ((self.reviewed, ""), (self.which, _WHICH)):
+            widget.setToolTip(f"{OUTDATED} {_NEW_ONES} {tip}".strip() if outdated else tip)
         why_not = None if objects is not None else _NONE
         _enable(self.next, why_not, tooltip("next_object"))
         _enable(self.right, why_not, tooltip("object_right"))
@@ -122,10 +127,16 @@ class ObjectsBox(QWidget):
         )
         _enable(self.renumber, why_not, "Number the objects from 1 on without gaps.")
         self.wanted.setEnabled(objects is not None)
-        self.wanted.setToolTip(why_not or "A number that is free.")
+        self.wanted.setToolTip(why_not or "The number to give; one that is free stands here.")
+        if objects is not None and objects.is_counted:
+            self._offer_free_number(objects)
         stack = entry.shape[0] > 1 if entry is not None else False
         self.only_here.setEnabled(stack)
         self._update_number()
+
+    def _offer_free_number(self, objects: ObjectSet) -> None:
+        if not self.wanted.hasFocus() and self.wanted.value() in objects.areas():
+            self.wanted.setValue(objects.free_number())
 
     def _update_number(self) -> None:
         entry = self._context.layers.current_image()
@@ -158,10 +169,15 @@ class ObjectsBox(QWidget):
 
     def _take_numbered(self, image_id: str, ids: Ids) -> None:
         if image_id in self._context.workspace.images:
-            objects = self._context.workspace.objects.create(image_id, ids)
+            objects = self._context.workspace.number_objects(image_id, ids)
             self._context.layers.activate(self._context.objects.show(objects))
             n = counted(len(objects.areas()), "object")
-            self._context.say(f"{n}: cut (C), join (J) and delete (D) them, U reviews them.")
+            deep = self._context.workspace.images[image_id].stack.size("Z") > 1
+            joined = "; pieces that touch from slice to slice are one" if deep else ""
+            self._context.say(
+                f"{n}{joined}. Cut (C), join (J) and delete (D) them, U reviews them; Undo takes "
+                "the numbers back."
+            )
         self.refresh()
 
     def _on_give(self) -> None:

@@ -86,9 +86,14 @@ class SlicesRows(QWidget):
             self._say("Copied", "copied to", n_px)
 
     def _on_interpolate(self) -> None:
-        if (at := self._here()) is not None:
+        if (at := self._here()) is None:
+            return
+        try:
             n_px = self._context.slices.interpolate(at[0].id, at[1])
-            self._say("Interpolated", "interpolated", n_px)
+        except UserError as error:
+            self._context.say(str(error))
+            return
+        self._say("Interpolated", "interpolated", n_px)
 
     def _on_propagate(self, step: int) -> None:
         if (at := self._here()) is None:

@@ -19,9 +19,13 @@ _WHAT = (
     "stay."
 )
 _WHAT_OBJECTS = (
-    "Delete objects that have fewer pixels, counted over all their slices; those that you called "
-    "right stay."
+    "Delete objects that have fewer pixels, counted over all their slices, and from all of them; "
+    "those that you called right stay."
 )
+_BELOW = "Pieces with fewer pixels than this, counted on each slice, go."
+_BELOW_OBJECTS = "Objects with fewer pixels than this, counted over all their slices, go."
+_WHERE = "On the slice in view, or on all slices of the image."
+_WHERE_OBJECTS = "Objects that are on the slice in view, or all of the image; each goes as a whole."
 #: How many would go, and how many as small stay: painted on, or called right.
 Count: TypeAlias = tuple[int, int]
 
@@ -45,12 +49,12 @@ class SmallPiecesRow(QWidget):
         self.below.setRange(2, _MAX_PX)
         self.below.setValue(50)
         self.below.setSuffix(" px")
-        self.below.setToolTip("Pieces with fewer pixels than this, counted on each slice, go.")
+        self.below.setToolTip(_BELOW)
         self.below.valueChanged.connect(self._count)
         self.where = QComboBox()
         self.where.addItem("this slice", False)
         self.where.addItem("all slices", True)
-        self.where.setToolTip("On the slice in view, or on all slices of the image.")
+        self.where.setToolTip(_WHERE)
         self.where.activated.connect(self._count)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -62,6 +66,8 @@ class SmallPiecesRow(QWidget):
         """Disable the row and say why, or enable it; objects that are active can be deleted."""
         of_objects = self._objects() is not None
         self.button.setText("Delete objects under" if of_objects else "Delete pieces under")
+        self.below.setToolTip(_BELOW_OBJECTS if of_objects else _BELOW)
+        self.where.setToolTip(_WHERE_OBJECTS if of_objects else _WHERE)
         self.setEnabled(why_not is None or of_objects)
         self.button.setToolTip(self._what() if self.isEnabled() else why_not or "")
 
@@ -107,10 +113,16 @@ class SmallPiecesRow(QWidget):
 
     def _on_counted(self, count: Count) -> None:
         n, n_kept = count
-        noun, kept = ("piece", "painted on") if self._objects() is None else ("object", "reviewed")
+        of_objects = self._objects() is not None
+        noun, kept = ("object", "reviewed") if of_objects else ("piece", "painted on")
         others = f"; {n_kept:,} more are {kept} and stay" if n_kept else ""
-        where = "on all slices" if self.where.currentData() else "on this slice"
-        sentence = f"{counted(n, noun)} under {self.below.value():,} px {where}{others}."
+        where = " on all slices" if self.where.currentData() else " on this slice"
+        size = f" under {self.below.value():,} px"
+        if of_objects:
+            which = f"{'' if self.where.currentData() else where}{size} over all slices"
+        else:
+            which = f"{size}{where}"
+        sentence = f"{counted(n, noun)}{which}{others}."
         if self.isEnabled():
             self.button.setToolTip(f"{self._what()} {sentence}")
             self._context.say(sentence)

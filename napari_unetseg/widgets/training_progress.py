@@ -6,7 +6,12 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_unetseg.annotations import MIN_LABELLED_PX
-from napari_unetseg.events import HeldOutScored, TrainingStarted, TrainingStep
+from napari_unetseg.events import (
+    AnnotationsTaken,
+    HeldOutScored,
+    TrainingStarted,
+    TrainingStep,
+)
 
 from .context import Context
 from .curves import Curves
@@ -22,6 +27,7 @@ class TrainingProgress(QWidget):
     def __init__(self, context: Context) -> None:
         super().__init__()
         self._started: TrainingStarted | None = None
+        self._n_held_out_px = 0
         self._last_step: TrainingStep | None = None
         self._last_score: HeldOutScored | None = None
         self.curves = Curves(context.viewer)
@@ -35,12 +41,18 @@ class TrainingProgress(QWidget):
         column.addWidget(self.curves)
         column.addWidget(self.facts)
         listen(context.controller.started, self._on_started)
+        listen(context.controller.annotations_taken, self._on_taken)
         listen(context.controller.stepped, self._on_step)
         listen(context.controller.scored, self._on_score)
 
     def _on_started(self, event: TrainingStarted) -> None:
         self._started, self._last_step, self._last_score = event, None, None
+        self._n_held_out_px = event.n_held_out_px
         self.curves.clear()
+        self._say_facts()
+
+    def _on_taken(self, event: AnnotationsTaken) -> None:
+        self._n_held_out_px = event.n_held_out_px
         self._say_facts()
 
     def _on_step(self, event: TrainingStep) -> None:
@@ -63,7 +75,7 @@ class TrainingProgress(QWidget):
         if self._last_score is not None:
             second.append(f"mean IoU {self._last_score.mean_iou:.3f} on held-out annotations")
         lines = [" · ".join(facts) for facts in (first, second) if facts]
-        if self._started is not None and not self._started.n_held_out_px:
+        if self._started is not None and not self._n_held_out_px:
             lines.append(
                 "Too little is annotated to hold anything out: "
                 f"scores start at {MIN_LABELLED_PX:,} px."

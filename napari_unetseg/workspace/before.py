@@ -5,6 +5,7 @@ from __future__ import annotations
 from napari_unetseg.project import Session
 
 from .image_entry import ImageEntry
+from .objects import ObjectSet
 from .slots import Codes
 from .workspace import Workspace
 
@@ -27,6 +28,7 @@ class BeforeTraining:
         self._running: _Shelf | None = None
         self._goes_on = False
         self._n_trainings = 0
+        self._current_objects: list[ObjectSet] = []
 
     @property
     def exists(self) -> bool:
@@ -43,6 +45,7 @@ class BeforeTraining:
             it is given up, what that one has answered comes back: its model is still at hand.
         """
         self._spare.planes.clear()
+        self._current_objects = self._workspace.objects.up_to_date()
         self._running, self._goes_on = self._spare, goes_on
 
     def keep(self, image_id: str, plane: int) -> None:
@@ -75,6 +78,8 @@ class BeforeTraining:
                     self._last.put(entry, plane, slots)
                 else:
                     self._workspace.set_prediction(image_id, plane, slots)
+        if not saved:
+            self._workspace.objects.set_outdated(self._current_objects, False)
 
     def codes(self, entry: ImageEntry, plane: int) -> Codes:
         """Return what was answered for a slice before the last training that has answered.

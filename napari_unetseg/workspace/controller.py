@@ -83,6 +83,7 @@ class JobController:
         Fraction in [0, 1] or None, seconds left or None.
     state_changed : Signal(JobState)
     started : Signal(TrainingStarted)
+    annotations_taken : Signal(AnnotationsTaken)
     stepped : Signal(TrainingStep)
     scored : Signal(HeldOutScored)
     previews : ModelPreviews
@@ -113,6 +114,7 @@ class JobController:
     progressed = Signal(object, object)
     state_changed = Signal(JobState)
     started = Signal(TrainingStarted)
+    annotations_taken = Signal(AnnotationsTaken)
     stepped = Signal(TrainingStep)
     scored = Signal(HeldOutScored)
     model_changed = Signal()
@@ -562,6 +564,8 @@ class JobController:
             case RegionsSuggested(regions):
                 self.suggestions.take(regions)
             case AnnotationsTaken():
+                job.take(event)
+                self.annotations_taken.emit(event)
                 self.status.emit(_LIVE)
             case Rested():
                 self.progressed.emit(1.0, None)

@@ -14,7 +14,14 @@ from skimage.util import map_array
 
 from napari_unetseg.annotations import ObjectEdit
 from napari_unetseg.images import map_npy
-from napari_unetseg.project import KeptObjects, ObjectNotes, Session, new_uid, write_notes
+from napari_unetseg.project import (
+    KeptObjects,
+    ObjectNotes,
+    Session,
+    drop_notes,
+    new_uid,
+    write_notes,
+)
 
 Ids = npt.NDArray[np.uint32]
 
@@ -33,8 +40,8 @@ class ObjectSet:
     key : str
     image : str
         Id of the image.
-    title : str
-        What a person calls them.
+    number : int
+        Which of those of the image they are, from 1 on.
     ids : ndarray, shape (planes, Y, X), uint32
         0 background; file-backed. Written to by edits of the workspace alone.
     path : Path
@@ -43,21 +50,32 @@ class ObjectSet:
         Ids that are right.
     is_corrected : bool
         Whether a person has worked on them.
+    is_outdated : bool
+        Whether the image has been segmented otherwise since.
     uid : str
         The same in later sessions that go on from them.
     """
 
-    def __init__(self, image: str, path: Path, notes: ObjectNotes | None = None) -> None:
+    def __init__(
+        self, image: str, path: Path, notes: ObjectNotes | None = None, number: int = 1
+    ) -> None:
         self.key = f"{image}/{path.stem}"
         self.image = image
         self.path = path
         self.ids: Ids = map_npy(path, "r+")
-        self.title = "objects" if notes is None else "corrected objects"
+        self.number = number
+        self.is_outdated = False
         self.reviewed: set[int] = set() if notes is None else set(notes.reviewed)
         self.is_corrected = notes is not None
         self.uid = new_uid() if notes is None else notes.uid
         self._areas: dict[int, dict[int, int]] = {}
         self._n_counted = 0
+
+    @property
+    def title(self) -> str:
+        """What a person calls them."""
+        what = "corrected objects" if self.is_corrected else "objects"
+        return what if self.number == 1 else f"{what} {self.number}"
 
     @property
     def is_counted(self) -> bool:
@@ -97,7 +115,7 @@ class ObjectSet:
                     found, counts = np.unique(ids[first:after], return_counts=True)
                     self._add(plane, found, sign * counts)
         self.reviewed = (self.reviewed | edit.marked) - edit.unmarked
-        self.is_corrected, self.title = True, "corrected objects"
+        self.is_corrected = True
         self.note()
         return planes
 
@@ -147,20 +165,25 @@ class ObjectSets:
 
     Attributes
     ----------
-    added : Signal(ObjectSet)
+    added, removed : Signal(ObjectSet)
     changed : Signal(ObjectSet, list)
         Ids on these slices, or what a person said of them.
+    outdated : Signal(ObjectSet)
+        They are out of date, or no more.
     renamed : Signal(ObjectSet, dict)
         Objects have other numbers: by those before, those now. Comes before `changed`.
     """
 
     added = Signal(ObjectSet)
+    removed = Signal(ObjectSet)
     changed = Signal(ObjectSet, list)
+    outdated = Signal(ObjectSet)
     renamed = Signal(ObjectSet, dict)
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._sets: dict[str, ObjectSet] = {}
+        self._withdrawn: dict[str, ObjectSet] = {}
 
     def of(self, image_id: str) -> list[ObjectSet]:
         """Return the objects of an image, the newest last."""
@@ -175,7 +198,9 @@ class ObjectSets:
 
     def add(self, image_id: str, path: Path, notes: ObjectNotes | None = None) -> ObjectSet:
         """Take in objects of which the ids lie in a file of the session."""
-        objects = ObjectSet(image_id, path, notes)
+        there = [*self._sets.values(), *self._withdrawn.values()]
+        number = 1 + sum(objects.image == image_id for objects in there)
+        objects = ObjectSet(image_id, path, notes, number)
         self._sets[objects.key] = objects
         self.added.emit(objects)
         return objects
@@ -190,6 +215,33 @@ class ObjectSets:
         path = self._new_path(image_id)
         np.save(path, ids.astype(np.uint32, copy=False))
         return self.add(image_id, path)
+
+    def up_to_date(self) -> list[ObjectSet]:
+        """Return the objects of images that have not been segmented otherwise since."""
+        return [objects for objects in self._sets.values() if not objects.is_outdated]
+
+    def set_outdated(self, sets: Iterable[ObjectSet], is_outdated: bool) -> None:
+        """Take note that the segmentation of objects has changed, or is as it was again."""
+        for objects in sets:
+            if objects.is_outdated != is_outdated:
+                objects.is_outdated = is_outdated
+                self.outdated.emit(objects)
+
+    def withdraw(self, keys: Iterable[str]) -> None:
+        """Let go of objects until `return_withdrawn`; a later session does not see them."""
+        for key in keys:
+            objects = self._withdrawn[key] = self._sets.pop(key)
+            drop_notes(objects.path)
+            self.removed.emit(objects)
+
+    def return_withdrawn(self, keys: Iterable[str]) -> None:
+        """Take objects in again that were withdrawn; others are here."""
+        for key in keys:
+            if key in self._withdrawn:
+                objects = self._sets[key] = self._withdrawn.pop(key)
+                if objects.is_corrected:
+                    objects.note()
+                self.added.emit(objects)
 
     def bring_back(self, image_id: str, kept: Iterable[KeptObjects]) -> int:
         """Copy objects of an earlier session, those that are not here yet; return how many."""
@@ -218,8 +270,8 @@ class ObjectSets:
             if isinstance(objects.ids, np.memmap):
                 objects.ids.flush()
         self._sets.clear()
+        self._withdrawn.clear()
 
     def _new_path(self, image_id: str) -> Path:
-        numbers = range(1, len(self._sets) + 2)
-        paths = (self._session.path(image_id, f"own-objects-{n}") for n in numbers)
+        paths = (self._session.path(image_id, f"own-objects-{n}") for n in count(1))
         return next(path for path in paths if not path.exists())

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from napari_unetseg.events import HeldOutScored, TrainingStarted, TrainingStep
+from napari_unetseg.events import (
+    AnnotationsTaken,
+    HeldOutScored,
+    TrainingStarted,
+    TrainingStep,
+)
 
+from .next_step import HELPED
 from .slots import Codes
 
 
@@ -48,6 +54,8 @@ class JobRecord:
         Array of how probable each class is, and what the classes are called.
     before, after : float or None
         Mean IoU on held-out annotations.
+    started : TrainingStarted or None
+        With the pixels that were last taken.
     """
 
     slots: Codes
@@ -69,30 +77,38 @@ class JobRecord:
             self.before = event.mean_iou
         self.after = event.mean_iou
 
+    def take(self, event: AnnotationsTaken) -> None:
+        """Take note of what is learned from, and scored with, from now on."""
+        if self.started is not None:
+            self.started = replace(
+                self.started,
+                n_labelled_px=event.n_labelled_px,
+                n_held_out_px=event.n_held_out_px,
+            )
+
     def as_round(self, number: int) -> Round:
         """Sum up a training that has ended."""
         step, started = self.last_step, self.started
-        n_held_out_px = started.n_held_out_px if started else 0
         return Round(
             number,
             self.before,
             self.after,
             started.n_labelled_px if started else 0,
-            n_held_out_px,
+            started.n_held_out_px if started else 0,
             step.step if step else 0,
             step.elapsed_s if step else 0.0,
-            _round_sentence(self.before, self.after, n_held_out_px),
+            _round_sentence(self.before, self.after),
         )
 
 
-def _round_sentence(before: float | None, after: float | None, n_held_out_px: int) -> str:
-    if after is None or not n_held_out_px:
+def _round_sentence(before: float | None, after: float | None) -> str:
+    if after is None:
         return "Too little is annotated to hold anything out, so there is no score yet."
     if before is None:
         return f"Mean IoU {after:.3f} on held-out annotations."
     change = after - before
-    if change >= 0:
-        return (
-            f"Better by {change:.3f}: mean IoU {before:.3f} → {after:.3f} on held-out annotations."
-        )
-    return f"Worse: mean IoU {before:.3f} → {after:.3f} on held-out annotations."
+    if abs(change) < HELPED:
+        verdict = "As good as before"
+    else:
+        verdict = f"Better by {change:.3f}" if change > 0 else "Worse"
+    return f"{verdict}: mean IoU {before:.3f} → {after:.3f} on held-out annotations."

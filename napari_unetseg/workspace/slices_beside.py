@@ -12,6 +12,7 @@ from napari_unetseg.config import BACKGROUND, UNLABELLED
 from napari_unetseg.errors import UserError
 
 from .image_entry import ImageEntry
+from .progress import slice_name
 from .slots import Codes
 from .workspace import Workspace
 
@@ -91,11 +92,17 @@ class SlicesBeside:
         Raises
         ------
         UserError
-            If there is none on either side.
+            If there is none on either side, or no shape of one overlaps one of the other.
         """
         entry = self._workspace.images[image_id]
         before, after = self.annotated_around(image_id, plane)
         between = interpolate(entry.codes[before], entry.codes[after], after - before - 1)
+        if not between.any():
+            first, last = (slice_name(entry.stack, p) for p in (before, after))
+            raise UserError(
+                f"No shape on {first} overlaps one of its class on {last}, so nothing lies between "
+                "them; annotate the same objects on both, or a slice in between."
+            )
         filled = (
             (p, fill_unlabelled(entry.codes[p], codes))
             for p, codes in enumerate(between, before + 1)

@@ -33,7 +33,7 @@ from napari_unetseg.project import EarlierWork, Session
 from napari_unetseg.wording import counted
 
 from .image_entry import ImageEntry
-from .objects import ObjectSets
+from .objects import Ids, ObjectSet, ObjectSets
 from .slots import Codes, Slots
 
 ClassChange = Callable[..., tuple[Classes, npt.NDArray[np.uint8]]]
@@ -248,6 +248,17 @@ class Workspace:
         )
         return self._record(label, edits)
 
+    def number_objects(self, image_id: str, ids: Ids) -> ObjectSet:
+        """Take in objects with numbers, as one step.
+
+        Parameters
+        ----------
+        ids : ndarray, shape (planes, Y, X), uint32
+        """
+        objects = self.objects.create(image_id, ids)
+        self._do(Step("numbering pieces", numbered=(objects.key,)))
+        return objects
+
     def correct_objects(self, label: str, edit: ObjectEdit) -> None:
         """Change numbered objects, as one step."""
         self._do(Step(label, objects=(edit,)))
@@ -296,7 +307,11 @@ class Workspace:
         slots : ndarray, shape (Y, X), uint8
             Codes looked up in `prediction_slots`.
         """
-        self.images[image_id].prediction[plane] = slots
+        prediction = self.images[image_id].prediction
+        current = [o for o in self.objects.up_to_date() if o.image == image_id]
+        if current and not np.array_equal(prediction[plane], slots):
+            self.objects.set_outdated(current, True)
+        prediction[plane] = slots
         self.segmentation_changed.emit(image_id, [plane])
 
     @property
@@ -368,8 +383,9 @@ class Workspace:
         for edit in reversed(step.edits):
             self._apply(edit.image, edit.indices, edit.before)
         self.objects.apply(edit.undone for edit in reversed(step.objects))
+        self.objects.withdraw(step.numbered)
         self._finish(step, step.classes_before, step.shown_before)
-        return step.label
+        return self._said_of(step)
 
     def redo(self) -> str | None:
         """Do the last undone step again; return what it is."""
@@ -378,11 +394,20 @@ class Workspace:
         if step is None:
             return None
         self._run(step)
-        return step.label
+        return self._said_of(step)
+
+    def _said_of(self, step: Step) -> str:
+        """Return what a step was, and on which image where that is not in view."""
+        changed = {edit.image for edit in step.edits}
+        if not changed or changed & set(self.images):
+            return step.label
+        names = ", ".join(sorted(self._entry(image).stack.name for image in changed))
+        return f"{step.label} on {names}, which is not ticked"
 
     def _do(self, step: Step) -> None:
         classes = step.classes_after
-        if step.edits or step.objects or step.classes_before != classes:
+        has_content = step.edits or step.objects or step.numbered
+        if has_content or step.classes_before != classes:
             if classes is not None:
                 before = self._slots.shown_as
                 after = before if step.shown_after is None else step.shown_after
@@ -397,6 +422,7 @@ class Workspace:
     def _run(self, step: Step) -> None:
         for edit in step.edits:
             self._apply(edit.image, edit.indices, edit.after)
+        self.objects.return_withdrawn(step.numbered)
         self.objects.apply(step.objects)
         self._finish(step, step.classes_after, step.shown_after)
 

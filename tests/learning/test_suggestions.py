@@ -246,66 +246,43 @@ def test_regions_cover_a_slice() -> None:
 
 
 def test_nearness_falls_with_distance_and_ends_at_images_and_time_points() -> None:
-    volume = Stack(np.zeros((2, 12, 64, 128), np.uint8), "TZYX", {"Z": 0.1, "Y": 0.01, "X": 0.01})
-    here = Region(0, 3, 0, 0, 64, 64)
+    volume = Stack(np.zeros((2, 12, 64, 64), np.uint8), "TZYX", {"Z": 0.1, "Y": 0.01, "X": 0.01})
+    near = Nearness([volume, volume])
 
     def to(**other: int) -> float:
-        near = Nearness([volume, volume], [here, replace(here, **other)])
-        return float(near.to(0)[1])
+        here = Region(0, 3, 0, 0, 64, 64)
+        return float(near.to(here, [replace(here, **other)])[0])
 
     assert to() == 1
-    assert to(x=32) == pytest.approx(0.75)
-    assert to(y=32, x=32) == pytest.approx(0.625)
-    assert to(x=64) == to(x=60, y=64) == 0.5
-    assert 1 > to(plane=4) > to(plane=5) > to(plane=5, x=64) > 0
-    assert to(plane=11) == to(plane=15) == to(image=1) == 0
-
-
-def test_regions_share_what_both_cover_in_the_same_slice_alone() -> None:
-    stack = discs(2, (64, 128))[0]
-    regions = [Region(0, 0, 0, x, 64, 64) for x in (0, 16, 64)] + [Region(0, 1, 0, 0, 64, 64)]
-    assert Nearness([stack], regions).shared(0).tolist() == [1, 0.75, 0, 0]
+    assert to(x=32) == pytest.approx(0.5)
+    assert to(y=32, x=32) == pytest.approx(0.25)
+    assert 1 > to(plane=4) > to(plane=5) > 0
+    assert to(plane=11) == to(plane=15) == to(image=1) == to(x=64) == 0
 
 
 def test_coverage_is_best_for_one_region_as_trying_all_shows() -> None:
     rng = np.random.default_rng(0)
     described = rng.normal(size=(20, 3))
     regions = [Region(i, 0, 0, 0, 8, 8) for i in range(20)]
-    near = Nearness([discs(1, (8, 8))[0]] * 20, regions)
+    near = Nearness([discs(1, (8, 8))[0]] * 20)
     annotated = np.zeros(20)
     annotated[3] = 1
     worth = rng.uniform(0, 1, 20)
-    first, gain = next(Coverage(described, annotated, worth, near).choose(annotated < 1))
+    first, gain = next(Coverage(regions, described, annotated, worth, near).choose(annotated < 1))
     alike = similarity(described, described)
-    covered = [np.maximum(alike[:, 3], alike[:, j]) for j in range(20)]
-    gains = [(worth * (covered[j] - alike[:, 3])).sum() for j in range(20)]
-    assert first == int(np.argmax(gains))
-    assert gain == pytest.approx(max(gains))
+    sums = [(worth * np.maximum(alike[:, 3], alike[:, j])).sum() for j in range(20)]
+    assert first == int(np.argmax(sums))
+    assert gain == pytest.approx(max(sums) - (worth * alike[:, 3]).sum())
 
 
 def test_what_lies_beside_a_chosen_region_is_put_off_however_different_it_looks() -> None:
     stack = Stack(np.zeros((12, 64, 64), np.uint8), "ZYX", {"Z": 0.1, "Y": 0.01, "X": 0.01})
     regions = [Region(0, plane, 0, 0, 64, 64) for plane in (3, 4, 11)]
-    near = Nearness([stack], regions)
-    ranking = Coverage(1e3 * np.eye(3), np.zeros(3), np.array([1.0, 0.9, 0.5]), near)
+    ranking = Coverage(
+        regions, 1e3 * np.eye(3), np.zeros(3), np.array([1.0, 0.9, 0.5]), Nearness([stack])
+    )
     order = [index for index, _ in ranking.choose(np.ones(3, bool))]
     assert order == [0, 2, 1]
-
-
-def test_what_lies_beside_annotated_regions_is_put_off_as_beside_chosen_ones() -> None:
-    stack = Stack(np.zeros((12, 64, 64), np.uint8), "ZYX", {"Z": 0.1, "Y": 0.01, "X": 0.01})
-    regions = [Region(0, plane, 0, 0, 64, 64) for plane in (3, 4, 11)]
-    annotated = np.array([1.0, 0.0, 0.0])
-    near = Nearness([stack], regions)
-    ranking = Coverage(1e3 * np.eye(3), annotated, np.array([1.0, 0.9, 0.8]), near)
-    assert [index for index, _ in ranking.choose(annotated < 1)] == [2, 1]
-
-
-def test_slices_that_look_alike_take_turns() -> None:
-    """Four regions of each of three slices: the first three lie in three slices."""
-    one = np.random.default_rng(0).integers(0, 255, (128, 128))
-    found = suggestions([image_of(Stack(np.stack([one] * 3), "ZYX"))], n=3)
-    assert {s.plane for s in found} == {0, 1, 2}
 
 
 def test_the_scale_of_a_model_for_everybody_is_looked_for_once(

@@ -22,6 +22,7 @@ class Person:
 
     def stroke(self, layer, points: Sequence[tuple[float, float]], steps: int = 6) -> None:
         """Drag the mouse along (y, x) points, in px of the slice in view."""
+        QApplication.processEvents()  # what is still to be laid out would move the canvas
         places = [self._place(layer, *points[0])]
         for start, end in pairwise(np.asarray(points, float)):
             on_the_way = (start + t * (end - start) for t in np.linspace(0, 1, steps + 1)[1:])

@@ -202,6 +202,17 @@ def test_slices_between_annotated_ones_are_filled_by_a_click_and_taken_back(stag
     assert "No slice after this one is annotated" in step.slices.interpolate.toolTip()
 
 
+def test_shapes_that_do_not_overlap_are_said_not_to(stage, step):
+    painted = stage.entry.codes.copy()
+    painted[0, 10:20, 10:20] = painted[0, 10:20, 30:40] = 2
+    painted[2, 60:70, 80:90] = painted[2, 60:70, 100:110] = 2
+    stage.workspace.commit_annotations(stage.entry.id, painted, [0, 2])
+    stage.viewer.dims.set_current_step(0, 1)
+    stage.person.click(step.slices.interpolate)
+    assert "No shape on slice 0 overlaps one of its class on slice 2" in stage.said[-1]
+    np.testing.assert_array_equal(stage.entry.codes, painted)
+
+
 def test_retraining_goes_on_from_the_model_at_hand_and_its_rounds_are_listed(stage, step):
     stage.annotate()
     step.entered()

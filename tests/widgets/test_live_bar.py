@@ -17,6 +17,7 @@ from napari_unetseg.events import (
     AnnotationsTaken,
     CheckpointSaved,
     FinishReason,
+    HeldOutScored,
     ModelSaved,
     Rested,
     TrainingStep,
@@ -135,6 +136,27 @@ def test_checkpoints_are_shown_with_their_scores_and_returned_to_by_a_click(stag
     stage.person.click(stage.bar.checkpoints[1])
     assert isinstance(stage.submitted(), PredictCommand)
     assert stage.controller.model.path == folders[1]
+    stage.finish("Segmented 4 slices in 1 s.")
+    assert stage.said[-1] == "The model is now that of 200 steps. Segmented 4 slices in 1 s."
+    stage.said.clear()
+    stage.controller.predict()
+    stage.submitted()
+    stage.finish()
+    assert not stage.said, "that was said of the click alone"
+
+
+def test_a_round_says_what_was_last_learned_from(stage):
+    stage.go_live()
+    facts = stage.train.progress.facts
+    assert "Too little is annotated" in facts.text()
+    stage.say(AnnotationsTaken(20, 65_363, 4_000, 1))
+    stage.say(HeldOutScored(40, 2.0, 0.989, {"background": 1.0, "cell": 0.978}, 4_000))
+    assert "Too little" not in facts.text()
+    assert "0.989" in facts.text()
+    stage.finish()
+    [done] = stage.controller.rounds
+    assert (done.n_labelled_px, done.n_held_out_px) == (65_363, 4_000)
+    assert done.sentence == "Mean IoU 0.989 on held-out annotations."
 
 
 def test_no_more_checkpoints_are_shown_than_fit(stage):

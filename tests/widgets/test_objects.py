@@ -129,7 +129,10 @@ def test_a_click_deletes_an_object_and_small_ones_go_by_the_button(stage, step):
     at_hand(stage, layer)
     assert step.small.button.text() == "Delete objects under"
     QApplication.sendEvent(step.small.button, QEvent(QEvent.Type.Enter))
-    assert stage.said[-1] == "1 object under 50 px on this slice."
+    assert stage.said[-1] == "1 object on this slice under 50 px over all slices."
+    for widget in (step.small.button, step.small.below):
+        assert "counted over all their slices" in widget.toolTip()
+    assert "each goes as a whole" in step.small.where.toolTip()
     stage.person.click(step.small.button)
     assert sorted(objects.areas()) == [4, 9]
     press(stage, "D")
@@ -244,6 +247,7 @@ def test_numbers_are_given_and_made_without_gaps(stage, step):
     stage.person.click(step.objects.give)
     assert sorted(objects.areas()) == [4, 12, 70]
     assert layer.selected_label == 70
+    assert step.objects.wanted.value() == 71, "70 is taken now, and what stands there is free"
     stage.person.click(step.objects.renumber)
     assert sorted(objects.areas()) == [1, 2, 3]
     looks_like_what_is(objects, layer)
@@ -406,6 +410,90 @@ def test_pieces_of_a_segmentation_become_objects(stage, step):
     [objects] = stage.workspace.objects.of(stage.entry.id)
     assert sorted(objects.areas()) == [1, 2]
     assert stage.viewer.layers.selection.active is stage.context.objects.layer_of(objects)
+
+
+def segmented(stage, *discs):
+    """Let a network answer discs, the same on all slices."""
+    codes = np.ones(SHAPE[1:], np.uint8)
+    for where in discs:
+        codes[where] = 2
+    slots = stage.workspace.prediction_slots()[codes]
+    for plane in range(SHAPE[0]):
+        stage.workspace.set_prediction(stage.entry.id, plane, slots)
+
+
+def numbered(stage, step):
+    """Press *Number pieces*; return the new objects."""
+    there = len(stage.workspace.objects.of(stage.entry.id))
+    step.objects_section.expand(animate=False)
+    stage.person.wait(lambda: step.objects.number.height() > 10, 10)
+    stage.person.click(step.objects.number)
+    stage.person.wait(lambda: len(stage.workspace.objects.of(stage.entry.id)) > there, 10)
+    found = stage.workspace.objects.of(stage.entry.id)[-1]
+    stage.person.wait(lambda: found.is_counted, 10)
+    return found
+
+
+def test_numbering_is_taken_back_and_what_is_undone_comes_into_view(stage, step):
+    corrected, layer = answer(stage)
+    stage.context.corrections.delete(corrected, 1, (48, 100), everywhere=True)
+    segmented(stage, disc(48, 25, 16), disc(48, 100, 14))
+    assert "next become one object" in step.objects.number.toolTip()
+    pieces = numbered(stage, step)
+    assert "2 objects; pieces that touch from slice to slice are one." in stage.said[-1]
+    assert step.objects.wanted.value() == 3, "the first that is free"
+    shown = stage.context.objects.layer_of(pieces)
+    assert [layer.visible, shown.visible] == [False, True]
+    stage.context.corrections.mark(pieces, 1)
+    stage.person.undo()
+    stage.person.undo()
+    assert stage.said[-1] == "Took back: numbering pieces."
+    assert stage.workspace.objects.of(stage.entry.id) == [corrected]
+    assert shown not in stage.viewer.layers
+    assert layer.visible
+    assert not list(pieces.path.parent.glob(f"{pieces.path.stem}.json")), "gone for good"
+    layer.visible = False
+    stage.person.undo()
+    assert layer.visible
+    assert stage.said[-1] == "Took back: deleting object 9."
+    looks_like_what_is(corrected, layer)
+    for _ in range(3):
+        stage.person.redo()
+    assert stage.workspace.objects.of(stage.entry.id) == [corrected, pieces]
+    assert pieces.reviewed == {1}
+    shown = stage.context.objects.layer_of(pieces)
+    assert [layer.visible, shown.visible] == [False, True]
+    looks_like_what_is(pieces, shown)
+    stage.viewer.layers.remove(layer)
+    for _ in range(3):
+        stage.workspace.undo()
+    assert stage.context.objects.layer_of(corrected).visible
+
+
+def test_objects_of_an_earlier_segmentation_have_names_of_their_own_and_are_said_to_be(stage, step):
+    discs = disc(48, 25, 16), disc(48, 100, 14)
+    segmented(stage, *discs)
+    older = numbered(stage, step)
+    layer = stage.context.objects.layer_of(older)
+    segmented(stage, *discs)
+    assert step.objects.reviewed.text() == "0 of 2 reviewed", "it is as it was"
+    segmented(stage, discs[0])
+    assert step.objects.reviewed.text() == "0 of 2 reviewed, out of date"
+    assert "segmentation has changed" in step.objects.reviewed.toolTip()
+    at_hand(stage, layer)
+    press(stage, "U")
+    assert "segmentation has changed" in stage.said[-1]
+    newer = numbered(stage, step)
+    assert not newer.is_outdated
+    names = [la.name for la in stage.viewer.layers if "objects" in la.name]
+    assert sorted(names) == ["cells · objects", "cells · objects 2"]
+    press(stage, "U")
+    assert "segmentation has changed" not in stage.said[-1]
+    export = stage.show(ExportStep)
+    listed = [export.what.itemText(i) for i in range(export.what.count())]
+    assert listed[-2:] == ["cells · objects (out of date)", "cells · objects 2"]
+    stage.context.corrections.mark(newer, 1)
+    assert stage.context.objects.layer_of(newer).name == "cells · corrected objects 2"
 
 
 def test_they_come_back_in_the_next_window_and_are_exported(stage, step, tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from person import Person
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_unetseg.events import FinishReason
 from napari_unetseg.jobs import JobState
@@ -230,3 +231,17 @@ def test_closing_the_window_ends_the_child_and_leaves_the_strokes_on_disk(sittin
     assert len(saved) == 1
     assert np.count_nonzero(np.load(saved[0])) == n_painted
     assert {p.name for p in saved[0].parent.iterdir()} == {"annotations.npy", "blocks.npy"}
+
+
+def test_all_of_the_height_is_for_the_steps_whatever_was_docked_before(
+    make_napari_viewer, tmp_path, monkeypatch
+):
+    # napari counts the docks of a session, and gives empty room below each such a share.
+    monkeypatch.setenv("NAPARI_UNETSEG_HOME", str(tmp_path / "home"))
+    viewer = make_napari_viewer(show=True)
+    for name in ("one", "two"):
+        other = QWidget()
+        other.setLayout(QVBoxLayout())
+        viewer.window.add_dock_widget(other, name=name, area="left")
+    dock = Sitting(viewer).dock
+    Person(viewer).wait(lambda: dock.status.geometry().bottom() > dock.height() - 20, 5)

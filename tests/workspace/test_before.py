@@ -206,3 +206,16 @@ def test_a_child_that_trains_twice_and_lives_leaves_what_was_before(desk):
     assert desk.controller.state is JobState.IDLE
     assert np.array_equal(shown(desk), second)
     assert np.array_equal(all_codes(desk, desk.controller.before.codes), first)
+
+
+def test_objects_are_out_of_date_unless_the_training_is_given_up(answers):
+    sets = answers.workspace.objects
+    answers.answer(p0=2)
+    objects = sets.create(answers.entry.id, np.zeros(SHAPE, np.uint32))
+    answers.before.begin()
+    answers.answer(p0=3)
+    assert objects.is_outdated
+    answers.before.end(saved=False)
+    assert not objects.is_outdated
+    answers.train(p0=3)
+    assert objects.is_outdated

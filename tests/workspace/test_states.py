@@ -18,6 +18,7 @@ from napari_unetseg.annotations import (
     EditLog,
     add_class,
     delete_class,
+    interpolate,
     merge_classes,
     recolor_class,
     rename_class,
@@ -309,6 +310,9 @@ class States(RuleBasedStateMachine):
         annotated = np.flatnonzero(self.model.codes(entry.id).any(axis=(1, 2)))
         before, after = annotated[annotated < plane], annotated[annotated > plane]
         can = bool(len(before) and len(after))
+        if can:
+            ends = (self.model.codes(entry.id)[p] for p in (before[-1], after[0]))
+            can = bool(interpolate(*ends, int(after[0] - before[-1]) - 1).any())
         done = self._do(entry, lambda: self.slices.interpolate(entry.id, plane))
         assert (done is not None) == can
         if done is not None:

@@ -205,6 +205,15 @@ def test_what_was_painted_is_found_after_the_session_and_brought_back(tmp_path):
     second.close()
 
 
+def test_what_is_taken_back_of_an_image_that_is_not_ticked_is_named(workspace, entry):
+    paint(workspace, entry, 1, np.s_[5:9, 5:9], 2)
+    workspace.remove_image(entry.id)
+    said = workspace.undo()
+    assert said == f"stroke on {entry.stack.name}, which is not ticked"
+    assert workspace.redo() == said
+    assert entry.codes.any()
+
+
 @pytest.mark.parametrize("before_boxes", [False, True])
 def test_what_is_held_out_stays_after_undo_and_in_the_next_session(tmp_path, before_boxes):
     stack = Stack(np.zeros((6, 256, 320), np.uint8), "ZYX", {"Z": 3.0, "Y": 0.1, "X": 0.1})
