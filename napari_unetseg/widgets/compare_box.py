@@ -6,7 +6,15 @@ from html import escape
 from typing import Any
 
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import (
+    QApplication,
+    QComboBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QWidget,
+)
 
 from napari_unetseg.annotations import Classes
 from napari_unetseg.config import BACKGROUND
@@ -74,6 +82,8 @@ class CompareBox(QWidget):
         self._build()
         self.comparison.changed.connect(self._update)
         listen(context.layers.key_released, self._on_key_released)
+        # Who takes the keyboard away takes the release with it.
+        QApplication.instance().focusChanged.connect(self._on_focus_changed)
         listen(context.controller.finished, self._update)
         for event in ("inserted", "removed", "renamed"):
             listen(getattr(context.viewer.layers.events, event), self._on_layers_changed)
@@ -197,7 +207,14 @@ class CompareBox(QWidget):
         self._tap.start(HOLD_MS)
 
     def _on_key_released(self, action: str) -> None:
-        if action != "compare" or not self._is_down:
+        if action == "compare":
+            self._let_go()
+
+    def _on_focus_changed(self, *_: object) -> None:
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if not self._is_down:
             return
         self._is_down = False
         if not self._tap.isActive():

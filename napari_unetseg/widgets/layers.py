@@ -476,7 +476,7 @@ class LayerBinder:
         for key, shown in list(self._shown.items()):
             if shown.layer is event.value:
                 del self._shown[key]
-                shown.settle()
+                shown.let_go()
 
     def close(self) -> None:
         """Let go of the viewer."""

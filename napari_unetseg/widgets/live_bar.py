@@ -59,6 +59,7 @@ class LiveBar(QWidget):
         listen(controller.state_changed, self._update)
         listen(controller.finished, self._on_finished)
         listen(workspace.images_changed, self._update)
+        listen(workspace.classes_changed, self._update)
         listen(workspace.codes_changed, self._on_codes_changed)
         self._update()
 

@@ -66,6 +66,12 @@ class ShownLayer:
             if self._role == "segmentation" and self.show(planes):
                 self.layer.refresh(thumbnail=False, highlight=False, extent=False)
 
+    def let_go(self) -> None:
+        """Take over what was painted, also by a stroke under way: the layer is closed."""
+        self.layer.events.paint.disconnect(self._on_painted)
+        self.unsettled.update(self._drag.planes_so_far)
+        self.settle()
+
     def undo(self, layer: Labels) -> None:
         """Take a stroke back that is in the layer's history alone."""
         layer.undo()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,9 +32,19 @@ class DragWatch:
     @property
     def busy(self) -> bool:
         """Whether a stroke is under way: nothing may write to the layer meanwhile."""
-        # A stroke of several clicks (encircle and fill) holds no button down; what it has painted
-        # so far is staged, and napari 0.9 has no public name for that.
-        return self._dragging or bool(getattr(self._layer, "_staged_history", ()))
+        # A stroke of several clicks (encircle and fill) holds no button down.
+        return self._dragging or bool(self._staged)
+
+    @property
+    def planes_so_far(self) -> list[int]:
+        """The slices that the stroke under way has painted on, along the flattened leading axes."""
+        return touched_planes(self._layer, self._staged)
+
+    @property
+    def _staged(self) -> Sequence[Any]:
+        # What a stroke has painted so far; napari 0.9 has no public name for that.
+        staged: Sequence[Any] = getattr(self._layer, "_staged_history", ())
+        return staged
 
     @property
     def has_painted(self) -> bool:

@@ -26,6 +26,7 @@ class BeforeTraining:
         self._workspace = workspace
         self._spare, self._last = (_Shelf(workspace.session, n) for n in range(2))
         self._running: _Shelf | None = None
+        self._goes_on = False
         self._n_trainings = 0
         self._current_objects: list[ObjectSet] = []
 
@@ -40,20 +41,18 @@ class BeforeTraining:
         Parameters
         ----------
         goes_on : bool
-            With the last one, which has been interrupted: before is what was before that.
+            With the last one, which has been interrupted: before is what was before that. Where
+            it is given up, what that one has answered comes back: its model is still at hand.
         """
-        if goes_on:
-            self._spare, self._last = self._last, self._spare
-            self._n_trainings -= 1
-        else:
-            self._spare.planes.clear()
-            self._current_objects = self._workspace.objects.up_to_date()
-        self._running = self._spare
+        self._spare.planes.clear()
+        self._current_objects = self._workspace.objects.up_to_date()
+        self._running, self._goes_on = self._spare, goes_on
 
     def keep(self, image_id: str, plane: int) -> None:
         """Set a slice aside, for it is about to be answered."""
         if self._running is not None or self._n_trainings:
-            (self._running or self._last).put(self._workspace.images[image_id], plane)
+            entry = self._workspace.images[image_id]
+            (self._running or self._last).put(entry, plane, entry.prediction[plane])
 
     def end(self, *, saved: bool) -> None:
         """Take note that a training has ended; where its network is not kept, nor are its answers.
@@ -65,16 +64,22 @@ class BeforeTraining:
         shelf, self._running = self._running, None
         if shelf is None:
             return
-        if saved:
+        if saved and not self._goes_on:
             self._spare, self._last = self._last, shelf
             self._n_trainings += 1
             return
         for image_id, planes in shelf.planes.items():
-            if image_id in self._workspace.images:
-                for plane in sorted(planes):
-                    slots = shelf.arrays[image_id][plane]
+            entry = self._workspace.images.get(image_id)
+            if entry is None:
+                continue
+            for plane in sorted(planes):
+                slots = shelf.arrays[image_id][plane]
+                if saved:
+                    self._last.put(entry, plane, slots)
+                else:
                     self._workspace.set_prediction(image_id, plane, slots)
-        self._workspace.objects.set_outdated(self._current_objects, False)
+        if not saved:
+            self._workspace.objects.set_outdated(self._current_objects, False)
 
     def codes(self, entry: ImageEntry, plane: int) -> Codes:
         """Return what was answered for a slice before the last training that has answered.
@@ -86,6 +91,8 @@ class BeforeTraining:
         """
         running = self._running
         shelf = running if running is not None and running.planes else self._last
+        if self._goes_on and self._last.has(entry, plane):
+            shelf = self._last
         return entry.shown(plane, shelf.slots(entry, plane))
 
 
@@ -106,17 +113,20 @@ class _Shelf:
         self._session = session
         self._role = f"before-{number}"
 
-    def put(self, entry: ImageEntry, plane: int) -> None:
+    def put(self, entry: ImageEntry, plane: int, slots: Codes) -> None:
         planes = self.planes.setdefault(entry.id, set())
         if plane in planes:
             return
         if entry.id not in self.arrays:
             self.arrays[entry.id] = self._session.array(entry.id, self._role, entry.shape)
             entry.slots.keep(self.arrays[entry.id])
-        self.arrays[entry.id][plane] = entry.prediction[plane]
+        self.arrays[entry.id][plane] = slots
         planes.add(plane)
 
+    def has(self, entry: ImageEntry, plane: int) -> bool:
+        return plane in self.planes.get(entry.id, ())
+
     def slots(self, entry: ImageEntry, plane: int) -> Codes:
-        there = plane in self.planes.get(entry.id, ())
+        there = self.has(entry, plane)
         slots: Codes = (self.arrays[entry.id] if there else entry.prediction)[plane]
         return slots

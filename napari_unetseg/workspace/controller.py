@@ -278,9 +278,9 @@ class JobController:
         self.status.emit(_FROZEN if on else _LIVE)
 
     def _follow_classes(self) -> None:
-        """Begin live training again where the classes have changed."""
-        running = self._state is JobState.RUNNING
-        if running and self.live.is_outdated and self._live_again is None:
+        """Begin live training again where the classes have changed, unless it is frozen."""
+        learning = self._state is JobState.RUNNING and not self.live.is_frozen
+        if learning and self.live.is_outdated and self._live_again is None:
             self._live_again = self.live.settings
             self.status.emit("The classes have changed, so training begins again with them.")
             self._worker.stop()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
+from unicodedata import category
 
 from napari_unetseg.config import MODEL_JSON, read_model_info
 from napari_unetseg.errors import UserError
@@ -11,6 +13,10 @@ from napari_unetseg.images import atomic_folder
 
 _SUFFIX = ".unet"
 _FORBIDDEN = '/\\:*?"<>|'
+#: Folders of these names cannot be made, or not be found again, under Windows.
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+#: In UTF-8: file systems take 255 with what is added while a folder is written.
+_MOST_BYTES = 200
 
 
 def name_model(model: Path, name: str, models: Path) -> Path:
@@ -31,8 +37,7 @@ def name_model(model: Path, name: str, models: Path) -> Path:
         If the name cannot be that of a folder, or another model has it.
     """
     name = name.strip().removesuffix(_SUFFIX).strip()
-    if not name or name.startswith(".") or any(c in _FORBIDDEN for c in name):
-        raise UserError(f"A model needs a name without any of {' '.join(_FORBIDDEN)}; type one.")
+    _check(name)
     target = models / f"{name}{_SUFFIX}"
     info = read_model_info(model).replace(name=name)
     if target != model:
@@ -43,6 +48,20 @@ def name_model(model: Path, name: str, models: Path) -> Path:
     partial.write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
     partial.replace(target / MODEL_JSON)
     return target
+
+
+def _check(name: str) -> None:
+    """Refuse what cannot be the name of a folder on every system."""
+    if not name or any(c in _FORBIDDEN or category(c) in ("Cc", "Cs") for c in name):
+        raise UserError(f"A model needs a name without any of {' '.join(_FORBIDDEN)}; type one.")
+    if name.startswith(".") or name.endswith("."):
+        raise UserError("A model needs a name that neither begins nor ends with a dot; type one.")
+    if _RESERVED.fullmatch(name):
+        raise UserError(f"Windows can have no folder called {name}; choose another name.")
+    if len(name.encode()) > _MOST_BYTES:
+        raise UserError(
+            f"A name of {len(name)} characters is too long for a folder; type one of 50 at most."
+        )
 
 
 def _bring(model: Path, target: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf, isfinite
 from typing import Literal, TypeAlias
 
 from napari_unetseg.wording import counted
@@ -125,7 +126,8 @@ def _while_running(now: Situation) -> str | None:
         return "Look at other slices, too: what you paint there it learns as well."
     if now.is_training:
         device = _DEVICES.get(now.device, now.device)
-        left = "" if now.seconds_left is None else f", in about {_duration(now.seconds_left)}"
+        seconds = inf if now.seconds_left is None else now.seconds_left
+        left = f", in about {_duration(seconds)}" if isfinite(seconds) else ""
         return (
             f"Every slice is segmented when {device} is done{left}. What you paint meanwhile "
             "counts in the next training."
@@ -180,7 +182,7 @@ def _in_train(now: Situation) -> str:
 
 
 def _in_correct(now: Situation) -> str:
-    if now.n_complete == now.n_slices > 0:
+    if now.n_complete >= now.n_slices > 0:
         return "Every slice is completely annotated: save the segmentation in Export."
     if not now.is_predicted:
         if now.has_result:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
 
+from napari_unetseg.annotations import code_of
 from napari_unetseg.config import BACKGROUND, ModelInfo
 from napari_unetseg.wording import counted
 
+from .image_entry import ImageEntry
 from .workspace import Workspace
 
 
@@ -21,14 +23,18 @@ def why_not_train(workspace: Workspace, base: ModelInfo | None = None) -> str | 
     """
     if not workspace.images:
         return "Choose an image in the Data step first."
-    painted = _codes_painted(workspace)
+    known = () if base is None else [c.name for c in base.classes]
+    names = {code_of(k): c.name for k, c in enumerate(workspace.classes, 1)}
+    new = {code: name for code, name in names.items() if name not in known}
+    painted = _codes_painted(workspace, [*new, BACKGROUND, *(names.keys() - new)], len(new))
     if not painted:
         return "Paint a few strokes on the annotations first: some of each class."
-    n_known = 0 if base is None else len(base.classes)
-    if len(painted) < 2 and n_known < len(workspace.classes):
-        code = min(painted)
-        name = "background" if code == BACKGROUND else workspace.classes[code - 2].name
+    if len(painted) < 2 and len(known) < len(names):
+        name = names.get(min(painted), "background")
         return f"Only {name} is painted; paint some of another class or of background too."
+    missing = next((name for code, name in new.items() if code not in painted), None)
+    if missing is not None:
+        return f"Nothing of {missing} is painted yet; paint some, or delete the class."
     return None
 
 
@@ -46,13 +52,19 @@ def why_not_predict(workspace: Workspace, model: ModelInfo | None) -> str | None
     return None
 
 
-def _codes_painted(workspace: Workspace) -> set[int]:
-    """Return codes that are painted: all of them, or the first two or more that are found."""
+def _codes_painted(workspace: Workspace, codes: Sequence[int], n_needed: int) -> set[int]:
+    """Return codes that are painted: all of the first `n_needed`, of the others two at most."""
+    images = workspace.images.values()
+    slices = [(entry, plane) for entry in images for plane in entry.annotated_planes()]
     painted: set[int] = set()
-    for entry in workspace.images.values():
-        for plane in entry.annotated_planes():
-            counts = np.bincount(entry.training_codes(plane).reshape(-1))
-            painted.update(int(c) for c in np.flatnonzero(counts) if c)
-            if len(painted) > 1:
-                return painted
+    for n, code in enumerate(codes):
+        if n >= n_needed and len(painted) > 1:
+            break
+        if any(_is_painted(entry, plane, code) for entry, plane in slices):
+            painted.add(code)
     return painted
+
+
+def _is_painted(entry: ImageEntry, plane: int, code: int) -> bool:
+    where = entry.codes[plane] == code
+    return bool((where if entry.region is None else where & entry.allowed(plane)).any())

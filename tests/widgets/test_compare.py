@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QLineEdit
 from stage import Stage, cells
 from test_whole_loop import CORRECT, Sitting
 
@@ -121,6 +121,29 @@ def test_holding_the_key_shows_how_it_was_and_letting_go_what_there_was_in_view(
     assert (str(layer.mode), layer.brush_size) == ("paint", 9)
     stage.person.stroke(layer, [(80, 30), (80, 90)])
     assert (stage.entry.codes[1, 80, 40:80] == 2).all(), "painting goes on as before"
+
+
+def test_losing_the_keyboard_is_letting_the_key_go(stage, monkeypatch):
+    stage.train()
+    stage.take_up_brush()
+    window, canvas = stage.viewer.window._qt_window, stage.person.canvas
+    window.activateWindow()
+    stage.person.wait(window.isActiveWindow, 10)
+    canvas.setFocus()
+    stage.hold(monkeypatch)
+    assert np.array_equal(stage.seen, stage.was)
+    other = QLineEdit()
+    other.show()
+    other.activateWindow()
+    stage.person.wait(lambda: stage.seen is None, 10)
+    assert not stage.hidden()
+    other.close()
+    window.activateWindow()
+    stage.person.wait(window.isActiveWindow, 10)
+    stage.hold(monkeypatch)
+    assert np.array_equal(stage.seen, stage.was)
+    stage.release()
+    assert stage.seen is None
 
 
 def test_a_tap_shows_it_until_the_next_tap(stage):

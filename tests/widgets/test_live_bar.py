@@ -12,6 +12,7 @@ from qtpy.QtTest import QTest
 from stage import Stage
 from test_whole_loop import CORRECT, TRAIN, Sitting
 
+from napari_unetseg.annotations import add_class
 from napari_unetseg.events import (
     AnnotationsTaken,
     CheckpointSaved,
@@ -69,6 +70,17 @@ def test_without_anything_painted_the_switch_says_what_is_missing(stage):
     assert "strokes" in stage.bar.live.toolTip()
     assert not stage.bar.freeze.isEnabled()
     stage.annotate()
+    assert stage.bar.live.isEnabled()
+
+
+def test_a_class_that_nobody_has_painted_is_named_before_it_begins(stage):
+    stage.annotate()
+    stage.bar.refresh()
+    assert stage.bar.live.isEnabled()
+    stage.workspace.change_classes(add_class, "vesicle", label="adding a class")
+    assert not stage.bar.live.isEnabled()
+    assert "Nothing of vesicle is painted" in stage.bar.live.toolTip()
+    stage.workspace.undo()
     assert stage.bar.live.isEnabled()
 
 

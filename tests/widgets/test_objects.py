@@ -347,6 +347,33 @@ def test_an_answer_that_comes_during_a_stroke_waits_for_its_end(stage, step):
     assert (objects.ids == ids()).all()
 
 
+@pytest.mark.parametrize("role", ["annotations", "objects"])
+def test_a_layer_that_is_closed_during_a_stroke_leaves_what_was_painted(stage, step, role):
+    objects, layer = answer(stage)
+    if role == "annotations":
+        layer = stage.layers.annotations_layer(stage.entry.id)
+    at_hand(stage, layer)
+    layer.mode, layer.brush_size, layer.selected_label = "paint", 6, 2
+    painted = stage.entry.codes if role == "annotations" else objects.ids
+    stage.person.begin_stroke(layer, (80, 20))
+    stage.person.go_on(layer, (80, 60))
+    stage.viewer.layers.remove(layer)
+    assert (painted[1, 80, 20:58] == 2).all()
+    assert not (painted[[0, 2]] == 2).any()
+    assert stage.workspace.undo() is not None
+    assert not (painted == 2).any()
+
+
+def test_a_layer_that_is_closed_while_an_object_is_divided_changes_nothing(stage, step):
+    objects, layer = answer(stage)
+    at_hand(stage, layer)
+    press(stage, "C")
+    stage.person.begin_stroke(layer, (25, 40))
+    stage.person.go_on(layer, (60, 40))
+    stage.viewer.layers.remove(layer)
+    assert (objects.ids == ids()).all()
+
+
 def test_numbered_pieces_that_come_during_a_stroke_wait_for_its_end(stage, step):
     answered = np.ones(SHAPE[1:], np.uint8)
     answered[disc(48, 25, 16)] = 2

@@ -383,6 +383,9 @@ def test_classes_that_change_while_the_images_are_prepared_end_the_training(stag
     stage.workspace.change_classes(add_class, label="adding a class")
     stage.person.wait(lambda: stage.controller.state is JobState.IDLE)
     assert not stage.worker.commands
+    codes = stage.entry.codes.copy()
+    codes[1, 30:34, 2:6] = 3
+    stage.workspace.commit_annotations(stage.entry.id, codes, [1])
     stage.controller.train(Recipe())
     assert len(stage.submitted().classes) == 2
 

@@ -108,13 +108,25 @@ def test_a_training_that_goes_on_has_the_before_of_its_first_half(answers):
     assert (answers.was, answers.now) == ([1, 1, 0], [3, 3, 0])
 
 
-def test_giving_it_up_gives_up_both_halves(answers):
+def test_one_that_goes_on_adds_to_before_what_its_first_half_did_not_answer(answers):
     answers.train(p0=1, p1=1)
     answers.train(p0=2)
     answers.before.begin(goes_on=True)
-    answers.answer(p1=3)
+    answers.answer(p0=3, p1=3, p2=3)
+    answers.before.end(saved=True)
+    answers.answer(p2=2)
+    assert (answers.was, answers.now) == ([1, 1, 0], [3, 3, 2])
+    answers.train(p0=1)
+    assert answers.was == [3, 3, 2]
+
+
+def test_giving_it_up_leaves_what_its_first_half_answered(answers):
+    answers.train(p0=1, p1=1, p2=1)
+    answers.train(p0=2, p1=2)
+    answers.before.begin(goes_on=True)
+    answers.answer(p1=3, p2=3)
     answers.before.end(saved=False)
-    assert (answers.was, answers.now) == ([0, 0, 0], [1, 1, 0])
+    assert (answers.was, answers.now) == ([1, 1, 1], [2, 2, 1])
 
 
 def test_before_follows_the_classes_and_undo(answers):

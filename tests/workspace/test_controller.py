@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from desk import SHAPE, Desk
 
-from napari_unetseg.annotations import rename_class
+from napari_unetseg.annotations import add_class, rename_class
+from napari_unetseg.config import ModelInfo, Recipe
 from napari_unetseg.events import FinishReason
 from napari_unetseg.jobs import JobState
-from napari_unetseg.workspace import name_model
+from napari_unetseg.workspace import LiveSettings, name_model
 from napari_unetseg.workspace.export import copy_model
 
 
@@ -62,6 +63,19 @@ def test_what_keeps_training_from_starting_is_said(desk):
     desk.paint()
     assert desk.controller.why_not_train() is None
     assert desk.controller.why_not_predict() is not None
+    desk.workspace.change_classes(add_class, "vesicle", label="adding a class")
+    assert "Nothing of vesicle is painted" in desk.controller.why_not_train()
+    desk.controller.go_live(LiveSettings(desk.recipe()))
+    assert desk.controller.state is JobState.IDLE
+    assert "Nothing of vesicle is painted" in desk.said[-1]
+    base = ModelInfo(
+        name="base", recipe=Recipe(), classes=desk.workspace.classes, channels=("grey",)
+    )
+    assert desk.controller.why_not_train(base) is None
+    painted = desk.entry.codes.copy()
+    painted[2, :9] = 3
+    desk.workspace.commit_annotations(desk.entry.id, painted, [2])
+    assert desk.controller.why_not_train() is None
 
 
 def test_cancelling_keeps_the_strokes_and_makes_no_model(desk):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from desk import Desk
 
-from napari_unetseg.annotations import add_class, delete_class
+from napari_unetseg.annotations import add_class, delete_class, rename_class
 from napari_unetseg.events import FinishReason
 from napari_unetseg.jobs import JobState
 from napari_unetseg.workspace import LiveSettings
@@ -175,6 +175,24 @@ def test_a_class_that_is_deleted_begins_training_anew(desk):
     desk.controller.stop()
     desk.run()
     assert [c.name for c in desk.controller.model.info.classes] == ["class 1"]
+
+
+def test_while_it_is_frozen_classes_that_change_wait(desk):
+    desk.begin()
+    begun = []
+    desk.controller.started.connect(begun.append)
+    desk.live.freeze(True)
+    desk.workspace.change_classes(rename_class, 1, "vesicle", label="renaming a class")
+    desk.stroke(0, 2)
+    for _ in range(20):
+        desk.controller.poll()
+    assert desk.live.is_frozen
+    assert not any("begins again" in said for said in desk.said)
+    desk.live.freeze(False)
+    desk.wait(lambda: begun)
+    desk.controller.stop()
+    desk.run()
+    assert [c.name for c in desk.controller.model.info.classes] == ["vesicle"]
 
 
 def test_suggestions_come_while_it_learns_and_without_it(desk):

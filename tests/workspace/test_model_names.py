@@ -37,12 +37,34 @@ def test_a_checkpoint_is_copied_to_where_models_are(tmp_path):
     assert read_model_info(checkpoint).name == "step-200"
 
 
-@pytest.mark.parametrize("name", ["", "  ", "a/b", ".hidden", "a:b"])
-def test_what_cannot_be_the_name_of_a_folder_is_refused(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("", "needs a name"),
+        ("  ", "needs a name"),
+        ("a/b", "needs a name"),
+        ("a:b", "needs a name"),
+        ("a\x00b", "needs a name"),
+        ("a\ud800", "needs a name"),
+        (".hidden", "with a dot"),
+        ("a.", "with a dot"),
+        ("CON", "Windows"),
+        ("com1.old", "Windows"),
+        ("x" * 300, "300 characters is too long"),
+        ("名" * 80, "80 characters is too long"),
+    ],
+)
+def test_what_cannot_be_the_name_of_a_folder_is_refused(tmp_path, name, said):
     old = model(tmp_path / "models", "cells-1")
-    with pytest.raises(UserError, match="needs a name"):
+    with pytest.raises(UserError, match=said):
         name_model(old, name, tmp_path / "models")
     assert old.is_dir()
+
+
+@pytest.mark.parametrize("name", ["名前", "Golgi v1.2", "console", "x" * 200, "名" * 50])
+def test_what_can_be_the_name_of_a_folder_is_taken(tmp_path, name):
+    elsewhere = model(tmp_path / "checkpoints-1", "step-200")
+    assert read_model_info(name_model(elsewhere, name, tmp_path / "models")).name == name
 
 
 def test_a_name_that_is_taken_is_refused(tmp_path):

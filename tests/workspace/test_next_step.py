@@ -68,6 +68,11 @@ TABLE = (
         replace(PAINTED, is_busy=True, is_training=True, device="cuda", seconds_left=130.0),
         "when the graphics card is done, in about 2 min",
     ),
+    (
+        "who knows when",
+        replace(PAINTED, is_busy=True, is_training=True, seconds_left=float("inf")),
+        "the processor is done. What",
+    ),
     ("segmenting after training", replace(PAINTED, is_busy=True), "Painting can go on"),
     ("live, nothing seen yet", replace(LIVE, is_predicted=False), "Wait some seconds"),
     ("live, learning", LIVE, "Look at other slices"),
@@ -117,6 +122,11 @@ TABLE = (
     ("some accepted", replace(TRAINED, step="correct", n_complete=1), "3 slices to look through"),
     ("one left", replace(TRAINED, step="correct", n_complete=3), "1 slice to look through"),
     ("all accepted", replace(TRAINED, step="correct", n_complete=4), "Every slice is completely"),
+    (
+        "and one is gone",
+        replace(TRAINED, step="correct", n_complete=5),
+        "Every slice is completely",
+    ),
     ("nothing to save", Situation("export", 1, 1), "nothing to save yet"),
     ("only painted", replace(PAINTED, step="export"), "Save the annotations"),
     ("a baseline to save", Situation("export", 1, 1, has_result=True), "Save the segmentation."),
