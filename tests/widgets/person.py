@@ -27,6 +27,7 @@ class Person:
         for start, end in pairwise(np.asarray(points, float)):
             on_the_way = (start + t * (end - start) for t in np.linspace(0, 1, steps + 1)[1:])
             places.extend(self._place(layer, *point) for point in on_the_way)
+            places.append(places[-1])  # a hand slows down where it turns
         self._send(QEvent.Type.MouseMove, places[0], down=False)
         self._send(QEvent.Type.MouseButtonPress, places[0], down=True)
         for place in places:

@@ -382,8 +382,8 @@ def test_numbered_pieces_that_come_during_a_stroke_wait_for_its_end(stage, step)
     stage.layers.set_tool("annotations", stage.entry.id, "paint", 1)
     layer = stage.viewer.layers.selection.active
     layer.brush_size = 6
-    step.objects.number.click()
     stage.person.begin_stroke(layer, (80, 20))
+    step.objects.number.click()
     stage.person.wait(lambda: not step.objects._numbering.busy, 10)
     assert stage.viewer.layers.selection.active is layer
     stage.person.go_on(layer, (80, 60))
