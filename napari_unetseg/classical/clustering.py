@@ -13,7 +13,8 @@ from pydantic import Field
 from napari_unetseg.config import LabelClass, default_color
 
 from .grey import intensity, smoothed, working_dtype
-from .method import SIGMAS_PX, BaselineParams, Codes, Levels, Method, Plane
+from .method import SIGMAS_PX, BaselineParams, LevelMethod, Levels
+from .step import Codes, Pixels, View
 
 #: Pixels that the centres are fitted to: 10 ms, and centres within a grey value of all pixels'.
 _SAMPLE_PX = 50_000
@@ -34,7 +35,7 @@ class KMeansParams(BaselineParams):
     seed: int = Field(0, ge=0, le=2**32 - 1, description="of the random start")
 
 
-class KMeans(Method[KMeansParams]):
+class KMeans(LevelMethod[KMeansParams]):
     """Colour quantisation: each pixel goes to the nearest of K centres, ordered by brightness.
 
     References
@@ -45,22 +46,25 @@ class KMeans(Method[KMeansParams]):
 
     name: ClassVar[str] = "kmeans"
     title: ClassVar[str] = "k-means"
+    family: ClassVar[str] = "Clustering"
     summary: ClassVar[str] = "Groups pixels by grey value or colour into K clusters."
+    good_for: ClassVar[str] = "Several tissues or phases that differ in brightness or colour."
     params = KMeansParams
 
     def feature_key(self, params: KMeansParams) -> tuple[object, ...]:
         """Add which features are used."""
         return params.sigma_px, params.features
 
-    def features(self, plane: Plane, params: KMeansParams) -> Plane:
+    def features(self, view: View, params: KMeansParams) -> Pixels:
         """Return smoothed channels, shape (C, Y, X), or intensity, shape (1, Y, X)."""
         if params.features == "intensity":
-            channels = intensity(plane)[np.newaxis]
+            channels = intensity(view.pixels)[np.newaxis]
         else:
-            channels = plane.astype(working_dtype(plane.dtype), copy=False)
+            pixels = view.pixels
+            channels = pixels.astype(working_dtype(pixels.dtype), copy=False)
         return np.stack([smoothed(channel, params.sigma_px) for channel in channels])
 
-    def measure(self, features: Sequence[Plane], params: KMeansParams) -> Levels:
+    def measure(self, features: Sequence[Pixels], params: KMeansParams) -> Levels:
         """Return the centres, shape (K, F), from background on; fewer if colours are fewer."""
         # Takes most of a second to import, and forms are made from this module.
         from sklearn.cluster import KMeans as Lloyd
@@ -77,7 +81,7 @@ class KMeans(Method[KMeansParams]):
         centres = centres[np.argsort(centres.mean(axis=1), kind="stable")]
         return np.asarray(centres if params.foreground == "bright" else centres[::-1])
 
-    def label(self, features: Plane, params: KMeansParams, levels: Levels) -> Codes:
+    def label(self, features: Pixels, params: KMeansParams, levels: Levels) -> Codes:
         """Give each pixel the code of its nearest centre, 1 for the first."""
         nearest = np.ones(features.shape[1:], np.uint8)
         best = _squared_distance(features, levels[0])
@@ -88,11 +92,11 @@ class KMeans(Method[KMeansParams]):
             np.minimum(best, distance, out=best)
         return nearest
 
-    def grid(self, planes: Sequence[Plane]) -> Iterator[KMeansParams]:
+    def grid(self, views: Sequence[View]) -> Iterator[KMeansParams]:
         """Try 2 to 6 clusters, of channels and of intensity, per slice and for all."""
         kinds: tuple[Literal["channels", "intensity"], ...] = ("channels", "intensity")
         for sigma in SIGMAS_PX:
-            for features in kinds[: 1 if planes[0].shape[0] == 1 else 2]:
+            for features in kinds[: 1 if views[0].pixels.shape[0] == 1 else 2]:
                 base = KMeansParams(sigma_px=sigma, features=features)
                 for k in range(2, 7):
                     yield base.replace(n_clusters=k)
@@ -106,7 +110,7 @@ class KMeans(Method[KMeansParams]):
         )
 
 
-def _sample(features: Sequence[Plane], seed: int) -> npt.NDArray[Any]:
+def _sample(features: Sequence[Pixels], seed: int) -> npt.NDArray[Any]:
     """Return up to 50,000 pixels of all planes, shape (n, F)."""
     random = np.random.default_rng(seed)
     n = _SAMPLE_PX // len(features)
@@ -119,7 +123,7 @@ def _sample(features: Sequence[Plane], seed: int) -> npt.NDArray[Any]:
     return np.concatenate(chosen)
 
 
-def _squared_distance(features: Plane, centre: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _squared_distance(features: Pixels, centre: npt.NDArray[Any]) -> npt.NDArray[Any]:
     total = np.zeros(features.shape[1:], features.dtype)
     for feature, value in zip(features, centre, strict=True):
         difference = feature - feature.dtype.type(value)

@@ -14,14 +14,13 @@ from .grey import gradient_magnitude, intensity, sample, smoothed
 from .method import (
     SIGMAS_PX,
     BaselineParams,
-    Codes,
+    LevelMethod,
     Levels,
-    Method,
-    Plane,
     foreground_codes,
     nowhere,
 )
 from .regions import EdgeOutput, Mask, close_gaps, fill_regions, widen
+from .step import Codes, Pixels, View
 
 
 class EdgeParams(BaselineParams):
@@ -75,7 +74,7 @@ class SobelParams(EdgeParams):
 E = TypeVar("E", bound=EdgeParams)
 
 
-class _EdgeDetector(Method[E]):
+class _EdgeDetector(LevelMethod[E]):
     """Features are the smoothed intensity and the norm of its gradient, shape (2, Y, X).
 
     Levels are the grey value halfway up the edges, then thresholds of the gradient. The former is
@@ -86,12 +85,12 @@ class _EdgeDetector(Method[E]):
 
     pixelwise: ClassVar[bool] = False
 
-    def features(self, plane: Plane, params: E) -> Plane:
+    def features(self, view: View, params: E) -> Pixels:
         """Return smoothed intensity and gradient, shape (2, Y, X)."""
-        grey = smoothed(intensity(plane), params.sigma_px)
+        grey = smoothed(intensity(view.pixels), params.sigma_px)
         return np.stack([grey, gradient_magnitude(grey)])
 
-    def measure(self, features: Sequence[Plane], params: E) -> Levels:
+    def measure(self, features: Sequence[Pixels], params: E) -> Levels:
         """Return the grey value halfway up the edges, then the gradient's thresholds."""
         grey = sample([plane[0] for plane in features])
         gradient = sample([plane[1] for plane in features]).astype(float)
@@ -101,7 +100,7 @@ class _EdgeDetector(Method[E]):
         )
         return np.array([halfway, *np.percentile(gradient, self.percentiles(params))])
 
-    def label(self, features: Plane, params: E, levels: Levels) -> Codes:
+    def label(self, features: Pixels, params: E, levels: Levels) -> Codes:
         """Find edges, and what lies between them where that is asked for."""
         edges = close_gaps(self.edges(features, levels), params.close_px)
         if params.output == "edges":
@@ -116,7 +115,7 @@ class _EdgeDetector(Method[E]):
         """Return the percentiles of the gradient that are its thresholds."""
 
     @abstractmethod
-    def edges(self, features: Plane, levels: Levels) -> Mask:
+    def edges(self, features: Pixels, levels: Levels) -> Mask:
         """Return the edges, shape (Y, X)."""
 
 
@@ -131,14 +130,18 @@ class Canny(_EdgeDetector[CannyParams]):
 
     name: ClassVar[str] = "canny"
     title: ClassVar[str] = "Canny edges"
+    family: ClassVar[str] = "Edges"
     summary: ClassVar[str] = "Thin edges, followed along their length, and the areas they bound."
+    good_for: ClassVar[str] = (
+        "Objects with a sharp outline whose inside is as bright as their surroundings."
+    )
     params = CannyParams
 
     def percentiles(self, params: CannyParams) -> Sequence[float]:
         """Return low and high."""
         return params.low_percent, params.high_percent
 
-    def edges(self, features: Plane, levels: Levels) -> Mask:
+    def edges(self, features: Pixels, levels: Levels) -> Mask:
         """Return edges one pixel wide."""
         _, low, high = levels
         # Smoothed already; a mode other than "constant" spares skimage a second Gaussian. It finds
@@ -149,7 +152,7 @@ class Canny(_EdgeDetector[CannyParams]):
         )
         return np.asarray(found[1:-1, 1:-1])
 
-    def grid(self, planes: Sequence[Plane]) -> Iterator[CannyParams]:
+    def grid(self, views: Sequence[View]) -> Iterator[CannyParams]:
         """Try smoothings, steepnesses, lines of several widths and areas of both polarities."""
         for sigma in SIGMAS_PX:
             for low, high in ((20, 40), (40, 60), (50, 80), (70, 80), (70, 90), (85, 95)):
@@ -167,18 +170,22 @@ class Sobel(_EdgeDetector[SobelParams]):
 
     name: ClassVar[str] = "sobel"
     title: ClassVar[str] = "Sobel gradient"
+    family: ClassVar[str] = "Edges"
     summary: ClassVar[str] = "Steep places, and the areas they bound."
+    good_for: ClassVar[str] = (
+        "Structures that are steep themselves, such as membranes, or objects with a soft outline."
+    )
     params = SobelParams
 
     def percentiles(self, params: SobelParams) -> Sequence[float]:
         """Return the threshold."""
         return (params.percent,)
 
-    def edges(self, features: Plane, levels: Levels) -> Mask:
+    def edges(self, features: Pixels, levels: Levels) -> Mask:
         """Return where the gradient is over its threshold."""
         return np.asarray(features[1] > levels[1])
 
-    def grid(self, planes: Sequence[Plane]) -> Iterator[SobelParams]:
+    def grid(self, views: Sequence[View]) -> Iterator[SobelParams]:
         """Try smoothings, steepnesses, lines of several widths and areas of both polarities."""
         for sigma in SIGMAS_PX:
             for percent in (20, 35, 50, 60, 70, 80, 90, 95):

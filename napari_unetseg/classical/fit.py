@@ -14,8 +14,9 @@ from napari_unetseg.errors import UserError
 
 from .grey import thinned
 from .mapping import N_CODES, best_mapping, contingency, lookup
-from .method import BaselineParams, Codes, Levels, Method, Plane
+from .method import BaselineParams, LevelMethod, Levels
 from .registry import find_method
+from .step import Codes, Pixels, View
 from .window import busiest_window
 
 #: Annotated pixels of a plane that a candidate of a pixelwise method is scored on.
@@ -24,7 +25,7 @@ _SCORED_PX = 65536
 #: Side of the part of a plane in which candidates of other methods are compared first, in px.
 _WINDOW_PX = 320
 
-#: Planes on which candidates are compared first; those with the most annotated classes and pixels.
+#: Pixelss on which candidates are compared first; those with the most annotated classes and pixels.
 _SEARCH_PLANES = 4
 
 #: Candidates that are then compared on whole planes.
@@ -53,19 +54,15 @@ class FittedBaseline:
     mean_iou: float
     levels: Any = None
 
-    def apply(self, plane: Plane) -> Codes:
+    def apply(self, plane: Pixels) -> Codes:
         """Segment a plane, shape (C, Y, X), into codes of the annotations, shape (Y, X)."""
-        method = find_method(self.method)
-        features = method.features(plane, self.params)
-        if self.levels is None:
-            levels = method.measure([features], self.params)
-        else:
-            levels = np.asarray(self.levels)
-        return lookup(self.mapping)[method.label(features, self.params, levels)]
+        levels = None if self.levels is None else np.asarray(self.levels)
+        answered = find_method(self.method).segment(View(plane), self.params, levels)
+        return np.asarray(lookup(self.mapping)[answered])
 
 
 def fit_baseline(
-    method: str, planes: Sequence[Plane], codes: Sequence[npt.NDArray[np.uint8]]
+    method: str, planes: Sequence[Pixels], codes: Sequence[npt.NDArray[np.uint8]]
 ) -> FittedBaseline:
     """Search parameters, polarity and the meaning of the answers for the best mean IoU.
 
@@ -87,6 +84,8 @@ def fit_baseline(
         If no method has that name, or fewer than two classes are annotated.
     """
     found = find_method(method)
+    if not isinstance(found, LevelMethod):
+        raise UserError(f"{found.title} has no parameters that can be searched.")
     n_px = np.zeros(N_CODES, np.int64)
     for annotated in codes:
         n_px += np.bincount(annotated.ravel(), minlength=N_CODES)
@@ -96,7 +95,8 @@ def fit_baseline(
             f"got {np.count_nonzero(n_px[BACKGROUND:])}."
         )
     labelled = [i for i, annotated in enumerate(codes) if annotated.any()]
-    search = _Search(found, [planes[i] for i in labelled], [codes[i] for i in labelled])
+    views = [View(planes[i]) for i in labelled]
+    search = _Search(found, views, [codes[i] for i in labelled])
     return search.run()
 
 
@@ -105,26 +105,26 @@ class _Search:
 
     def __init__(
         self,
-        method: Method[Any],
-        planes: list[Plane],
+        method: LevelMethod[Any],
+        views: list[View],
         codes: list[npt.NDArray[np.uint8]],
     ) -> None:
         self._method = method
-        self._planes = planes
+        self._views = views
         self._codes = codes
         ranked = sorted(
-            range(len(planes)),
+            range(len(views)),
             key=lambda i: (-len(np.unique(codes[i])), -np.count_nonzero(codes[i])),
         )
         self._searched = sorted(ranked[:_SEARCH_PLANES])
         self._parts = {i: _part_to_score(codes[i], method.pixelwise) for i in self._searched}
         self._key: tuple[object, ...] | None = None
-        self._features: dict[int, Plane] = {}
-        self._thinned: dict[int, Plane] = {}
+        self._features: dict[int, Pixels] = {}
+        self._thinned: dict[int, Pixels] = {}
 
     def run(self) -> FittedBaseline:
         """Compare all candidates on parts, then the best of them on everything."""
-        grid = list(self._method.grid([self._planes[i] for i in self._searched]))
+        grid = list(self._method.grid([self._views[i] for i in self._searched]))
         scored = [(self._score_part(params), params) for params in grid]
         best = max(scored, key=lambda pair: pair[0])[1]
         scored += [(self._score_part(params), params) for params in self._method.refine(best)]
@@ -150,7 +150,7 @@ class _Search:
         if key == self._key:
             return
         self._key = key
-        self._features = {i: self._method.features(self._planes[i], params) for i in self._searched}
+        self._features = {i: self._method.features(self._views[i], params) for i in self._searched}
         self._thinned = {i: thinned(features) for i, features in self._features.items()}
 
     def _levels(self, i: int, params: BaselineParams) -> Levels:
@@ -166,8 +166,8 @@ class _Search:
         self._prepare(params)
         shared = self._shared_levels(params)
         table = np.zeros((N_CODES, N_CODES), np.int64)
-        for plane, codes in zip(self._planes, self._codes, strict=True):
-            features = self._method.features(plane, params)
+        for view, codes in zip(self._views, self._codes, strict=True):
+            features = self._method.features(view, params)
             levels = self._method.measure([features], params) if shared is None else shared
             table += contingency(self._method.label(features, params, levels), codes)
         table[:, UNLABELLED] = 0

@@ -13,22 +13,22 @@ from scipy import ndimage
 _SAMPLE_PX = 65536
 
 
-def intensity(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def intensity(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return one grey value per pixel: the mean of the channels.
 
     Parameters
     ----------
-    plane : ndarray, shape (C, Y, X), any dtype
+    pixels : ndarray, shape (C, Y, X) or (C, Z, Y, X), any dtype
 
     Returns
     -------
-    ndarray, shape (Y, X)
+    ndarray, shape (Y, X) or (Z, Y, X)
         float32 for up to 16 bits per pixel, else float64, so that no grey value is rounded away.
     """
-    working = working_dtype(plane.dtype)
-    if plane.shape[0] == 1:
-        return np.asarray(plane[0], working)
-    return np.asarray(plane.mean(axis=0, dtype=working))
+    working = working_dtype(pixels.dtype)
+    if pixels.shape[0] == 1:
+        return np.asarray(pixels[0], working)
+    return np.asarray(pixels.mean(axis=0, dtype=working))
 
 
 def working_dtype(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
@@ -37,9 +37,16 @@ def working_dtype(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
     return np.float32 if fits else np.float64
 
 
-def smoothed(image: npt.NDArray[Any], sigma_px: float) -> npt.NDArray[Any]:
-    """Return `image`, shape (Y, X), after a Gaussian; mirrored beyond its borders."""
-    if sigma_px == 0:
+def smoothed(image: npt.NDArray[Any], sigma_px: float | tuple[float, ...]) -> npt.NDArray[Any]:
+    """Return `image` after a Gaussian; mirrored beyond its borders.
+
+    Parameters
+    ----------
+    image : ndarray, shape (Y, X) or (Z, Y, X), float
+    sigma_px : float or tuple of float
+        Standard deviation along all axes, or along each, in steps of that axis.
+    """
+    if not np.any(sigma_px):
         return image
     return np.asarray(ndimage.gaussian_filter(image, sigma_px, mode="reflect"))
 

@@ -1,19 +1,20 @@
-"""What every classical method has in common: parameters, three stages, and a grid to search."""
+"""Methods that decide by levels: thresholds, steepnesses, centres of clusters."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from napari_unetseg.config import BACKGROUND, Config, LabelClass, default_color
+from napari_unetseg.config import BACKGROUND, Config
 
-Plane = npt.NDArray[Any]
-Codes = npt.NDArray[np.uint8]
+from .grey import thinned
+from .step import Codes, Method, Pixels, View
+
 Levels = npt.NDArray[np.float64]
 
 #: Smoothing that a search tries, in px.
@@ -21,7 +22,7 @@ SIGMAS_PX = (0.0, 1.0, 2.0, 4.0)
 
 
 class BaselineParams(Config):
-    """Parameters that every classical method has."""
+    """Parameters that methods with levels have."""
 
     foreground: Literal["bright", "dark"] = Field(
         "bright", description="is the structure brighter or darker than what surrounds it"
@@ -39,8 +40,8 @@ class BaselineParams(Config):
 P = TypeVar("P", bound=BaselineParams)
 
 
-class Method(ABC, Generic[P]):
-    """A classical way to segment a plane, in three stages.
+class LevelMethod(Method[P]):
+    """A method in three stages.
 
     `features` depends on the pixels around each pixel, `measure` boils features down to a few
     levels (thresholds, cluster centres), and `label` decides with them. Levels measured on one
@@ -48,68 +49,51 @@ class Method(ABC, Generic[P]):
 
     Attributes
     ----------
-    name : str
-        As in ``METHODS`` and on the command line.
-    title, summary : str
-        For a menu and its tooltip.
-    params : type of BaselineParams
-        Fields with ranges, and descriptions with units, from which forms are made.
     pixelwise : bool
         Whether `label` looks at each pixel's features alone, so that it takes any subset of pixels.
     """
 
-    name: ClassVar[str]
-    title: ClassVar[str]
-    summary: ClassVar[str]
-    params: type[P]
     pixelwise: ClassVar[bool] = True
 
     @abstractmethod
-    def features(self, plane: Plane, params: P) -> Plane:
-        """Return what `measure` and `label` look at.
-
-        Parameters
-        ----------
-        plane : ndarray, shape (C, Y, X), any dtype
-
-        Returns
-        -------
-        ndarray, shape (F, Y, X)
-        """
+    def features(self, view: View, params: P) -> Pixels:
+        """Return what `measure` and `label` look at, shape (F, Y, X) or (F, Z, Y, X)."""
 
     @abstractmethod
-    def measure(self, features: Sequence[Plane], params: P) -> Levels:
-        """Boil the features of one plane or of many, each (F, Y, X), down to levels."""
+    def measure(self, features: Sequence[Pixels], params: P) -> Levels:
+        """Boil the features of one view or of many, each (F, …), down to levels."""
 
     @abstractmethod
-    def label(self, features: Plane, params: P, levels: Levels) -> Codes:
+    def label(self, features: Pixels, params: P, levels: Levels) -> Codes:
         """Decide.
 
         Parameters
         ----------
-        features : ndarray, shape (F, Y, X), or (F, n) where the method is pixelwise
+        features : ndarray, shape (F, Y, X) or (F, Z, Y, X), or (F, n) where it is pixelwise
 
         Returns
         -------
-        ndarray, shape (Y, X) or (n,), uint8
+        ndarray, shape without F, uint8
             1 background, 2 and up the classes.
         """
 
-    @abstractmethod
-    def grid(self, planes: Sequence[Plane]) -> Iterable[P]:
-        """Return the parameters that a search on `planes` tries."""
-
-    def refine(self, best: P) -> Iterable[P]:
-        """Return what a search tries around the best of the grid."""
-        return ()
-
     def feature_key(self, params: P) -> tuple[object, ...]:
         """Return what `features` depends on: equal keys have equal features."""
-        return (params.sigma_px,)
+        return (params.sigma_px, self.sees_volumes(params))
 
-    def classes(self, params: P) -> tuple[LabelClass, ...]:
-        """Return the classes 1, 2, … that codes 2, 3, … stand for."""
-        return (LabelClass(name="foreground", color=default_color(1)),)
+    def prepare_on(self, params: P) -> Literal["nothing", "slices"]:
+        """Ask for some slices where all share their levels."""
+        return "nothing" if params.per_slice else "slices"
+
+    def prepare(self, views: Sequence[View], params: P) -> Levels:
+        """Measure the levels that views have in common."""
+        return self.measure([thinned(self.features(view, params)) for view in views], params)
+
+    def segment(self, view: View, params: P, prepared: Levels | None = None) -> Codes:
+        """Take the three stages one after the other."""
+        features = self.features(view, params)
+        levels = self.measure([features], params) if prepared is None else prepared
+        return self.label(features, params, levels)
 
 
 def foreground_codes(is_foreground: npt.NDArray[np.bool_]) -> Codes:
@@ -117,7 +101,7 @@ def foreground_codes(is_foreground: npt.NDArray[np.bool_]) -> Codes:
     return is_foreground.astype(np.uint8) + np.uint8(BACKGROUND)
 
 
-def is_beyond(grey: Plane, level: float, foreground: str) -> npt.NDArray[np.bool_]:
+def is_beyond(grey: Pixels, level: float, foreground: str) -> npt.NDArray[np.bool_]:
     """Return which pixels lie on the foreground's side; at the level itself is the dark side."""
     beyond = grey > level
     return np.asarray(beyond if foreground == "bright" else ~beyond)

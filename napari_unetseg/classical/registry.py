@@ -1,39 +1,36 @@
-"""The classical methods, by name; each is loaded when it is first asked for."""
+"""The classical steps, by name; each is loaded when it is first asked for."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from napari_unetseg.errors import UserError
 
-from .method import Method
+from .step import Filter, Method, Refinement, Step
 
-_PLACES = {
-    "otsu": "napari_unetseg.classical.threshold:OTSU",
-    "threshold": "napari_unetseg.classical.threshold:THRESHOLD",
-    "canny": "napari_unetseg.classical.edges:CANNY",
-    "sobel": "napari_unetseg.classical.edges:SOBEL",
-    "kmeans": "napari_unetseg.classical.clustering:KMEANS",
-}
+S = TypeVar("S", bound=Step[Any])
+
+_HERE = "napari_unetseg.classical"
 
 
-class Registry(Mapping[str, Method[Any]]):
-    """Methods by name, from ``"module:attribute"`` strings.
+class Registry(Mapping[str, S], Generic[S]):
+    """Steps of a kind by name, from ``"module:attribute"`` strings.
 
-    A new method is one class in the file of its family and one entry here.
+    A new step is one class in the file of its family and one entry here.
     """
 
-    def __init__(self, places: Mapping[str, str]) -> None:
+    def __init__(self, kind: type[S], places: Mapping[str, str]) -> None:
+        self._kind = kind
         self._places = dict(places)
 
-    def __getitem__(self, name: str) -> Method[Any]:
+    def __getitem__(self, name: str) -> S:
         module, attribute = self._places[name].split(":")
-        method = getattr(importlib.import_module(module), attribute)
-        if not isinstance(method, Method):
-            raise TypeError(f"{self._places[name]} is not a method")
-        return method
+        step = getattr(importlib.import_module(f"{_HERE}.{module}"), attribute)
+        if not isinstance(step, self._kind):
+            raise TypeError(f"{self._places[name]} is not a {self._kind.__name__}")
+        return step
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
@@ -42,7 +39,26 @@ class Registry(Mapping[str, Method[Any]]):
         return len(self._places)
 
 
-METHODS = Registry(_PLACES)
+FILTERS: Registry[Filter[Any]] = Registry(
+    Filter,  # type: ignore[type-abstract]
+    {},
+)
+
+METHODS: Registry[Method[Any]] = Registry(
+    Method,  # type: ignore[type-abstract]
+    {
+        "otsu": "threshold:OTSU",
+        "threshold": "threshold:THRESHOLD",
+        "canny": "edges:CANNY",
+        "sobel": "edges:SOBEL",
+        "kmeans": "clustering:KMEANS",
+    },
+)
+
+REFINEMENTS: Registry[Refinement[Any]] = Registry(
+    Refinement,  # type: ignore[type-abstract]
+    {},
+)
 
 
 def find_method(name: str) -> Method[Any]:
@@ -56,3 +72,19 @@ def find_method(name: str) -> Method[Any]:
     if name not in METHODS:
         raise UserError(f"No method is called {name!r}; the methods are {', '.join(METHODS)}.")
     return METHODS[name]
+
+
+def find_step(name: str) -> Step[Any]:
+    """Return a filter, a method or a refinement by name.
+
+    Raises
+    ------
+    UserError
+        If there is none of that name.
+    """
+    for registry in (FILTERS, METHODS, REFINEMENTS):
+        if name in registry:
+            step: Step[Any] = registry[name]
+            return step
+    known = ", ".join([*FILTERS, *METHODS, *REFINEMENTS])
+    raise UserError(f"No step is called {name!r}; the steps are {known}.")

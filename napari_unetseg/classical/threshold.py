@@ -13,15 +13,14 @@ from .grey import intensity, sample, smoothed
 from .method import (
     SIGMAS_PX,
     BaselineParams,
-    Codes,
+    LevelMethod,
     Levels,
-    Method,
     P,
-    Plane,
     foreground_codes,
     is_beyond,
     nowhere,
 )
+from .step import Codes, Pixels, View
 
 #: Bins of the histogram that Otsu's method splits; enough for a 16-bit image with a few hot pixels.
 _BINS = 1024
@@ -50,20 +49,21 @@ class ThresholdParams(BaselineParams):
     )
 
 
-class _Threshold(Method[P]):
+class _Threshold(LevelMethod[P]):
     """A method with one level, of grey values."""
 
-    def features(self, plane: Plane, params: P) -> Plane:
+    def features(self, view: View, params: P) -> Pixels:
         """Return the smoothed intensity, shape (1, Y, X).
 
         Small integers that nothing smooths stay integers: then Otsu's histogram is exact.
         """
-        small = plane.dtype.kind in "iu" and plane.dtype.itemsize <= 2
-        if small and params.sigma_px == 0 and plane.shape[0] == 1:
-            return plane
-        return smoothed(intensity(plane), params.sigma_px)[np.newaxis]
+        pixels = view.pixels
+        small = pixels.dtype.kind in "iu" and pixels.dtype.itemsize <= 2
+        if small and params.sigma_px == 0 and pixels.shape[0] == 1:
+            return pixels
+        return smoothed(intensity(pixels), params.sigma_px)[np.newaxis]
 
-    def label(self, features: Plane, params: P, levels: Levels) -> Codes:
+    def label(self, features: Pixels, params: P, levels: Levels) -> Codes:
         """Call everything beyond the level foreground."""
         return foreground_codes(is_beyond(features[0], float(levels[0]), params.foreground))
 
@@ -79,10 +79,14 @@ class Otsu(_Threshold[OtsuParams]):
 
     name: ClassVar[str] = "otsu"
     title: ClassVar[str] = "Otsu threshold"
+    family: ClassVar[str] = "Threshold"
     summary: ClassVar[str] = "Splits grey values where the two groups differ most."
+    good_for: ClassVar[str] = (
+        "Nuclei or cells that are clearly brighter, or darker, than an even background."
+    )
     params = OtsuParams
 
-    def measure(self, features: Sequence[Plane], params: OtsuParams) -> Levels:
+    def measure(self, features: Sequence[Pixels], params: OtsuParams) -> Levels:
         """Return the threshold as a grey value, shape (1,)."""
         grey = np.concatenate([plane.ravel() for plane in features])
         if grey.min() == grey.max():
@@ -90,7 +94,7 @@ class Otsu(_Threshold[OtsuParams]):
         level = threshold_otsu(grey, nbins=_BINS)  # type: ignore[no-untyped-call]
         return np.array([float(level)])
 
-    def grid(self, planes: Sequence[Plane]) -> Iterable[OtsuParams]:
+    def grid(self, views: Sequence[View]) -> Iterable[OtsuParams]:
         """Try every smoothing, with levels per slice and for all."""
         return [
             OtsuParams(sigma_px=sigma, per_slice=per_slice)
@@ -104,10 +108,14 @@ class Threshold(_Threshold[ThresholdParams]):
 
     name: ClassVar[str] = "threshold"
     title: ClassVar[str] = "Threshold"
+    family: ClassVar[str] = "Threshold"
     summary: ClassVar[str] = "Everything beyond one grey value that you choose."
+    good_for: ClassVar[str] = (
+        "One brightness separates the structure everywhere, and you can see where it lies."
+    )
     params = ThresholdParams
 
-    def measure(self, features: Sequence[Plane], params: ThresholdParams) -> Levels:
+    def measure(self, features: Sequence[Pixels], params: ThresholdParams) -> Levels:
         """Return the threshold as a grey value, shape (1,)."""
         if params.grey_value is not None:
             return np.array([params.grey_value])
@@ -116,9 +124,9 @@ class Threshold(_Threshold[ThresholdParams]):
             return np.array([nowhere(params.foreground)])
         return np.array([low + params.percent / 100 * (high - low)])
 
-    def grid(self, planes: Sequence[Plane]) -> Iterator[ThresholdParams]:
+    def grid(self, views: Sequence[View]) -> Iterator[ThresholdParams]:
         """Try grey values at 63 quantiles of the image, and percentages of each slice's range."""
-        grey = sample([intensity(plane) for plane in planes])
+        grey = sample([intensity(view.pixels) for view in views])
         values = np.unique(np.quantile(grey, np.arange(1, 64) / 64))
         for sigma in SIGMAS_PX:
             for value in values:

@@ -140,11 +140,11 @@ def _segment(
     """Return codes, shape (N, Y, X); 0 in slices that are not among `planes`."""
     import numpy as np
 
-    from napari_unetseg.classical import segment_stack
+    from napari_unetseg.classical import Chain, run_stack
 
     shown, task = progress
     segmented = np.zeros((len(planes), *stack.plane_shape), np.uint8)
-    for event in segment_stack(method, stack, params, out=segmented, planes=planes):
+    for event in run_stack(Chain.of(method, params), stack, out=segmented, planes=planes):
         shown.update(task, completed=event.done, total=event.total)
     if len(planes) == stack.n_planes:
         return segmented

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from napari.layers import Labels
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_unetseg.classical import METHODS, BaselineParams, shared_levels
+from napari_unetseg.classical import METHODS, BaselineParams, Chain, View, prepare
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import Stack
 from napari_unetseg.workspace import ImageEntry
@@ -68,7 +68,7 @@ class PreviewComputer:
         else:
             key = (request.entry.id, request.method, params)
             if key not in self._levels:
-                levels = shared_levels(request.method, stack, params)
+                levels = prepare(Chain.of(request.method, params), stack)
                 self._levels = {key: levels}
             levels = self._levels[key]
         codes = method.label(features, params, levels)
@@ -87,7 +87,7 @@ class PreviewComputer:
         method = METHODS[request.method]
         key = (*where, request.method, method.feature_key(request.params))
         if key not in self._features:
-            self._features = {key: method.features(self._pixels[where], request.params)}
+            self._features = {key: method.features(View(self._pixels[where]), request.params)}
         return self._features[key]
 
 

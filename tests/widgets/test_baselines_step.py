@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from stage import Stage, cells
 
-from napari_unetseg.classical import METHODS, segment, segment_stack
+from napari_unetseg.classical import METHODS, Chain, run_stack, segment
 from napari_unetseg.jobs import BaselineCommand
 from napari_unetseg.widgets.baselines_step import BaselinesStep
 
@@ -58,7 +58,7 @@ def test_the_preview_is_what_apply_to_stack_will_give_where_slices_share_levels(
     choose(step, "kmeans")
     step.form.control("per_slice").value = False
     out = np.zeros(stage.entry.shape, np.uint8)
-    list(segment_stack("kmeans", stage.entry.stack, step.form.value(), out=out))
+    list(run_stack(Chain.of("kmeans", step.form.value()), stage.entry.stack, out=out))
     stage.viewer.dims.set_current_step(0, 2)
     np.testing.assert_array_equal(preview(stage, step), out[2])
 

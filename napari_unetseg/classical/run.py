@@ -1,0 +1,431 @@
+"""Apply a chain of steps to a view, or to all slices of a stack on all cores."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_unetseg.config import Config
+from napari_unetseg.errors import UserError
+from napari_unetseg.events import Progress
+from napari_unetseg.images import Stack
+
+from .chain import Chain
+from .registry import find_method
+from .step import Codes, Filter, Kind, Labels, Method, Refinement, Step, View
+
+#: Slices that what a whole stack shares is measured on, evenly spread.
+_SHARED_PLANES = 16
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Where a chain is: what the next step looks at, and what has been answered so far."""
+
+    view: View
+    labels: Labels | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    in_3d: bool
+    apply: Callable[[Seen], Seen]
+
+
+_Stages: TypeAlias = list[_Stage]
+
+
+def checked_params(method: str, params: Config | None) -> Config:
+    """Return parameters of a method, its defaults if None.
+
+    Raises
+    ------
+    UserError
+        If no method has that name, or the parameters are those of another.
+    """
+    expected = find_method(method).params
+    if params is None:
+        return expected()
+    if not isinstance(params, expected):
+        raise UserError(
+            f"{method} takes {expected.__name__}, not {type(params).__name__}; "
+            "the parameters are those of another method."
+        )
+    return params
+
+
+def segment(method: str, pixels: npt.NDArray[Any], params: Config | None = None) -> Labels:
+    """Segment one slice, or one volume, by one method.
+
+    Parameters
+    ----------
+    method : str
+        A name in ``METHODS``.
+    pixels : ndarray, shape (C, Y, X) or (C, Z, Y, X), any dtype
+        Methods that look at grey values take the mean of the channels.
+    params : Config, optional
+        The method's defaults if None.
+
+    Returns
+    -------
+    ndarray, shape without C
+        uint8, 1 background, 2 and up the classes; or uint32 ids where the method finds objects.
+
+    Raises
+    ------
+    UserError
+        If no method has that name, or the parameters are those of another.
+
+    Examples
+    --------
+    >>> plane = np.zeros((1, 8, 8), np.uint8)
+    >>> plane[0, 2:5, 2:5] = 200
+    >>> from napari_unetseg.classical import parse_params
+    >>> int((segment("otsu", plane, parse_params("otsu", ["sigma_px=0"])) == 2).sum())
+    9
+    """
+    return run_view(Chain.of(method, checked_params(method, params)), View(pixels))
+
+
+def run_view(
+    chain: Chain, view: View, *, prepared: Any = None, labels: Labels | None = None
+) -> Labels:
+    """Take all steps of a chain on one slice, or on one volume.
+
+    Parameters
+    ----------
+    prepared : object
+        Of `prepare`; None where each view is on its own.
+    labels : ndarray, shape of the view
+        What refinements without a method begin with.
+    """
+    seen = Seen(view, labels)
+    for stage in _stages(chain, prepared):
+        seen = stage.apply(seen)
+    return _answered(seen)
+
+
+def answers(chain: Chain) -> Kind | None:
+    """Return what a chain answers; None where it keeps what it is given."""
+    method = chain.method()
+    kinds = [] if method is None else [method[0].answers]
+    kinds += [step.answers for step, _ in chain.refinements() if step.answers is not None]
+    return kinds[-1] if kinds else None
+
+
+def sees_volumes(chain: Chain) -> bool:
+    """Return whether a step of the chain looks along Z."""
+    return any(stage.in_3d for stage in _stages(chain, None))
+
+
+def prepare(
+    chain: Chain,
+    stack: Stack,
+    *,
+    planes: Sequence[int] | None = None,
+    strokes: Codes | None = None,
+) -> Any:
+    """Measure what all slices have in common, on some of them.
+
+    Parameters
+    ----------
+    planes : sequence of int, optional
+        The slices to look at; all of `stack` if None.
+    strokes : ndarray, shape (n_planes, Y, X), uint8, optional
+        Annotations of the stack.
+
+    Returns
+    -------
+    object
+        For `run_view` and `run_stack`; None where nothing is shared.
+
+    Raises
+    ------
+    UserError
+        If the method needs annotations and there are none.
+    """
+    found = chain.method()
+    if found is None:
+        return None
+    method, params = found
+    if method.needs_strokes and (strokes is None or not strokes.any()):
+        raise UserError(f"{method.title} needs annotations: paint some of each class first.")
+    wanted = method.prepare_on(params)
+    if wanted == "nothing":
+        return None
+    chosen = list(range(stack.n_planes)) if planes is None else list(planes)
+    if wanted == "strokes" and strokes is not None:
+        chosen = [plane for plane in range(stack.n_planes) if strokes[plane].any()]
+    filters = _filter_stages(chain)
+    if any(stage.in_3d for stage in filters) or method.sees_volumes(params):
+        volumes = sorted({plane // stack.size("Z") for plane in chosen})
+        views: Iterable[View] = (_volume(stack, t, strokes) for t in volumes)
+        seen = [_through(filters, Seen(view)).view for view in views]
+        if not method.sees_volumes(params):
+            inside = {plane % stack.size("Z") for plane in _spread(chosen, wanted)}
+            seen = [_slice_of(Seen(view), z).view for view in seen for z in sorted(inside)]
+        return method.prepare(seen, params)
+    views = (_slice(stack, plane, strokes) for plane in _spread(chosen, wanted))
+    return method.prepare([_through(filters, Seen(view)).view for view in views], params)
+
+
+def run_stack(
+    chain: Chain,
+    stack: Stack,
+    *,
+    out: Labels,
+    planes: Sequence[int] | None = None,
+    strokes: Codes | None = None,
+    labels: Labels | None = None,
+) -> Iterator[Progress]:
+    """Take all steps of a chain on every slice, or on whole volumes, into `out`.
+
+    Slices are computed on all cores. Close the generator to cancel; slices done by then stay in
+    `out`. Ids of objects go on from slice to slice.
+
+    Parameters
+    ----------
+    out : ndarray, shape (n, Y, X), uint8 or uint32
+        Receives codes or ids, one plane for each of `planes` in their order. Modified.
+    planes : sequence of int, optional
+        Slices to segment; all if None. A step that looks along Z sees the others, too.
+    strokes : ndarray, shape (n_planes, Y, X), uint8, optional
+        Annotations, for methods that need them.
+    labels : ndarray, shape (n_planes, Y, X), optional
+        What refinements without a method begin with.
+
+    Yields
+    ------
+    Progress
+        After each slice, ``done`` of them being in `out`.
+    """
+    chosen = list(range(stack.n_planes)) if planes is None else list(planes)
+    prepared = prepare(chain, stack, planes=chosen, strokes=strokes)
+    stages = _stages(chain, prepared)
+    count = _Count(len(chosen))
+    with ThreadPoolExecutor(_cores()) as pool:
+        if any(stage.in_3d for stage in stages):
+            found = _by_volume(stages, stack, chosen, strokes, labels, pool)
+        else:
+            found = _by_slice(stages, stack, chosen, strokes, labels, pool)
+        for index, answer in enumerate(found):
+            out[index] = answer
+            yield count.next()
+
+
+def _by_slice(
+    stages: _Stages,
+    stack: Stack,
+    chosen: Sequence[int],
+    strokes: Codes | None,
+    labels: Labels | None,
+    pool: ThreadPoolExecutor,
+) -> Iterator[Labels]:
+    def answer(plane: int) -> Labels:
+        begun = None if labels is None else labels[plane]
+        return _answered(_through(stages, Seen(_slice(stack, plane, strokes), begun)))
+
+    last_id = 0
+    for found in _map(pool, answer, chosen):
+        numbered = _after(found, last_id)
+        last_id = max(last_id, int(numbered.max()))
+        yield numbered
+
+
+def _after(labels: Labels, last_id: int) -> Labels:
+    """Return ids of objects as they go on after others; codes as they are."""
+    if labels.dtype == np.uint8 or last_id == 0:
+        return labels
+    return np.where(labels > 0, labels + np.uint32(last_id), np.uint32(0))
+
+
+def _by_volume(
+    stages: _Stages,
+    stack: Stack,
+    chosen: Sequence[int],
+    strokes: Codes | None,
+    labels: Labels | None,
+    pool: ThreadPoolExecutor,
+) -> Iterator[Labels]:
+    depth = stack.size("Z")
+    answered: dict[int, Labels] = {}
+    last_id = 0
+    for plane in chosen:
+        t, z = divmod(plane, depth)
+        if t not in answered:
+            begun = None if labels is None else labels[t * depth : (t + 1) * depth]
+            seen = Seen(_volume(stack, t, strokes), begun)
+            for in_3d, group in itertools.groupby(stages, key=lambda stage: stage.in_3d):
+                run = list(group)
+                seen = _through(run, seen) if in_3d else _slicewise(run, seen, pool)
+            found = _answered(seen)
+            answered = {t: _after(found, last_id)}
+            last_id = max(last_id, int(answered[t].max()))
+        yield answered[t][z]
+
+
+def _slicewise(stages: _Stages, seen: Seen, pool: ThreadPoolExecutor) -> Seen:
+    """Take steps that see slices on each slice of a volume."""
+    slices = (_slice_of(seen, z) for z in range(seen.view.shape[0]))
+    return _stacked(list(_map(pool, partial(_through, stages), slices)), seen.view)
+
+
+def _stacked(slices: Sequence[Seen], like: View) -> Seen:
+    """Put slices back into a volume; ids of objects go on from slice to slice."""
+    pixels = np.stack([one.view.pixels for one in slices], axis=1)
+    told = [p for one in slices if (p := one.view.probabilities) is not None]
+    probabilities = np.stack(told, axis=1) if told else None
+    view = replace(like, pixels=pixels, probabilities=probabilities)
+    answered = [one.labels for one in slices if one.labels is not None]
+    if not answered:
+        return Seen(view)
+    numbered, last_id = [], 0
+    for labels in answered:
+        numbered.append(_after(labels, last_id))
+        last_id = max(last_id, int(numbered[-1].max()))
+    return Seen(view, np.stack(numbered))
+
+
+def _through(stages: _Stages, seen: Seen) -> Seen:
+    for stage in stages:
+        seen = stage.apply(seen)
+    return seen
+
+
+def _answered(seen: Seen) -> Labels:
+    if seen.labels is None:
+        raise UserError("There is nothing to refine: the chain has no method.")
+    return seen.labels
+
+
+# -------------------------------------------------------------------- stages
+
+
+def _stages(chain: Chain, prepared: Any) -> _Stages:
+    stages = _filter_stages(chain)
+    refinements = chain.refinements()
+    if found := chain.method():
+        method, params = found
+        wanted = any(step.wants_probabilities for step, _ in refinements)
+        stages.append(_stage(method, params, partial(_segment, method, params, prepared, wanted)))
+    for step, params in refinements:
+        stages.append(_stage(step, params, partial(_refine, step, params)))
+    return stages
+
+
+def _filter_stages(chain: Chain) -> _Stages:
+    return [
+        _stage(step, params, partial(_filter, step, params)) for step, params in chain.filters()
+    ]
+
+
+def _stage(step: Step[Any], params: Config, apply: Callable[[Seen], Seen]) -> _Stage:
+    return _Stage(step.sees_volumes(params), apply)
+
+
+def _filter(step: Filter[Any], params: Config, seen: Seen) -> Seen:
+    return Seen(replace(seen.view, pixels=step.apply(seen.view, params)), seen.labels)
+
+
+def _segment(method: Method[Any], params: Config, prepared: Any, wanted: bool, seen: Seen) -> Seen:
+    labels = method.segment(seen.view, params, prepared)
+    if not wanted:
+        return Seen(seen.view, labels)
+    told = method.probabilities(seen.view, params, prepared)
+    return Seen(replace(seen.view, probabilities=told), labels)
+
+
+def _refine(step: Refinement[Any], params: Config, seen: Seen) -> Seen:
+    return Seen(seen.view, step.apply(_answered(seen), seen.view, params))
+
+
+# --------------------------------------------------------------------- views
+
+
+def _z_px(stack: Stack) -> float:
+    """Return how long a step along Z is, in px; 1 where that is not known."""
+    size = stack.pixel_size_um
+    return size["Z"] / size["Y"] if "Z" in size and size.get("Y") else 1.0
+
+
+def _slice(stack: Stack, plane: int, strokes: Codes | None) -> View:
+    return View(
+        stack.plane(plane), _z_px(stack), strokes=None if strokes is None else strokes[plane]
+    )
+
+
+def _volume(stack: Stack, t: int, strokes: Codes | None) -> View:
+    depth = stack.size("Z")
+    planes = range(t * depth, (t + 1) * depth)
+    return View(
+        np.stack([stack.plane(plane) for plane in planes], axis=1),
+        _z_px(stack),
+        strokes=None if strokes is None else strokes[planes.start : planes.stop],
+    )
+
+
+def _slice_of(seen: Seen, z: int) -> Seen:
+    view = seen.view
+    return Seen(
+        replace(
+            view,
+            pixels=view.pixels[:, z],
+            strokes=None if view.strokes is None else view.strokes[z],
+            probabilities=None if view.probabilities is None else view.probabilities[:, z],
+        ),
+        None if seen.labels is None else seen.labels[z],
+    )
+
+
+def _spread(planes: Sequence[int], wanted: str) -> list[int]:
+    """Return up to 16 of the slices, evenly spread; all that have strokes."""
+    n = len(planes) if wanted == "strokes" else min(len(planes), _SHARED_PLANES)
+    return [planes[int(i)] for i in np.linspace(0, len(planes) - 1, n).round()]
+
+
+# ------------------------------------------------------------------- threads
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _map(pool: ThreadPoolExecutor, call: Callable[[_T], _R], items: Iterable[_T]) -> Iterator[_R]:
+    """Yield what calls return in the order of items, a few being computed ahead."""
+    ahead: deque[Future[_R]] = deque()
+    try:
+        for item in items:
+            ahead.append(pool.submit(call, item))
+            if len(ahead) > 2 * _cores():
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        for future in ahead:
+            future.cancel()
+
+
+class _Count:
+    """Counts slices, and says how long the rest will take."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._done, self._started = total, 0, time.perf_counter()
+
+    def next(self) -> Progress:
+        """Return the progress after one more."""
+        self._done += 1
+        each = (time.perf_counter() - self._started) / self._done
+        return Progress("Segmenting", self._done, self._total, each * (self._total - self._done))
