@@ -1,10 +1,14 @@
 """Segmentation without a network: chains of steps, one file per family."""
 
-from .chain import Chain, StepSettings, parse_params, parse_step
+from .chain import Chain, StepSettings, in_words, parse_params, parse_step
 from .fit import FittedBaseline, fit_baseline
 from .method import BaselineParams, LevelMethod
+from .points import read_points, strokes_at
+from .preview import Preview, PreviewComputer, PreviewRequest
+from .recipe import ChainRecipe, read_recipe
 from .registry import FILTERS, METHODS, REFINEMENTS, find_method, find_step
-from .run import prepare, run_stack, run_view, segment
+from .run import answers, prepare, run_stack, run_view, segment
+from .source import Source
 from .step import Filter, Method, Refinement, Step, View
 
 __all__ = [
@@ -13,21 +17,31 @@ __all__ = [
     "REFINEMENTS",
     "BaselineParams",
     "Chain",
+    "ChainRecipe",
     "Filter",
     "FittedBaseline",
     "LevelMethod",
     "Method",
+    "Preview",
+    "PreviewComputer",
+    "PreviewRequest",
     "Refinement",
+    "Source",
     "Step",
     "StepSettings",
     "View",
+    "answers",
     "find_method",
     "find_step",
     "fit_baseline",
+    "in_words",
     "parse_params",
     "parse_step",
     "prepare",
+    "read_points",
+    "read_recipe",
     "run_stack",
     "run_view",
     "segment",
+    "strokes_at",
 ]

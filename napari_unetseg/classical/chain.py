@@ -84,6 +84,19 @@ class Chain(Config):
         found = [(METHODS[s.step], s.checked()) for s in self.steps if s.step in METHODS]
         return found[0] if found else None
 
+    def before_method(self) -> tuple[StepSettings, ...]:
+        """Return the filters alone."""
+        return tuple(settings for settings in self.steps if settings.step in FILTERS)
+
+    def without_filters(self) -> Chain:
+        """Return the steps that follow the filters."""
+        return self.replace(steps=self.steps[len(self.before_method()) :])
+
+    def after_method(self) -> Chain | None:
+        """Return the refinements alone; None where there are none."""
+        steps = tuple(settings for settings in self.steps if settings.step in REFINEMENTS)
+        return Chain(steps=steps) if steps else None
+
     def refinements(self) -> list[tuple[Refinement[Any], Config]]:
         """Return the steps after the method, with their parameters."""
         return [(REFINEMENTS[s.step], s.checked()) for s in self.steps if s.step in REFINEMENTS]
@@ -135,6 +148,20 @@ def parse_params(step: str, pairs: Sequence[str]) -> Any:
         return params.model_validate(values)
     except ValidationError as error:
         raise UserError(f"{step}: {describe_validation_error(error)}") from error
+
+
+def in_words(chain: Chain) -> str:
+    """Return the steps of a chain with their settings, in words for a paper.
+
+    >>> in_words(Chain.of("sobel"))[:40]
+    'Sobel gradient (foreground bright, sigma'
+    """
+    told = []
+    for settings in chain.steps:
+        params = settings.checked().model_dump(mode="json")
+        words = [f"{name.replace('_', ' ')} {value}" for name, value in params.items()]
+        told.append(f"{find_step(settings.step).title} ({', '.join(words)})")
+    return ", then ".join(told)
 
 
 def _stage(step: str) -> int:

@@ -18,11 +18,11 @@ import numpy.typing as npt
 from napari_unetseg.config import Config
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Progress
-from napari_unetseg.images import Stack
 
 from .chain import Chain
 from .registry import find_method
-from .step import Codes, Filter, Kind, Labels, Method, Refinement, Step, View
+from .source import Source
+from .step import Filter, Kind, Labels, Method, Refinement, Step, View
 
 #: Slices that what a whole stack shares is measured on, evenly spread.
 _SHARED_PLANES = 16
@@ -56,7 +56,7 @@ def checked_params(method: str, params: Config | None) -> Config:
     UserError
         If no method has that name, or the parameters are those of another.
     """
-    expected = find_method(method).params
+    expected: type[Config] = find_method(method).params
     if params is None:
         return expected()
     if not isinstance(params, expected):
@@ -113,9 +113,12 @@ def run_view(
         What refinements without a method begin with.
     """
     seen = Seen(view, labels)
-    for stage in _stages(chain, prepared):
-        seen = stage.apply(seen)
-    return _answered(seen)
+    return _answered(_through(_stages(chain, prepared), seen))
+
+
+def filtered(chain: Chain, view: View) -> View:
+    """Return what the method of a chain sees of a view: its filters alone are applied."""
+    return _through(_filter_stages(chain), Seen(view)).view
 
 
 def answers(chain: Chain) -> Kind | None:
@@ -131,26 +134,13 @@ def sees_volumes(chain: Chain) -> bool:
     return any(stage.in_3d for stage in _stages(chain, None))
 
 
-def prepare(
-    chain: Chain,
-    stack: Stack,
-    *,
-    planes: Sequence[int] | None = None,
-    strokes: Codes | None = None,
-) -> Any:
-    """Measure what all slices have in common, on some of them.
-
-    Parameters
-    ----------
-    planes : sequence of int, optional
-        The slices to look at; all of `stack` if None.
-    strokes : ndarray, shape (n_planes, Y, X), uint8, optional
-        Annotations of the stack.
+def prepare(chain: Chain, sources: Sequence[Source]) -> list[Any]:
+    """Measure what slices have in common: those of a stack, or all that are annotated.
 
     Returns
     -------
-    object
-        For `run_view` and `run_stack`; None where nothing is shared.
+    list
+        One for each of `sources`, for `run_view` and `run_stack`; None where nothing is shared.
 
     Raises
     ------
@@ -159,37 +149,46 @@ def prepare(
     """
     found = chain.method()
     if found is None:
-        return None
+        return [None for _ in sources]
     method, params = found
-    if method.needs_strokes and (strokes is None or not strokes.any()):
+    if method.needs_strokes and not any(source.has_strokes() for source in sources):
         raise UserError(f"{method.title} needs annotations: paint some of each class first.")
     wanted = method.prepare_on(params)
     if wanted == "nothing":
-        return None
-    chosen = list(range(stack.n_planes)) if planes is None else list(planes)
-    if wanted == "strokes" and strokes is not None:
-        chosen = [plane for plane in range(stack.n_planes) if strokes[plane].any()]
+        return [None for _ in sources]
+    if wanted == "slices":
+        chosen = [_spread(source.chosen()) for source in sources]
+        return [
+            method.prepare(_prepared_on(chain, source, planes), params)
+            for source, planes in zip(sources, chosen, strict=True)
+        ]
+    views = [
+        view
+        for source in sources
+        for view in _prepared_on(chain, source, source.annotated_planes())
+    ]
+    return [method.prepare(views, params)] * len(sources)
+
+
+def _prepared_on(chain: Chain, source: Source, planes: Sequence[int]) -> list[View]:
+    """Return what the method of a chain sees of slices: them alone, or the volumes they lie in."""
+    found = chain.method()
     filters = _filter_stages(chain)
-    if any(stage.in_3d for stage in filters) or method.sees_volumes(params):
-        volumes = sorted({plane // stack.size("Z") for plane in chosen})
-        views: Iterable[View] = (_volume(stack, t, strokes) for t in volumes)
-        seen = [_through(filters, Seen(view)).view for view in views]
-        if not method.sees_volumes(params):
-            inside = {plane % stack.size("Z") for plane in _spread(chosen, wanted)}
-            seen = [_slice_of(Seen(view), z).view for view in seen for z in sorted(inside)]
-        return method.prepare(seen, params)
-    views = (_slice(stack, plane, strokes) for plane in _spread(chosen, wanted))
-    return method.prepare([_through(filters, Seen(view)).view for view in views], params)
+    in_volumes = found is not None and found[0].sees_volumes(found[1])
+    if not in_volumes and not any(stage.in_3d for stage in filters):
+        return [_through(filters, Seen(source.slice_view(plane))).view for plane in planes]
+    depth = source.stack.size("Z")
+    views = []
+    for t, of_volume in itertools.groupby(sorted(planes), key=lambda plane: plane // depth):
+        seen = Seen(source.volume_view(t))
+        for stage in filters:
+            seen = stage.apply(seen) if stage.in_3d else _slicewise([stage], seen)
+        views += [seen.view] if in_volumes else [_slice_of(seen, p % depth).view for p in of_volume]
+    return views
 
 
 def run_stack(
-    chain: Chain,
-    stack: Stack,
-    *,
-    out: Labels,
-    planes: Sequence[int] | None = None,
-    strokes: Codes | None = None,
-    labels: Labels | None = None,
+    chain: Chain, source: Source, *, out: Labels, prepared: Any = None
 ) -> Iterator[Progress]:
     """Take all steps of a chain on every slice, or on whole volumes, into `out`.
 
@@ -199,44 +198,32 @@ def run_stack(
     Parameters
     ----------
     out : ndarray, shape (n, Y, X), uint8 or uint32
-        Receives codes or ids, one plane for each of `planes` in their order. Modified.
-    planes : sequence of int, optional
-        Slices to segment; all if None. A step that looks along Z sees the others, too.
-    strokes : ndarray, shape (n_planes, Y, X), uint8, optional
-        Annotations, for methods that need them.
-    labels : ndarray, shape (n_planes, Y, X), optional
-        What refinements without a method begin with.
+        Receives codes or ids, one plane for each of the slices chosen, in their order. Modified.
+    prepared : object
+        What `prepare` returned for this source; prepared now if None.
 
     Yields
     ------
     Progress
         After each slice, ``done`` of them being in `out`.
     """
-    chosen = list(range(stack.n_planes)) if planes is None else list(planes)
-    prepared = prepare(chain, stack, planes=chosen, strokes=strokes)
-    stages = _stages(chain, prepared)
-    count = _Count(len(chosen))
+    shared = prepare(chain, [source])[0] if prepared is None else prepared
+    stages = _stages(chain, shared)
+    chosen = source.chosen()
+    by = _by_volume if any(stage.in_3d for stage in stages) else _by_slice
+    started = time.perf_counter()
     with ThreadPoolExecutor(_cores()) as pool:
-        if any(stage.in_3d for stage in stages):
-            found = _by_volume(stages, stack, chosen, strokes, labels, pool)
-        else:
-            found = _by_slice(stages, stack, chosen, strokes, labels, pool)
-        for index, answer in enumerate(found):
-            out[index] = answer
-            yield count.next()
+        for done, answer in enumerate(by(stages, source, chosen, pool), start=1):
+            out[done - 1] = answer
+            left = (time.perf_counter() - started) / done * (len(chosen) - done)
+            yield Progress("Segmenting", done, len(chosen), left)
 
 
 def _by_slice(
-    stages: _Stages,
-    stack: Stack,
-    chosen: Sequence[int],
-    strokes: Codes | None,
-    labels: Labels | None,
-    pool: ThreadPoolExecutor,
+    stages: _Stages, source: Source, chosen: Sequence[int], pool: ThreadPoolExecutor
 ) -> Iterator[Labels]:
     def answer(plane: int) -> Labels:
-        begun = None if labels is None else labels[plane]
-        return _answered(_through(stages, Seen(_slice(stack, plane, strokes), begun)))
+        return _answered(_through(stages, Seen(source.slice_view(plane), source.begun(plane))))
 
     last_id = 0
     for found in _map(pool, answer, chosen):
@@ -253,34 +240,29 @@ def _after(labels: Labels, last_id: int) -> Labels:
 
 
 def _by_volume(
-    stages: _Stages,
-    stack: Stack,
-    chosen: Sequence[int],
-    strokes: Codes | None,
-    labels: Labels | None,
-    pool: ThreadPoolExecutor,
+    stages: _Stages, source: Source, chosen: Sequence[int], pool: ThreadPoolExecutor
 ) -> Iterator[Labels]:
-    depth = stack.size("Z")
+    depth = source.stack.size("Z")
     answered: dict[int, Labels] = {}
     last_id = 0
     for plane in chosen:
         t, z = divmod(plane, depth)
         if t not in answered:
-            begun = None if labels is None else labels[t * depth : (t + 1) * depth]
-            seen = Seen(_volume(stack, t, strokes), begun)
+            seen = Seen(source.volume_view(t), source.begun(slice(t * depth, (t + 1) * depth)))
             for in_3d, group in itertools.groupby(stages, key=lambda stage: stage.in_3d):
                 run = list(group)
                 seen = _through(run, seen) if in_3d else _slicewise(run, seen, pool)
-            found = _answered(seen)
-            answered = {t: _after(found, last_id)}
+            answered = {t: _after(_answered(seen), last_id)}
             last_id = max(last_id, int(answered[t].max()))
         yield answered[t][z]
 
 
-def _slicewise(stages: _Stages, seen: Seen, pool: ThreadPoolExecutor) -> Seen:
+def _slicewise(stages: _Stages, seen: Seen, pool: ThreadPoolExecutor | None = None) -> Seen:
     """Take steps that see slices on each slice of a volume."""
     slices = (_slice_of(seen, z) for z in range(seen.view.shape[0]))
-    return _stacked(list(_map(pool, partial(_through, stages), slices)), seen.view)
+    through = partial(_through, stages)
+    done = map(through, slices) if pool is None else _map(pool, through, slices)
+    return _stacked(list(done), seen.view)
 
 
 def _stacked(slices: Sequence[Seen], like: View) -> Seen:
@@ -296,7 +278,8 @@ def _stacked(slices: Sequence[Seen], like: View) -> Seen:
     for labels in answered:
         numbered.append(_after(labels, last_id))
         last_id = max(last_id, int(numbered[-1].max()))
-    return Seen(view, np.stack(numbered))
+    joined: Labels = np.stack(numbered)  # type: ignore[assignment]
+    return Seen(view, joined)
 
 
 def _through(stages: _Stages, seen: Seen) -> Seen:
@@ -355,28 +338,6 @@ def _refine(step: Refinement[Any], params: Config, seen: Seen) -> Seen:
 # --------------------------------------------------------------------- views
 
 
-def _z_px(stack: Stack) -> float:
-    """Return how long a step along Z is, in px; 1 where that is not known."""
-    size = stack.pixel_size_um
-    return size["Z"] / size["Y"] if "Z" in size and size.get("Y") else 1.0
-
-
-def _slice(stack: Stack, plane: int, strokes: Codes | None) -> View:
-    return View(
-        stack.plane(plane), _z_px(stack), strokes=None if strokes is None else strokes[plane]
-    )
-
-
-def _volume(stack: Stack, t: int, strokes: Codes | None) -> View:
-    depth = stack.size("Z")
-    planes = range(t * depth, (t + 1) * depth)
-    return View(
-        np.stack([stack.plane(plane) for plane in planes], axis=1),
-        _z_px(stack),
-        strokes=None if strokes is None else strokes[planes.start : planes.stop],
-    )
-
-
 def _slice_of(seen: Seen, z: int) -> Seen:
     view = seen.view
     return Seen(
@@ -390,9 +351,9 @@ def _slice_of(seen: Seen, z: int) -> Seen:
     )
 
 
-def _spread(planes: Sequence[int], wanted: str) -> list[int]:
-    """Return up to 16 of the slices, evenly spread; all that have strokes."""
-    n = len(planes) if wanted == "strokes" else min(len(planes), _SHARED_PLANES)
+def _spread(planes: Sequence[int]) -> list[int]:
+    """Return up to 16 of the slices, evenly spread."""
+    n = min(len(planes), _SHARED_PLANES)
     return [planes[int(i)] for i in np.linspace(0, len(planes) - 1, n).round()]
 
 
@@ -416,16 +377,3 @@ def _map(pool: ThreadPoolExecutor, call: Callable[[_T], _R], items: Iterable[_T]
     finally:
         for future in ahead:
             future.cancel()
-
-
-class _Count:
-    """Counts slices, and says how long the rest will take."""
-
-    def __init__(self, total: int) -> None:
-        self._total, self._done, self._started = total, 0, time.perf_counter()
-
-    def next(self) -> Progress:
-        """Return the progress after one more."""
-        self._done += 1
-        each = (time.perf_counter() - self._started) / self._done
-        return Progress("Segmenting", self._done, self._total, each * (self._total - self._done))

@@ -83,6 +83,8 @@ class Step(ABC, Generic[P]):
     params : type of Config
         Fields with ranges, and descriptions with units, from which forms are made. A field
         ``in_3d: bool`` says that it can look along Z.
+    is_slow : bool
+        Whether a slice takes long enough that a preview shows the part in view alone.
     """
 
     name: ClassVar[str]
@@ -91,6 +93,7 @@ class Step(ABC, Generic[P]):
     summary: ClassVar[str]
     good_for: ClassVar[str]
     params: type[P]
+    is_slow: ClassVar[bool] = False
 
     @staticmethod
     def sees_volumes(params: Config) -> bool:

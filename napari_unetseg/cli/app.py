@@ -23,7 +23,17 @@ from napari_unetseg.errors import UserError
 PROGRAM = "napari-unetseg"
 
 #: In the order of ``--help``.
-VERBS = ("demo", "doctor", "info", "baseline", "train", "predict", "evaluate", "pretrain")
+VERBS = (
+    "demo",
+    "doctor",
+    "info",
+    "baseline",
+    "train",
+    "predict",
+    "evaluate",
+    "run",
+    "pretrain",
+)
 
 #: What typer raises at a wrong option or argument; its home has moved between versions.
 _CommandLineError: Any = (typer.BadParameter.__mro__[2], typer.Abort)

@@ -10,15 +10,15 @@ import typer
 from napari_unetseg.errors import UserError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from collections.abc import Iterable
 
-    from napari_unetseg.classical import BaselineParams
-    from napari_unetseg.images import Stack
+    from napari_unetseg.classical import ChainRecipe, Step
 
 
 def baseline(
     method: Annotated[
-        str | None, typer.Argument(help="otsu, threshold, canny, sobel or kmeans; see --list.")
+        str | None,
+        typer.Argument(help="A method or a refinement: otsu, canny, kmeans, …; see --list."),
     ] = None,
     images: Annotated[
         list[str] | None, typer.Argument(metavar="IMAGE…", help="Files, folders or quoted globs.")
@@ -33,8 +33,29 @@ def baseline(
         list[str] | None,
         typer.Option("--param", "-p", metavar="KEY=VALUE", help="A parameter of the method."),
     ] = None,
+    before: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STEP", help="A filter to apply first, such as gaussian or median:radius_px=2."
+        ),
+    ] = None,
+    then: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STEP",
+            help="A refinement to apply afterwards, such as fill_holes or "
+            "remove_small:min_area_px=50; may be given several times.",
+        ),
+    ] = None,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option("--labels", "-l", help="Annotations, for methods that grow or learn."),
+    ] = None,
+    points: Annotated[
+        Path | None, typer.Option(help="A table of points to grow from, as napari saves one.")
+    ] = None,
     list_methods: Annotated[
-        bool, typer.Option("--list", help="List the methods and their parameters.")
+        bool, typer.Option("--list", help="List the methods; of one, its parameters.")
     ] = False,
     stack: Annotated[bool, typer.Option("--stack", help="Read a folder as one Z stack.")] = False,
     slices: Annotated[
@@ -43,135 +64,89 @@ def baseline(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")] = False,
 ) -> None:
-    """Segment images with a classical method: a threshold, edges or clusters."""
+    """Segment images by a classical method, such as a threshold, edges or clusters."""
     if list_methods:
-        _print_methods(method)
+        _print_steps(method)
         return
     if method is None or not images or output is None:
         raise UserError(
             "A baseline needs a method, an image and an output, as in: baseline otsu cells.tif "
             "-o masks.tif; --list shows the methods."
         )
-    from napari_unetseg.classical import parse_params
-    from napari_unetseg.images import find_inputs
+    from .segmenting import Files, segment_files
 
-    from .outputs import check_outputs, plan_outputs, write_record
-
-    params = parse_params(method, param or [])
-    paths: list[Path] = []
-    for image in images:
-        paths += [Path(image)] if stack and Path(image).is_dir() else find_inputs([image])
-    plan = plan_outputs(paths, output)
-    check_outputs(plan, overwrite=overwrite)
-    outputs = [files.labels for files in plan.files]
-    record = _segment_all(method, params, _open(paths, slices), outputs, overwrite=overwrite)
-    write_record(plan.record, record, overwrite=overwrite)
-    print(f"Segmentation: {output}, and how it was made: {plan.record}")
+    recipe = _recipe(method, param or [], before or [], then or [])
+    files = Files(images, output, labels or (), points, slices, stack, overwrite)
+    segment_files(recipe, files)
 
 
-def _open(paths: list[Path], slices: str | None) -> list[tuple[Stack, list[int]]]:
-    """Open every image and check it before the first is segmented."""
-    from napari_unetseg.images import check_pixels, open_stack, parse_slices
+def _recipe(method: str, param: list[str], before: list[str], then: list[str]) -> ChainRecipe:
+    from pydantic import ValidationError
 
-    opened = []
-    for path in paths:
-        stack = open_stack(path)
-        planes = parse_slices(slices, stack.n_planes)
-        check_pixels(stack, planes)
-        opened.append((stack, planes))
-    return opened
+    from napari_unetseg.classical import Chain, ChainRecipe, find_step, parse_params, parse_step
+    from napari_unetseg.config import describe_validation_error
 
-
-def _segment_all(
-    method: str,
-    params: BaselineParams,
-    opened: list[tuple[Stack, list[int]]],
-    outputs: list[Path],
-    *,
-    overwrite: bool,
-) -> dict[str, Any]:
-    """Segment and write every image; return how it was done."""
-    from napari_unetseg import __version__
-    from napari_unetseg.classical import METHODS
-    from napari_unetseg.images import fingerprint, write_labels
-
-    from .progress import bar
-
-    classes = METHODS[method].classes(params)
-    facts = []
-    with bar() as progress:
-        task = progress.add_task("Segmenting", total=None)
-        for (stack, planes), path in zip(opened, outputs, strict=True):
-            progress.update(task, description=f"Segmenting {stack.name}", completed=0)
-            codes = _segment(method, params, stack, planes, (progress, task))
-            write_labels(
-                path,
-                codes,
-                like=stack,
-                kind="masks",
-                classes=classes,
-                slices=planes,
-                overwrite=overwrite,
-            )
-            facts.append(
-                {
-                    "image": str(stack.path),
-                    "output": str(path),
-                    "slices": planes,
-                    "fingerprint": fingerprint(stack),
-                }
-            )
-    return {
-        "method": method,
-        "params": params.model_dump(mode="json"),
-        "classes": [label_class.model_dump() for label_class in classes],
-        "images": facts,
-        "version": __version__,
-    }
+    find_step(method)
+    own = parse_params(method, param)
+    try:
+        chain = Chain.of(
+            method,
+            own,
+            before=[parse_step(text) for text in before],
+            then=[parse_step(text) for text in then],
+        )
+    except ValidationError as error:
+        raise UserError(describe_validation_error(error)) from error
+    found = chain.method()
+    classes = () if found is None else found[0].classes(found[1])
+    return ChainRecipe(chain=chain, classes=classes)
 
 
-def _segment(
-    method: str,
-    params: BaselineParams,
-    stack: Stack,
-    planes: list[int],
-    progress: tuple[Progress, TaskID],
-) -> Any:
-    """Return codes, shape (N, Y, X); 0 in slices that are not among `planes`."""
-    import numpy as np
-
-    from napari_unetseg.classical import Chain, run_stack
-
-    shown, task = progress
-    segmented = np.zeros((len(planes), *stack.plane_shape), np.uint8)
-    for event in run_stack(Chain.of(method, params), stack, out=segmented, planes=planes):
-        shown.update(task, completed=event.done, total=event.total)
-    if len(planes) == stack.n_planes:
-        return segmented
-    codes = np.zeros((stack.n_planes, *stack.plane_shape), np.uint8)
-    codes[planes] = segmented
-    return codes
-
-
-def _print_methods(only: str | None) -> None:
+def _print_steps(only: str | None) -> None:
     from rich.console import Console
-    from rich.table import Table
 
-    from napari_unetseg.classical import METHODS, find_method
+    from napari_unetseg.classical import FILTERS, METHODS, REFINEMENTS, find_step
 
     console = Console(highlight=False, markup=False)
-    for name in [only] if only else METHODS:
-        method = find_method(name)
-        console.print(f"{name} · {method.title}. {method.summary}", style="bold")
-        table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
-        table.add_column(no_wrap=True)
-        table.add_column(overflow="fold")
-        for key, field in method.params.model_json_schema()["properties"].items():
-            default = field["default"]
-            allowed = f" ({_allowed(field)})" if _allowed(field) else ""
-            text = f"{field['description']}{allowed}"
-            table.add_row(f"{key}={'' if default is None else default}", text)
-        console.print(table)
+    if only is not None:
+        _print_step(console, only, find_step(only), with_parameters=True)
+        return
+    headings = (
+        (METHODS, ""),
+        (FILTERS, "Before a method (--before)"),
+        (REFINEMENTS, "After a method (--then), or on masks"),
+    )
+    for registry, heading in headings:
+        for family, steps in _by_family(registry.items()):
+            console.print(f"\n{heading or family}", style="bold underline")
+            for name, step in steps:
+                _print_step(console, name, step, with_parameters=False)
+    console.print("\nParameters of one of them: baseline NAME --list")
+
+
+def _by_family(steps: Iterable[tuple[str, Step[Any]]]) -> list[tuple[str, Any]]:
+    families: dict[str, list[tuple[str, Step[Any]]]] = {}
+    for name, step in steps:
+        families.setdefault(step.family, []).append((name, step))
+    return list(families.items())
+
+
+def _print_step(console: Any, name: str, step: Step[Any], *, with_parameters: bool) -> None:
+    from rich.table import Table
+
+    console.print(f"{name} · {step.title}. {step.summary}", style="bold")
+    console.print(f"    Good for: {step.good_for}")
+    if not with_parameters:
+        return
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for key, field in step.params.model_json_schema().get("properties", {}).items():
+        default = field["default"]
+        allowed = f" ({_allowed(field)})" if _allowed(field) else ""
+        text = f"{field['description']}{allowed}"
+        table.add_row(f"{key}={'' if default is None else default}", text)
+    console.print(table)
 
 
 def _allowed(field: dict[str, Any]) -> str:

@@ -200,22 +200,41 @@ class PredictFilesCommand:
 
 
 @dataclass(frozen=True, slots=True)
-class BaselineCommand:
-    """Segment images with a classical method.
+class ImageToSegment:
+    """An image for a chain of classical steps; files of shape (planes, Y, X).
 
     Attributes
     ----------
-    method : str
-        A name in `classical.METHODS`.
-    params : dict
-        Of that method; what is left out has its default.
+    output : str
+        Not there yet: uint8 codes, or uint32 ids where the chain finds objects.
+    strokes : str or None
+        uint8: what is annotated, for methods that need that.
+    labels : str or None
+        uint8 or uint32: what refinements without a method begin with.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
-    images: list[ImageToPredict]
-    method: str
-    params: dict[str, Any] = field(default_factory=dict)
+    image: ImageRef
+    output: str
+    strokes: str | None = None
+    labels: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineCommand:
+    """Segment images by classical steps.
+
+    Attributes
+    ----------
+    chain : dict
+        A `classical.Chain` as builtins.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    images: list[ImageToSegment]
+    chain: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

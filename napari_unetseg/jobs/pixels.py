@@ -60,6 +60,19 @@ def create_codes(path: str | Path, shape: tuple[int, ...]) -> Codes:
     return _create(Path(path), np.dtype(np.uint8), shape)
 
 
+def create_labels(path: str | Path, shape: tuple[int, ...], kind: str) -> np.memmap[Any, Any]:
+    """Make a file of codes, uint8, or of ids where `kind` is ``"objects"``, uint32.
+
+    Parameters
+    ----------
+    path : str or Path
+        An existing file is replaced.
+    shape : tuple of int
+        (planes, Y, X).
+    """
+    return _create(Path(path), np.dtype(np.uint32 if kind == "objects" else np.uint8), shape)
+
+
 def open_codes(path: str | Path, stack: Stack, mode: Literal["r", "r+"] = "r") -> Codes:
     """Map an existing file of codes.
 

@@ -14,7 +14,15 @@ from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_unetseg.annotations import held_out_mask
-from napari_unetseg.classical import METHODS, BaselineParams, FittedBaseline, fit_baseline
+from napari_unetseg.classical import (
+    METHODS,
+    BaselineParams,
+    Chain,
+    FittedBaseline,
+    find_step,
+    fit_baseline,
+    in_words,
+)
 from napari_unetseg.classical.mapping import lookup
 from napari_unetseg.config import UNLABELLED
 from napari_unetseg.errors import UserError
@@ -23,7 +31,6 @@ from napari_unetseg.workspace import ImageEntry
 
 from .context import Context
 from .forms import ConfigForm
-from .label_colors import label_colormap
 from .listen import listen
 from .newest import NewestWins
 from .preview import LivePreview, Request
@@ -84,7 +91,6 @@ class BaselinesStep(StepPanel):
         self._entered = False
         self._fits: dict[str, _Fit] = {}
         self._tables: dict[str, Codes | None] = {}
-        self._made_by = ""
         self._made_way = False
         self.preview = LivePreview(context, self)
         self._fitter = NewestWins()
@@ -242,9 +248,7 @@ class BaselinesStep(StepPanel):
         self._ask_preview()
 
     def _on_classes_changed(self) -> None:
-        layer = self.preview.layer
-        if layer is not None:
-            layer.colormap = label_colormap("preview", self.context.workspace.classes)
+        self.preview.recolor()
 
     def _say_summary(self) -> None:
         summary = METHODS[self.method_name].summary
@@ -267,7 +271,8 @@ class BaselinesStep(StepPanel):
             self.context.say(str(error))
             return
         plane = self.context.layers.current_plane(entry)
-        self.preview.request(Request(entry, plane, self.method_name, params, self._table(params)))
+        chain = Chain.of(self.method_name, params)
+        self.preview.request(Request(entry, plane, chain, self._table(params)))
 
     # ------------------------------------------------------------------- fit
 
@@ -302,20 +307,18 @@ class BaselinesStep(StepPanel):
             return
         images = self.context.workspace.images
         self._tables = dict.fromkeys(images, self._table(params))
-        settings = params.model_dump(mode="json")
-        words = [f"{name.replace('_', ' ')} {value}" for name, value in settings.items()]
-        self._made_by = f"{METHODS[self.method_name].title} ({', '.join(words)})"
-        self.context.controller.baseline(self.method_name, settings)
+        chain = Chain.of(self.method_name, params)
+        self.context.controller.baseline(chain)
 
-    def _on_baseline_ready(self, image_id: str, title: str, codes: Codes) -> None:
+    def _on_baseline_ready(self, image_id: str, chain: Chain, codes: Codes) -> None:
         if image_id not in self._tables or image_id not in self.context.workspace.images:
             return
         table = self._tables.pop(image_id)
         if table is not None:
             for plane in codes:
                 plane[...] = table[plane]
-        name = METHODS[title].title if title in METHODS else title
-        self.context.layers.add_result(image_id, name, codes, self._made_by)
+        title = " · ".join(find_step(settings.step).title for settings in chain.steps)
+        self.context.layers.add_result(image_id, title, codes, in_words(chain))
         # The preview makes way for the result until the next move of a slider.
         self._made_way = self._made_way or self.show_preview.isChecked()
         self.show_preview.setChecked(False)

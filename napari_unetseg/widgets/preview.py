@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from napari.layers import Labels
+from napari.utils.colormaps import DirectLabelColormap
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_unetseg.classical import METHODS, BaselineParams, Chain, View, prepare
-from napari_unetseg.errors import UserError
-from napari_unetseg.images import Stack
+from napari_unetseg.classical import Chain, Preview, PreviewComputer, PreviewRequest, Source
+from napari_unetseg.classical.step import Labels as AnyLabels
 from napari_unetseg.workspace import ImageEntry
 
 from .context import Context
 from .label_colors import OPACITY, label_colormap
+from .listen import listen
 from .newest import NewestWins
 from .stack_from_layers import METADATA, placement_in_plane
 
@@ -33,13 +33,12 @@ class Request:
     Attributes
     ----------
     mapping : ndarray of uint8, shape (256,), or None
-        The method's answers → codes; None where they are the same.
+        The answers of the chain → codes; None where they are the same.
     """
 
     entry: ImageEntry
     plane: int
-    method: str
-    params: BaselineParams
+    chain: Chain
     mapping: Codes | None = None
 
     @property
@@ -48,47 +47,16 @@ class Request:
         return self.entry.id, self.plane
 
 
-@dataclass
-class PreviewComputer:
-    """Computes previews, keeping what the next one is likely to need; used by one thread.
+class Segmented:
+    """What is shown of an image as its segmentation, slice by slice when it is asked for."""
 
-    A move of a threshold's slider reads no pixels and smooths nothing again.
-    """
+    dtype = np.dtype(np.uint8)
 
-    _pixels: dict[Any, npt.NDArray[Any]] = field(default_factory=dict)
-    _features: dict[Any, npt.NDArray[Any]] = field(default_factory=dict)
-    _levels: dict[Any, npt.NDArray[Any]] = field(default_factory=dict)
+    def __init__(self, entry: ImageEntry) -> None:
+        self._entry = entry
 
-    def compute(self, request: Request) -> tuple[Request, Codes]:
-        """Return the codes of the slice, shape (Y, X)."""
-        method, params, stack = METHODS[request.method], request.params, request.entry.stack
-        features = self._features_of(request, stack)
-        if params.per_slice:
-            levels = method.measure([features], params)
-        else:
-            key = (request.entry.id, request.method, params)
-            if key not in self._levels:
-                levels = prepare(Chain.of(request.method, params), stack)
-                self._levels = {key: levels}
-            levels = self._levels[key]
-        codes = method.label(features, params, levels)
-        return request, codes if request.mapping is None else request.mapping[codes]
-
-    def _features_of(self, request: Request, stack: Stack) -> npt.NDArray[Any]:
-        where = request.slice_in_view
-        if where not in self._pixels:
-            pixels = stack.plane(request.plane)
-            if not np.isfinite(pixels).all():
-                raise UserError(
-                    f"{stack.name} contains NaN or infinite values in slice {request.plane}; "
-                    "replace them by numbers, for instance with numpy.nan_to_num."
-                )
-            self._pixels = {where: pixels}
-        method = METHODS[request.method]
-        key = (*where, request.method, method.feature_key(request.params))
-        if key not in self._features:
-            self._features = {key: method.features(View(self._pixels[where]), request.params)}
-        return self._features[key]
+    def __getitem__(self, plane: int) -> Codes:
+        return self._entry.segmentation(plane)
 
 
 class LivePreview(QObject):
@@ -119,6 +87,8 @@ class LivePreview(QObject):
         self._layer: Labels | None = None
         self._shows: tuple[str, int] | None = None
         self._made_room: Labels | None = None
+        self._revision = 0
+        listen(context.workspace.codes_changed, self._on_codes_changed)
         self._stale = QTimer(self)
         self._stale.setSingleShot(True)
         self._stale.setInterval(_STALE_MS)
@@ -135,8 +105,35 @@ class LivePreview(QObject):
         self._wanted = request
         if self._shows not in (None, request.slice_in_view) and not self._stale.isActive():
             self._stale.start()
-        computer = self._computer
-        self._worker.ask(lambda: computer.compute(request))
+        computer, asked = self._computer, self._asked(request)
+        self._worker.ask(lambda: (request, computer.compute(asked)))
+
+    def _asked(self, request: Request) -> PreviewRequest:
+        entry, method = request.entry, request.chain.method()
+        source = Source(entry.stack)
+        others: list[Source] = []
+        if method is None:
+            source = replace(source, labels=Segmented(entry))
+        elif method[0].needs_strokes:
+            images = self._context.workspace.images.values()
+            source = replace(source, strokes=entry.codes)
+            others = [Source(e.stack, strokes=e.codes) for e in images if e is not entry]
+        return PreviewRequest(
+            entry.id,
+            source,
+            request.plane,
+            request.chain,
+            request.mapping,
+            self._visible(entry),
+            others,
+            self._revision,
+        )
+
+    def _visible(self, entry: ImageEntry) -> tuple[slice, slice]:
+        """Return the rows and columns that can be seen."""
+        layer = self._context.layers.image_layers_of(entry.id)[0]
+        (top, left), (bottom, right) = np.asarray(layer.corner_pixels)[:, -2:]
+        return slice(int(top), int(bottom) + 1), slice(int(left), int(right) + 1)
 
     def remove(self) -> None:
         """Take the preview away, and forget what is being computed."""
@@ -152,6 +149,18 @@ class LivePreview(QObject):
         if hidden is not None:
             hidden.visible = True
 
+    def recolor(self) -> None:
+        """Take the colours that the classes have now."""
+        layer = self.layer
+        if layer is not None and layer.data.dtype == np.uint8:
+            layer.colormap = self._colors()
+
+    def _colors(self) -> DirectLabelColormap:
+        return label_colormap("preview", self._context.workspace.classes)
+
+    def _on_codes_changed(self, *_: object) -> None:
+        self._revision += 1
+
     def _make_room(self, entry: ImageEntry) -> None:
         """Hide the segmentation while a preview is in view: two answers at once are none."""
         shown = self._context.layers.shown_segmentation(entry.id)
@@ -159,8 +168,8 @@ class LivePreview(QObject):
             self._made_room = shown
             shown.visible = False
 
-    def _on_answered(self, answer: tuple[Request, Codes]) -> None:
-        request, codes = answer
+    def _on_answered(self, answer: tuple[Request, Preview]) -> None:
+        request, preview = answer
         wanted = self._wanted
         if wanted is None or request.slice_in_view != wanted.slice_in_view:
             return
@@ -170,7 +179,7 @@ class LivePreview(QObject):
         if not any(image in self._context.viewer.layers for image in images):
             return  # closed while the answer was on its way
         self._stale.stop()
-        self._show(request, codes)
+        self._show(request, preview.labels)
         self.shown.emit()
 
     def _on_failed(self, sentence: str) -> None:
@@ -184,27 +193,29 @@ class LivePreview(QObject):
             layer.data[...] = 0
             layer.refresh(thumbnail=False, highlight=False, extent=False)
 
-    def _show(self, request: Request, codes: Codes) -> None:
+    def _show(self, request: Request, labels: AnyLabels) -> None:
         layer = self.layer
         moved = self._shows is None or self._shows[0] != request.entry.id
-        if layer is not None and (moved or layer.data.shape != codes.shape):
+        like = (labels.shape, labels.dtype)
+        if layer is not None and (moved or (layer.data.shape, layer.data.dtype) != like):
             self._context.viewer.layers.remove(layer)
             layer = None
         if layer is None:
-            self._layer = self._add(request.entry, codes)
+            self._layer = self._add(request.entry, labels)
         else:
-            layer.data[...] = codes
+            layer.data[...] = labels
             layer.refresh(thumbnail=False, highlight=False, extent=False)
         self._shows = request.slice_in_view
 
-    def _add(self, entry: ImageEntry, codes: Codes) -> Labels:
+    def _add(self, entry: ImageEntry, labels: AnyLabels) -> Labels:
+        colors = {"colormap": self._colors()} if labels.dtype == np.uint8 else {}
         layers = self._context.viewer.layers
         image_layers = self._context.layers.image_layers_of(entry.id)
         layer = Labels(
-            codes.copy(),
+            labels.copy(),
             name=f"{entry.stack.name} · preview",
             opacity=OPACITY["preview"],
-            colormap=label_colormap("preview", self._context.workspace.classes),
+            **colors,
             metadata={METADATA: {"image": entry.id, "role": "preview"}},
             **placement_in_plane(image_layers[0]),
         )

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from psygnal import Signal
 
+from napari_unetseg.classical import Chain
 from napari_unetseg.config import ModelInfo, Recipe, read_model_info
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import (
@@ -96,8 +96,8 @@ class JobController:
     model_changed : Signal()
         Another model is at hand.
     rounds_changed : Signal()
-    baseline_ready : Signal(str, str, object)
-        Image id, title, and codes, ndarray (planes, Y, X) of uint8.
+    baseline_ready : Signal(str, Chain, object)
+        Image id, the steps, and ndarray (planes, Y, X): uint8 codes or uint32 ids of objects.
     uncertainty_ready : Signal(str, object)
         Image id, and ndarray (planes, Y, X) of uint8: 0 certain, 255 as uncertain as can be.
     objects_ready : Signal(str, object)
@@ -123,7 +123,7 @@ class JobController:
     scored = Signal(HeldOutScored)
     model_changed = Signal()
     rounds_changed = Signal()
-    baseline_ready = Signal(str, str, object)
+    baseline_ready = Signal(str, object, object)
     uncertainty_ready = Signal(str, object)
     objects_ready = Signal(str, object)
     probabilities_ready = Signal(str, object, object)
@@ -383,18 +383,18 @@ class JobController:
         )
         self._begin(JobRecord(self.workspace.prediction_slots()), lambda: command)
 
-    def baseline(self, method: str, params: dict[str, Any]) -> None:
-        """Apply a classical method to every image; each result arrives as `baseline_ready`."""
+    def baseline(self, chain: Chain) -> None:
+        """Apply classical steps to every image; each result arrives as `baseline_ready`."""
         if self._state is not JobState.IDLE or not self.workspace.images:
             self.status.emit("Choose an image in the Data step first.")
             return
         entries = list(self.workspace.images.values())
         role = self._files.new_role("baseline")
-        job = JobRecord(self.workspace.prediction_slots(), baseline=(method, role))
+        job = JobRecord(self.workspace.prediction_slots(), baseline=(chain, role))
 
         def command() -> Command:
-            images = [self._files.image_for_baseline(entry, role) for entry in entries]
-            return BaselineCommand(images=images, method=method, params=params)
+            images = [self._files.image_to_segment(entry, role, chain) for entry in entries]
+            return BaselineCommand(images, chain.model_dump(mode="json"))
 
         self._begin(job, command)
 
@@ -618,9 +618,9 @@ class JobController:
         """Hand on what a job has answered that becomes a layer of its own."""
         images, files = self.workspace.images, self._files
         if job.baseline:
-            method, role = job.baseline
-            for image_id, codes in files.answered(images, role):
-                self.baseline_ready.emit(image_id, method, codes)
+            chain, role = job.baseline
+            for image_id, labels in files.answered(images, role):
+                self.baseline_ready.emit(image_id, chain, labels)
         if job.uncertainty:
             for image_id, uncertainty in files.answered(images, job.uncertainty):
                 self.uncertainty_ready.emit(image_id, uncertainty)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from napari_unetseg.jobs.commands import ImageRef, ImageToPredict, TrainingImageRef
+from napari_unetseg.classical import Chain
+from napari_unetseg.jobs.commands import (
+    ImageRef,
+    ImageToPredict,
+    ImageToSegment,
+    TrainingImageRef,
+)
 from napari_unetseg.jobs.pixels import save_planes
 from napari_unetseg.project import Session
 
@@ -137,12 +143,26 @@ class JobFiles:
     def _path(self, entry: ImageEntry, role: str | None) -> str | None:
         return None if role is None else str(self._session.path(entry.id, role))
 
-    def image_for_baseline(self, entry: ImageEntry, role: str) -> ImageToPredict:
-        """Make the file into which a baseline's answer is written."""
-        self._new(entry, role)
-        return ImageToPredict(
-            image=self.image(entry), output=str(self._session.path(entry.id, role))
-        )
+    def image_to_segment(self, entry: ImageEntry, role: str, chain: Chain) -> ImageToSegment:
+        """Name the file for a baseline's answer; write what is annotated, or shown, if need be.
+
+        Refinements without a method begin with the segmentation shown.
+        """
+        method = chain.method()
+        strokes = labels = None
+        if method is None:
+            labels = self._written_codes(entry, "labels-to-refine", entry.segmentation)
+        elif method[0].needs_strokes:
+            strokes = self._written_codes(entry, "strokes-to-grow", entry.training_codes)
+        output = str(self._session.path(entry.id, role))
+        return ImageToSegment(self.image(entry), output, strokes, labels)
+
+    def _written_codes(self, entry: ImageEntry, role: str, plane_of: Callable[[int], Codes]) -> str:
+        codes: Any = self._new(entry, role)
+        for plane in range(entry.shape[0]):
+            codes[plane] = plane_of(plane)
+        codes.flush()
+        return str(self._session.path(entry.id, role))
 
     def new_role(self, what: str) -> str:
         """Name an array that no other job fills."""

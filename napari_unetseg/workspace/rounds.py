@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from napari_unetseg.classical import Chain
 from napari_unetseg.events import (
     AnnotationsTaken,
     HeldOutScored,
@@ -44,8 +45,8 @@ class JobRecord:
     ----------
     slots : ndarray of uint8, shape (256,)
         Where each code of the job's answer is stored: see `Workspace.prediction_slots`.
-    baseline : tuple of (str, str) or None
-        Title and array of a baseline's answer.
+    baseline : tuple of (Chain, str) or None
+        Steps and array of a baseline's answer.
     uncertainty : str or None
         Array of how uncertain a model is.
     objects : str or None
@@ -62,7 +63,7 @@ class JobRecord:
     is_training: bool = False
     has_base: bool = False
     saved: bool = False
-    baseline: tuple[str, str] | None = None
+    baseline: tuple[Chain, str] | None = None
     uncertainty: str | None = None
     objects: str | None = None
     probabilities: tuple[str, tuple[str, ...]] | None = None

@@ -7,6 +7,7 @@ from sklearn.metrics import jaccard_score
 from napari_unetseg.classical import (
     METHODS,
     Chain,
+    Source,
     fit_baseline,
     parse_params,
     run_stack,
@@ -42,7 +43,7 @@ def drifting_stack():
 def test_a_stack_is_segmented_slice_by_slice_as_each_slice_alone(name):
     stack = drifting_stack()
     out = np.zeros(stack.labels_shape, np.uint8)
-    events = list(run_stack(Chain.of(name), stack, out=out))
+    events = list(run_stack(Chain.of(name), Source(stack), out=out))
     assert [(event.done, event.total) for event in events] == [(i, 4) for i in range(1, 5)]
     assert events[-1].seconds_left == 0
     for index in range(4):
@@ -52,7 +53,7 @@ def test_a_stack_is_segmented_slice_by_slice_as_each_slice_alone(name):
 def test_chosen_slices_are_written_in_their_order_and_closing_cancels():
     stack = drifting_stack()
     out = np.zeros((2, 128, 120), np.uint8)
-    running = run_stack(Chain.of("otsu"), stack, out=out, planes=[3, 1])
+    running = run_stack(Chain.of("otsu"), Source(stack, [3, 1]), out=out)
     next(running)
     running.close()
     np.testing.assert_array_equal(out[0], segment("otsu", stack.plane(3)))
@@ -65,7 +66,7 @@ def test_levels_of_the_stack_follow_no_drift_and_levels_of_slices_do(name):
     shared, own = (np.zeros(stack.labels_shape, np.uint8) for _ in range(2))
     for per_slice, out in (("off", shared), ("on", own)):
         pairs = [f"per_slice={per_slice}", *(["n_clusters=2"] if name == "kmeans" else [])]
-        list(run_stack(Chain.of(name, parse_params(name, pairs)), stack, out=out))
+        list(run_stack(Chain.of(name, parse_params(name, pairs)), Source(stack), out=out))
     assert np.ptp([(plane == 2).mean() for plane in own]) < 0.1
     assert (shared[0] == 1).all()
     assert (shared[3] == 2).all()
@@ -75,7 +76,7 @@ def test_an_empty_slice_stays_empty_where_the_stack_shares_its_levels():
     image = np.concatenate([cells(0)[0], cells(1)[0] * 0 + cells(2)[0][:, :1, :1]])
     out = np.zeros(image.shape, np.uint8)
     chain = Chain.of("otsu", parse_params("otsu", ["per_slice=off"]))
-    list(run_stack(chain, Stack(image, "ZYX"), out=out))
+    list(run_stack(chain, Source(Stack(image, "ZYX")), out=out))
     assert (out[1] == 1).all()
     assert (out[0] == 2).any()
 

@@ -44,10 +44,11 @@ def test_a_stack_becomes_masks_with_its_calibration_and_a_record(cells, tmp_path
     expected = [segment(method, plane, params) for plane in open_stack(cells).planes()]
     np.testing.assert_array_equal(read_labels(out, "masks").codes, expected)
     record = json.loads((tmp_path / f"{ending}.json").read_text())
-    assert METHODS[method].params.model_validate(record["params"]) == params
-    assert record["method"] == method
+    (step,) = record["recipe"]["chain"]["steps"]
+    assert METHODS[method].params.model_validate(step["params"]) == params
+    assert step["step"] == method
     assert record["images"][0]["image"] == str(cells)
-    names = [c["name"] for c in record["classes"]]
+    names = [c["name"] for c in record["recipe"]["classes"]]
     assert [c.name for c in read_labels(out, "masks").classes] == names
 
 
@@ -116,15 +117,19 @@ def test_what_exists_is_replaced_only_when_that_is_said(cells, tmp_path, capsys)
     assert "--overwrite" in capsys.readouterr().err
     assert out.read_bytes() == before
     assert run("baseline", "kmeans", cells, "-o", out, "--overwrite") == 0
-    assert json.loads((tmp_path / "m.tif.json").read_text())["method"] == "kmeans"
+    record = json.loads((tmp_path / "m.tif.json").read_text())
+    assert record["recipe"]["chain"]["steps"][0]["step"] == "kmeans"
 
 
 def test_the_list_names_every_method_and_parameter(capsys):
     assert run("baseline", "--list") == 0
     said = capsys.readouterr().out
     for name, method in METHODS.items():
-        assert name in said
-        assert all(f"{key}=" in said for key in method.params.model_fields)
+        assert f"{name} · {method.title}" in said
+        assert run("baseline", name, "--list") == 0
+        listed = capsys.readouterr().out
+        assert all(f"{key}=" in listed for key in method.params.model_fields)
+        assert method.good_for[:20] in listed
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from napari_unetseg.jobs.commands import (
     Cancel,
     ImageRef,
     ImageToPredict,
+    ImageToSegment,
     LookAt,
     PredictCommand,
     PredictFilesCommand,
@@ -44,7 +45,9 @@ COMMANDS = [
     PredictCommand([ImageToPredict(IMAGE, "out.npy")], "m.unet", "cuda:1", resample=True),
     PredictCommand([ImageToPredict(IMAGE, "out.npy", objects="ids.npy")], "m.unet"),
     PredictFilesCommand(["a.tif", "b*.tif"], "m.unet", "out", objects=True, overwrite=True),
-    BaselineCommand([ImageToPredict(IMAGE, "out.npy")], "otsu", {"sigma_px": 1.5}),
+    BaselineCommand(
+        [ImageToSegment(IMAGE, "out.npy", "strokes.npy")], {"steps": [{"step": "otsu"}]}
+    ),
     PreviewModelsCommand(IMAGE, 3, "sample.npy", ["a.unet", "b.unet"], "pictures"),
     LookAt("a", 7),
     Stop(),
@@ -90,8 +93,8 @@ def test_an_event_survives_the_pipe_as_one_line(event):
         ({"command": "LookAt", "image": "a"}, "plane"),
         ({"command": "LookAt", "image": "a", "plane": "7"}, "plane"),
         ({"command": "LookAt", "image": "a", "plane": 7, "colour": 1}, "colour"),
-        ({"command": "BaselineCommand", "images": {}, "method": "otsu"}, "images"),
-        ({"command": "BaselineCommand", "images": [{"output": "x"}], "method": "o"}, "image"),
+        ({"command": "BaselineCommand", "images": {}, "chain": {}}, "images"),
+        ({"command": "BaselineCommand", "images": [{"output": "x"}], "chain": {}}, "image"),
     ],
 )
 def test_what_is_no_command_is_refused_and_named_with_its_job(fields, complaint):

@@ -18,7 +18,7 @@ from napari_unetseg.jobs.process import describe_exit
 @pytest.mark.parametrize("n_planes", [1, 2, 9])
 @pytest.mark.parametrize("in_view", [None, 0, 4, 8, 99])
 def test_every_slice_comes_once_and_outward_from_the_one_in_view(n_planes, in_view):
-    job = Job(1, BaselineCommand([], "otsu"))
+    job = Job(1, BaselineCommand([], {}))
     job.looked_at = None if in_view is None else LookAt("a", in_view)
     planes = list(job.planes_by_interest("a", n_planes))
     assert sorted(planes) == list(range(n_planes))
@@ -27,7 +27,7 @@ def test_every_slice_comes_once_and_outward_from_the_one_in_view(n_planes, in_vi
 
 
 def test_looking_elsewhere_changes_what_comes_next():
-    job = Job(1, BaselineCommand([], "otsu"), LookAt("a", 0))
+    job = Job(1, BaselineCommand([], {}), LookAt("a", 0))
     planes = job.planes_by_interest("a", 10)
     assert [next(planes), next(planes)] == [0, 1]
     job.looked_at = LookAt("a", 8)

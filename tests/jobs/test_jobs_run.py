@@ -24,6 +24,7 @@ from napari_unetseg.images import Stack, read_labels, write_image
 from napari_unetseg.jobs import (
     BaselineCommand,
     ImageToPredict,
+    ImageToSegment,
     JobState,
     PredictCommand,
     PredictFilesCommand,
@@ -231,11 +232,11 @@ def test_objects_are_numbered_in_the_window_and_in_files(worker, scene, jobs):
 
 
 def test_a_baseline_fills_its_output(worker, scene, jobs):
-    output = create_codes(scene.folder / "otsu.npy", (N_PLANES, 64, 64))
-    target = ImageToPredict(scene.image, str(scene.folder / "otsu.npy"))
-    events, finished = jobs.run(worker, BaselineCommand([target], "otsu", {"sigma_px": 1.0}))
+    target = ImageToSegment(scene.image, str(scene.folder / "otsu.npy"))
+    chain = {"steps": [{"step": "otsu", "params": {"sigma_px": 1.0}}]}
+    events, finished = jobs.run(worker, BaselineCommand([target], chain))
     assert finished.reason is FinishReason.COMPLETED, finished
-    assert (output == scene.truth).mean() > 0.9
+    assert (np.load(target.output) == scene.truth).mean() > 0.9
     assert [e.done for e in events if isinstance(e, Progress)][-1] == N_PLANES
 
 
@@ -243,11 +244,14 @@ def test_what_cannot_work_is_one_sentence_and_the_child_stays(worker, scene, job
     jobs.run(worker, scene.training(steps=1, predict_after=False))
     pid = worker.pid
     target = ImageToPredict(scene.image, str(scene.folder / "prediction-1.npy"))
+    output = ImageToSegment(scene.image, str(scene.folder / "otsu.npy"))
     good = Recipe().model_dump(mode="json")
     wrong = {
         "no-such.unet": PredictCommand([target], "no-such.unet"),
-        "'dance'": BaselineCommand([target], "dance"),
-        "sigma_px": BaselineCommand([target], "otsu", {"sigma_px": -1}),
+        "'dance'": BaselineCommand([output], {"steps": [{"step": "dance"}]}),
+        "sigma_px": BaselineCommand(
+            [output], {"steps": [{"step": "otsu", "params": {"sigma_px": -1}}]}
+        ),
         "nonsense": scene.training(recipe={"nonsense": 1}),
         "device": scene.training(device="abacus"),
         "color": scene.training(recipe=good, classes=[{"name": "a", "color": "red"}]),

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from napari_unetseg.events import Finished, FinishReason, Preparing, Progress, TrainingStep
-from napari_unetseg.jobs import BaselineCommand, ImageToPredict, JobState, Worker, create_codes
+from napari_unetseg.jobs import BaselineCommand, ImageToSegment, JobState, Worker
 
 posix = pytest.mark.skipif(os.name != "posix", reason="sends signals")
 
@@ -30,9 +30,8 @@ def ends(pid, within_s=6.0):
 
 
 def baseline(scene):
-    create_codes(scene.folder / "otsu.npy", (5, 64, 64))
-    target = ImageToPredict(scene.image, str(scene.folder / "otsu.npy"))
-    return BaselineCommand([target], "otsu")
+    target = ImageToSegment(scene.image, str(scene.folder / "otsu.npy"))
+    return BaselineCommand([target], {"steps": [{"step": "otsu"}]})
 
 
 def child_with(code=""):

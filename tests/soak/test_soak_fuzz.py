@@ -21,7 +21,7 @@ from napari_unetseg.config import ModelInfo, Recipe, default_class, load_recipe,
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Finished, FinishReason
 from napari_unetseg.images import Stack, map_npy, open_stack, read_labels, write_labels
-from napari_unetseg.jobs import BaselineCommand, ImageRef, ImageToPredict, Worker, create_codes
+from napari_unetseg.jobs import BaselineCommand, ImageRef, ImageToSegment, Worker
 from napari_unetseg.jobs.commands import to_fields
 from napari_unetseg.jobs.wire import read_command, write_command
 from napari_unetseg.learning import Model, load_model
@@ -305,9 +305,9 @@ def test_damaged_arrays_are_opened_or_refused(tmp_path, tally, figures):
 def commands(folder):
     """Return a command that works, its image and its target."""
     np.save(folder / "image.npy", np.random.default_rng(0).integers(0, 255, (2, 40, 40), np.uint8))
-    create_codes(folder / "codes.npy", (2, 40, 40))
     image = ImageRef("image-1", str(folder / "image.npy"), "ZYX", {"Y": 0.1, "X": 0.1})
-    return BaselineCommand([ImageToPredict(image, str(folder / "codes.npy"))], "otsu")
+    target = ImageToSegment(image, str(folder / "codes.npy"))
+    return BaselineCommand([target], {"steps": [{"step": "otsu"}]})
 
 
 def test_damaged_command_lines_are_understood_or_refused(tmp_path, tally, figures):

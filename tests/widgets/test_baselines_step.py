@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from stage import Stage, cells
 
-from napari_unetseg.classical import METHODS, Chain, run_stack, segment
+from napari_unetseg.classical import METHODS, Chain, Source, run_stack, segment
 from napari_unetseg.jobs import BaselineCommand
 from napari_unetseg.widgets.baselines_step import BaselinesStep
 
@@ -58,7 +58,7 @@ def test_the_preview_is_what_apply_to_stack_will_give_where_slices_share_levels(
     choose(step, "kmeans")
     step.form.control("per_slice").value = False
     out = np.zeros(stage.entry.shape, np.uint8)
-    list(run_stack(Chain.of("kmeans", step.form.value()), stage.entry.stack, out=out))
+    list(run_stack(Chain.of("kmeans", step.form.value()), Source(stage.entry.stack), out=out))
     stage.viewer.dims.set_current_step(0, 2)
     np.testing.assert_array_equal(preview(stage, step), out[2])
 
@@ -142,7 +142,7 @@ def test_apply_to_stack_gives_an_editable_layer_that_can_become_annotations(stag
     stage.person.click(step.apply)
     command = stage.submitted()
     assert isinstance(command, BaselineCommand)
-    params = METHODS["kmeans"].params.model_validate(command.params)
+    _, params = Chain.model_validate(command.chain).method()
     raw = stage.workspace.session.array(stage.entry.id, "baseline-1", stage.entry.shape)
     for plane in range(4):
         raw[plane] = segment("kmeans", stage.entry.stack.plane(plane), params)

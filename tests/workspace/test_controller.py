@@ -8,6 +8,7 @@ import pytest
 from desk import SHAPE, Desk
 
 from napari_unetseg.annotations import add_class, rename_class
+from napari_unetseg.classical import Chain
 from napari_unetseg.config import ModelInfo, Recipe
 from napari_unetseg.events import FinishReason
 from napari_unetseg.jobs import JobState
@@ -138,10 +139,10 @@ def test_a_killed_child_costs_no_stroke_is_told_and_training_starts_again(desk):
 def test_a_baseline_runs_over_the_stack_and_can_become_annotations(desk):
     ready: list = []
     desk.controller.baseline_ready.connect(lambda *result: ready.append(result))
-    desk.controller.baseline("otsu", {})
+    desk.controller.baseline(Chain.of("otsu"))
     desk.run()
-    image_id, title, codes = ready[0]
-    assert (image_id, title) == (desk.entry.id, "otsu")
+    image_id, chain, codes = ready[0]
+    assert (image_id, chain) == (desk.entry.id, Chain.of("otsu"))
     assert ((codes == 2) == desk.truth).mean() > 0.95
     n_filled = desk.workspace.use_as_annotations(image_id, codes, [0, 1])
     assert n_filled == 2 * 96 * 96

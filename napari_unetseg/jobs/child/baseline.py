@@ -1,15 +1,17 @@
-"""Classical methods over whole stacks."""
+"""Classical steps over whole stacks."""
 
 from __future__ import annotations
 
+import numpy as np
 from pydantic import ValidationError
 
-from napari_unetseg.classical import Chain, find_method, run_stack
+from napari_unetseg.classical import Chain, Source, answers, find_step, prepare, run_stack
 from napari_unetseg.config import describe_validation_error
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Finished, FinishReason
-from napari_unetseg.jobs.commands import BaselineCommand
-from napari_unetseg.jobs.pixels import open_codes, open_image
+from napari_unetseg.images import map_npy
+from napari_unetseg.jobs.commands import BaselineCommand, ImageToSegment
+from napari_unetseg.jobs.pixels import create_labels, open_codes, open_image
 from napari_unetseg.wording import counted
 
 from .job import Countdown, Emit, Job
@@ -17,22 +19,35 @@ from .job import Countdown, Emit, Job
 
 def run_baseline(command: BaselineCommand, job: Job, emit: Emit) -> Finished:
     """Segment every slice of every image."""
-    method = find_method(command.method)
     try:
-        params = method.params.model_validate(command.params)
+        chain = Chain.model_validate(command.chain)
     except ValidationError as error:
-        raise UserError(f"{command.method}: {describe_validation_error(error)}") from error
-    chain = Chain.of(command.method, params)
-    stacks = [open_image(item.image) for item in command.images]
-    outputs = [
-        open_codes(item.output, stack, "r+")
-        for item, stack in zip(command.images, stacks, strict=True)
-    ]
-    total = sum(stack.n_planes for stack in stacks)
+        raise UserError(describe_validation_error(error)) from error
+    sources = [_source(item) for item in command.images]
+    prepared = prepare(chain, sources)
+    total = sum(source.stack.n_planes for source in sources)
     countdown = Countdown(emit, "Segmenting slice", total)
-    for stack, output in zip(stacks, outputs, strict=True):
-        for _ in run_stack(chain, stack, out=output):
+    for item, source, shared in zip(command.images, sources, prepared, strict=True):
+        shape = (source.stack.n_planes, *source.stack.plane_shape)
+        output = create_labels(item.output, shape, _kind(chain, source))
+        for _ in run_stack(chain, source, out=output, prepared=shared):
             countdown.advance()
             job.check()
-    done = f"{method.title} was applied to {counted(total, 'slice')}."
+        output.flush()
+    titles = [find_step(settings.step).title for settings in chain.steps]
+    verb = "was" if len(titles) == 1 else "were"
+    done = f"{', '.join(titles)} {verb} applied to {counted(total, 'slice')}."
     return Finished(FinishReason.COMPLETED, done)
+
+
+def _source(item: ImageToSegment) -> Source:
+    stack = open_image(item.image)
+    strokes = None if item.strokes is None else open_codes(item.strokes, stack)
+    labels = None if item.labels is None else map_npy(item.labels, "r")
+    return Source(stack, strokes=strokes, labels=labels)
+
+
+def _kind(chain: Chain, source: Source) -> str:
+    begun = source.labels
+    kept = "objects" if begun is not None and begun.dtype != np.uint8 else "classes"
+    return answers(chain) or kept

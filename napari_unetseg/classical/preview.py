@@ -1,0 +1,243 @@
+"""What a chain answers on a slice, as quickly as what has been computed before allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from napari_unetseg.config import Config
+from napari_unetseg.errors import UserError
+from napari_unetseg.images import Stack
+
+from .chain import Chain
+from .method import LevelMethod
+from .run import answers, filtered, prepare, run_stack, run_view
+from .source import Source
+from .step import Codes, Labels, Step, View
+
+#: Longest side of what is previewed of steps that are slow, and slices on either side of the one in
+#: view that steps which look along Z are shown.
+SLOW_PX, BESIDE = 384, 4
+
+_Box = tuple[slice, slice]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreviewRequest:
+    """A preview to compute.
+
+    Attributes
+    ----------
+    key : str
+        Of the image: requests of equal keys are of the same pixels.
+    source : Source
+        With what is annotated, where the method needs that.
+    mapping : ndarray of uint8, shape (256,), or None
+        Answers of the chain → codes; None where they are the same.
+    visible : tuple of slice or None
+        Rows and columns in view; of the whole slice if None.
+    others : sequence of Source
+        Other images that are annotated, for a method that learns from all.
+    revision : int
+        Of the annotations: another number where they have changed.
+    """
+
+    key: str
+    source: Source
+    plane: int
+    chain: Chain
+    mapping: Codes | None = None
+    visible: _Box | None = None
+    others: Sequence[Source] = ()
+    revision: int = 0
+
+    def sources(self) -> list[Source]:
+        """Return this image and all others that are annotated."""
+        return [self.source, *self.others]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Preview:
+    """What was answered.
+
+    Attributes
+    ----------
+    labels : ndarray, shape (Y, X), uint8 or uint32
+        0 outside of what was looked at.
+    box : tuple of slice or None
+        Rows and columns that were looked at, where that is not the whole slice.
+    n_planes : int
+        Slices that were looked at.
+    """
+
+    labels: Labels
+    box: _Box | None
+    n_planes: int
+
+
+@dataclass
+class PreviewComputer:
+    """Computes previews, keeping what the next one is likely to need; used by one thread.
+
+    A move of a threshold's slider reads no pixels and smooths nothing again.
+    """
+
+    _kept: dict[str, tuple[object, Any]] = field(default_factory=dict)
+
+    def compute(self, request: PreviewRequest) -> Preview:
+        """Return what the chain answers on the slice.
+
+        Raises
+        ------
+        UserError
+            If a pixel is no number, or the method needs annotations that are not there.
+        """
+        chain, source = request.chain, request.source
+        steps: list[tuple[Step[Any], Config]] = [*chain.filters(), *chain.refinements()]
+        if method := chain.method():
+            steps.append(method)
+        in_3d = any(step.sees_volumes(params) for step, params in steps)
+        box = _box(request) if in_3d or any(step.is_slow for step, _ in steps) else None
+        planes = _planes(source, request.plane) if in_3d else [request.plane]
+        part = _Part(request, planes, box)
+        view = replace(self._once("view", part.key, part.view), strokes=part.strokes())
+        if in_3d:
+            labels = self._run(request, view, part.begun())[planes.index(request.plane)]
+        else:
+            labels = self._staged(request, view, part)
+        if request.mapping is not None and labels.dtype == np.uint8:
+            labels = np.asarray(request.mapping[labels])
+        return Preview(part.whole(labels), box, len(planes))
+
+    def _run(self, request: PreviewRequest, view: View, begun: Labels | None) -> Labels:
+        """Take all steps, one after the other, on slices put together to a volume."""
+        out = np.zeros(view.shape, np.uint32 if answers(request.chain) == "objects" else np.uint8)
+        size = {"Z": view.z_px, "Y": 1.0, "X": 1.0}
+        stack = Stack(view.pixels, "CZYX", size, channels=("",) * len(view.pixels))
+        source = Source(stack, strokes=view.strokes, labels=begun)
+        for _ in run_stack(request.chain, source, out=out, prepared=self._prepared(request)):
+            pass
+        return out
+
+    def _staged(self, request: PreviewRequest, view: View, part: _Part) -> Labels:
+        """Take the steps on one slice; those before the first that has changed are not taken."""
+        chain, prepared = request.chain, self._prepared(request)
+        method = chain.method()
+        seen_by = (part.key, chain.before_method())
+        view = self._once("filtered", seen_by, lambda: filtered(chain, view))
+        view = replace(view, strokes=part.strokes())
+        if method is None or not isinstance(method[0], LevelMethod):
+            return run_view(chain.without_filters(), view, prepared=prepared, labels=part.begun())
+        step: LevelMethod[Any] = method[0]
+        params = method[1]
+        key = (seen_by, step.name, step.feature_key(params))
+        features = self._once("features", key, lambda: step.features(view, params))
+        levels = step.measure([features], params) if prepared is None else prepared
+        answered: Labels = step.label(features, params, levels)
+        after = chain.after_method()
+        if after is None:
+            return answered
+        if any(refinement.wants_probabilities for refinement, _ in chain.refinements()):
+            return run_view(chain.without_filters(), view, prepared=prepared)
+        return run_view(after, view, labels=answered)
+
+    def _prepared(self, request: PreviewRequest) -> Any:
+        """Return what slices share, from what was measured before if nothing else is asked."""
+        chain = request.chain
+        method = chain.method()
+        if method is None:
+            return None
+        wanted = method[0].prepare_on(method[1])
+        if wanted == "nothing" and not method[0].needs_strokes:
+            return None
+        revision = request.revision if method[0].needs_strokes else 0
+        key = (request.key, chain.before_method(), chain.method(), revision)
+        return self._once("prepared", key, lambda: prepare(chain, request.sources())[0])
+
+    def _once(self, what: str, key: object, compute: Callable[[], Any]) -> Any:
+        kept = self._kept.get(what)
+        if kept is None or kept[0] != key:
+            kept = key, compute()
+            self._kept[what] = kept
+        return kept[1]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """The part of a stack that is looked at."""
+
+    request: PreviewRequest
+    planes: list[int]
+    box: _Box | None
+
+    @property
+    def key(self) -> object:
+        """Which part it is."""
+        return self.request.key, tuple(self.planes), str(self.box)
+
+    def view(self) -> View:
+        """Read its pixels."""
+        source = self.request.source
+        views = [source.slice_view(plane) for plane in self.planes]
+        for plane, view in zip(self.planes, views, strict=True):
+            if not np.isfinite(view.pixels).all():
+                raise UserError(
+                    f"{source.stack.name} contains NaN or infinite values in slice {plane}; "
+                    "replace them by numbers, for instance with numpy.nan_to_num."
+                )
+        cropped = [view.pixels[self._where(None)] for view in views]
+        pixels = cropped[0] if len(cropped) == 1 else np.stack(cropped, axis=1)
+        return replace(views[0], pixels=pixels, strokes=None)
+
+    def strokes(self) -> Codes | None:
+        """Return what is annotated there."""
+        strokes: Codes | None = self._of(self.request.source.strokes)
+        return strokes
+
+    def begun(self) -> Labels | None:
+        """Return what refinements begin with there."""
+        begun: Labels | None = self._of(self.request.source.labels)
+        return begun
+
+    def whole(self, labels: Labels) -> Labels:
+        """Put labels of the part, shape (y, x), into a slice; 0 elsewhere."""
+        if self.box is None:
+            return labels
+        slice_ = np.zeros(self.request.source.stack.plane_shape, labels.dtype)
+        slice_[self.box] = labels
+        return slice_
+
+    def _of(self, labels: Any) -> Any:
+        if labels is None:
+            return None
+        parts = [labels[plane][self._where()] for plane in self.planes]
+        return parts[0] if len(parts) == 1 else np.stack(parts)
+
+    def _where(self, *leading: None) -> Any:
+        box = (slice(None), slice(None)) if self.box is None else self.box
+        return (slice(None), *box) if leading else box
+
+
+def _box(request: PreviewRequest) -> _Box | None:
+    """Return the middle of what is in view, as much of it as a slow step can be shown."""
+    shape = request.source.stack.plane_shape
+    visible = request.visible or (slice(0, shape[0]), slice(0, shape[1]))
+    parts = []
+    for part, length in zip(visible, shape, strict=True):
+        first, last = max(0, part.start), min(length, part.stop)
+        spare = max(0, last - first - SLOW_PX)
+        parts.append(slice(first + spare // 2, last - (spare - spare // 2)))
+    rows, columns = parts
+    is_whole = (rows.start, columns.start, rows.stop, columns.stop) == (0, 0, *shape)
+    is_empty = rows.start >= rows.stop or columns.start >= columns.stop
+    return None if is_whole or is_empty else (rows, columns)
+
+
+def _planes(source: Source, plane: int) -> list[int]:
+    """Return the slice in view and some on either side, of the same time point."""
+    depth = source.stack.size("Z")
+    first = plane // depth * depth
+    return list(range(max(first, plane - BESIDE), min(first + depth, plane + BESIDE + 1)))

@@ -1,0 +1,70 @@
+"""A stack as chains of steps see it: slice by slice, or volume by volume."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from napari_unetseg.images import Stack
+
+from .step import Codes, Labels, View
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """A stack, and what is known of it before a chain runs.
+
+    Attributes
+    ----------
+    stack : Stack
+    planes : sequence of int or None
+        Slices to segment; all if None. A step that looks along Z sees the others, too.
+    strokes : ndarray, shape (n_planes, Y, X), uint8, or None
+        Annotations, for methods that need them.
+    labels : array-like, shape (n_planes, Y, X), or None
+        Anything indexed by slices: what refinements without a method begin with.
+    """
+
+    stack: Stack
+    planes: Sequence[int] | None = None
+    strokes: Codes | None = None
+    labels: Any = None
+
+    def chosen(self) -> list[int]:
+        """Return the slices to segment."""
+        return list(range(self.stack.n_planes) if self.planes is None else self.planes)
+
+    def annotated_planes(self) -> list[int]:
+        """Return the slices with strokes, chosen or not."""
+        if self.strokes is None:
+            return []
+        return [plane for plane, codes in enumerate(self.strokes) if codes.any()]
+
+    def has_strokes(self) -> bool:
+        """Return whether anything is annotated."""
+        return self.strokes is not None and bool(self.strokes.any())
+
+    def begun(self, planes: int | slice) -> Labels | None:
+        """Return what refinements begin with."""
+        return None if self.labels is None else np.asarray(self.labels[planes])
+
+    def slice_view(self, plane: int) -> View:
+        """Return what steps see of a slice."""
+        strokes = None if self.strokes is None else self.strokes[plane]
+        return View(self.stack.plane(plane), self._z_px(), strokes)
+
+    def volume_view(self, t: int) -> View:
+        """Return what steps that look along Z see of a time point."""
+        depth = self.stack.size("Z")
+        planes = range(t * depth, (t + 1) * depth)
+        pixels = np.stack([self.stack.plane(plane) for plane in planes], axis=1)
+        strokes = None if self.strokes is None else self.strokes[planes.start : planes.stop]
+        return View(pixels, self._z_px(), strokes)
+
+    def _z_px(self) -> float:
+        """Return how long a step along Z is, in px; 1 where that is not known."""
+        size = self.stack.pixel_size_um
+        return size["Z"] / size["Y"] if size.get("Z") and size.get("Y") else 1.0
