@@ -1,5 +1,6 @@
 """Sparse labels: classes, edits that can be undone, proofreading, what is held out."""
 
+from .borders import away_from_borders
 from .brush import covered_by_brush, pixels_along
 from .classes import (
     Classes,
@@ -47,6 +48,7 @@ __all__ = [
     "Superpixels",
     "add_class",
     "assign_blocks",
+    "away_from_borders",
     "bridge_along",
     "code_of",
     "connected_objects",

@@ -7,7 +7,7 @@ from .points import read_points, strokes_at
 from .preview import Preview, PreviewComputer, PreviewRequest
 from .recipe import ChainRecipe, read_recipe
 from .registry import FILTERS, METHODS, REFINEMENTS, find_method, find_step
-from .run import answers, prepare, run_stack, run_view, segment
+from .run import answers, filtered, prepare, run_stack, run_view, segment
 from .source import Source
 from .step import Filter, Method, Refinement, Step, View
 
@@ -31,6 +31,7 @@ __all__ = [
     "StepSettings",
     "View",
     "answers",
+    "filtered",
     "find_method",
     "find_step",
     "fit_baseline",

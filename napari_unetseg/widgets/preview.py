@@ -129,11 +129,10 @@ class LivePreview(QObject):
             self._revision,
         )
 
-    def _visible(self, entry: ImageEntry) -> tuple[slice, slice]:
-        """Return the rows and columns that can be seen."""
-        layer = self._context.layers.image_layers_of(entry.id)[0]
-        (top, left), (bottom, right) = np.asarray(layer.corner_pixels)[:, -2:]
-        return slice(int(top), int(bottom) + 1), slice(int(left), int(right) + 1)
+    def _visible(self, entry: ImageEntry) -> tuple[slice, slice] | None:
+        """Return the rows and columns in sight; None where that is not known."""
+        box = self._context.layers.box_in_sight(entry)
+        return None if box is None else (slice(box[0], box[2]), slice(box[1], box[3]))
 
     def remove(self) -> None:
         """Take the preview away, and forget what is being computed."""
@@ -149,7 +148,7 @@ class LivePreview(QObject):
         if hidden is not None:
             hidden.visible = True
 
-    def recolor(self) -> None:
+    def recolor(self, *_: object) -> None:
         """Take the colours that the classes have now."""
         layer = self.layer
         if layer is not None and layer.data.dtype == np.uint8:

@@ -27,7 +27,7 @@ def step(stage):
 
 
 def choose(step, method):
-    step.method.setCurrentIndex(step.method.findData(method))
+    step.draft.choose(method)
 
 
 def preview(stage, step):
@@ -41,7 +41,7 @@ def test_the_slice_in_view_is_previewed_with_the_method_chosen(stage, step):
     for method in METHODS:
         choose(step, method)
         plane = stage.layers.current_plane(stage.entry)
-        expected = segment(method, stage.entry.stack.plane(plane), step.form.value())
+        expected = segment(method, stage.entry.stack.plane(plane), step.editor.form.value())
         np.testing.assert_array_equal(preview(stage, step), expected)
 
 
@@ -50,15 +50,17 @@ def test_the_preview_follows_the_slider_of_the_stack_and_those_of_the_form(stage
     np.testing.assert_array_equal(preview(stage, step), segment("otsu", stage.entry.stack.plane(3)))
     choose(step, "threshold")
     before = preview(stage, step).copy()
-    step.form.control("percent").value = 2.0
+    step.editor.form.control("percent").value = 2.0
     assert (preview(stage, step) == 2).sum() > (before == 2).sum()
 
 
 def test_the_preview_is_what_apply_to_stack_will_give_where_slices_share_levels(stage, step):
     choose(step, "kmeans")
-    step.form.control("per_slice").value = False
+    step.editor.form.control("per_slice").value = False
     out = np.zeros(stage.entry.shape, np.uint8)
-    list(run_stack(Chain.of("kmeans", step.form.value()), Source(stage.entry.stack), out=out))
+    list(
+        run_stack(Chain.of("kmeans", step.editor.form.value()), Source(stage.entry.stack), out=out)
+    )
     stage.viewer.dims.set_current_step(0, 2)
     np.testing.assert_array_equal(preview(stage, step), out[2])
 
@@ -95,16 +97,16 @@ def test_the_preview_goes_with_its_check_box_and_with_the_step(stage, step):
 
 
 def test_what_is_chosen_for_a_method_is_there_again_when_the_method_is(stage, step):
-    step.form.control("sigma_px").value = 3.0
+    step.editor.form.control("sigma_px").value = 3.0
     choose(step, "canny")
-    step.form.control("sigma_px").value = 7.0
+    step.editor.form.control("sigma_px").value = 7.0
     choose(step, "otsu")
-    assert step.form.value().sigma_px == 3.0
+    assert step.editor.form.value().sigma_px == 3.0
 
 
 def test_settings_that_do_not_go_together_are_said_in_the_form_s_own_words(stage, step):
     choose(step, "canny")
-    step.form.control("low_percent").value = 99.0
+    step.editor.form.control("low_percent").value = 99.0
     assert stage.said[-1].startswith("These settings do not go together: “Edges begin (%)”")
 
 
@@ -112,7 +114,7 @@ def test_every_number_has_a_range_and_every_control_a_tooltip(stage, step):
     for method in METHODS:
         choose(step, method)
         for name in METHODS[method].params.model_fields:
-            control = step.form.control(name)
+            control = step.editor.form.control(name)
             assert control.tooltip.endswith(".")
             if hasattr(control, "max"):
                 assert control.min < control.max
@@ -123,7 +125,7 @@ def test_fitting_finds_the_polarity_and_the_meaning_of_groups(stage, step):
     step.entered()
     for method in ("otsu", "kmeans"):
         choose(step, method)
-        step.form.control("foreground").value = "dark"
+        step.editor.form.control("foreground").value = "dark"
         stage.said.clear()
         stage.person.click(step.fit)
         stage.person.wait(lambda: any("Fitted" in s for s in stage.said), 20)
@@ -138,7 +140,7 @@ def test_apply_to_stack_gives_an_editable_layer_that_can_become_annotations(stag
     choose(step, "kmeans")
     stage.person.click(step.fit)
     stage.person.wait(lambda: any("Fitted" in s for s in stage.said), 20)
-    assert not step.use_slice.isEnabled()
+    assert not step.use.this_slice.isEnabled()
     stage.person.click(step.apply)
     command = stage.submitted()
     assert isinstance(command, BaselineCommand)
@@ -152,14 +154,14 @@ def test_apply_to_stack_gives_an_editable_layer_that_can_become_annotations(stag
     assert (np.asarray(layer.data) == truth).mean() > 0.98
     assert layer.editable
     assert step.preview.layer is None, "the preview makes way for the result"
-    step.form.control("sigma_px").value = 3.0
+    step.editor.form.control("sigma_px").value = 3.0
     assert preview(stage, step) is not None
     before = stage.entry.codes.copy()
     stage.viewer.dims.set_current_step(0, 2)
-    stage.person.click(step.use_slice)
+    stage.person.click(step.use.this_slice)
     assert (stage.entry.codes[2] == layer.data[2]).all()
     assert (stage.entry.codes[[0, 1, 3]] == before[[0, 1, 3]]).all()
-    stage.person.click(step.use_all)
+    stage.person.click(step.use.all_slices)
     assert (stage.entry.codes != 0).all()
     assert (stage.entry.codes[1] == before[1]).all()
 
@@ -167,7 +169,7 @@ def test_apply_to_stack_gives_an_editable_layer_that_can_become_annotations(stag
 def test_a_button_that_can_do_nothing_says_why(make_napari_viewer, tmp_path):
     stage = Stage(make_napari_viewer(show=True), tmp_path)
     step = stage.show(BaselinesStep)
-    for button in (step.apply, step.fit, step.use_slice, step.use_all):
+    for button in (step.apply, step.fit, step.use.this_slice, step.use.all_slices):
         assert not button.isEnabled()
         assert button.toolTip() == "Choose an image in the Data step first."
     stage.close()
@@ -202,7 +204,7 @@ def test_a_preview_of_a_megapixel_is_as_much_work_as_a_few_gaussians(megapixel_s
         preview(stage, step)
 
         def move(i, name=name):
-            step.form.control(name).value = 1.5 + i
+            step.editor.form.control(name).value = 1.5 + i
             preview(stage, step)
 
         work = least_work(move)

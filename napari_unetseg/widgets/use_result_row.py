@@ -1,0 +1,84 @@
+"""The result of a baseline, used as annotations: of a slice or of all, sure pixels alone or all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from napari.layers import Labels
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QPushButton, QWidget
+
+from napari_unetseg.annotations import away_from_borders
+from napari_unetseg.config import UNLABELLED
+from napari_unetseg.workspace import ImageEntry
+
+from .context import Context
+
+#: How far from a border a pixel has to be to count as sure, in px.
+SURE_PX = 3
+
+
+class UseResultRow(QWidget):
+    """Two buttons and a box; what is painted stays."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self._context = context
+        self.this_slice = QPushButton("This slice")
+        self.this_slice.clicked.connect(lambda: self._use(all_slices=False))
+        self.all_slices = QPushButton("All slices")
+        self.all_slices.clicked.connect(lambda: self._use(all_slices=True))
+        self.sure_only = QCheckBox("Sure pixels only")
+        self.sure_only.setToolTip(
+            f"Leave out what lies within {SURE_PX} px of a border between classes, where methods "
+            "err most."
+        )
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.addWidget(QLabel("Use result as annotations:"), 0, 0)
+        grid.addWidget(self.sure_only, 0, 1)
+        grid.addWidget(self.this_slice, 1, 0)
+        grid.addWidget(self.all_slices, 1, 1)
+
+    def refresh(self, entry: ImageEntry | None) -> None:
+        """Enable the buttons where there is a result, and say why not where there is none."""
+        why_not = None
+        if entry is None:
+            why_not = "Choose an image in the Data step first."
+        elif self._result(entry) is None:
+            why_not = "Apply a method to the stack first."
+        for button, what in (
+            (self.this_slice, "Turn the result on this slice into annotations"),
+            (self.all_slices, "Turn the whole result into annotations"),
+        ):
+            button.setEnabled(why_not is None)
+            button.setToolTip(why_not or f"{what}; what you painted stays.")
+
+    def _result(self, entry: ImageEntry) -> Labels | None:
+        """Return the result to use: the layer chosen in the list, else the newest."""
+        results: Sequence[Labels] = self._context.layers.result_layers(entry.id)
+        active = self._context.viewer.layers.selection.active
+        return active if active in results else (results[-1] if results else None)
+
+    def _use(self, *, all_slices: bool) -> None:
+        entry = self._context.layers.current_image()
+        layer = None if entry is None else self._result(entry)
+        if entry is None or layer is None:
+            return
+        codes = np.asarray(layer.data).reshape(entry.shape)
+        planes = (
+            list(range(entry.shape[0]))
+            if all_slices
+            else [self._context.layers.current_plane(entry)]
+        )
+        if self.sure_only.isChecked():
+            sure = codes.copy()
+            for plane in planes:
+                sure[plane][~away_from_borders(codes[plane], SURE_PX)] = UNLABELLED
+            codes = sure
+        n_px = self._context.workspace.use_as_annotations(entry.id, codes, planes)
+        self._context.say(
+            f"{n_px:,} px of “{layer.name}” became annotations; Undo takes that back."
+            if n_px
+            else "Everything there is annotated already; nothing was changed."
+        )

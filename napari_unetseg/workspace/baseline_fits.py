@@ -1,0 +1,83 @@
+"""What a fit has said that the answers of a classical method mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_unetseg.annotations import held_out_mask
+from napari_unetseg.classical import (
+    METHODS,
+    Chain,
+    FittedBaseline,
+    View,
+    filtered,
+    fit_baseline,
+)
+from napari_unetseg.classical.mapping import lookup
+from napari_unetseg.config import UNLABELLED
+
+from .image_entry import ImageEntry
+
+Codes = npt.NDArray[np.uint8]
+
+#: Annotated slices that parameters are fitted to; of more, this many evenly spread.
+_FITTED_SLICES = 16
+
+
+@dataclass
+class BaselineFits:
+    """The last fit of each method, for as long as its answers are those that were fitted."""
+
+    _fits: dict[str, FittedBaseline] = field(default_factory=dict)
+
+    def take(self, fitted: FittedBaseline) -> None:
+        """Remember a fit."""
+        self._fits[fitted.method] = fitted
+
+    def mapping(self, chain: Chain) -> dict[int, int] | None:
+        """Return answers → codes, for `chain`; None where they stay as they are.
+
+        A fit counts as long as there are as many answers, of the same polarity.
+        """
+        found = chain.method()
+        fitted = None if found is None else self._fits.get(found[0].name)
+        if found is None or fitted is None or _answers(*found) != _answers_of(fitted):
+            return None
+        unchanged = all(answer == code for answer, code in fitted.mapping.items())
+        return None if unchanged else fitted.mapping
+
+    def table(self, chain: Chain) -> Codes | None:
+        """Return the same as a table, shape (256,)."""
+        mapping = self.mapping(chain)
+        return None if mapping is None else lookup(mapping)
+
+
+def fit_chain(chain: Chain, entries: Sequence[ImageEntry]) -> FittedBaseline:
+    """Search parameters of a chain's method; its filters stay, its refinements take no part.
+
+    What is held out is not looked at.
+    """
+    found = chain.method()
+    if found is None:
+        raise ValueError("a chain without a method has nothing to search")
+    annotated = [(entry, plane) for entry in entries for plane in entry.annotated_planes()]
+    n = min(len(annotated), _FITTED_SLICES)
+    chosen = [annotated[i] for i in np.linspace(0, len(annotated) - 1, n).round().astype(int)]
+    planes, codes = [], []
+    for entry, plane in chosen:
+        held_out = held_out_mask(entry.blocks, plane, entry.shape[1:])
+        planes.append(filtered(chain, View(entry.stack.plane(plane))).pixels)
+        codes.append(np.where(held_out, np.uint8(UNLABELLED), entry.training_codes(plane)))
+    return fit_baseline(found[0].name, planes, codes)
+
+
+def _answers(method: object, params: object) -> tuple[int, str]:
+    return len(method.classes(params)), getattr(params, "foreground", "bright")  # type: ignore[attr-defined]
+
+
+def _answers_of(fitted: FittedBaseline) -> tuple[int, str]:
+    return _answers(METHODS[fitted.method], fitted.params)
