@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -245,7 +245,7 @@ class BaselinesStep(StepPanel):
         self._tables = dict.fromkeys(self.context.workspace.images, self._table())
         self.context.controller.baseline(chain)
 
-    def _on_baseline_ready(self, image_id: str, chain: Chain, labels: Codes) -> None:
+    def _on_baseline_ready(self, image_id: str, chain: Chain, labels: Any) -> None:
         if image_id not in self._tables or image_id not in self.context.workspace.images:
             return
         table = self._tables.pop(image_id)

@@ -27,6 +27,8 @@ from .step_labels import LABELS
 #: Rows that are shown at most before the list scrolls.
 _ROWS = 5
 
+_STAYS = "There is no step of its kind there to change places with."
+
 
 class ChainEditor(QWidget):
     """A list of steps with a form for one of them.
@@ -134,9 +136,9 @@ class ChainEditor(QWidget):
                 self.up,
                 draft.can_move(-1),
                 "Do this step earlier.",
-                "No step to change places with.",
+                _STAYS,
             ),
-            (self.down, draft.can_move(1), "Do this step later.", "No step to change places with."),
+            (self.down, draft.can_move(1), "Do this step later.", _STAYS),
             (self.remove, draft.can_remove(), "Remove this step.", "Choose another method above."),
             (self.undo, draft.can_undo, "Undo the last change of the steps.", "Nothing to undo."),
             (self.redo, draft.can_redo, "Redo what was undone.", "Nothing to redo."),

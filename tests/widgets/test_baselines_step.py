@@ -58,9 +58,8 @@ def test_the_preview_is_what_apply_to_stack_will_give_where_slices_share_levels(
     choose(step, "kmeans")
     step.editor.form.control("per_slice").value = False
     out = np.zeros(stage.entry.shape, np.uint8)
-    list(
-        run_stack(Chain.of("kmeans", step.editor.form.value()), Source(stage.entry.stack), out=out)
-    )
+    chain = Chain.of("kmeans", step.editor.form.value())
+    list(run_stack(chain, Source(stage.entry.stack), out=out))
     stage.viewer.dims.set_current_step(0, 2)
     np.testing.assert_array_equal(preview(stage, step), out[2])
 
