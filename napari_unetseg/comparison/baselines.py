@@ -19,7 +19,6 @@ from napari_unetseg.classical import (
 )
 from napari_unetseg.config import Config, LabelClass
 from napari_unetseg.errors import UserError
-from napari_unetseg.events import Event
 
 from .contestant import Clock, Contestant, Fitted, Kind
 from .split import Codes, Part
@@ -52,7 +51,7 @@ class Baseline(Contestant):
         """Whether it is to be tried after the others."""
         return self._method.is_slow or self._method.needs_strokes
 
-    def fit(self, part: Part, clock: Clock) -> Generator[Event, None, Fitted]:
+    def fit(self, part: Part, clock: Clock) -> Generator[float, None, Fitted]:
         """Search parameters, and measure what slices share."""
         yield from ()
         if self._method.answers != "classes":

@@ -82,6 +82,8 @@ class Comparison:
         So far, the best first.
     not_run : list of MethodNotRun
         So far.
+    scored_on : str
+        A sentence.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class Comparison:
         self.rows: list[MethodCompared] = []
         self.not_run: list[MethodNotRun] = []
         self._split = split_annotations(images)
+        self.scored_on = self._split.sentence()
         self._classes = classes
         self._models = models
         self._recipe = Recipe() if recipe is None else recipe
@@ -109,6 +112,7 @@ class Comparison:
         self._keep = keep
         self._check = check
         self._stopped = False
+        self._n_methods = 0
         self._tallies: dict[str, Tally] = {}
         used_s = 0.0 if started_at is None else time.time() - started_at
         self._clock = Clock(max_time_s - used_s)
@@ -127,8 +131,8 @@ class Comparison:
         Yields
         ------
         Event
-            `ComparisonStarted`; before each method `Progress`, and after it `MethodCompared` or
-            `MethodNotRun`; at the end `Recommended`. Closing the generator cancels.
+            `ComparisonStarted`; before each method `Progress`, once or often, and after it
+            `MethodCompared` or `MethodNotRun`; at the end `Recommended`. Closing the generator cancels.
 
         Raises
         ------
@@ -141,16 +145,20 @@ class Comparison:
             groups += self._networks(self._models)
         total = self._clock.left_s()
         shares = [1.0] if len(groups) == 1 else [_CLASSICAL_SHARE, _MODELS_SHARE, 1.0]
-        n_methods = sum(len(group) for group in groups)
-        yield ComparisonStarted(n_methods, self._split.sentence())
-        done = itertools.count()
+        self._n_methods = sum(len(group) for group in groups)
+        yield ComparisonStarted(self._n_methods, self.scored_on)
         for group, share in zip(groups, shares, strict=True):
             for n_before, contestant in enumerate(group):
                 seconds = max(0.0, self._clock.left_s() - (1 - share) * total)
                 patience = _GENEROSITY * seconds / (len(group) - n_before)
-                yield Progress(f"Trying {contestant.title}", next(done), n_methods)
+                yield self._progress(contestant.title)
                 yield from self._try(contestant, Clock(min(seconds, patience), self._look_up))
         yield self.recommended()
+
+    def _progress(self, doing: str) -> Progress:
+        n_done = len(self.rows) + len(self.not_run)
+        left = self._clock.left_s()
+        return Progress(f"Trying {doing}", n_done, self._n_methods, left)
 
     def _networks(self, models: Sequence[str | Path]) -> list[Sequence[Contestant]]:
         from napari_unetseg.learning import choose_device
@@ -191,15 +199,27 @@ class Comparison:
         n_fits = len(parts) if split.kind == "held out" else len(parts) + 1
         for n_before, part in enumerate(parts):
             within = clock.part(clock.left_s() / (n_fits - n_before))
-            fitted = yield from contestant.fit(part, within)
+            fitted = yield from self._fit(contestant, part, within)
             self._segment(contestant, fitted, part, tally, clock)
         if split.kind != "held out":  # what is used afterwards learns from everything
-            fitted = yield from contestant.fit(split.everything(), clock)
+            fitted = yield from self._fit(contestant, split.everything(), clock)
         row = self._row(contestant, fitted, tally)
         self._tallies[row.name] = tally
         self.rows.append(row)
         self.rows.sort(key=lambda row: -row.mean_iou)
         return row
+
+    def _fit(
+        self, contestant: Contestant, part: Part, clock: Clock
+    ) -> Generator[Event, None, Fitted]:
+        fitting = contestant.fit(part, clock)
+        while True:
+            try:
+                share = next(fitting)
+            except StopIteration as end:
+                fitted: Fitted = end.value
+                return fitted
+            yield self._progress(f"{contestant.title}: {share:.0%}")
 
     def _segment(
         self, contestant: Contestant, fitted: Fitted, part: Part, tally: Tally, clock: Clock

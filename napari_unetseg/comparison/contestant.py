@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias, TypeVar
 
 from napari_unetseg.classical import ChainRecipe
-from napari_unetseg.events import Event
 
 from .split import Codes, Part
 
@@ -139,8 +138,13 @@ class Contestant(ABC):
         return self.preparing.mean_s
 
     @abstractmethod
-    def fit(self, part: Part, clock: Clock) -> Generator[Event, None, Fitted]:
+    def fit(self, part: Part, clock: Clock) -> Generator[float, None, Fitted]:
         """Get ready to segment, seeing no more annotations than those to be fitted to.
+
+        Yields
+        ------
+        float
+            How much of that is done, where it takes long; in [0, 1].
 
         Raises
         ------

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from napari_unetseg.classical.mapping import N_CODES, best_mapping, contingency, lookup
 from napari_unetseg.config import BACKGROUND, UNLABELLED, LabelClass, Recipe, find_model
 from napari_unetseg.errors import UserError
-from napari_unetseg.events import Event, Progress, TrainingStep
+from napari_unetseg.events import TrainingStep
 from napari_unetseg.images import fingerprint
 from napari_unetseg.learning import (
     Device,
@@ -23,10 +22,11 @@ from napari_unetseg.learning import (
     TrainingImage,
     load_model,
 )
+from napari_unetseg.learning.model_previews import agreement_counted
+from napari_unetseg.measure import ConfusionMatrix
 
 from .contestant import Clock, Contestant, Fitted, Kind, OutOfTime
 from .split import Codes, Part, Where, evenly
-from .tally import mean_ious
 
 #: Training for less time than this teaches a network nothing.
 LEAST_TRAINING_S = 6.0
@@ -35,7 +35,7 @@ LEAST_TRAINING_S = 6.0
 _NAMED_ON = 6
 
 #: A base model that agrees less than this with what is annotated is none to start from: about what
-#: calling everything background comes to.
+#: calling everything one class comes to.
 _LEAST_AGREEMENT = 0.5
 
 #: Name of the network that is trained.
@@ -59,16 +59,16 @@ class ModelAtHand(Contestant):
     Attributes
     ----------
     agreement : float or None
-        Mean IoU on annotations that may be seen; None where it has not been tried.
+        With annotations that may be seen, as `learning.model_previews` has it; None where it has
+        not been tried.
     """
 
     kind: ClassVar[Kind] = "model"
 
     def __init__(self, model: str | Path, classes: Sequence[LabelClass], device: Device) -> None:
         folder = find_model(model)
-        super().__init__(
-            f"model:{folder.stem}", f"Model {folder.stem}, as it is", needs_labels=False
-        )
+        title = f"Model {folder.stem} as it is"
+        super().__init__(f"model:{folder.stem}", title, needs_labels=False)
         self.folder = folder
         self.agreement: float | None = None
         self._classes = classes
@@ -82,7 +82,7 @@ class ModelAtHand(Contestant):
         """Seconds until it can segment; it is loaded once, whatever it is tried on."""
         return self.preparing.seconds
 
-    def fit(self, part: Part, clock: Clock) -> Generator[Event, None, Fitted]:
+    def fit(self, part: Part, clock: Clock) -> Generator[float, None, Fitted]:
         """Load the model, and find out what its classes are called here."""
         yield from ()
         with self.preparing.running():
@@ -122,7 +122,9 @@ class ModelAtHand(Contestant):
         else:
             mapping = best_mapping(table)[0]
         meant = lookup(mapping)
-        self.agreement = _agreement(table, meant)
+        matrix = ConfusionMatrix(N_CODES - 1)
+        matrix.counts += table.T
+        self.agreement = agreement_counted(matrix)
         return [int(code) for code in meant[BACKGROUND : BACKGROUND + n]]
 
     def _answer(self, part: Part, where: Where) -> Codes:
@@ -170,7 +172,7 @@ class TrainedHere(Contestant):
         self._device = device
         self._path = path
 
-    def fit(self, part: Part, clock: Clock) -> Generator[Event, None, Fitted]:
+    def fit(self, part: Part, clock: Clock) -> Generator[float, None, Fitted]:
         """Train."""
         base = self._base()
         with self.preparing.running():
@@ -190,7 +192,7 @@ class TrainedHere(Contestant):
             for event in trainer.run():
                 clock.left_s()  # where somebody may have stopped it
                 if isinstance(event, TrainingStep):
-                    yield Progress("Training a network", round(100 * event.fraction), 100)
+                    yield event.fraction
             model = trainer.current_model()
         if self._path is not None:
             model.save(self._path, overwrite=True)
@@ -233,13 +235,6 @@ class TrainedHere(Contestant):
         if training.steps is not None:
             return self._recipe
         return self._recipe.replace(training=training.replace(max_time_s=seconds).model_dump())
-
-
-def _agreement(table: npt.NDArray[np.int64], meant: Codes) -> float:
-    """Return the mean IoU of answers, once they mean codes of the annotations."""
-    counts = np.zeros_like(table)
-    np.add.at(counts, meant, table)
-    return float(mean_ious(counts.T[np.newaxis])[0])
 
 
 def models_at_hand(

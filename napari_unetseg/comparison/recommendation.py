@@ -89,13 +89,15 @@ def _clearly(best: MethodCompared, rows: Sequence[MethodCompared]) -> str:
     if other is not None:
         by = best.mean_iou - other.mean_iou
         return f"{begin}, {by:.2f} more than {_the(other)}, the best of the simpler ones: use it."
-    if any(row.kind != "classical" for row in rows[1:]):
+    if best.kind == "classical" and any(row.kind != "classical" for row in rows):
         return f"{begin}: use it; no network does better here."
     return f"{begin}: use it."
 
 
 def _the(row: MethodCompared) -> str:
-    return "the network" if row.kind == "network" else row.title
+    if row.kind == "network":
+        return "the network"
+    return f"the m{row.title[1:]}" if row.kind == "model" else row.title
 
 
 def _rounded(times: float) -> str:
