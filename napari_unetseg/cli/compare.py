@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from napari_unetseg.comparison import Comparison
     from napari_unetseg.events import MethodCompared, MethodNotRun, Recommended
 
+#: Characters in a line of the table.
+_LEAST_WIDTH = 96
+
 Kind = Literal["annotations", "masks", "objects"]
 
 
@@ -221,14 +224,15 @@ def _print(comparison: Comparison) -> None:
 
     recommended = comparison.recommended()
     table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("method")
-    titles = ("mean IoU", "±", "Dice = F1", "boundary F1", "prepare", "a slice", "labels")
+    table.add_column("method", no_wrap=True, vertical="bottom")
+    titles = ("mean IoU", "Dice\n= F1", "boundary\nF1", "prepare", "slice", "labels")
     for title in titles:
-        table.add_column(title, justify="right")
+        table.add_column(title, justify="right", no_wrap=True)
     for row in comparison.rows:
         style = "bold" if row.name == recommended.name else None
         table.add_row(row.title, *_cells(row), style=style)
-    console = Console(highlight=False, markup=False)
+    # What is narrower cuts rows off, also in a file.
+    console = Console(highlight=False, markup=False, width=max(Console().width, _LEAST_WIDTH))
     if comparison.rows:
         console.print(table)
     for row in comparison.rows:
@@ -241,8 +245,7 @@ def _print(comparison: Comparison) -> None:
 
 def _cells(row: MethodCompared) -> list[str]:
     return [
-        f"{row.mean_iou:.3f}",
-        "" if row.spread is None else f"{row.spread:.3f}",
+        f"{row.mean_iou:.3f}" + ("" if row.spread is None else f" ± {row.spread:.3f}"),
         f"{row.dice:.3f}",
         "" if row.boundary_f1 is None else f"{row.boundary_f1:.3f}",
         _seconds(row.prepare_s),

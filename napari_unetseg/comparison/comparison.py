@@ -132,7 +132,8 @@ class Comparison:
         ------
         Event
             `ComparisonStarted`; before each method `Progress`, once or often, and after it
-            `MethodCompared` or `MethodNotRun`; at the end `Recommended`. Closing the generator cancels.
+            `MethodCompared` or `MethodNotRun`; at the end `Recommended`. Closing the generator
+            cancels.
 
         Raises
         ------

@@ -67,8 +67,7 @@ class ModelAtHand(Contestant):
 
     def __init__(self, model: str | Path, classes: Sequence[LabelClass], device: Device) -> None:
         folder = find_model(model)
-        title = f"Model {folder.stem} as it is"
-        super().__init__(f"model:{folder.stem}", title, needs_labels=False)
+        super().__init__(f"model:{folder.stem}", f"Model {folder.stem}", needs_labels=False)
         self.folder = folder
         self.agreement: float | None = None
         self._classes = classes
@@ -165,7 +164,7 @@ class TrainedHere(Contestant):
         device: Device,
         path: Path | None,
     ) -> None:
-        super().__init__(TRAINED, "U-Net trained on these annotations", needs_labels=True)
+        super().__init__(TRAINED, "U-Net trained here", needs_labels=True)
         self._bases = bases
         self._classes = classes
         self._recipe = recipe

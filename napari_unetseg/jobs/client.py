@@ -12,9 +12,9 @@ from napari_unetseg.events import Event, Finished, FinishReason, Preparing, Warn
 
 from .commands import (
     BaselineCommand,
-    CompareCommand,
     Cancel,
     Command,
+    CompareCommand,
     Freeze,
     LiveCommand,
     LookAt,

@@ -6,7 +6,7 @@ import pytest
 
 from napari_unetseg.annotations import held_out_mask
 from napari_unetseg.classical import METHODS, ChainRecipe, Source, prepare, run_stack
-from napari_unetseg.comparison import AnnotatedImage, Comparison, disagreement
+from napari_unetseg.comparison import AnnotatedImage, Comparison, baselines, disagreement
 from napari_unetseg.config import Recipe
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import (
@@ -26,12 +26,22 @@ TINY = Recipe.model_validate(
 )
 
 
+def leave(monkeypatch, names):
+    monkeypatch.setattr(baselines, "METHODS", {name: METHODS[name] for name in names})
+
+
 @pytest.fixture
 def quick(monkeypatch):
-    """Leave two methods, one after the other in the registry, to be quick."""
-    from napari_unetseg.comparison import baselines
+    """Leave two methods to be quick."""
+    leave(monkeypatch, ("otsu", "sobel"))
 
-    monkeypatch.setattr(baselines, "METHODS", {name: METHODS[name] for name in ("otsu", "sobel")})
+
+@pytest.fixture
+def one_of_each(monkeypatch):
+    """Leave a method of each family, and those that see annotations themselves."""
+    families = {method.family: name for name, method in METHODS.items()}
+    see = {name for name, method in METHODS.items() if method.needs_strokes}
+    leave(monkeypatch, {*families.values(), *see})
 
 
 def compared(images, scene, *, models=None, **options):
@@ -99,7 +109,7 @@ def without_scores(row):
     return {key: value for key, value in fields.items() if key not in scores}
 
 
-def test_held_out_annotations_change_nothing_but_scores(dense, scene, tmp_path):
+def test_held_out_annotations_change_nothing_but_scores(dense, scene, tmp_path, one_of_each):
     """Of baselines, of models whose classes must be named, and of a network that is trained."""
     options = {"models": ["nuclei", "membranes"], "recipe": TINY, "device": "cpu"}
     path = tmp_path / "network.unet"
@@ -173,7 +183,7 @@ def test_a_model_of_other_channels_is_missed_and_why(scene, quick):
     from napari_unetseg.images import Stack
 
     stack, codes = scene.discs()
-    colours = Stack(np.stack([stack.data] * 3, axis=0), "CZYX")
+    colours = Stack(np.stack([stack.data] * 3), "CZYX", channels=("r", "g", "b"))
     comparison, _, _ = compared(
         [scene.annotated(colours, codes)], scene, models=["nuclei"], recipe=TINY, device="cpu"
     )

@@ -23,11 +23,11 @@ def row(title, mean_iou, slice_s=0.1, kind="classical", needs_labels=False):
 
 
 def network(mean_iou, slice_s=0.4):
-    return row("U-Net trained on these annotations", mean_iou, slice_s, "network", True)
+    return row("U-Net trained here", mean_iou, slice_s, "network", True)
 
 
 def model(mean_iou, slice_s=0.4):
-    return row("Model nuclei as it is", mean_iou, slice_s, "model")
+    return row("Model nuclei", mean_iou, slice_s, "model")
 
 
 def said(*rows, unsure=0.005):
@@ -50,21 +50,19 @@ def test_a_baseline_that_is_as_good_and_slower_still_needs_no_training():
 
 def test_the_network_is_used_where_it_is_clearly_better():
     name, sentence = said(network(0.9), row("Otsu threshold", 0.7), row("k-means", 0.75))
-    assert name == "u-net trained on these annotations"
+    assert name == "u-net trained here"
     assert "is best, with a mean IoU of 0.90, 0.15 more than k-means" in sentence
 
 
 def test_a_model_as_it_is_saves_the_training():
     name, sentence = said(network(0.905, 0.4), model(0.9, 0.4), row("Otsu threshold", 0.7))
-    assert name == "model nuclei as it is"
-    assert sentence == (
-        "Model nuclei as it is is within 0.01 of the network and needs no training: use it."
-    )
+    assert name == "model nuclei"
+    assert sentence == ("Model nuclei is within 0.01 of the network and needs no training: use it.")
 
 
 def test_a_model_as_it_is_comes_before_what_learns_from_annotations_and_after_what_does_not():
     forest = row("Random forest", 0.9, needs_labels=True)
-    assert said(forest, model(0.895))[0] == "model nuclei as it is"
+    assert said(forest, model(0.895))[0] == "model nuclei"
     assert said(forest, model(0.895))[1].endswith("needs no annotations: use it.")
     assert said(model(0.9), row("Otsu threshold", 0.895))[0] == "otsu threshold"
 
@@ -80,10 +78,10 @@ def test_a_forest_that_is_as_good_as_the_network_saves_the_training():
     ("behind", "unsure", "chosen"),
     [
         (0.009, 0.0, "otsu threshold"),  # negligible, however sure
-        (0.011, 0.0, "model nuclei as it is"),  # small, but sure
+        (0.011, 0.0, "model nuclei"),  # small, but sure
         (0.02, 0.025, "otsu threshold"),  # unsure
-        (0.04, 0.2, "model nuclei as it is"),  # too much to call it a tie
-        (0.02, None, "model nuclei as it is"),  # a single square tells nothing of how sure
+        (0.04, 0.2, "model nuclei"),  # too much to call it a tie
+        (0.02, None, "model nuclei"),  # a single square tells nothing of how sure
     ],
 )
 def test_what_is_as_good_as_the_best_depends_on_how_sure_the_difference_is(behind, unsure, chosen):
