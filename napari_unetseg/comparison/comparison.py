@@ -6,6 +6,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -33,7 +34,10 @@ DEFAULT_TIME_S = 120.0
 
 #: Shares of the time after which no classical method, and no model as it is, is begun, where a
 #: network is to be trained.
-_CLASSICAL_SHARE, _MODELS_SHARE = 0.5, 0.65
+_CLASSICAL_SHARE, _MODELS_SHARE = 0.45, 0.65
+
+#: Share of the time in which models are looked at, to try those first that fit best.
+_LOOK_SHARE = 0.15
 
 #: A method may take so many times its share of the time: most need less.
 _GENEROSITY = 3.0
@@ -142,7 +146,7 @@ class Comparison:
         """
         groups: list[Sequence[Contestant]] = [baselines(self._classes)]
         if self._models is not None:
-            yield Preparing("Loading the network library …")
+            yield Preparing("Loading the models …")
             groups += self._networks(self._models)
         total = self._clock.left_s()
         shares = [1.0] if len(groups) == 1 else [_CLASSICAL_SHARE, _MODELS_SHARE, 1.0]
@@ -168,6 +172,11 @@ class Comparison:
 
         device = choose_device(self._device)
         at_hand = models_at_hand(models, self._classes, device)
+        looking = Clock(_LOOK_SHARE * self._clock.left_s(), self._look_up)
+        with suppress(_Stopped):  # each is then said not to be run
+            for model in at_hand:
+                model.look(self._split.parts()[0], looking)
+        at_hand.sort(key=lambda model: -model.fits)
         trained = TrainedHere(at_hand, self._classes, self._recipe, device, self._model_path)
         return [at_hand, [trained]]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -32,7 +33,7 @@ from .split import Codes, Part, Where, evenly
 LEAST_TRAINING_S = 6.0
 
 #: Slices that are segmented to see what a model's classes are called here.
-_NAMED_ON = 6
+_NAMED_ON = 3
 
 #: A base model that agrees less than this with what is annotated is none to start from: about what
 #: calling everything one class comes to.
@@ -58,9 +59,8 @@ class ModelAtHand(Contestant):
 
     Attributes
     ----------
-    agreement : float or None
-        With annotations that may be seen, as `learning.model_previews` has it; None where it has
-        not been tried.
+    fits : float
+        As `agreement` was when it was looked at; 0 where it could not be.
     """
 
     kind: ClassVar[Kind] = "model"
@@ -69,7 +69,7 @@ class ModelAtHand(Contestant):
         folder = find_model(model)
         super().__init__(f"model:{folder.stem}", f"Model {folder.stem}", needs_labels=False)
         self.folder = folder
-        self.agreement: float | None = None
+        self.fits = 0.0
         self._classes = classes
         self._device = device
         self._model: Model | None = None
@@ -84,9 +84,7 @@ class ModelAtHand(Contestant):
     def fit(self, part: Part, clock: Clock) -> Generator[float, None, Fitted]:
         """Load the model, and find out what its classes are called here."""
         yield from ()
-        with self.preparing.running():
-            model = self.loaded()
-        codes = self._codes(model, part, clock)
+        codes, _ = self._understood(part, clock)
         meant = np.array([UNLABELLED, *codes], np.uint8)
 
         def segment(image: int, planes: Sequence[int]) -> Iterator[Codes]:
@@ -94,7 +92,7 @@ class ModelAtHand(Contestant):
                 yield meant[self._answer(part, (image, plane))]
 
         note = ""
-        known = {data.get("fingerprint") for data in model.info.data}
+        known = {data.get("fingerprint") for data in self.loaded().info.data}
         if known & {fingerprint(image.stack) for image in part.images}:
             note = "It has learned from these images, and may have seen what it is scored on."
         same = codes == list(range(BACKGROUND, BACKGROUND + len(codes)))
@@ -103,28 +101,38 @@ class ModelAtHand(Contestant):
     def loaded(self) -> Model:
         """Return the model."""
         if self._model is None:
-            self._model = load_model(self.folder)
+            with self.preparing.running():
+                self._model = load_model(self.folder)
         return self._model
 
-    def _codes(self, model: Model, part: Part, clock: Clock) -> list[int]:
-        """Return which codes of the annotations the model's codes 1, 2, … mean."""
-        n = len(model.class_names)
+    def look(self, part: Part, clock: Clock) -> None:
+        """Segment a few slices, to know early how well it fits; one that does not fit is let be."""
+        with suppress(UserError, OutOfTime):
+            self.fits = self.agreement(part, clock)
+
+    def agreement(self, part: Part, clock: Clock) -> float:
+        """Return how well it agrees with what may be seen, in [0, 1].
+
+        As `learning.model_previews` has it: classes may have other names.
+        """
+        return self._understood(part, clock)[1]
+
+    def _understood(self, part: Part, clock: Clock) -> tuple[list[int], float]:
+        """Return which codes of the annotations the model's codes 1, 2, … mean, and `agreement`."""
+        names = self.loaded().class_names
         table = np.zeros((N_CODES, N_CODES), np.int64)
-        for where in evenly(part.fitted_slices, _NAMED_ON):
+        for where in evenly(list(part.split.folds), _NAMED_ON):
             clock.require()
             table += contingency(self._answer(part, where), part.training(where))
         table[:, UNLABELLED] = 0
         ours = {c.name: k for k, c in enumerate(self._classes, start=BACKGROUND + 1)}
-        if ours.keys() <= set(model.class_names):
-            names = enumerate(model.class_names, start=BACKGROUND)
-            mapping = {code: ours.get(name, BACKGROUND) for code, name in names}
-        else:
+        mapping = {c: ours.get(name, BACKGROUND) for c, name in enumerate(names, start=BACKGROUND)}
+        if not ours.keys() <= set(names):
             mapping = best_mapping(table)[0]
-        meant = lookup(mapping)
         matrix = ConfusionMatrix(N_CODES - 1)
         matrix.counts += table.T
-        self.agreement = agreement_counted(matrix)
-        return [int(code) for code in meant[BACKGROUND : BACKGROUND + n]]
+        meant = lookup(mapping)[BACKGROUND : BACKGROUND + len(names)]
+        return [int(code) for code in meant], agreement_counted(matrix) or 0.0
 
     def _answer(self, part: Part, where: Where) -> Codes:
         if where not in self._answered:
@@ -173,7 +181,7 @@ class TrainedHere(Contestant):
 
     def fit(self, part: Part, clock: Clock) -> Generator[float, None, Fitted]:
         """Train."""
-        base = self._base()
+        base = self._base(part, clock)
         with self.preparing.running():
             trainer = Trainer(
                 [
@@ -210,12 +218,10 @@ class TrainedHere(Contestant):
 
         return Fitted(segment, None, kept, None, note)
 
-    def _base(self) -> ModelAtHand | None:
-        tried = [base for base in self._bases if base.agreement is not None]
-        best = max(tried, key=lambda base: base.agreement or 0.0, default=None)
-        if best is None or (best.agreement or 0.0) < _LEAST_AGREEMENT:
-            return None
-        return best
+    def _base(self, part: Part, clock: Clock) -> ModelAtHand | None:
+        fits = {base: base.agreement(part, clock) for base in self._bases if base.fits}
+        best = max(fits, key=lambda base: fits[base], default=None)
+        return None if best is None or fits[best] < _LEAST_AGREEMENT else best
 
     def _for_training(self, part: Part, clock: Clock, base: ModelAtHand | None) -> float:
         """Return the seconds left once the slices have been segmented, too."""
