@@ -239,7 +239,7 @@ def _print(comparison: Comparison) -> None:
         if row.note:
             console.print(f"{row.title}: {row.note}")
     for reason, missed in _by_reason(comparison.not_run):
-        console.print(f"Not in the table, for {reason}: {', '.join(missed)}.")
+        console.print(f"Not in the table ({reason}): {', '.join(missed)}.")
     console.print(recommended.sentence, style="bold")
 
 

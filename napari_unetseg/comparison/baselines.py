@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -43,19 +44,14 @@ class Baseline(Contestant):
     def __init__(self, name: str, classes: Sequence[LabelClass]) -> None:
         method = find_method(name)
         super().__init__(name, method.title, needs_labels=method.needs_strokes)
+        if method.answers != "classes":
+            self.excluded = "they find objects, not classes"
         self._method = method
         self._classes = tuple(classes)
-
-    @property
-    def is_slow(self) -> bool:
-        """Whether it is to be tried after the others."""
-        return self._method.is_slow or self._method.needs_strokes
 
     def fit(self, part: Part, clock: Clock) -> Generator[float, None, Fitted]:
         """Search parameters, and measure what slices share."""
         yield from ()
-        if self._method.answers != "classes":
-            raise UserError("it finds objects, not classes")
         with self.preparing.running():
             params, recipe = self._searched(part, clock)
             if part.split.kind == "slices" and self._grows_from_strokes(params):
@@ -87,8 +83,13 @@ class Baseline(Contestant):
 
 
 def baselines(classes: Sequence[LabelClass]) -> list[Baseline]:
-    """Return every classical method, the quick ones first."""
-    return sorted((Baseline(name, classes) for name in METHODS), key=lambda one: one.is_slow)
+    """Return every classical method: the slow ones last, and else one of each family in turn."""
+    n_before: Counter[str] = Counter()
+    order: dict[str, tuple[bool, int]] = {}
+    for name, method in METHODS.items():
+        order[name] = method.is_slow, n_before[method.family]
+        n_before[method.family] += 1
+    return [Baseline(name, classes) for name in sorted(order, key=lambda name: order[name])]
 
 
 def _answers(

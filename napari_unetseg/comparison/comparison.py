@@ -45,8 +45,8 @@ _GENEROSITY = 3.0
 #: Takes the name of a method, the number of an image, a slice of it and its codes.
 Keep: TypeAlias = Callable[[str, int, int, Codes], None]
 
-_NO_TIME = "there was no time left for it"
-_TOO_SLOW = "it would have taken too long"
+_NO_TIME = "no time was left"
+_TOO_SLOW = "more time would have been needed"
 
 _log = logging.getLogger(__name__)
 
@@ -153,9 +153,11 @@ class Comparison:
         self._n_methods = sum(len(group) for group in groups)
         yield ComparisonStarted(self._n_methods, self.scored_on)
         for group, share in zip(groups, shares, strict=True):
-            for n_before, contestant in enumerate(group):
+            n_left = sum(not contestant.excluded for contestant in group)
+            for contestant in group:
                 seconds = max(0.0, self._clock.left_s() - (1 - share) * total)
-                patience = _GENEROSITY * seconds / (len(group) - n_before)
+                patience = _GENEROSITY * seconds / max(1, n_left)
+                n_left -= not contestant.excluded
                 yield self._progress(contestant.title)
                 yield from self._try(contestant, Clock(min(seconds, patience), self._look_up))
         yield self.recommended()
@@ -183,10 +185,10 @@ class Comparison:
     def _try(self, contestant: Contestant, clock: Clock) -> Iterator[Event]:
         name, title = contestant.name, contestant.title
         try:
-            if clock.left_s() > 0:
+            if not contestant.excluded and clock.left_s() > 0:
                 yield (yield from self._compare(contestant, clock))
                 return
-            missed = MethodNotRun(name, title, _NO_TIME)
+            missed = MethodNotRun(name, title, contestant.excluded or _NO_TIME)
         except OutOfTime:
             missed = MethodNotRun(name, title, _TOO_SLOW)
         except _Stopped:

@@ -119,6 +119,8 @@ class Contestant(ABC):
     ----------
     name, title, kind, needs_labels
         As of `events.MethodCompared`.
+    excluded : str
+        Why it is not to be tried; empty where it is.
     preparing, segmenting : Stopwatch
         What it took so far, of fits and of slices.
     """
@@ -129,6 +131,7 @@ class Contestant(ABC):
         self.name = name
         self.title = title
         self.needs_labels = needs_labels
+        self.excluded = ""
         self.preparing = Stopwatch()
         self.segmenting = Stopwatch()
 

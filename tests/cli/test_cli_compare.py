@@ -82,7 +82,7 @@ def test_json_holds_everything_and_nothing_else_is_printed(board, capsys):
 def test_what_did_not_fit_is_listed_with_its_reason(board, capsys):
     assert main([*ASKED, "--max-time", "0.01s"]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "Not in the table, for there was no time left for it: Otsu threshold" in said
+    assert "Not in the table (no time was left): Otsu threshold" in said
     assert "No method could be compared" in said
 
 

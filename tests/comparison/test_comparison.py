@@ -197,7 +197,11 @@ def test_what_the_time_does_not_suffice_for_is_listed_as_not_run(dense, scene):
     events = list(comparison.run())
     assert comparison.rows == []
     assert {missed.name for missed in comparison.not_run} == set(METHODS)
-    assert {missed.reason for missed in comparison.not_run} == {"there was no time left for it"}
+    for missed in comparison.not_run:
+        finds_objects = METHODS[missed.name].answers == "objects"
+        assert missed.reason == (
+            "they find objects, not classes" if finds_objects else "no time was left"
+        )
     assert events[-1].name is None
 
 
@@ -215,7 +219,8 @@ def test_stopping_keeps_the_rows_so_far(dense, scene):
             comparison.stop()
     assert len(comparison.rows) == 1
     assert comparison.recommended().name == comparison.rows[0].name
-    assert {missed.reason for missed in comparison.not_run} == {"you stopped before it"}
+    reasons = {missed.reason for missed in comparison.not_run}
+    assert reasons - {"they find objects, not classes"} == {"you stopped before it"}
 
 
 def test_a_check_that_raises_cancels_in_the_middle_of_a_method(dense, scene):
