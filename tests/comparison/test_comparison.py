@@ -79,6 +79,15 @@ def test_every_baseline_that_suits_has_a_row_and_the_best_is_first(dense, scene)
         assert row.n_px == comparison.rows[0].n_px
 
 
+def test_each_family_has_its_turn_and_slow_methods_come_last(scene):
+    order = [METHODS[one.name] for one in baselines.baselines(scene.classes)]
+    assert sorted(method.name for method in order) == sorted(METHODS)
+    slow = [method.is_slow for method in order]
+    assert slow == sorted(slow)
+    quick = {method.family for method in order if not method.is_slow}
+    assert {method.family for method in order[: len(quick)]} == quick
+
+
 def test_a_row_can_be_run_again_to_the_same_answers(dense, scene, quick):
     comparison, _, answers = compared([dense], scene)
     for row in comparison.rows:
