@@ -6,7 +6,7 @@ Every method is compared as ``napari-unetseg compare`` does, in the same time::
     UNETSEG_DATA=../shared/data python benchmarks/compare_tables.py --only vnc --max-time 60
 
 ``vnc`` is serial-section EM, three slices of it annotated completely (membranes); ``nuclei`` ten
-fluorescence images of as many kinds; ``neuropil`` and ``nuclei-stack`` the samples of this
+fluorescence images that no model has learned from; ``neuropil`` and ``nuclei-stack`` the samples of this
 repository, three slices of each annotated.
 """
 
@@ -25,6 +25,7 @@ from napari_unetseg.comparison.figure import draw_figure
 from napari_unetseg.config import LabelClass, shipped_models
 from napari_unetseg.events import MethodCompared, Progress
 from napari_unetseg.learning import read_training_set
+from napari_unetseg.synthesis.nuclei_images import split_names
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("UNETSEG_DATA", ROOT.parent / "shared" / "data"))
@@ -33,8 +34,8 @@ DOCS = ROOT / "docs"
 #: Of stacks.
 SLICES = {"vnc": "3,10,16", "neuropil": "1,4,6", "nuclei-stack": "2,5,8"}
 
-#: Of 360 images, ten evenly spread.
-NUCLEI = range(18, 360, 36)
+#: Of the images of nuclei that no model has learned from, every so many.
+EVERY_NUCLEI = 10
 
 INTRODUCTION = """# Do I need a network?
 
@@ -71,7 +72,8 @@ def stack(title: str, image: Path, masks: Path, slices: str) -> Task:
 def nuclei() -> Task:
     """Read ten fluorescence images with their truth."""
     folder = DATA / "nuclei"
-    names = [f"{index:03}.png" for index in NUCLEI]
+    _, kept_out = split_names([path.name for path in (folder / "images").glob("*.png")])
+    names = kept_out[EVERY_NUCLEI // 2 :: EVERY_NUCLEI]
     images, masks = ([folder / kind / name for name in names] for kind in ("images", "masks"))
     data = read_training_set(images, masks, "objects")
     found = [AnnotatedImage(i.stack, i.codes, i.blocks) for i in data.images]

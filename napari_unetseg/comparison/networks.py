@@ -91,12 +91,30 @@ class ModelAtHand(Contestant):
             for plane in planes:
                 yield meant[self._answer(part, (image, plane))]
 
-        note = ""
-        known = {data.get("fingerprint") for data in self.loaded().info.data}
-        if known & {fingerprint(image.stack) for image in part.images}:
-            note = "It has learned from these images, and may have seen what it is scored on."
         same = codes == list(range(BACKGROUND, BACKGROUND + len(codes)))
+        note = self._note(part)
         return Fitted(segment, None, str(self.folder), None if same else codes, note)
+
+    def _note(self, part: Part) -> str:
+        """Say what it may have seen of what it is scored on.
+
+        Raises
+        ------
+        UserError
+            If it has learned from all of it.
+        """
+        known = {data.get("fingerprint") for data in self.loaded().info.data}
+        if not known & {fingerprint(image.stack) for image in part.images}:
+            return ""
+        if part.split.kind != "held out":
+            raise UserError("it has learned from these annotations, and none of them are held out")
+        network = self.loaded().network
+        if network.spatial_dims == 3 or network.neighbours:
+            return "It has learned from these images, and may have seen what it is scored on."
+        return (
+            "It has learned from these images; what it is scored on was held out then, too, "
+            "unless the annotations have been replaced since."
+        )
 
     def loaded(self) -> Model:
         """Return the model."""

@@ -198,16 +198,11 @@ class Part:
         return _codes_in(self.training(where) for where in self.split.folds)
 
 
-def split_annotations(images: Sequence[AnnotatedImage], *, boxes: bool = False) -> Split:
+def split_annotations(images: Sequence[AnnotatedImage]) -> Split:
     """Divide annotations spatially.
 
     Where blocks with at least two classes are held out, these are scored on. Else slices take
     turns, or squares of slices, so that every class is seen at every turn.
-
-    Parameters
-    ----------
-    boxes : bool
-        Take what is held out for networks that see several sections, rather than one.
 
     Raises
     ------
@@ -221,7 +216,7 @@ def split_annotations(images: Sequence[AnnotatedImage], *, boxes: bool = False) 
             "Comparing methods needs annotations of at least two classes (background is one); "
             f"got {len(classes)}."
         )
-    folds = {where: _held_out(images[where[0]], where[1], boxes) for where in annotated}
+    folds = {where: _held_out(images[where[0]], where[1]) for where in annotated}
     split = Split(images, "held out", 1, BLOCK_PX, folds)
     if _can_score(split, classes):
         return split
@@ -240,12 +235,12 @@ def evenly(items: Sequence[Where], n: int) -> list[Where]:
     return [items[int(i)] for i in chosen]
 
 
-def _held_out(image: AnnotatedImage, plane: int, boxes: bool) -> npt.NDArray[np.int8]:
+def _held_out(image: AnnotatedImage, plane: int) -> npt.NDArray[np.int8]:
     height, width = image.stack.plane_shape
     shape = (-(-height // BLOCK_PX), -(-width // BLOCK_PX))
     if image.blocks is None:
         return np.full(shape, _NEVER, np.int8)
-    mask = held_out_mask(image.blocks, plane, image.stack.plane_shape, boxes=boxes)
+    mask = held_out_mask(image.blocks, plane, image.stack.plane_shape)
     return np.where(mask[::BLOCK_PX, ::BLOCK_PX], 0, _NEVER).astype(np.int8)
 
 

@@ -183,6 +183,21 @@ def test_a_network_is_kept_where_that_is_asked_for(dense, scene, tmp_path, quick
     np.testing.assert_array_equal(codes, answers["network", 0, 1])
 
 
+def test_a_model_that_learned_from_these_images_is_said_to_have(dense, scene, tmp_path, quick):
+    path = tmp_path / "mine.unet"
+    compared([dense], scene, models=[], recipe=TINY, device="cpu", model_path=path)
+    again, _, _ = compared([dense], scene, models=[path], recipe=TINY, device="cpu")
+    row = next(row for row in again.rows if row.name == "model:mine")
+    assert row.note.startswith("It has learned from these images; what it is scored on was held")
+    codes = np.zeros_like(dense.codes)
+    codes[0, 20:24, :200] = dense.codes[0, 20:24, :200]
+    few, _, _ = compared(
+        [scene.annotated(dense.stack, codes)], scene, models=[path], recipe=TINY, device="cpu"
+    )
+    (missed,) = few.not_run
+    assert missed.reason == "it has learned from these annotations, and none of them are held out"
+
+
 def test_a_model_that_is_not_there_is_said_at_once(dense, scene):
     with pytest.raises(UserError, match="There is no model nowhere"):
         list(Comparison([dense], scene.classes, models=["nowhere"]).run())
