@@ -6,8 +6,8 @@ Every method is compared as ``napari-unetseg compare`` does, in the same time::
     UNETSEG_DATA=../shared/data python benchmarks/compare_tables.py --only vnc --max-time 60
 
 ``vnc`` is serial-section EM, three slices of it annotated completely (membranes); ``nuclei`` ten
-fluorescence images that no model has learned from; ``neuropil`` and ``nuclei-stack`` the samples of this
-repository, three slices of each annotated.
+fluorescence images that no model has learned from; ``neuropil`` and ``nuclei-stack`` the samples
+of this repository, three slices of each annotated.
 """
 
 from __future__ import annotations

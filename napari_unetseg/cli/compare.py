@@ -199,7 +199,10 @@ class _Files:
         written = f"Table: {self.csv}, figure: {self.figure}"
         chosen = _chosen(comparison.rows, comparison.recommended())
         if chosen is not None and chosen.recipe is not None:
-            return f"{written}; to use it: napari-unetseg run {self.recipe} IMAGE… -o MASKS"
+            strokes = " -l LABELS" if chosen.needs_labels else ""
+            return (
+                f"{written}; to use it: napari-unetseg run {self.recipe} IMAGE…{strokes} -o MASKS"
+            )
         if chosen is not None and chosen.model is not None:
             return f"{written}; to use it: napari-unetseg predict IMAGE… -m {chosen.model} -o MASKS"
         return written
