@@ -51,9 +51,13 @@ class LevelMethod(Method[P]):
     ----------
     pixelwise : bool
         Whether `label` looks at each pixel's features alone, so that it takes any subset of pixels.
+    is_mirrored : bool
+        Whether what is foreground where that is bright is background where it is dark, and the
+        other way round; so a search need not try both.
     """
 
     pixelwise: ClassVar[bool] = True
+    is_mirrored: ClassVar[bool] = True
 
     @abstractmethod
     def features(self, view: View, params: P) -> Pixels:
