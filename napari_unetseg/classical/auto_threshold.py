@@ -14,6 +14,9 @@ from .method import SIGMAS_PX, BaselineParams, Levels, nowhere
 from .step import Pixels, View
 from .threshold import GreyLevelMethod
 
+#: Bins for methods that look at a histogram's shape, which more would make ragged; scikit-image's.
+_COARSE_BINS = 256
+
 
 class AutomaticParams(BaselineParams):
     """Parameters of thresholds that a histogram chooses."""
@@ -25,7 +28,7 @@ class _Automatic(GreyLevelMethod[AutomaticParams]):
     Attributes
     ----------
     n_bins, exact :
-        Of the histogram: see `count`. Methods that look at its shape see one that is smooth enough.
+        Of the histogram: see `count`.
     """
 
     family: ClassVar[str] = "Threshold"
@@ -129,6 +132,7 @@ class Triangle(_Automatic):
     good_for: ClassVar[str] = (
         "Small or sparse structures, such as spots, in an image that is mostly background."
     )
+    n_bins: ClassVar[int] = _COARSE_BINS
     exact: ClassVar[bool] = False
 
     def level(self, histogram: Histogram) -> float:
@@ -159,6 +163,7 @@ class Yen(_Automatic):
     good_for: ClassVar[str] = (
         "Few bright structures on a wide dark background, where Otsu's threshold takes in haze."
     )
+    n_bins: ClassVar[int] = _COARSE_BINS
     exact: ClassVar[bool] = False
 
     def level(self, histogram: Histogram) -> float:
@@ -207,7 +212,7 @@ class Minimum(_Automatic):
     good_for: ClassVar[str] = (
         "Images whose histogram has two clear humps; slices without structure stay empty."
     )
-    n_bins: ClassVar[int] = 256
+    n_bins: ClassVar[int] = _COARSE_BINS
     exact: ClassVar[bool] = False
 
     def level(self, histogram: Histogram) -> float | None:

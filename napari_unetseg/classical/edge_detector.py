@@ -22,7 +22,7 @@ class EdgeParams(BaselineParams):
     output: EdgeOutput = Field(
         "regions",
         description="regions: all areas between edges; enclosed: only areas closed on all sides; "
-        "watershed: areas grown from flat places until they meet on the steepest line; "
+        "watershed: areas grown from all flat places until they meet on the steepest lines; "
         "edges: the edge lines themselves",
     )
     close_px: int = Field(
@@ -43,8 +43,14 @@ class EdgeDetector(LevelMethod[E]):
     the mean grey value weighted by steepness (J. Kittler, J. Illingworth and J. Föglein,
     "Threshold selection based on a simple image statistic", Computer Vision, Graphics and Image
     Processing 30 (1985) 125–147).
+
+    Attributes
+    ----------
+    wide : bool
+        Whether edges are as wide as it is steep, not lines of one pixel.
     """
 
+    wide: ClassVar[bool] = False
     family: ClassVar[str] = "Edges"
     pixelwise: ClassVar[bool] = False
     is_mirrored: ClassVar[bool] = False
@@ -61,18 +67,23 @@ class EdgeDetector(LevelMethod[E]):
 
     def label(self, features: Pixels, params: E, levels: Levels) -> Codes:
         """Find edges, and what lies between them where that is asked for."""
+        if params.output == "watershed":
+            relief = self.relief(features, levels)
+            return foreground_codes(
+                flood_regions(relief, features[0], levels[0], params.foreground)
+            )
         edges = close_gaps(self.edges(features, params, levels), params.close_px)
         if params.output == "edges":
             return foreground_codes(widen(edges, params.widen_px))
-        if params.output == "watershed":
-            flooded = flood_regions(
-                edges, self.relief(features), features[0], levels[0], params.foreground
-            )
-            return foreground_codes(flooded)
-        enclosed = params.output == "enclosed"
-        return foreground_codes(
-            fill_regions(edges, features[0], levels[0], params.foreground, enclosed=enclosed)
+        filled = fill_regions(
+            edges,
+            features[0],
+            levels[0],
+            params.foreground,
+            enclosed=params.output == "enclosed",
+            wide=self.wide,
         )
+        return foreground_codes(filled)
 
     @abstractmethod
     def thresholds(self, steepness: Image, params: E) -> Sequence[float]:
@@ -82,9 +93,9 @@ class EdgeDetector(LevelMethod[E]):
     def edges(self, features: Pixels, params: E, levels: Levels) -> Mask:
         """Return the edges, shape (Y, X) or (Z, Y, X)."""
 
-    def relief(self, features: Pixels) -> Image:
+    @abstractmethod
+    def relief(self, features: Pixels, levels: Levels) -> Image:
         """Return what a watershed floods, steep where edges are."""
-        return np.asarray(features[1])
 
     def refine(self, best: E) -> Iterator[E]:
         """Try the watershed with the edges of the best."""

@@ -86,7 +86,8 @@ D = TypeVar("D", bound=DirectedParams)
 class _Gradient(EdgeDetector[D]):
     """Features are smoothed intensity and norm of the gradient.
 
-    Where only some directions are kept, the gradient along Y and along X follow.
+    Where only some directions are kept, the gradient along Y and along X follow. The last of the
+    levels is what counts as flat to a watershed: half the percentile of edges.
 
     Attributes
     ----------
@@ -112,15 +113,20 @@ class _Gradient(EdgeDetector[D]):
         """Return where the gradient is over its threshold."""
         return np.asarray(features[1] > levels[1]) & _runs_along(features, params)
 
+    def relief(self, features: Pixels, levels: Levels) -> Image:
+        """Return the gradient, level where it is flat."""
+        return np.asarray(np.maximum(features[1], levels[-1]))
+
 
 class _GradientThreshold(_Gradient[GradientParams]):
     """Wide edges, wherever the gradient passes a threshold."""
 
     params = GradientParams
+    wide: ClassVar[bool] = True
 
     def thresholds(self, steepness: Image, params: GradientParams) -> Sequence[float]:
-        """Return the percentile."""
-        return (float(np.percentile(steepness, params.percent)),)
+        """Return the percentile of edges, and of what is flat."""
+        return _percentiles(steepness, params.percent, params.percent / 2)
 
     def grid(self, views: Sequence[View]) -> Iterator[GradientParams]:
         """Try smoothings, steepnesses, lines of several widths and areas of both polarities."""
@@ -217,13 +223,13 @@ class Canny(_Gradient[CannyParams]):
     params = CannyParams
 
     def thresholds(self, steepness: Image, params: CannyParams) -> Sequence[float]:
-        """Return low and high percentile."""
-        low, high = np.percentile(steepness, [params.low_percent, params.high_percent])
-        return float(low), float(high)
+        """Return low and high percentile, and that of what is flat."""
+        low, high = params.low_percent, params.high_percent
+        return _percentiles(steepness, low, high, low / 2)
 
     def edges(self, features: Pixels, params: CannyParams, levels: Levels) -> Mask:
         """Return edges one pixel wide."""
-        low, high = levels[1:] * _SOBEL_OF_SCIPY
+        low, high = levels[1:3] * _SOBEL_OF_SCIPY
         # Smoothed already; a mode other than "constant" spares skimage a second Gaussian. It finds
         # no edge in the outermost pixels, and areas would run into each other there.
         grey = np.pad(features[0], 1, mode="symmetric")
@@ -238,6 +244,10 @@ class Canny(_Gradient[CannyParams]):
             for low, high in ((20, 40), (40, 60), (50, 80), (70, 80), (70, 90), (85, 95)):
                 base = CannyParams(sigma_px=sigma, low_percent=low, high_percent=high)
                 yield from outputs(base)
+
+
+def _percentiles(values: Image, *percents: float) -> list[float]:
+    return [float(level) for level in np.percentile(values, percents)]
 
 
 def _runs_along(features: Pixels, params: DirectedParams) -> Mask | np.bool_:

@@ -47,14 +47,14 @@ class HysteresisParams(BaselineParams):
     """Parameters of a threshold with hysteresis."""
 
     lower_percent: float = Field(
-        40.0,
+        25.0,
         ge=0,
         le=100,
         description="bright structures go on down to here, dark ones begin below; in % of the way "
         "from the darkest to the brightest grey value",
     )
     upper_percent: float = Field(
-        60.0,
+        50.0,
         ge=0,
         le=100,
         description="bright structures begin above this, dark ones go on up to here; in % of the "

@@ -31,10 +31,11 @@ class ZeroCrossingParams(EdgeParams):
         2.0, ge=0.5, le=50, description="smoothing: standard deviation in px; about the edge width"
     )
     percent: float = Field(
-        70.0,
+        0.0,
         ge=0,
         le=100,
-        description="edges are the zero crossings that are steeper than this % of them",
+        description="edges are the zero crossings that are steeper than this % of them; of all, "
+        "at 0, every edge is a closed curve",
     )
     in_3d: bool = Field(False, description=IN_3D)
 
@@ -65,19 +66,12 @@ class _ZeroCrossings(EdgeDetector[Z]):
 
     def features(self, view: View, params: Z) -> Pixels:
         """Return smoothed intensity and steepness of crossings, shape (2, …)."""
-        grey = intensity(view.pixels)
-        smooth = smoothed(grey, view.per_axis(params.sigma_px))
-        return np.stack([smooth, zero_crossings(self.response(view, grey, smooth, params))])
+        smooth, response = self.response(view, intensity(view.pixels), params)
+        return np.stack([smooth, zero_crossings(response)])
 
     @abstractmethod
-    def response(self, view: View, grey: Image, smooth: Image, params: Z) -> Image:
-        """Return a second derivative of the image, shape of the view.
-
-        Parameters
-        ----------
-        grey, smooth : ndarray, shape of the view
-            Intensity, before and after smoothing.
-        """
+    def response(self, view: View, grey: Image, params: Z) -> tuple[Image, Image]:
+        """Return the image after smoothing, and a second derivative; shape of the view."""
 
     def thresholds(self, steepness: Image, params: Z) -> Sequence[float]:
         """Return the percentile of crossings."""
@@ -89,7 +83,7 @@ class _ZeroCrossings(EdgeDetector[Z]):
         steepness = features[1]
         return np.asarray((steepness > 0) & (steepness >= levels[1]))
 
-    def relief(self, features: Pixels) -> Image:
+    def relief(self, features: Pixels, levels: Levels) -> Image:
         """Return the gradient."""
         return norm(gradient(features[0], SOBEL_OPERATOR))
 
@@ -123,10 +117,11 @@ class Laplacian(_ZeroCrossings[LaplacianParams]):
         """Add the neighbours."""
         return (*super().feature_key(params), params.neighbours)
 
-    def response(self, view: View, grey: Image, smooth: Image, params: LaplacianParams) -> Image:
-        """Return the sum of differences to the neighbours; to those along Z as far as they are."""
+    def response(self, view: View, grey: Image, params: LaplacianParams) -> tuple[Image, Image]:
+        """Return the sum of differences to the neighbours; those along Z count less if farther."""
+        smooth = smoothed(grey, view.per_axis(params.sigma_px))
         kernel = laplacian_kernel(view.ndim, diagonal=params.neighbours == "8", z_px=view.z_px)
-        return np.asarray(ndimage.correlate(smooth, kernel, mode="reflect"))
+        return smooth, np.asarray(ndimage.correlate(smooth, kernel, mode="reflect"))
 
 
 class Log(_ZeroCrossings[ZeroCrossingParams]):
@@ -148,15 +143,16 @@ class Log(_ZeroCrossings[ZeroCrossingParams]):
     )
     params = ZeroCrossingParams
 
-    def response(self, view: View, grey: Image, smooth: Image, params: ZeroCrossingParams) -> Image:
-        """Return the sum of second derivatives of a Gaussian."""
-        sigma = view.per_axis(params.sigma_px)
-        steps_px = (view.z_px, 1, 1)[-view.ndim :]
-        total = np.zeros_like(grey)
-        for axis, step_px in enumerate(steps_px):
-            order = [2 if i == axis else 0 for i in range(view.ndim)]
-            total += ndimage.gaussian_filter(grey, sigma, order) / step_px**2
-        return total
+    def response(self, view: View, grey: Image, params: ZeroCrossingParams) -> tuple[Image, Image]:
+        """Return the sum of second derivatives of a Gaussian, as scipy does, in fewer passes."""
+        smooth, bent = grey, np.zeros_like(grey)
+        steps_px = (view.z_px, 1.0, 1.0)[-view.ndim :]
+        for axis, sigma in enumerate(view.per_axis(params.sigma_px)):
+            if axis > 0:
+                bent = ndimage.gaussian_filter1d(bent, sigma, axis)
+            bent += ndimage.gaussian_filter1d(smooth, sigma, axis, 2) / steps_px[axis] ** 2
+            smooth = ndimage.gaussian_filter1d(smooth, sigma, axis)
+        return smooth, bent
 
 
 class Dog(_ZeroCrossings[DogParams]):
@@ -180,10 +176,11 @@ class Dog(_ZeroCrossings[DogParams]):
         """Add the ratio."""
         return (*super().feature_key(params), params.ratio)
 
-    def response(self, view: View, grey: Image, smooth: Image, params: DogParams) -> Image:
+    def response(self, view: View, grey: Image, params: DogParams) -> tuple[Image, Image]:
         """Return the wide Gaussian less the narrow one, of the sign of the Laplacian."""
+        narrow = smoothed(grey, view.per_axis(params.sigma_px))
         wide = smoothed(grey, view.per_axis(params.ratio * params.sigma_px))
-        return np.asarray(wide - smooth)
+        return narrow, wide - narrow
 
 
 def laplacian_kernel(ndim: int, *, diagonal: bool, z_px: float = 1.0) -> Image:
@@ -221,13 +218,14 @@ def zero_crossings(response: Image) -> Image:
     signs = np.sign(response).astype(np.int8)
     for axis in range(response.ndim):
         values, sign, found = (np.moveaxis(a, axis, 0) for a in (response, signs, steepness))
-        across = np.abs(values[1:] - values[:-1]) * (sign[1:] * sign[:-1] == -1)
+        across = np.where(sign[1:] * sign[:-1] == -1, np.abs(values[1:] - values[:-1]), 0)
         first_nearer = np.abs(values[:-1]) <= np.abs(values[1:])
-        np.maximum(found[:-1], across * first_nearer, out=found[:-1])
-        np.maximum(found[1:], across * ~first_nearer, out=found[1:])
+        np.maximum(found[:-1], np.where(first_nearer, across, 0), out=found[:-1])
+        np.maximum(found[1:], np.where(first_nearer, 0, across), out=found[1:])
         through = (sign[1:-1] == 0) & (sign[2:] * sign[:-2] == -1)
-        across = np.abs(values[2:] - values[:-2]) * through
-        np.maximum(found[1:-1], across, out=found[1:-1])
+        if through.any():
+            across = np.where(through, np.abs(values[2:] - values[:-2]), 0)
+            np.maximum(found[1:-1], across, out=found[1:-1])
     steepness[steepness < _LEAST * steepness.max(initial=0)] = 0
     return steepness
 
