@@ -268,7 +268,7 @@ def test_what_fades_on_a_slice_goes_on_along_z_only_in_3d():
     ],
 )
 def test_thresholds_in_the_wrong_order_are_told(pairs):
-    with pytest.raises(UserError, match="upper_.* must not be below lower_"):
+    with pytest.raises(UserError, match=r"upper_.* must not be below lower_"):
         parse_params("hysteresis", pairs)
 
 
