@@ -108,6 +108,5 @@ def outputs(base: E) -> Iterator[E]:
     for widen_px in (0, 1, 2):
         yield base.replace(output="edges", close_px=0, widen_px=widen_px)
     for foreground in ("bright", "dark"):
-        for close_px in (0, 2):
-            yield base.replace(output="regions", foreground=foreground, close_px=close_px)
-            yield base.replace(output="enclosed", foreground=foreground, close_px=close_px)
+        for output, close_px in (("regions", 0), ("regions", 2), ("enclosed", 2)):
+            yield base.replace(output=output, foreground=foreground, close_px=close_px)

@@ -131,7 +131,7 @@ class _GradientThreshold(_Gradient[GradientParams]):
     def grid(self, views: Sequence[View]) -> Iterator[GradientParams]:
         """Try smoothings, steepnesses, lines of several widths and areas of both polarities."""
         for sigma in SIGMAS_PX:
-            for percent in (20, 35, 50, 60, 70, 80, 90, 95):
+            for percent in (20, 35, 50, 65, 80, 90, 95):
                 yield from outputs(GradientParams(sigma_px=sigma, percent=percent))
 
 

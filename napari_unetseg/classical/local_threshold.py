@@ -26,7 +26,7 @@ _WINDOWS_PX, _SIGMAS_PX = (15, 31, 61, 121), (0.0, 1.0, 2.0)
 _LEAST = 1e-4
 
 #: Pixels of a neighbourhood, along each axis, that its median is taken of.
-_MEDIAN_OF = 9
+_MEDIAN_OF = 7
 
 
 class LocalParams(BaselineParams):
@@ -180,7 +180,10 @@ class LocalThreshold(_LocalMethod[LocalThresholdParams]):
             for window in _WINDOWS_PX:
                 for offset in (-10.0, -5.0, -2.0, 0.0, 2.0, 5.0, 10.0, 15.0, 20.0):
                     base = LocalThresholdParams(
-                        sigma_px=sigma, window_px=window, offset_percent=offset
+                        sigma_px=sigma,
+                        window_px=window,
+                        neighbourhood="mean",  # the fastest
+                        offset_percent=offset,
                     )
                     yield base
                     yield base.replace(foreground="dark")
@@ -189,7 +192,7 @@ class LocalThreshold(_LocalMethod[LocalThresholdParams]):
         """Try offsets in between, then other averages."""
         for step in (-1.5, -1.0, -0.5, 0.5, 1.0, 1.5):
             yield best.replace(offset_percent=best.offset_percent + step)
-        yield best.replace(neighbourhood="mean")
+        yield best.replace(neighbourhood="gaussian")
         yield best.replace(neighbourhood="median")
 
 

@@ -54,7 +54,7 @@ class DogParams(ZeroCrossingParams):
     """Parameters of a difference of Gaussians."""
 
     ratio: float = Field(
-        1.6, gt=1, le=5, description="how many times wider the second Gaussian is than the first"
+        1.6, ge=1.1, le=5, description="how many times wider the second Gaussian is than the first"
     )
 
 

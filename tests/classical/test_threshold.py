@@ -156,11 +156,11 @@ def test_several_thresholds_of_the_stack_follow_no_drift():
 def test_a_local_threshold_is_that_of_scikit_image(kind, shape):
     image = (discs()[0] if shape == "slice" else balls()[0]).astype(np.float32)
     low, high = grey_range(image)
-    pairs = ["window_px=9", f"neighbourhood={kind}", "offset_percent=10", f"in_3d={image.ndim > 2}"]
+    pairs = ["window_px=7", f"neighbourhood={kind}", "offset_percent=10", f"in_3d={image.ndim > 2}"]
     margin = 0.1 * (high - low)
-    bright = image > filters.threshold_local(image, 9, kind, -margin)
+    bright = image > filters.threshold_local(image, 7, kind, -margin)
     assert (found("local", image, *pairs) == bright).mean() > 0.999
-    dark = image < filters.threshold_local(image, 9, kind, margin)
+    dark = image < filters.threshold_local(image, 7, kind, margin)
     assert (found("local", image, *pairs, "foreground=dark") == dark).mean() > 0.999
 
 
