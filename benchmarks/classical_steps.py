@@ -162,7 +162,9 @@ def sample(side: int, n_planes: int) -> Source:
     for codes, drawn in zip(made.codes, strokes, strict=True):
         for y, x in rng.integers(8, side - 8, (24, 2)):
             drawn[y - 4 : y + 4, x - 4 : x + 4] = codes[y - 4 : y + 4, x - 4 : x + 4]
-    return Source(Stack(np.asarray(made.image.data), "ZYX", made.image.pixel_size_um), None, strokes)
+    return Source(
+        Stack(np.asarray(made.image.data), "ZYX", made.image.pixel_size_um), None, strokes
+    )
 
 
 if __name__ == "__main__":

@@ -192,9 +192,7 @@ def test_a_preview_is_what_the_stack_will_show(steps):
 def test_a_preview_of_slow_steps_is_of_what_is_in_sight():
     steps = chain("gaussian:in_3d=on", "otsu")
     stack = discs()
-    request = PreviewRequest(
-        "a", Source(stack), 2, steps, visible=(slice(10, 50), slice(-5, 30))
-    )
+    request = PreviewRequest("a", Source(stack), 2, steps, visible=(slice(10, 50), slice(-5, 30)))
     preview = PreviewComputer().compute(request)
     assert preview.box == (slice(10, 50), slice(0, 30))
     assert preview.n_planes == 5
