@@ -85,6 +85,8 @@ class HysteresisParams(BaselineParams):
 class GreyLevelMethod(LevelMethod[P]):
     """A method whose levels are grey values, the first of its features."""
 
+    decides_by_grey: ClassVar[bool] = True
+
     def features(self, view: View, params: P) -> Pixels:
         """Return the smoothed intensity, shape (1, Y, X) or (1, Z, Y, X).
 
@@ -118,6 +120,7 @@ class Threshold(GreyLevelMethod[ThresholdParams]):
         "One brightness separates the structure everywhere, and you can see where it lies."
     )
     params = ThresholdParams
+    set_by_hand: ClassVar[tuple[str, ...]] = ("grey_value",)
 
     def measure(self, features: Sequence[Pixels], params: ThresholdParams) -> Levels:
         """Return the threshold as a grey value, shape (1,)."""
@@ -166,6 +169,7 @@ class Hysteresis(GreyLevelMethod[HysteresisParams]):
     params = HysteresisParams
     pixelwise: ClassVar[bool] = False
     is_mirrored: ClassVar[bool] = False
+    set_by_hand: ClassVar[tuple[str, ...]] = ("lower_grey_value", "upper_grey_value")
 
     def measure(self, features: Sequence[Pixels], params: HysteresisParams) -> Levels:
         """Return the lower and the upper threshold as grey values, shape (2,)."""
