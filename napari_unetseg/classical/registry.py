@@ -52,6 +52,8 @@ METHODS: Registry[Method[Any]] = Registry(
         "canny": "edges:CANNY",
         "sobel": "edges:SOBEL",
         "kmeans": "clustering:KMEANS",
+        "mixture": "clustering:MIXTURE",
+        "forest": "forest:FOREST",
     },
 )
 
