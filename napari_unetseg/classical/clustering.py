@@ -239,7 +239,8 @@ class Mixture(_Clusters[MixtureParams]):
 
         mean, spread = pixels.mean(axis=0), pixels.std(axis=0)
         spread[spread == 0] = 1
-        whole = (pixels - mean) / spread
+        whole = (np.repeat(pixels, 2, axis=0) if len(pixels) == 1 else pixels) - mean
+        whole /= spread
         n_clusters = _n_distinct(whole, params.n_clusters)
         with threadpool_limits(1):
             fitted = _mixture(whole, n_clusters, params.seed)
