@@ -80,9 +80,15 @@ class _Clusters(LevelMethod[P]):
 
     The first row of its levels is what features are multiplied by before they are compared; then
     comes one row for each cluster, from background on.
+
+    Attributes
+    ----------
+    most_searched : int
+        As many clusters a search tries.
     """
 
     family: ClassVar[str] = "Clustering"
+    most_searched: ClassVar[int]
 
     def feature_key(self, params: P) -> tuple[object, ...]:
         """Add which features are used."""
@@ -136,12 +142,12 @@ class _Clusters(LevelMethod[P]):
         return codes.reshape(features.shape[1:])
 
     def grid(self, views: Sequence[View]) -> Iterator[P]:
-        """Try 2 to 6 clusters, of channels and of intensity, per slice and for all."""
+        """Try few clusters, of channels and of intensity, per slice and for all."""
         kinds: tuple[Literal["channels", "intensity"], ...] = ("channels", "intensity")
         for sigma in SIGMAS_PX:
             for features in kinds[: 1 if views[0].pixels.shape[0] == 1 else 2]:
                 base = self.params(sigma_px=sigma, features=features)
-                for k in range(2, 7):
+                for k in range(2, self.most_searched + 1):
                     yield base.replace(n_clusters=k)
                     yield base.replace(n_clusters=k, per_slice=False)
 
@@ -172,6 +178,7 @@ class KMeans(_Clusters[KMeansParams]):
     summary: ClassVar[str] = "Groups pixels by grey value or colour into K clusters."
     good_for: ClassVar[str] = "Several tissues or phases that differ in brightness or colour."
     params = KMeansParams
+    most_searched: ClassVar[int] = 6
 
     def _fit(self, pixels: npt.NDArray[np.float64], params: KMeansParams) -> Levels:
         """Return the centres, shape (K, F)."""
@@ -229,6 +236,7 @@ class Mixture(_Clusters[MixtureParams]):
         "sure it is."
     )
     params = MixtureParams
+    most_searched: ClassVar[int] = 4
 
     def _fit(self, pixels: npt.NDArray[np.float64], params: MixtureParams) -> Levels:
         """Return of each Gaussian the mean, the logarithm of its height, and how it is whitened.
