@@ -69,6 +69,8 @@ METHODS: Registry[Method[Any]] = Registry(
         "log": "zero_crossings:LOG",
         "dog": "zero_crossings:DOG",
         "kmeans": "clustering:KMEANS",
+        "mixture": "clustering:MIXTURE",
+        "forest": "forest:FOREST",
     },
 )
 
