@@ -52,6 +52,17 @@ METHODS: Registry[Method[Any]] = Registry(
         "canny": "edges:CANNY",
         "sobel": "edges:SOBEL",
         "kmeans": "clustering:KMEANS",
+        "grow": "region_growing:GROW",
+        "random_walker": "random_walk:RANDOM_WALKER",
+        "watershed": "flooding:WATERSHED",
+        "chan_vese": "chan_vese:CHAN_VESE",
+        "slic": "superpixels:SLIC",
+        "felzenszwalb": "superpixels:FELZENSZWALB",
+        "compact_watershed": "superpixels:COMPACT_WATERSHED",
+        "blob_log": "blobs:BLOB_LOG",
+        "blob_dog": "blobs:BLOB_DOG",
+        "blob_doh": "blobs:BLOB_DOH",
+        "mser": "mser:MSER",
     },
 )
 

@@ -114,7 +114,7 @@ class LivePreview(QObject):
         others: list[Source] = []
         if method is None:
             source = replace(source, labels=Segmented(entry))
-        elif method[0].needs_strokes:
+        elif method[0].use_of_strokes(method[1]) != "unused":
             images = self._context.workspace.images.values()
             source = replace(source, strokes=entry.codes)
             others = [Source(e.stack, strokes=e.codes) for e in images if e is not entry]

@@ -152,7 +152,7 @@ class JobFiles:
         strokes = labels = None
         if method is None:
             labels = self._written_codes(entry, "labels-to-refine", entry.segmentation)
-        elif method[0].needs_strokes:
+        elif method[0].use_of_strokes(method[1]) != "unused":
             strokes = self._written_codes(entry, "strokes-to-grow", entry.training_codes)
         output = str(self._session.path(entry.id, role))
         return ImageToSegment(self.image(entry), output, strokes, labels)
