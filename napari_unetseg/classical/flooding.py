@@ -59,21 +59,26 @@ class Watershed(Method[WatershedParams]):
 
     def segment(self, view: View, params: WatershedParams, prepared: Any = None) -> Labels:
         """Flood from all strokes at once."""
-        strokes = view.strokes
-        objects = params.answer == "objects"
-        if strokes is None or not strokes.any():
-            return np.zeros(view.shape, np.uint32 if objects else np.uint8)
-        steep = steepness(view, params.sigma_px)
-        if not objects:
-            return flood(steep, strokes).astype(np.uint8)
-        markers, n = _one_each(strokes)
-        found = flood(steep, markers)
-        return np.asarray(np.where(found > n, 0, found), np.uint32)
+        strokes = np.zeros(view.shape, np.uint8) if view.strokes is None else view.strokes
+        if params.answer == "objects":
+            return _flooded(view, *_one_each(strokes), params)
+        return _flooded(view, strokes, int(strokes.max()), params).astype(np.uint8)
 
     def grid(self, views: Sequence[View]) -> Iterator[WatershedParams]:
         """Try smoothings."""
         for sigma in (0.5, 1.0, 1.5, 2.0, 3.0, 5.0):
             yield WatershedParams(sigma_px=sigma)
+
+
+def _flooded(
+    view: View, markers: npt.NDArray[Any], last: int, params: WatershedParams
+) -> npt.NDArray[np.uint32]:
+    """Return which marker reaches each pixel, 0 for those after the last, or without any."""
+    found = np.zeros(view.shape, np.uint32)
+    if markers.any():
+        found[...] = flood(steepness(view, params.sigma_px), markers)
+        found[found > last] = 0
+    return found
 
 
 def flood(

@@ -22,8 +22,8 @@ class SuperpixelParams(Config):
 
     claim: bool = Field(
         False,
-        description="off: every superpixel is an object; on: a superpixel takes the class most "
-        "strokes in it have, and stays empty without strokes",
+        description="off: every superpixel is an object; on: a superpixel takes the class that is "
+        "painted most in it, and stays empty without strokes",
     )
     sigma_px: float = Field(
         1.0, ge=0, le=50, description="smoothing beforehand: standard deviation in px, 0 for none"
