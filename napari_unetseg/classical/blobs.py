@@ -15,8 +15,9 @@ from pydantic import Field, model_validator
 from napari_unetseg.config import Config
 
 from .blob_overlap import without_overlaps
-from .channels import unit_intensity
+from .channels import grey_range, unit_range
 from .cosine_space import CosineSpace, Image
+from .grey import intensity
 from .step import IN_3D, Kind, Labels, Method, View
 
 Points = npt.NDArray[np.float64]
@@ -56,6 +57,13 @@ class DohParams(BlobParams):
         le=100,
         description="least difference to the surroundings, in % of the way from the darkest to the "
         "brightest grey value",
+    )
+    grey_value: float | None = Field(
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="the same as a difference of grey values; where given, contrast_percent "
+        "is not used",
     )
     overlap_percent: float = Field(
         30.0,
@@ -103,13 +111,21 @@ class _ScaleSpace(BlobMethod[D]):
 
     def points(self, view: View, params: D) -> Points:
         """Find peaks, the clearest first."""
-        grey = unit_intensity(view)
-        image = grey if params.foreground == "bright" else -grey
+        grey = intensity(view.pixels)
+        low, high = grey_range(grey)
+        if low == high:
+            return np.empty((0, view.ndim + 1))
+        image = unit_range(grey, (low, high))
+        if params.foreground == "dark":
+            np.negative(image, out=image)
+        least = params.contrast_percent / 100
+        if params.grey_value is not None:
+            least = params.grey_value / (high - low)
         spacing = [1 / steps for steps in view.per_axis(1.0)]
         space = CosineSpace(image, spacing)
-        least = max(params.contrast_percent / 100, _LEAST_CONTRAST)
         found = [
-            _peaks(space, answers, radii, least) for radii, answers in self._octaves(space, params)
+            _peaks(space, answers, radii, max(least, _LEAST_CONTRAST))
+            for radii, answers in self._octaves(space, params)
         ]
         blobs = np.concatenate(found)
         in_range = (blobs[:, -2] >= params.min_radius_px) & (blobs[:, -2] <= params.max_radius_px)
@@ -282,7 +298,8 @@ def _peaks(
         here = answers[i]
         is_peak = (here > least) & (here == highest[i])
         is_peak &= (here >= highest[i - 1]) & (here >= highest[i + 1])
-        at = np.stack(np.nonzero(is_peak), axis=1)
+        # Ten times as fast as where NumPy looks for positions on several axes.
+        at = np.stack(np.unravel_index(np.flatnonzero(is_peak), grid), axis=1)
         values = here[is_peak]
         before, after = (beside[is_peak] for beside in (answers[i - 1], answers[i + 1]))
         centres = [at[:, axis] + _vertex(here, at, axis) for axis in range(at.shape[1])]

@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from .grey import intensity, sample, smoothed, working_dtype
+from .grey import smoothed, working_dtype
 from .step import View
 
-#: The grey values of a channel run between these percentiles; beyond them are hot and dead pixels.
-_RANGE_PERCENTILES = (0.1, 99.9)
+#: The brightest grey value is one that so many pixels reach, the darkest likewise: fewer, or fewer
+#: than a thousandth of an image, may be hot or dead. A percentile would overlook a few small spots.
+_COUNTING_PX = 30
 
 
 def smooth_channels(view: View, sigma_px: float) -> npt.NDArray[Any]:
@@ -28,26 +29,28 @@ def smooth_channels(view: View, sigma_px: float) -> npt.NDArray[Any]:
 
 def grey_range(grey: npt.NDArray[Any]) -> tuple[float, float]:
     """Return the darkest and the brightest grey value, hot and dead pixels left out."""
-    low, high = np.percentile(sample([grey]).astype(float), _RANGE_PERCENTILES)
+    left_out = min(_COUNTING_PX, grey.size // 1000)
+    ends = np.partition(grey.ravel(), [left_out, grey.size - 1 - left_out])
+    low, high = float(ends[left_out]), float(ends[grey.size - 1 - left_out])
     if low == high:  # all but a few pixels are alike
         return float(grey.min()), float(grey.max())
-    return float(low), float(high)
+    return low, high
 
 
-def unit_range(grey: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Return grey values as shares of their range, 0 to 1; hot and dead pixels lie outside."""
-    low, high = grey_range(grey)
-    return np.asarray((grey - low) / max(high - low, np.finfo(grey.dtype).tiny), np.float32)
+def unit_range(
+    grey: npt.NDArray[Any], ends: tuple[float, float] | None = None
+) -> npt.NDArray[np.float32]:
+    """Return grey values, float, as shares of their range, or that given, from 0 to 1."""
+    low, high = grey_range(grey) if ends is None else ends
+    if low == high:
+        return np.zeros(grey.shape, np.float32)
+    shares = (np.clip(grey, low, high) - low) / (high - low)
+    return np.asarray(shares, np.float32)
 
 
 def unit_channels(view: View, sigma_px: float) -> npt.NDArray[np.float32]:
     """Return every channel after a Gaussian, each as shares of its range, shape (C, …)."""
     return np.stack([unit_range(channel) for channel in smooth_channels(view, sigma_px)])
-
-
-def unit_intensity(view: View) -> npt.NDArray[np.float32]:
-    """Return the mean of the channels as shares of its range, shape without C."""
-    return unit_range(intensity(view.pixels))
 
 
 def steepness(view: View, sigma_px: float) -> npt.NDArray[np.float32]:

@@ -93,7 +93,7 @@ class Mser(BlobMethod[MserParams]):
 def levels_of(view: View, params: MserParams) -> npt.NDArray[np.uint8]:
     """Return smoothed grey values as whole numbers, 0 to 127, spots being bright."""
     grey = unit_range(smoothed(intensity(view.pixels), view.per_axis(params.sigma_px)))
-    level = np.rint(np.clip(grey, 0, 1) * _HIGHEST).astype(np.uint8)
+    level = np.rint(grey * _HIGHEST).astype(np.uint8)
     return level if params.foreground == "bright" else np.uint8(_HIGHEST) - level
 
 

@@ -32,13 +32,13 @@ class RandomWalkerParams(Config):
     """Parameters of the random walker."""
 
     beta: float = Field(
-        130.0,
+        10_000.0,
         ge=0,
-        le=100_000,
+        le=10_000_000,
         description="how much edges hold it up; larger: borders keep to edges more closely",
     )
     sigma_px: float = Field(
-        1.0, ge=0, le=50, description="smoothing beforehand: standard deviation in px, 0 for none"
+        0.0, ge=0, le=50, description="smoothing beforehand: standard deviation in px, 0 for none"
     )
     in_3d: bool = Field(False, description=IN_3D)
 
@@ -91,8 +91,8 @@ class RandomWalker(Method[RandomWalkerParams]):
 
     def grid(self, views: Sequence[View]) -> Iterator[RandomWalkerParams]:
         """Try how much edges count, and smoothings."""
-        for sigma in (0.0, 1.0, 2.0):
-            for beta in (30, 130, 500, 2000):
+        for sigma in (0.0, 1.0):
+            for beta in (300, 1000, 3000, 10_000, 30_000):
                 yield RandomWalkerParams(beta=beta, sigma_px=sigma)
 
 

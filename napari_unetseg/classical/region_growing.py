@@ -28,22 +28,13 @@ _ENOUGH_PX = 9
 class GrowParams(Config):
     """Parameters of region growing."""
 
-    tolerance: Literal["adaptive", "absolute"] = Field(
-        "adaptive",
-        description="adaptive: how far grey values may lie apart is learned from what has grown; "
-        "absolute: it is set by percent or grey_value",
-    )
-    deviations: float = Field(
-        2.5,
-        ge=0,
-        le=20,
-        description="adaptive: distance from the mean of the area, in standard deviations of it",
-    )
-    rounds: int = Field(
-        4, ge=1, le=20, description="adaptive: how often mean and deviation are learned anew"
+    tolerance: Literal["absolute", "adaptive"] = Field(
+        "absolute",
+        description="absolute: how far grey values may lie apart is set by percent or grey_value; "
+        "adaptive: it is learned from what has grown",
     )
     percent: float = Field(
-        10.0,
+        25.0,
         ge=0,
         le=100,
         description="absolute: distance from the mean of the stroke, in % of the way from the "
@@ -55,6 +46,15 @@ class GrowParams(Config):
         allow_inf_nan=False,
         description="absolute: the same distance in grey values of the image; where given, "
         "percent is not used",
+    )
+    deviations: float = Field(
+        2.5,
+        ge=0,
+        le=20,
+        description="adaptive: distance from the mean of the area, in standard deviations of it",
+    )
+    rounds: int = Field(
+        4, ge=1, le=20, description="adaptive: how often mean and deviation are learned anew"
     )
     sigma_px: float = Field(
         1.0, ge=0, le=50, description="smoothing beforehand: standard deviation in px, 0 for none"
@@ -109,7 +109,7 @@ class Grow(Method[GrowParams]):
         for sigma in (1.0, 2.0):
             for deviations in (1.5, 2.5, 3.5):
                 yield GrowParams(sigma_px=sigma, deviations=deviations)
-            for percent in (5, 10, 20):
+            for percent in (5, 10, 15, 20, 30, 40):
                 yield GrowParams(sigma_px=sigma, tolerance="absolute", percent=percent)
 
 
@@ -190,7 +190,8 @@ def _flooded(
         window = _widened(box, margin, shape)
         seeds = _placed(stroke, box, window)
         apart = np.abs(channels[(slice(None), *window)] - middle)
-        apart = (apart / scale.reshape(per_channel)).max(axis=0)
+        with np.errstate(over="ignore"):  # a tolerance of 0
+            apart = (apart / scale.reshape(per_channel)).max(axis=0)
         alike = (apart <= 1) | seeds
         areas, n = ndimage.label(alike)
         is_reached = np.zeros(n + 1, bool)

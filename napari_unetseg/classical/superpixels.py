@@ -35,10 +35,10 @@ class SlicParams(SuperpixelParams):
 
     size_px: float = Field(16.0, ge=2, le=1000, description="how wide a superpixel is about, in px")
     compactness: float = Field(
-        0.1,
+        0.2,
         gt=0,
         le=100,
-        description="small: superpixels keep to edges; large: they are square. At 0.1, a tenth of "
+        description="small: superpixels keep to edges; large: they are square. At 0.2, a fifth of "
         "the range of grey values counts as much as the width of a superpixel",
     )
     in_3d: bool = Field(False, description=IN_3D)
@@ -48,7 +48,7 @@ class FelzenszwalbParams(SuperpixelParams):
     """Parameters of Felzenszwalb's superpixels."""
 
     scale: float = Field(
-        100.0, gt=0, le=1_000_000, description="larger: fewer and larger superpixels"
+        50.0, gt=0, le=1_000_000, description="larger: fewer and larger superpixels"
     )
     min_area_px: int = Field(
         50, ge=1, le=1_000_000, description="smaller superpixels are joined to a neighbour, in px"
@@ -60,7 +60,7 @@ class CompactWatershedParams(SuperpixelParams):
 
     size_px: float = Field(16.0, ge=2, le=1000, description="how wide a superpixel is about, in px")
     compactness: float = Field(
-        0.1,
+        0.03,
         ge=0,
         le=1000,
         description="0: superpixels keep to edges; larger: they are square. At 1, the usual "
@@ -123,7 +123,7 @@ class Slic(_Superpixels[SlicParams]):
         """Cluster pixels around a regular grid."""
         from skimage.segmentation import slic
 
-        channels = np.clip(unit_channels(view, params.sigma_px), 0, 1)
+        channels = unit_channels(view, params.sigma_px)
         steps = view.per_axis(1.0)
         volume_px = np.prod(view.shape) / np.prod(steps)
         ids: Any = slic(
@@ -167,7 +167,7 @@ class Felzenszwalb(_Superpixels[FelzenszwalbParams]):
         """Join pixels."""
         from skimage.segmentation import felzenszwalb
 
-        channels = np.clip(unit_channels(view, params.sigma_px), 0, 1)
+        channels = unit_channels(view, params.sigma_px)
         ids: Any = felzenszwalb(
             channels, params.scale, sigma=0, min_size=params.min_area_px, channel_axis=0
         )
