@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
+from scipy import ndimage
 
 from napari_unetseg.config import BACKGROUND, Config
 
@@ -19,6 +20,9 @@ Mask = npt.NDArray[np.bool_]
 
 #: Side of the squares of the chequerboard that it starts from where nothing is painted, in px.
 _SQUARE_PX = 5
+
+#: By so much strokes are widened to start from.
+_WIDENED_PX = 2
 
 # Lines of three pixels through the middle of 3 × 3, and squares through the middle of 3 × 3 × 3, as
 # the directions that they are spanned by.
@@ -63,8 +67,7 @@ class ChanVese(Method[ChanVeseParams]):
     """Two phases, each as even as can be, with a smooth outline between them.
 
     It starts from strokes of any class, which become the inside, and from a chequerboard where
-    nothing of a class is painted. Answers are background and one class. Brightness of several
-    channels counts alike.
+    nothing of a class is painted. Answers are background and one class.
 
     References
     ----------
@@ -91,12 +94,12 @@ class ChanVese(Method[ChanVeseParams]):
     def segment(self, view: View, params: ChanVeseParams, prepared: Any = None) -> Codes:
         """Move the outline until it rests."""
         channels = unit_channels(view, params.sigma_px)
-        painted = None if view.strokes is None else view.strokes > BACKGROUND
-        is_painted = painted is not None and bool(painted.any())
-        start = painted if painted is not None and is_painted else _chequerboard(view.shape)
-        inside = evolve(channels, start, params.n_steps, params.smoothing)
-        if is_painted:
+        if view.strokes is not None and (view.strokes > BACKGROUND).any():
+            # A click alone would be smoothed away in a volume.
+            start = ndimage.binary_dilation(view.strokes > BACKGROUND, iterations=_WIDENED_PX)
+            inside = evolve(channels, start, params.n_steps, params.smoothing, view.strokes)
             return foreground_codes(inside)
+        inside = evolve(channels, _chequerboard(view.shape), params.n_steps, params.smoothing)
         if inside.all() or not inside.any():
             return np.full(view.shape, BACKGROUND, np.uint8)
         grey = channels.mean(axis=0)
@@ -111,7 +114,13 @@ class ChanVese(Method[ChanVeseParams]):
                     yield ChanVeseParams(foreground=foreground, sigma_px=sigma, smoothing=smoothing)
 
 
-def evolve(channels: npt.NDArray[np.float32], start: Mask, n_steps: int, smoothing: int) -> Mask:
+def evolve(
+    channels: npt.NDArray[np.float32],
+    start: Mask,
+    n_steps: int,
+    smoothing: int,
+    strokes: Codes | None = None,
+) -> Mask:
     """Return where the outline has come to.
 
     The same steps as `skimage.segmentation.morphological_chan_vese`, on bits: twenty times as fast.
@@ -123,6 +132,8 @@ def evolve(channels: npt.NDArray[np.float32], start: Mask, n_steps: int, smoothi
     n_steps : int
     smoothing : int
         Steps of curvature flow after each.
+    strokes : ndarray, uint8, optional
+        What they say is inside or outside stays so.
     """
     inside = start.copy()
     total = channels.sum(axis=tuple(range(1, channels.ndim)), dtype=float)
@@ -133,6 +144,8 @@ def evolve(channels: npt.NDArray[np.float32], start: Mask, n_steps: int, smoothi
         for _ in range(smoothing):
             inside = _smoothed(inside, inward_first=n_smoothed % 2 == 1)
             n_smoothed += 1
+        if strokes is not None:
+            inside[strokes > 0] = strokes[strokes > 0] > BACKGROUND
         # Smoothing alternates, and so may the outline when it rests.
         rests = len(before) == 2 and np.array_equal(inside, before[0])
         if rests and (n_steps - 1 - step) % 2 == 0:

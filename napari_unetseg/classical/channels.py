@@ -49,15 +49,26 @@ def unit_range(
 
 
 def unit_channels(view: View, sigma_px: float) -> npt.NDArray[np.float32]:
-    """Return every channel after a Gaussian, each as shares of its range, shape (C, …)."""
-    return np.stack([unit_range(channel) for channel in smooth_channels(view, sigma_px)])
+    """Return every channel after a Gaussian, as shares of the widest range among them, (C, …).
+
+    A channel with nothing but noise stays faint beside the others.
+    """
+    channels = smooth_channels(view, sigma_px)
+    ends = [grey_range(channel) for channel in channels]
+    widest = max(high - low for low, high in ends)
+    return np.stack(
+        [
+            unit_range(channel, (low, high)) * np.float32((high - low) / (widest or 1.0))
+            for channel, (low, high) in zip(channels, ends, strict=True)
+        ]
+    )
 
 
 def steepness(view: View, sigma_px: float) -> npt.NDArray[np.float32]:
     """Return the length of the gradient of all channels together, per px of Y and X.
 
-    Derivatives are central differences of the smoothed channels, each channel in shares of its
-    range, so that a dim one counts as much as a bright one.
+    Derivatives are central differences of the smoothed channels, in shares of the widest range of
+    a channel.
     """
     square: npt.NDArray[np.float32] = np.zeros(view.shape, np.float32)
     for channel in unit_channels(view, sigma_px):

@@ -235,14 +235,14 @@ class ComponentTree:
         return np.asarray(is_least)
 
     def outermost_first(
-        self, chosen: npt.NDArray[np.bool_], values: npt.NDArray[np.float64]
+        self, chosen: npt.NDArray[np.bool_], growth: npt.NDArray[np.float64]
     ) -> list[int]:
-        """Return those of the components chosen of which none lies in another, lowest value first.
+        """Return those of the components chosen of which none lies in another, lowest growth first.
 
-        Of equal value the larger comes first.
+        Of equal growth, that comes first which grows no more over the most thresholds.
         """
         candidates = np.flatnonzero(chosen)
-        order = np.lexsort((-self.sizes[candidates], values[candidates]))
+        order = np.lexsort((-self._lasts(candidates, growth[candidates]), growth[candidates]))
         above = self._next_chosen(chosen)
         kept: list[int] = []
         is_kept, holds_kept = set[int](), set[int]()
@@ -254,6 +254,17 @@ class ComponentTree:
             is_kept.add(one)
             holds_kept.update(larger)
         return kept
+
+    def _lasts(self, components: Ints, growth: npt.NDArray[np.float64]) -> Ints:
+        """Return by how far a threshold can be lowered until components grow more than that."""
+        largest = self.sizes[components] * (1 + growth)
+        grown = components
+        while True:
+            larger = self.parents[grown]
+            reaches = (self.sizes[larger] <= largest + 0.5) & (larger != grown)
+            if not reaches.any():
+                return np.asarray(self.levels[components] - self.levels[self.parents[grown]])
+            grown = np.where(reaches, larger, grown)
 
     def painted(self, components: list[int]) -> npt.NDArray[np.uint32]:
         """Return an image in which the i-th of some components, none in another, has id i + 1."""

@@ -21,7 +21,7 @@ Field32 = npt.NDArray[np.float32]
 _LEAST_WEIGHT = 1e-6
 
 #: The residual that is left, as a share of what it was without a first guess.
-_TOLERANCE = 1e-3
+_TOLERANCE = 3e-4
 _MOST_STEPS = 2000
 
 #: Images no longer than this are not halved for a first guess, in px.

@@ -38,7 +38,7 @@ class GrowParams(Config):
         ge=0,
         le=100,
         description="absolute: distance from the mean of the stroke, in % of the way from the "
-        "darkest to the brightest grey value",
+        "darkest to the brightest grey value, of several channels that where this is farthest",
     )
     grey_value: float | None = Field(
         None,
@@ -119,8 +119,8 @@ def _fixed_tolerance(channels: npt.NDArray[Any], params: GrowParams) -> npt.NDAr
         return None
     if params.grey_value is not None:
         return np.full(len(channels), params.grey_value)
-    ranges = np.array([grey_range(channel) for channel in channels])
-    return np.asarray(params.percent / 100 * (ranges[:, 1] - ranges[:, 0]))
+    widest = max(high - low for low, high in map(grey_range, channels))
+    return np.full(len(channels), params.percent / 100 * widest)
 
 
 def _strokes_of(painted: Mask) -> Iterator[tuple[_Box, Mask]]:

@@ -103,7 +103,7 @@ class _Superpixels(Method[P]):
 class Slic(_Superpixels[SlicParams]):
     """k-means of grey value or colour and position, from a regular grid.
 
-    Channels count alike, each in shares of its range; colours are not converted.
+    Channels count alike, as they are: colours are not converted.
 
     References
     ----------
