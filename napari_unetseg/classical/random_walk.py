@@ -17,7 +17,7 @@ from .step import IN_3D, Codes, Method, View
 
 Field32 = npt.NDArray[np.float32]
 
-#: No edge is quite impassable, as in scikit-image; an even image has edges of weight 1.
+#: No edge is quite impassable; an even image has edges of weight 1.
 _LEAST_WEIGHT = 1e-6
 
 #: The residual that is left, as a share of what it was without a first guess.
@@ -32,7 +32,7 @@ class RandomWalkerParams(Config):
     """Parameters of the random walker."""
 
     beta: float = Field(
-        10_000.0,
+        3000.0,
         ge=0,
         le=10_000_000,
         description="how much edges hold it up; larger: borders keep to edges more closely",
@@ -92,7 +92,7 @@ class RandomWalker(Method[RandomWalkerParams]):
     def grid(self, views: Sequence[View]) -> Iterator[RandomWalkerParams]:
         """Try how much edges count, and smoothings."""
         for sigma in (0.0, 1.0):
-            for beta in (300, 1000, 3000, 10_000, 30_000):
+            for beta in (130, 1000, 3000, 10_000):
                 yield RandomWalkerParams(beta=beta, sigma_px=sigma)
 
 

@@ -245,7 +245,7 @@ def test_steepness_counts_thick_slices():
 
 
 @pytest.mark.parametrize("in_3d", [False, True])
-@pytest.mark.parametrize("beta", [130, 3000])
+@pytest.mark.parametrize("beta", [130, 1000])
 def test_random_walks_end_as_probably_as_in_scikit_image(in_3d, beta):
     image, _, strokes = balls() if in_3d else discs()
     strokes[..., 1:3, 35:38] = 4
@@ -258,13 +258,13 @@ def test_random_walks_end_as_probably_as_in_scikit_image(in_3d, beta):
         data, strokes, beta=beta, mode="bf", return_full_prob=True, spacing=spacing
     )
     assert found.shape == (4, *image.shape)
-    # Where edges all but cut an area off, the systems are close to singular.
-    assert (np.abs(found[[0, 1, 3]] - expected) > 0.03).mean() < (0.001 if beta == 130 else 0.3)
+    assert np.abs(found[[0, 1, 3]] - expected).mean() < 0.003
+    assert (np.abs(found[[0, 1, 3]] - expected) > 0.03).mean() < 0.01
     assert (found[2] == 0).all()
     np.testing.assert_allclose(found.sum(axis=0), 1, rtol=1e-5)
     codes = run("random_walker", view, f"beta={beta}")
     named = np.array([1, 2, 4], np.uint8)[expected.argmax(axis=0)]
-    assert (codes == named).mean() > 0.985
+    assert (codes == named).mean() > 0.995
 
 
 def test_random_walks_on_an_even_image_reach_the_nearest_stroke():
