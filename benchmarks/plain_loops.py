@@ -124,14 +124,24 @@ PLAIN: dict[str, Plain] = {
     "dog": crossings(lambda grey: filters.difference_of_gaussians(grey, 2, 3.2)),
     "kmeans": clusters(lambda: KMeans(4, n_init=1, random_state=0)),
     "mixture": clusters(lambda: GaussianMixture(3, random_state=0)),
-    "chan_vese": lambda plane, _: segmentation.morphological_chan_vese(smooth(plane), 50),
-    "slic": lambda plane, _: segmentation.slic(plane, 500, channel_axis=None),
-    "felzenszwalb": lambda plane, _: segmentation.felzenszwalb(plane, 100),
-    "blob_log": lambda plane, _: feature.blob_log(plane, max_sigma=20, num_sigma=10),
-    "blob_dog": lambda plane, _: feature.blob_dog(plane, max_sigma=20),
-    "blob_doh": lambda plane, _: feature.blob_doh(plane, max_sigma=20),
+    "chan_vese": lambda plane, _: segmentation.morphological_chan_vese(smooth(plane), 60),
+    "slic": lambda plane, _: segmentation.slic(
+        smooth(plane), plane.size // 256, 0.2, channel_axis=None
+    ),
+    "felzenszwalb": lambda plane, _: segmentation.felzenszwalb(plane, 50, 1, 50),
+    "compact_watershed": lambda plane, _: segmentation.watershed(
+        filters.sobel(smooth(plane)), plane.size // 256, compactness=0.1
+    ),
+    "blob_log": lambda plane, _: feature.blob_log(plane, 2.8, 14, threshold=0.1),
+    "blob_dog": lambda plane, _: feature.blob_dog(plane, 2.3, 11.4, threshold=0.1),
+    "blob_doh": lambda plane, _: feature.blob_doh(plane, 2.8, 14),
+    "mser": lambda plane, _: morphology.max_tree(smooth(plane).astype(np.uint8), 1),
     "random_walker": lambda plane, strokes: segmentation.random_walker(
-        plane.astype(float), strokes, mode="cg_j"
+        # Its weights depend on the range of grey values: ours are of shares of it.
+        plane.astype(float),
+        strokes,
+        3000 / 255,
+        "cg_j",
     ),
     "watershed": lambda plane, strokes: segmentation.watershed(
         filters.sobel(smooth(plane)), strokes
