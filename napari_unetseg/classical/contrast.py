@@ -16,6 +16,9 @@ from .step import IN_3D, Filter, Pixels, View
 
 _FAMILY = "Background and contrast"
 
+#: A Gaussian spans as many blocks of an image that is reduced for it as standard deviation.
+_BLOCKS = 6
+
 
 class BackgroundParams(Config):
     """Parameters of subtracting the background."""
@@ -65,11 +68,19 @@ class Background(Filter[BackgroundParams]):
 
 def _background(channel: Pixels, radii: tuple[float, ...], method: str) -> Pixels:
     if method == "gaussian":
-        return smoothed(channel, radii)
+        return _wide_blur(channel, radii)
     if method == "top-hat":
         size = [2 * int(radius) + 1 for radius in radii]
         return np.asarray(ndimage.grey_opening(channel, size))
     return _rolling_ball(channel, radii)
+
+
+def _wide_blur(channel: Pixels, sigmas: tuple[float, ...]) -> Pixels:
+    """Return a Gaussian of an image, of one that is reduced where the Gaussian is wide."""
+    by = [max(1, int(sigma / _BLOCKS)) for sigma in sigmas]
+    narrowed = tuple(sigma / n for sigma, n in zip(sigmas, by, strict=True))
+    reduced = smoothed(_in_blocks(channel, by).mean(axis=-1, dtype=channel.dtype), narrowed)
+    return np.asarray(_enlarged(reduced, by, channel.shape), channel.dtype)
 
 
 def _rolling_ball(channel: Pixels, radii: tuple[float, ...]) -> Pixels:
@@ -80,20 +91,12 @@ def _rolling_ball(channel: Pixels, radii: tuple[float, ...]) -> Pixels:
     if span == 0:
         return channel
     by = [_reduction(radius) for radius in radii]
-    padding = [(0, -size % n) for size, n in zip(channel.shape, by, strict=True)]
-    padded = np.pad(channel, padding, mode="edge")
     low = channel.min()
-    reduced = _block_minimum(padded, by)
+    reduced = np.asarray(_in_blocks(channel, by).min(axis=-1) - low, np.float64)
     shape = [2 * max(1, round(r / n)) + 1 for r, n in zip(radii, by, strict=True)]
-    height = float(radii[-1]) * span / 255
-    kernel = ellipsoid_kernel(shape, height)
-    ball = rolling_ball(np.asarray(reduced - low, np.float64), kernel=kernel)
-    # Values of blocks stand in their middles.
-    where = np.ix_(
-        *((np.arange(size) + 0.5) / n - 0.5 for size, n in zip(channel.shape, by, strict=True))
-    )
-    found = _interpolated(ball, where)
-    return np.minimum(np.asarray(found, channel.dtype) + low, channel)
+    ball = ellipsoid_kernel(shape, radii[-1] * span / 255)
+    touched = _enlarged(rolling_ball(reduced, kernel=ball), by, channel.shape)
+    return np.minimum(np.asarray(touched, channel.dtype) + low, channel)
 
 
 def _reduction(radius: float) -> int:
@@ -101,20 +104,26 @@ def _reduction(radius: float) -> int:
     return 1 if radius <= 10 else 2 if radius <= 30 else 4 if radius <= 100 else 8
 
 
-def _block_minimum(image: Pixels, by: list[int]) -> Pixels:
+def _in_blocks(image: Pixels, by: list[int]) -> Pixels:
+    """Return an image cut into blocks, the pixels of each along the last axis."""
+    padding = [(0, -size % n) for size, n in zip(image.shape, by, strict=True)]
+    padded = np.pad(image, padding, mode="edge")
     split: list[int] = []
-    for size, n in zip(image.shape, by, strict=True):
+    for size, n in zip(padded.shape, by, strict=True):
         split += [size // n, n]
-    return np.asarray(image.reshape(split).min(axis=tuple(range(1, len(split), 2))))
+    axes = [*range(0, len(split), 2), *range(1, len(split), 2)]
+    blocks = padded.reshape(split).transpose(axes)
+    return blocks.reshape(*blocks.shape[: image.ndim], -1)
 
 
-def _interpolated(image: Pixels, where: tuple[Pixels, ...]) -> Pixels:
-    """Return values at positions along each axis, linear in between; axis by axis."""
-    for axis, positions in enumerate(where):
-        at = np.clip(positions.ravel(), 0, image.shape[axis] - 1)
-        below = np.minimum(at.astype(int), max(image.shape[axis] - 2, 0))
+def _enlarged(image: Pixels, by: list[int], shape: tuple[int, ...]) -> Pixels:
+    """Return an image of blocks in its former size, linear between their middles."""
+    for axis, (size, n) in enumerate(zip(shape, by, strict=True)):
+        at = np.clip((np.arange(size) + 0.5) / n - 0.5, 0, image.shape[axis] - 1)
+        below = at.astype(int)
         above = np.minimum(below + 1, image.shape[axis] - 1)
-        share = (at - below).reshape([-1 if a == axis else 1 for a in range(image.ndim)])
+        share = (at - below).astype(image.dtype)
+        share = share.reshape([-1 if a == axis else 1 for a in range(image.ndim)])
         image = image.take(below, axis) * (1 - share) + image.take(above, axis) * share
     return image
 
