@@ -94,9 +94,9 @@ def _rolling_ball(channel: Pixels, radii: tuple[float, ...]) -> Pixels:
     low = channel.min()
     reduced = np.asarray(_in_blocks(channel, by).min(axis=-1) - low, np.float64)
     shape = [2 * max(1, round(r / n)) + 1 for r, n in zip(radii, by, strict=True)]
-    ball = ellipsoid_kernel(shape, radii[-1] * span / 255)
+    ball = ellipsoid_kernel(shape, radii[-1] * span / 255)  # type: ignore[no-untyped-call]
     touched = _enlarged(rolling_ball(reduced, kernel=ball), by, channel.shape)
-    return np.minimum(np.asarray(touched, channel.dtype) + low, channel)
+    return np.asarray(np.minimum(np.asarray(touched, channel.dtype) + low, channel))
 
 
 def _reduction(radius: float) -> int:

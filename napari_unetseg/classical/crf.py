@@ -123,14 +123,15 @@ class ConditionalRandomField(Refinement[CRFParams]):
                 "A conditional random field weighs classes, not objects: put it before the step "
                 "that makes objects."
             )
-        said = labels != UNLABELLED
-        if not said.any() or labels.max() == BACKGROUND == labels.min():
-            return labels.copy()
-        probabilities = node_factors(labels, view, params.confidence_percent / 100)
+        codes = np.array(labels, np.uint8)
+        said = codes != UNLABELLED
+        if not said.any():
+            return codes
+        probabilities = node_factors(codes, view, params.confidence_percent / 100)
         factors = pairwise_factors(view, said, params)
         inferred = mean_field(probabilities, factors, params.n_iterations)
-        codes = (inferred.argmax(axis=0) + BACKGROUND).astype(np.uint8)
-        return np.where(said, codes, np.uint8(UNLABELLED))
+        found = (inferred.argmax(axis=0) + BACKGROUND).astype(np.uint8)
+        return np.where(said, found, np.uint8(UNLABELLED))
 
 
 def node_factors(labels: Codes, view: View, confidence: float) -> Image:
@@ -204,9 +205,7 @@ def pairwise_factors(view: View, said: Any, params: CRFParams) -> list[PairwiseF
     return factors
 
 
-def mean_field(
-    probabilities: Image, factors: Sequence[PairwiseFactor], n_iterations: int
-) -> Image:
+def mean_field(probabilities: Image, factors: Sequence[PairwiseFactor], n_iterations: int) -> Image:
     """Return each pixel's distribution over classes, after so many rounds of updates.
 
     Parameters
@@ -252,9 +251,7 @@ class SmoothnessKernel:
 
     def __call__(self, image: Image) -> Image:
         """Return the kernel times an image."""
-        blurred = ndimage.gaussian_filter(
-            image, self._sigmas, mode="constant", truncate=_TRUNCATE
-        )
+        blurred = ndimage.gaussian_filter(image, self._sigmas, mode="constant", truncate=_TRUNCATE)
         return np.asarray(blurred / self._peak)
 
 

@@ -54,7 +54,9 @@ class FillHoles(Refinement[FillHolesParams]):
     title: ClassVar[str] = "Fill holes"
     family: ClassVar[str] = _FAMILY
     summary: ClassVar[str] = "Fills what a class or an object encloses."
-    good_for: ClassVar[str] = "Structures of which only the rim, or not all of the middle, is found."
+    good_for: ClassVar[str] = (
+        "Structures of which only the rim, or not all of the middle, is found."
+    )
     params = FillHolesParams
 
     def apply(self, labels: Labels, view: View, params: FillHolesParams) -> Labels:

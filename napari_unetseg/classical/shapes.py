@@ -90,7 +90,7 @@ def reshaped(
 
 
 def holes_in(shape: Mask) -> npt.NDArray[np.int32]:
-    """Number what a shape encloses: what is joined to no edge of the image by sides of pixels.
+    """Give numbers to the holes of a shape: what no sides of pixels join to an edge of the image.
 
     >>> holes_in(np.array([[1, 1, 1, 1], [1, 0, 1, 0], [1, 1, 1, 1]], bool))
     array([[0, 0, 0, 0],

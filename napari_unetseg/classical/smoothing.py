@@ -14,7 +14,6 @@ from napari_unetseg.config import Config
 from .grey import smoothed, working_dtype
 from .step import IN_3D, Filter, Pixels, View
 
-
 #: Up to so many pixels are sorted; of more, a histogram is kept up to date while a disc slides.
 _FEW_PX = 12
 
@@ -162,7 +161,7 @@ class TotalVariation(Filter[TotalVariationParams]):
             if span == 0 or params.strength_percent == 0:
                 return channel
             scaled = (channel - channel.min()) / channel.dtype.type(span)
-            flat = denoise_tv_chambolle(scaled, params.strength_percent / 100, max_num_iter=50)
+            flat = denoise_tv_chambolle(scaled, params.strength_percent / 100, max_num_iter=50)  # type: ignore[no-untyped-call]
             return np.asarray(flat * span + float(channel.min()), channel.dtype)
 
         return _by_channel(view, flattened)
@@ -187,7 +186,7 @@ def _median(channel: Pixels, footprint: Pixels) -> Pixels:
 
         reach = footprint.shape[0] // 2
         padded = np.pad(channel, reach, mode="symmetric")
-        found = rank.median(padded, footprint.astype(np.uint8))
+        found = rank.median(padded, footprint.astype(np.uint8))  # type: ignore[no-untyped-call]
         return np.asarray(found[reach:-reach, reach:-reach])
     return np.asarray(ndimage.median_filter(channel, footprint=footprint, mode="reflect"))
 

@@ -44,7 +44,9 @@ class Split(Refinement[SplitParams]):
     title: ClassVar[str] = "Split touching pieces"
     family: ClassVar[str] = "Refinement"
     summary: ClassVar[str] = "Makes objects, cutting pieces where they are narrow."
-    good_for: ClassVar[str] = "Round structures that touch, such as nuclei; to count or measure them."
+    good_for: ClassVar[str] = (
+        "Round structures that touch, such as nuclei; to count or measure them."
+    )
     params = SplitParams
     answers: ClassVar[Literal["objects"] | None] = "objects"
 
@@ -58,7 +60,7 @@ class Split(Refinement[SplitParams]):
             shape = labels[window] == value
             depth = depth_in(shape, view, params.sigma_px)
             seeds = seeds_in(shape, depth, view.per_axis(params.min_distance_px))
-            found = watershed(-depth, seeds, mask=shape)
+            found = watershed(-depth, seeds, mask=shape)  # type: ignore[no-untyped-call]
             ids[window][shape] = found[shape] + last
             last += int(seeds.max())
         return ids
@@ -83,7 +85,7 @@ def depth_in(shape: Mask, view: View, sigma_px: float) -> npt.NDArray[np.float32
 def seeds_in(
     shape: Mask, depth: npt.NDArray[np.float32], distance: tuple[float, ...]
 ) -> npt.NDArray[np.int32]:
-    """Number where a shape is deepest: once in each of its pieces at least."""
+    """Give numbers to where a shape is deepest: once in each of its pieces at least."""
     touching = np.ones((3,) * shape.ndim, bool)
     size = [2 * int(along) + 1 for along in distance]
     deepest = (depth == ndimage.maximum_filter(depth, size, mode="nearest")) & shape

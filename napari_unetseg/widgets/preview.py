@@ -113,7 +113,8 @@ class LivePreview(QObject):
         source = Source(entry.stack)
         others: list[Source] = []
         if method is None:
-            source = replace(source, labels=Segmented(entry))
+            told = self._context.controller.told.of(entry.id)
+            source = replace(source, labels=Segmented(entry), probabilities=told)
         elif method[0].needs_strokes:
             images = self._context.workspace.images.values()
             source = replace(source, strokes=entry.codes)

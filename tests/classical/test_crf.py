@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_unetseg.classical import Chain, Method, StepSettings, View, parse_params, run_view
-from napari_unetseg.classical.crf import CRF, CRFParams, mean_field, node_factors, pairwise_factors
-from napari_unetseg.errors import UserError
+from napari_unetseg.classical import View
+from napari_unetseg.classical.crf import CRFParams, mean_field, node_factors, pairwise_factors
 
 
 def brute_force(probabilities, colours, positions, params, said):
@@ -33,7 +32,9 @@ def brute_force(probabilities, colours, positions, params, said):
     unary = -np.log(probabilities)
     found = probabilities / probabilities.sum(0)
     for _ in range(params.n_iterations):
-        differ = np.stack([sum(found[m] for m in range(len(found)) if m != k) for k in range(len(found))])
+        differ = np.stack(
+            [sum(found[m] for m in range(len(found)) if m != k) for k in range(len(found))]
+        )
         energy = unary + differ @ total
         found = np.exp(-energy)
         found /= found.sum(0)

@@ -44,7 +44,12 @@ SHAPES = ((1, 1), (3, 5), (40, 60), (7, 20, 24))
 @pytest.mark.parametrize("shape", SHAPES)
 def test_labels_of_any_size_are_answered_in_their_kind(name, shape):
     mask = speckled(shape)
-    for labels in (codes_of(mask), ids_of(mask), np.ones(shape, np.uint8), np.zeros(shape, "uint32")):
+    for labels in (
+        codes_of(mask),
+        ids_of(mask),
+        np.ones(shape, np.uint8),
+        np.zeros(shape, "uint32"),
+    ):
         found = apply(name, labels)
         expected = np.uint32 if name == "split" else labels.dtype
         assert found.dtype == expected
@@ -96,7 +101,9 @@ def test_holes_that_are_large_stay():
         expected = morphology.remove_small_holes(mask, max_size=area, connectivity=1)
         border = np.ones_like(mask)
         border[1:-1, 1:-1] = False
-        open_ = morphology.reconstruction(border & ~mask, ~mask, footprint=np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]]))
+        open_ = morphology.reconstruction(
+            border & ~mask, ~mask, footprint=np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]])
+        )
         expected &= mask | (open_ == 0)
         found = apply(f"fill_holes:max_area_px={area}", codes_of(mask)) == 2
         np.testing.assert_array_equal(found, expected)
@@ -198,7 +205,9 @@ def closing(mask, radius):
 
 
 @pytest.mark.parametrize("radius", [0.0, 1.0, 1.5, 3.0, 7.3, 30.0])
-@pytest.mark.parametrize(("shape", "z_px"), [((40, 60), 1.0), ((9, 20, 24), 1.0), ((9, 20, 24), 2.5)])
+@pytest.mark.parametrize(
+    ("shape", "z_px"), [((40, 60), 1.0), ((9, 20, 24), 1.0), ((9, 20, 24), 2.5)]
+)
 def test_growing_shrinking_opening_and_closing_are_those_by_distance(radius, shape, z_px):
     mask = speckled(shape, share=0.1, sigma=1)
     steps = [z_px, 1, 1][-len(shape) :]
@@ -251,7 +260,9 @@ def test_smoothing_gives_what_weighs_most_around():
     found = apply("smooth:sigma_px=2", codes)
     np.testing.assert_array_equal(found[clear], expected[clear])
     ids = (codes - 1).astype(np.uint32) * 1000
-    np.testing.assert_array_equal(apply("smooth:sigma_px=2", ids)[clear], (expected[clear] - 1) * 1000)
+    np.testing.assert_array_equal(
+        apply("smooth:sigma_px=2", ids)[clear], (expected[clear] - 1) * 1000
+    )
     np.testing.assert_array_equal(apply("smooth:sigma_px=0", codes), codes)
 
 

@@ -12,7 +12,14 @@ from napari_unetseg.classical import View, parse_params, run_view
 from napari_unetseg.classical.chain import Chain, parse_step
 from napari_unetseg.cli import main
 from napari_unetseg.config import LabelClass
-from napari_unetseg.images import Stack, open_stack, read_labels, saved_kind, write_image, write_labels
+from napari_unetseg.images import (
+    Stack,
+    open_stack,
+    read_labels,
+    saved_kind,
+    write_image,
+    write_labels,
+)
 
 CLASSES = (LabelClass(name="axon", color="#123456"), LabelClass(name="soma", color="#654321"))
 CONFIG = {"network": {"depth": 2, "filters": 8}, "training": {"patch_px": 32, "batch": 2}}
@@ -82,7 +89,9 @@ def test_a_random_field_sees_what_the_model_finds_probable(folder: Path, tmp_pat
     begun = read_labels(told, "masks").codes
     expected = []
     for n, codes in enumerate(begun):
-        view = View(picture()[0].data[n][np.newaxis], probabilities=np.asarray(probabilities.data)[:, n])
+        view = View(
+            picture()[0].data[n][np.newaxis], probabilities=np.asarray(probabilities.data)[:, n]
+        )
         expected.append(run_view(chain, view, labels=codes))
     found = read_labels(out, "masks").codes
     assert (found == expected).mean() > 0.999
@@ -133,5 +142,7 @@ def test_masks_are_refined_with_their_image(folder: Path, tmp_path: Path) -> Non
     found = read_labels(out, "masks").codes
     assert (found == codes).mean() > 0.97 > (noisy == codes).mean()
     params = parse_params("crf", [])
-    alone = run_view(Chain.of("crf", params), View(stack.data[0][np.newaxis]), labels=noisy[0].astype("uint8"))
+    alone = run_view(
+        Chain.of("crf", params), View(stack.data[0][np.newaxis]), labels=noisy[0].astype("uint8")
+    )
     np.testing.assert_array_equal(found[0], alone)
