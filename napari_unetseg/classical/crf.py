@@ -10,7 +10,6 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
-from scipy import ndimage
 
 from napari_unetseg.config import BACKGROUND, UNLABELLED, Config
 from napari_unetseg.errors import UserError
@@ -23,15 +22,20 @@ Image: TypeAlias = npt.NDArray[np.float32]
 #: No class is less probable than this: a network may err.
 _LEAST = 1e-4
 
-#: Cells per standard deviation along an axis: kernels are right within 0.1 %.
-_CELLS = 1.25
+#: Cells per standard deviation along an axis, and how far a Gaussian reaches, in standard
+#: deviations: kernels are right within 0.2 %.
+_CELLS, _REACH = 1.25, 2.6
+
+#: Pixels along an axis that are added up in cells at once: few, as matrices of few pixels and the
+#: cells near them have hardly any zeros; not too few, as each is a call.
+_BLOCK_PX = 32
 
 #: Different greys or colours that are told apart at most, and what of a kernel between them may be
 #: left out.
 _MOST_COLOURS, _LEFT_OUT = 512, 0.01
 
-#: A Gaussian in position ends after so many standard deviations.
-_TRUNCATE = 4.0
+#: Features of colours at most: images of very many colours are told apart less well.
+_MOST_FEATURES = 64
 
 
 class CRFParams(Config):
@@ -200,7 +204,7 @@ def pairwise_factors(view: View, said: Any, params: CRFParams) -> list[PairwiseF
         kernel = AppearanceKernel(view, params.appearance_px, params.contrast_percent / 100)
         factors.append(PairwiseFactor.of(kernel, params.appearance, said))
     if params.smoothness > 0:
-        near = SmoothnessKernel(view.per_axis(params.smoothness_px))
+        near = SmoothnessKernel(view, params.smoothness_px)
         factors.append(PairwiseFactor.of(near, params.smoothness, said))
     return factors
 
@@ -243,26 +247,31 @@ def _softmax(energy: Image) -> Image:
 
 
 class SmoothnessKernel:
-    """A Gaussian of the distance, 1 at 0; nothing beyond the image."""
+    """A Gaussian of the distance.
 
-    def __init__(self, sigmas: tuple[float, ...]) -> None:
-        self._sigmas = sigmas
-        self._peak = np.float32(math.prod(_peak(sigma) for sigma in sigmas))
+    Parameters
+    ----------
+    view : View
+    sigma_px : float
+        Standard deviation.
+    """
+
+    def __init__(self, view: View, sigma_px: float) -> None:
+        self._grids = [
+            Grid.over(size, sigma)
+            for size, sigma in zip(view.shape, view.per_axis(sigma_px), strict=True)
+        ]
 
     def __call__(self, image: Image) -> Image:
         """Return the kernel times an image."""
-        blurred = ndimage.gaussian_filter(image, self._sigmas, mode="constant", truncate=_TRUNCATE)
-        return np.asarray(blurred / self._peak)
+        for axis, grid in enumerate(self._grids):
+            image = grid.to_cells(image, axis)
+        for axis, grid in enumerate(self._grids):
+            image = grid.to_pixels(image, axis)
+        return image
 
 
-def _peak(sigma: float) -> float:
-    """Return the middle weight of SciPy's Gaussian, whose weights add up to 1."""
-    x = np.arange(int(_TRUNCATE * sigma + 0.5) + 1)
-    half = np.exp(-0.5 * (x / sigma) ** 2)
-    return float(1 / (2 * half.sum() - 1))
-
-
-class AppearanceKernel:
+class AppearanceKernel(SmoothnessKernel):
     """A Gaussian of the distance times one of the difference in grey value or colour.
 
     Parameters
@@ -275,49 +284,85 @@ class AppearanceKernel:
     """
 
     def __init__(self, view: View, sigma_px: float, contrast: float) -> None:
-        self._index, self._features = _colour_features(view.pixels, contrast)
-        self._cells = [
-            _cells(size, sigma)
-            for size, sigma in zip(view.shape, view.per_axis(sigma_px), strict=True)
-        ]
+        super().__init__(view, sigma_px)
+        self._index, self._features = colour_features(view.pixels, contrast)
 
     def __call__(self, image: Image) -> Image:
         """Return the kernel times an image."""
         total = np.zeros_like(image)
         for feature in self._features:
-            weight = feature[self._index]
-            cells = weight * image
-            for axis, around in enumerate(self._cells):
-                cells = _along(cells, around, axis)
-            for axis, around in enumerate(self._cells):
-                cells = _along(cells, around.T, axis)
-            weight *= cells
+            weight = np.take(feature, self._index)
+            weight *= super().__call__(weight * image)
             total += weight
         return total
 
 
-def _along(image: Image, matrix: Image, axis: int) -> Image:
-    """Multiply a matrix with an image along an axis."""
-    if image.ndim == 2:
-        return matrix @ image if axis == 0 else image @ matrix.T
-    return np.moveaxis(np.tensordot(matrix, image, (1, axis)), 0, axis)
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Cells along an axis, such that going to cells and back is a Gaussian.
 
+    A Gaussian of the distance of pixels is the sum over cells of the product of Gaussians of their
+    distances from the cell, of standard deviation `sigma` / √2.
 
-def _cells(size: int, sigma: float) -> Image:
-    """Return what pixels weigh in cells of a grid, shape (cells, size).
-
-    Gaussians around cells are such that cells times cells are a Gaussian of the distance between
-    pixels, of standard deviation `sigma`.
+    Attributes
+    ----------
+    n : int
+        Of pixels.
+    n_cells : int
+    blocks : list of (slice, slice, ndarray)
+        Pixels, the cells that are near them, and weights, shape (cells, pixels).
     """
-    step = sigma / _CELLS
-    n = math.ceil((size - 1) / step) + 2 * math.ceil(2 * _CELLS) + 1
-    middles = (np.arange(n) - (n - 1) / 2) * step + (size - 1) / 2
-    apart = np.arange(size) - middles[:, np.newaxis]
-    height = math.sqrt(step / (sigma * math.sqrt(math.pi / 2)))
-    return np.asarray(height * np.exp(-((apart / sigma) ** 2)), np.float32)
+
+    n: int
+    n_cells: int
+    blocks: list[tuple[slice, slice, Image]]
+
+    @classmethod
+    def over(cls, n: int, sigma: float) -> Grid:
+        """Lay a grid over pixels, and beyond their ends as far as a Gaussian reaches."""
+        step, reach = sigma / _CELLS, _REACH * sigma
+        n_cells = math.ceil((n - 1) / step) + 2 * math.ceil(reach / step) + 1
+        middles = (np.arange(n_cells) - (n_cells - 1) / 2) * step + (n - 1) / 2
+        height = math.sqrt(step / (sigma * math.sqrt(math.pi / 2)))
+        blocks = []
+        for first in range(0, n, _BLOCK_PX):
+            x = np.arange(first, min(first + _BLOCK_PX, n))
+            near = slice(*np.searchsorted(middles, (x[0] - reach, x[-1] + reach)))
+            apart = x - middles[near, np.newaxis]
+            weights = (height * np.exp(-((apart / sigma) ** 2))).astype(np.float32)
+            blocks.append((slice(first, first + len(x)), near, weights))
+        return cls(n, n_cells, blocks)
+
+    def to_cells(self, image: Image, axis: int) -> Image:
+        """Add pixels up in cells."""
+        flat, out = _opened(image, axis, self.n_cells)
+        for pixels, cells, weights in self.blocks:
+            out[:, cells] += _product(weights, flat[:, pixels])
+        return out.reshape(*image.shape[:axis], self.n_cells, *image.shape[axis + 1 :])
+
+    def to_pixels(self, image: Image, axis: int) -> Image:
+        """Add cells up in pixels."""
+        flat, out = _opened(image, axis, self.n)
+        for pixels, cells, weights in self.blocks:
+            out[:, pixels] = _product(weights.T, flat[:, cells])
+        return out.reshape(*image.shape[:axis], self.n, *image.shape[axis + 1 :])
 
 
-def _colour_features(pixels: Pixels, contrast: float) -> tuple[npt.NDArray[np.uint16], Image]:
+def _opened(image: Image, axis: int, n: int) -> tuple[Image, Image]:
+    """Return an image as (before, axis, after), and zeros with `n` along that axis."""
+    before, after = math.prod(image.shape[:axis]), math.prod(image.shape[axis + 1 :])
+    flat = image.reshape(before, image.shape[axis], after)
+    return flat, np.zeros((before, n, after), np.float32)
+
+
+def _product(weights: Image, block: Image) -> Image:
+    """Multiply weights with a block along its middle axis."""
+    if block.shape[-1] == 1:
+        return np.asarray(block[..., 0] @ weights.T)[..., np.newaxis]
+    return np.asarray(weights @ block)
+
+
+def colour_features(pixels: Pixels, contrast: float) -> tuple[npt.NDArray[np.intp], Image]:
     """Return which colour each pixel has, and features whose products are the kernel of colours.
 
     Returns
@@ -330,7 +375,7 @@ def _colour_features(pixels: Pixels, contrast: float) -> tuple[npt.NDArray[np.ui
     values, vectors = np.linalg.eigh(np.exp(-0.5 * apart))
     features = vectors[:, ::-1] * np.sqrt(np.maximum(values[::-1], 0))
     left_out = 1 - (features**2).cumsum(axis=1).min(axis=0)
-    n = int(np.argmax(left_out <= _LEFT_OUT)) + 1 if (left_out <= _LEFT_OUT).any() else len(colours)
+    n = min(1 + np.count_nonzero(left_out > _LEFT_OUT), len(colours), _MOST_FEATURES)
     return index, np.ascontiguousarray(features[:, :n].T, np.float32)
 
 
@@ -349,7 +394,7 @@ def _scaled(pixels: Pixels) -> Image:
     return np.asarray(turned.reshape(3, *pixels.shape[1:]))
 
 
-def _palette(scaled: Image) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.float64]]:
+def _palette(scaled: Image) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
     """Return the colour of each pixel as a number, and colours, shape (colours, C).
 
     Colours are told apart as finely as their number allows.
@@ -359,7 +404,7 @@ def _palette(scaled: Image) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.floa
     scaled : ndarray, shape (C, …)
         In standard deviations of the kernel.
     """
-    for fineness in (16.0, 8.0, 4.0, 2.0, 1.0, 0.5):
+    for fineness in (16.0, 8.0, 4.0, 2.0, 1.0, 0.5, 0.25, 0.125):
         cells = np.rint(scaled * fineness).astype(np.int32)
         cells -= cells.reshape(len(cells), -1).min(axis=1).reshape(-1, *[1] * (cells.ndim - 1))
         sides = cells.reshape(len(cells), -1).max(axis=1) + 1
@@ -369,7 +414,7 @@ def _palette(scaled: Image) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.floa
         if n <= _MOST_COLOURS:
             break
     place = (counts > 0).cumsum() - 1
-    index = place[number].astype(np.uint16)
+    index = place[number]
     sums = [np.bincount(index.ravel(), channel.ravel(), n) for channel in scaled]
     return index, np.stack(sums, axis=1) / np.bincount(index.ravel())[:, np.newaxis]
 
