@@ -60,12 +60,6 @@ class Chain(Config):
             raise ValueError("filters need a method after them")
         if not stages:
             raise ValueError("a chain has at least one step")
-        is_objects = False
-        for settings in self.steps:
-            step = find_step(settings.step)
-            if is_objects and getattr(step, "wants_probabilities", False):
-                raise ValueError(f"{step.title} weighs classes: put it before what makes objects")
-            is_objects |= getattr(step, "answers", None) == "objects"
         return self
 
     @classmethod

@@ -42,13 +42,13 @@ class CRFParams(Config):
     """Parameters of the conditional random field."""
 
     appearance: float = Field(
-        3.0, ge=0, le=50, description="weight of pixels that are near and look alike; 0 for none"
+        2.0, ge=0, le=50, description="weight of pixels that are near and look alike; 0 for none"
     )
     appearance_px: float = Field(
-        20.0, ge=2, le=200, description="how near these are: standard deviation in px"
+        2.0, ge=1, le=200, description="how near these are: standard deviation in px"
     )
     contrast_percent: float = Field(
-        10.0,
+        20.0,
         ge=2,
         le=100,
         description="how alike these look: standard deviation in % of the range of grey values",
@@ -60,7 +60,7 @@ class CRFParams(Config):
         2.0, ge=0.5, le=50, description="how near these are: standard deviation in px"
     )
     confidence_percent: float = Field(
-        80.0,
+        65.0,
         ge=51,
         le=99,
         description="how certain labels are where no method tells how probable classes are",
@@ -108,7 +108,8 @@ class ConditionalRandomField(Refinement[CRFParams]):
     family: ClassVar[str] = "Refinement"
     summary: ClassVar[str] = "Lets pixels that are near and look alike agree on a class."
     good_for: ClassVar[str] = (
-        "Outlines of a network or classifier that miss the edges in the image by some pixels; slow."
+        "Grainy answers of a pixel classifier, whose outlines should follow the image; a network "
+        "gains little; slow."
     )
     params = CRFParams
     is_slow: ClassVar[bool] = True

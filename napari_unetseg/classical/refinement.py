@@ -31,10 +31,11 @@ class FillHolesParams(Config):
     """Parameters of filling holes."""
 
     max_area_px: int = Field(
-        0,
+        100,
         ge=0,
         le=10_000_000,
-        description="holes of more pixels stay, of more voxels in 3D; 0: all are filled",
+        description="holes of more pixels stay, of more voxels in 3D; 0: all are filled, so also "
+        "all cells that membranes enclose",
     )
     in_3d: bool = Field(False, description=IN_3D)
 
@@ -157,7 +158,7 @@ class SmoothParams(Config):
     """Parameters of smoothing outlines."""
 
     sigma_px: float = Field(
-        1.5, ge=0, le=50, description="standard deviation in px: what is narrower goes; 0 for none"
+        1.0, ge=0, le=50, description="standard deviation in px: what is narrower goes; 0 for none"
     )
     in_3d: bool = Field(False, description=IN_3D)
 
@@ -188,7 +189,7 @@ class Smooth(Refinement[SmoothParams]):
 class RadiusParams(Config):
     """Parameters of opening and closing."""
 
-    radius_px: float = Field(2.0, ge=0, le=200, description="of a disc, or in 3D of a ball, in px")
+    radius_px: float = Field(1.0, ge=0, le=200, description="of a disc, or in 3D of a ball, in px")
     in_3d: bool = Field(False, description=IN_3D)
 
 

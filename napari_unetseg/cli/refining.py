@@ -26,10 +26,7 @@ def refinements(texts: Sequence[str], *, of_objects: bool) -> Chain | None:
     UserError
         If one of them is no refinement, or takes classes where objects are asked for.
     """
-    from pydantic import ValidationError
-
     from napari_unetseg.classical import REFINEMENTS, Chain, parse_step
-    from napari_unetseg.config import describe_validation_error
 
     if not texts:
         return None
@@ -39,15 +36,14 @@ def refinements(texts: Sequence[str], *, of_objects: bool) -> Chain | None:
             raise UserError(
                 f"{settings.step} is no refinement; --then takes {', '.join(REFINEMENTS)}."
             )
-        if of_objects and REFINEMENTS[settings.step].wants_probabilities:
+        refinement = REFINEMENTS[settings.step]
+        if of_objects and refinement.wants_probabilities:
             raise UserError(
                 f"{settings.step} weighs classes, not objects: leave --objects out, and let "
                 f"--then split follow it."
             )
-    try:
-        return Chain(steps=steps)
-    except ValidationError as error:
-        raise UserError(describe_validation_error(error)) from error
+        of_objects |= refinement.answers == "objects"
+    return Chain(steps=steps)
 
 
 def wants_probabilities(chain: Chain | None) -> bool:

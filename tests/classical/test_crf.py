@@ -179,9 +179,9 @@ def test_objects_are_refused_in_a_sentence():
     ids = np.ones((4, 4), np.uint32)
     with pytest.raises(UserError, match="before the step that makes objects"):
         CRF.apply(ids, View(np.zeros((1, 4, 4))), CRFParams())
-    steps = tuple(StepSettings(step=name) for name in ("split", "crf"))
-    with pytest.raises(ValueError, match="before what makes objects"):
-        Chain(steps=steps)
+    chain = Chain(steps=tuple(StepSettings(step=name) for name in ("split", "crf")))
+    with pytest.raises(UserError, match="before the step that makes objects"):
+        run_view(chain, View(np.zeros((1, 4, 4))), labels=np.full((4, 4), 2, np.uint8))
 
 
 def test_in_a_chain_it_hears_what_the_method_finds_probable(monkeypatch):

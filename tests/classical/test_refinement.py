@@ -91,7 +91,7 @@ def test_holes_are_those_of_scipy(shape, share):
     mask = speckled(shape, share=share)
     expected = ndimage.binary_fill_holes(mask)
     assert expected.sum() > mask.sum()
-    np.testing.assert_array_equal(apply("fill_holes", codes_of(mask)) == 2, expected)
+    np.testing.assert_array_equal(apply("fill_holes:max_area_px=0", codes_of(mask)) == 2, expected)
 
 
 def test_holes_that_are_large_stay():
@@ -125,7 +125,7 @@ def test_a_hole_goes_to_the_innermost_of_the_classes_around_it(swap):
     inner, outer = (3, 2) if swap else (2, 3)
     if swap:
         codes = np.array([0, 1, 3, 2], np.uint8)[codes]
-    found = apply("fill_holes", codes)
+    found = apply("fill_holes:max_area_px=0", codes)
     assert (found[r < 12] == inner).all()
     assert (found[(r > 12.5) & (r < 24)] == outer).all()
     assert (found[r > 26] == 1).all()
@@ -144,9 +144,9 @@ def test_a_gap_between_objects_is_no_hole_of_one_of_them():
 def test_a_hole_in_a_slice_is_open_in_3d_where_it_goes_on_to_the_last_slice():
     codes = np.full((5, 9, 9), 2, np.uint8)
     codes[2:, 4, 4] = 1
-    assert (apply("fill_holes", codes) == codes).all()
+    assert (apply("fill_holes:max_area_px=0", codes) == codes).all()
     codes[4, 4, 4] = 2
-    assert (apply("fill_holes", codes) == 2).all()
+    assert (apply("fill_holes:max_area_px=0", codes) == 2).all()
 
 
 # --------------------------------------------------------------------- sizes
@@ -333,7 +333,7 @@ def test_a_stack_of_masks_is_refined_slice_by_slice_or_as_a_volume():
     codes[1, 5:15, 5:15], codes[1, 8:12, 8:12] = 2, 1
     stack = Stack(np.zeros((3, 20, 20), np.uint8), "ZYX", {"Z": 1.0, "Y": 1.0, "X": 1.0})
     for in_3d, filled in (("off", 100), ("on", 84)):
-        chain = Chain(steps=(parse_step(f"fill_holes:in_3d={in_3d}"),))
+        chain = Chain(steps=(parse_step(f"fill_holes:in_3d={in_3d},max_area_px=0"),))
         out = np.zeros_like(codes)
         for _ in run_stack(chain, Source(stack, labels=codes), out=out):
             pass

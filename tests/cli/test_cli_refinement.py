@@ -117,7 +117,7 @@ def test_pieces_become_objects_in_the_slices_asked_for(folder: Path, tmp_path: P
     [
         (("--then", "otsu"), "otsu is no refinement"),
         (("--then", "fill"), "No step is called"),
-        (("--then", "split", "--then", "crf"), "put it before"),
+        (("--then", "split", "--then", "crf"), "let --then split follow it"),
         (("--objects", "--then", "crf"), "leave --objects out"),
         (("--then", "smooth:sigma=2"), "has no parameter"),
     ],
