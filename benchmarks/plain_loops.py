@@ -4,6 +4,7 @@ Each takes a slice, (Y, X), and its strokes, 0 unlabelled, and is given the same
 defaults as far as the library has them.
 """
 
+# mypy: disallow-untyped-calls=False
 from __future__ import annotations
 
 from collections.abc import Callable
