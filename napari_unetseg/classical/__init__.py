@@ -10,6 +10,7 @@ from .registry import FILTERS, METHODS, REFINEMENTS, find_method, find_step
 from .run import answers, filtered, prepare, run_stack, run_view, segment
 from .source import Source
 from .step import Filter, Method, Refinement, Step, UseOfStrokes, View
+from .told import Told
 
 __all__ = [
     "FILTERS",
@@ -30,6 +31,7 @@ __all__ = [
     "Source",
     "Step",
     "StepSettings",
+    "Told",
     "UseOfStrokes",
     "View",
     "answers",

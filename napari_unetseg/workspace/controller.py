@@ -53,6 +53,7 @@ from .readiness import why_not_predict, why_not_train
 from .rounds import JobRecord, Round
 from .slots import Codes
 from .suggestions import Suggestions
+from .told import ToldProbabilities
 from .workspace import Workspace
 
 #: Regions that are suggested at a time.
@@ -91,6 +92,8 @@ class JobController:
     scored : Signal(HeldOutScored)
     previews : ModelPreviews
         Of models on the slice in view, drawn while nothing else runs.
+    told : ToldProbabilities
+        How probable the network finds the segmentation shown, where it was asked.
     live : LiveTraining
         Training that follows a person, if it is on.
     model_changed : Signal()
@@ -151,6 +154,8 @@ class JobController:
         self._events: deque[Event] = deque()
         self._n_models = 0
         self._probabilities = ""
+        self.told = ToldProbabilities(workspace)
+        self.renewing.connect(self.told.forget)
         workspace.images_changed.connect(self._warm_up)
         workspace.classes_changed.connect(self._on_classes_changed)
 
@@ -397,10 +402,13 @@ class JobController:
         entries = list(self.workspace.images.values())
         role = self._files.new_role("baseline")
         job = JobRecord(self.workspace.prediction_slots(), baseline=(chain, role))
+        told = self.told
 
         def command() -> Command:
             images = [
-                self._files.image_to_segment(entry, role, chain, (strokes or {}).get(entry.id))
+                self._files.image_to_segment(
+                    entry, role, chain, (strokes or {}).get(entry.id), told=told
+                )
                 for entry in entries
             ]
             return BaselineCommand(images, chain.model_dump(mode="json"))
@@ -643,6 +651,7 @@ class JobController:
             if self._probabilities:
                 files.drop(images, self._probabilities)
             self._probabilities = role
+            self.told.take(role, names)
 
     def _set_state(self, state: JobState) -> None:
         if state is not self._state:
