@@ -136,7 +136,7 @@ def scores(
         for code in range(1, matrix.n_classes + 1)
         if counts[code].sum() or counts[:, code].sum()
     ]
-    names = _names(present, class_names)
+    names = names_of(present, class_names)
     return Scores(
         tuple(_class_scores(matrix, code, names[code]) for code in present),
         float(counts[1:, 1:].trace() / matrix.n_px),
@@ -145,7 +145,7 @@ def scores(
     )
 
 
-def _names(codes: Sequence[int], given: Sequence[str]) -> dict[int, str]:
+def names_of(codes: Sequence[int], given: Sequence[str]) -> dict[int, str]:
     """Name each code, no two alike, so that a table by name loses none."""
     names: dict[int, str] = {}
     for code in codes:
