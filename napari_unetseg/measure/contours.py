@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .distance_totals import STEP_PX, ClassDistances, Distances
+from .nearest import Outline
 from .scores import names_of
-from .surfaces import VolumeSurfaces, codes_in, contour_codes, nearest, tree_of
+from .surfaces import VolumeSurfaces, codes_in, contour_codes
 
 #: Contours this close agree, in pixel widths.
 TOLERANCE_PX = 2.0
@@ -112,7 +113,7 @@ class ContourDistances:
     >>> predicted = truth.copy()
     >>> truth[:, 4:], predicted[:, 5:] = 2, 2
     >>> distances = ContourDistances()
-    >>> distances.add(truth, predicted, spacing=(0.5, 0.5))
+    >>> distances.add(truth, predicted, spacing=(1, 0.5, 0.5))
     >>> distances.scores(unit="µm").mean("mean_distance")
     0.5
     """
@@ -129,7 +130,7 @@ class ContourDistances:
         truth_codes: npt.NDArray[np.uint8],
         predicted_codes: npt.NDArray[np.uint8],
         *,
-        spacing: Sequence[float] = (1.0, 1.0, 1.0),
+        spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
         ids: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None = None,
         where: npt.NDArray[np.bool_] | None = None,
     ) -> None:
@@ -140,8 +141,9 @@ class ContourDistances:
         truth_codes, predicted_codes : ndarray, shape (Y, X), uint8
             0 unlabelled, 1 background, k + 1 class k. Nothing is said of the prediction where
             the truth is unlabelled.
-        spacing : sequence of float
-            Size of a pixel along Y and X, or Z, Y and X; distances are in its unit.
+        spacing : tuple of float
+            Size of a voxel along Z, Y and X; distances are in its unit. Outlines in slices need
+            no Z.
         ids : tuple of ndarray, shape (Y, X), optional
             True and predicted objects: then there is a contour between two that touch.
         where : ndarray, shape (Y, X), bool, optional
@@ -165,29 +167,34 @@ class ContourDistances:
     def _compare(
         self,
         contours: Sequence[npt.NDArray[np.uint8]],
-        spacing: Sequence[float],
+        spacing: tuple[float, float, float],
         where: npt.NDArray[np.bool_] | None,
     ) -> None:
         """Compare the outlines in a slice, class by class."""
         places = [np.argwhere(contour) for contour in contours]
         codes = [plane[tuple(at.T)] for plane, at in zip(contours, places, strict=True)]
         counted = [np.ones(len(at), bool) if where is None else where[tuple(at.T)] for at in places]
-        points = [at * np.array(spacing[-2:]) for at in places]
         for code in codes_in(*(c[inside] for c, inside in zip(codes, counted, strict=True))):
-            true, predicted = (at[c == code] for at, c in zip(points, codes, strict=True))
-            inside = [n[c == code] for n, c in zip(counted, codes, strict=True)]
+            here = [c == code for c in codes]
+            outlines = [
+                Outline(at[own], contours[0].shape, spacing[1:])
+                for at, own in zip(places, here, strict=True)
+            ]
             counts = self._classes.setdefault(code, ClassDistances())
-            counts.n_one_sided += not (len(true) and len(predicted))
-            from_truth = nearest(true[inside[0]], tree_of(predicted))
-            from_predicted = nearest(predicted[inside[1]], tree_of(true))
-            self._count(counts, from_truth, from_predicted, spacing)
+            counts.n_one_sided += not (here[0].any() and here[1].any())
+            self._count(
+                counts,
+                outlines[1].distances(places[0][here[0] & counted[0]]),
+                outlines[0].distances(places[1][here[1] & counted[1]]),
+                spacing,
+            )
 
     def _count(
         self,
         counts: ClassDistances,
         from_truth: Distances,
         from_predicted: Distances,
-        spacing: Sequence[float],
+        spacing: tuple[float, float, float],
     ) -> None:
         tolerance, step = self.tolerance_px * spacing[-1], self._step or STEP_PX
         counts.from_truth.add(from_truth, tolerance, step)

@@ -191,7 +191,7 @@ class _Candidates:
         true, predicted, iou = self.true[good], self.predicted[good], self.iou[good]
         # Above a half an object has no second candidate.
         if len(np.unique(true)) == len(true) and len(np.unique(predicted)) == len(predicted):
-            return iou.tolist()
+            return [float(value) for value in iou]
         return _assigned(true, predicted, iou)
 
 

@@ -78,7 +78,7 @@ def _groups(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return the size of each group, and of the group of each row."""
     _, group = np.unique(ids, return_inverse=True)
-    sizes = np.bincount(group, weights=n_px)
+    sizes: npt.NDArray[np.float64] = np.bincount(group, weights=n_px).astype(np.float64)
     return sizes, sizes[group]
 
 

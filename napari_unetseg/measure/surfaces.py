@@ -1,9 +1,9 @@
-"""Contours in slices, surfaces of volumes that are seen slice by slice, and what lies nearest."""
+"""Contours in slices, and surfaces of volumes that are seen slice by slice."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Self
 
@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .distance_totals import Distances
+from .nearest import Outline, Places
 
 #: Slices whose surface is kept ready to be looked through.
-_TREES_KEPT = 16
+_OUTLINES_KEPT = 16
 
 
 def contour_codes(
@@ -53,21 +54,6 @@ def _differs_beside(
     return found
 
 
-def tree_of(points: Distances) -> Any:
-    """Return a tree to look for the nearest of some points in, None where there are none."""
-    from scipy.spatial import cKDTree
-
-    return cKDTree(points, balanced_tree=False, compact_nodes=False) if len(points) else None
-
-
-def nearest(points: Distances, tree: Any, at_most: float = np.inf) -> Distances:
-    """Return how far each point is from the nearest in a tree, infinity beyond `at_most`."""
-    if tree is None or not len(points):
-        return np.full(len(points), np.inf)
-    found: Distances = tree.query(points, distance_upper_bound=at_most, workers=-1)[0]
-    return found
-
-
 class VolumeSurfaces:
     """The surfaces of a volume whose slices come one after the other.
 
@@ -76,17 +62,17 @@ class VolumeSurfaces:
 
     Parameters
     ----------
-    spacing : sequence of float
+    spacing : tuple of float
         Size of a voxel along Z, Y and X.
     """
 
-    def __init__(self, spacing: Sequence[float]) -> None:
-        self.spacing = tuple(spacing)
+    def __init__(self, spacing: tuple[float, float, float]) -> None:
+        self.spacing = spacing
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed on exit
         #: Offset and length in bytes, of each slice, of truth and prediction.
         self._places: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
         self._n_px: tuple[dict[int, int], dict[int, int]] = ({}, {})
-        self._width = 1
+        self._shape = (0, 0)
         self._last: _Slice | None = None
 
     def __enter__(self) -> Self:
@@ -104,7 +90,7 @@ class VolumeSurfaces:
         where: npt.NDArray[np.bool_] | None,
     ) -> None:
         """Take the next slice; its surface is known when the one after it is."""
-        self._width = codes[0].shape[1]
+        self._shape = codes[0].shape
         new = _Slice(codes, labels, where)
         if self._last is not None:
             self._last.touch(new)
@@ -132,36 +118,38 @@ class VolumeSurfaces:
         yield from both
 
     def _of(self, code: int, side: int, depths: range) -> Iterator[Distances]:
-        @lru_cache(maxsize=_TREES_KEPT)
-        def tree(z: int) -> Any:
-            return tree_of(self._points(code, 1 - side, z)[0])
+        @lru_cache(maxsize=_OUTLINES_KEPT)
+        def outline(z: int) -> Outline:
+            return Outline(self._pixels(code, 1 - side, z)[0], self._shape, self.spacing[1:])
 
         for z in depths:
-            points, counted = self._points(code, side, z)
-            yield self._search(points[counted], z, tree, len(depths))
+            places, counted = self._pixels(code, side, z)
+            yield self._search(places[counted], z, outline, len(depths))
 
-    def _search(self, points: Distances, z: int, tree: Any, depth: int) -> Distances:
+    def _search(
+        self, places: Places, z: int, outline: Callable[[int], Outline], depth: int
+    ) -> Distances:
         """Look through slices farther and farther away, until none can hold anything nearer."""
-        squared = np.full(len(points), np.inf)
+        found = np.full(len(places), np.inf)
         for away in range(depth):
-            gap = (away * self.spacing[0]) ** 2
-            open_ = np.flatnonzero(squared > gap)
-            if not open_.size:
+            gap = away * self.spacing[0]
+            left = np.flatnonzero(found > gap)
+            if not left.size:
                 break
             for at in {z - away, z + away} & set(range(depth)):
-                reach = float(np.sqrt(squared[open_].max() - gap))
-                found = nearest(points[open_], tree(at), np.nextafter(reach, np.inf)) ** 2 + gap
-                squared[open_] = np.minimum(squared[open_], found)
-        return np.sqrt(squared)
+                reach = float(np.sqrt(found[left].max() ** 2 - gap**2))
+                there = np.hypot(outline(at).distances(places[left], reach), gap)
+                found[left] = np.minimum(found[left], there)
+        return found
 
-    def _points(self, code: int, side: int, z: int) -> tuple[Distances, npt.NDArray[np.bool_]]:
-        """Read where a slice of a surface lies along Y and X, and which of its pixels count."""
+    def _pixels(self, code: int, side: int, z: int) -> tuple[Places, npt.NDArray[np.bool_]]:
+        """Read the rows and columns of a surface in a slice, and which of its pixels count."""
         offset, n_bytes = self._places[side][z]
         self._file.seek(offset)
         packed = np.frombuffer(self._file.read(n_bytes), np.uint64)
         packed = packed[(packed >> np.uint64(1)) & np.uint64(255) == code]
-        where = np.divmod((packed >> np.uint64(9)).astype(np.int64), self._width)
-        return np.stack(where, axis=1) * np.array(self.spacing[1:]), (packed & np.uint64(1)) > 0
+        places = np.divmod((packed >> np.uint64(9)).astype(np.intp), self._shape[1])
+        return np.stack(places, axis=1), (packed & np.uint64(1)) > 0
 
     def _write(self, slice_: _Slice) -> None:
         for side, (pixels, counted) in enumerate(slice_.surfaces()):
