@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -10,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .class_names import names_of
 from .distance_totals import STEP_PX, ClassDistances, Distances
 from .nearest import Outline
-from .scores import names_of
 from .surfaces import VolumeSurfaces, codes_in, contour_codes
 
 #: Contours this close agree, in pixel widths.
@@ -82,6 +83,20 @@ class Contours:
         values = [getattr(scored, metric) for scored in self.classes]
         defined = [value for value in values if value is not None]
         return fmean(defined) if defined else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as builtins, for JSON."""
+        metrics = ("boundary_f1", "hausdorff_95", "hausdorff", "mean_distance")
+        return {
+            **{f"mean_{metric.removeprefix('mean_')}": self.mean(metric) for metric in metrics},
+            "unit": self.unit,
+            "tolerance_px": self.tolerance_px,
+            "in_3d": self.in_3d,
+            "classes": {
+                scored.name: {k: v for k, v in dataclasses.asdict(scored).items() if k != "name"}
+                for scored in self.classes
+            },
+        }
 
 
 class ContourDistances:

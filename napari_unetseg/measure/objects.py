@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any, Self
@@ -66,6 +67,11 @@ class ObjectScores:
     mean_average_precision: float | None = None
     panoptic_quality: float | None = None
     average_precisions: dict[float, float] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as builtins, for JSON."""
+        by_iou = {f"{iou:.2f}": value for iou, value in self.average_precisions.items()}
+        return {**dataclasses.asdict(self), "average_precisions": by_iou}
 
 
 class ObjectMatcher:

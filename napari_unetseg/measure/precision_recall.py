@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .scores import names_of
+from .class_names import names_of
 
 #: Probabilities are told apart to 1 part in so many, which is exact for those of 8 and 16 bits.
 _LEVELS = (1 << 16) - 1

@@ -1,0 +1,132 @@
+"""Scores as tables that a person reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from napari_unetseg.measure import Contours, ObjectScores, RegionScores, Scores
+
+
+def print_scores(scores: Scores, *, everything: bool) -> None:
+    """Print the main scores, and with `everything` the others below."""
+    from napari_unetseg.images import MANY_CLASSES
+
+    _print_classes(scores)
+    if len(scores.classes) > MANY_CLASSES:
+        note = "So many classes are rather the ids of objects; compare these with --kind objects."
+        typer.echo(note, err=True)
+    if scores.objects is not None:
+        _print_objects(scores.objects)
+    if everything and scores.objects is not None:
+        _print_more_of_objects(scores.objects)
+    if everything and scores.regions is not None:
+        _print_regions(scores.regions)
+    if everything and scores.contours is not None:
+        _print_contours(scores.contours)
+
+
+def _print_classes(scores: Scores) -> None:
+    from napari_unetseg.wording import counted
+
+    metrics = ("iou", "dice", "precision", "recall", "f1")
+    titles = ["IoU", "Dice", "precision", "recall", "F1"]
+    given = scores.probabilities
+    table = _table("class", *titles, *(["AP"] if given else []), "pixels")
+    for scored in scores.classes:
+        values = [f"{getattr(scored, metric):.4f}" for metric in metrics]
+        if given:
+            values.append(_shown(given.average_precision.get(scored.name)))
+        table.add_row(scored.name, *values, f"{scored.n_px:,}")
+    means = [f"{scores.mean(metric):.4f}" for metric in metrics]
+    if given:
+        means.append(_shown(given.mean_average_precision))
+    table.add_row("mean", *means, f"{scores.n_px:,}", style="bold")
+    _print(table)
+    compared = counted(scores.n_slices or 0, "slice")
+    print(f"pixel accuracy {scores.pixel_accuracy:.4f}, {compared} compared")
+
+
+def _print_objects(objects: ObjectScores) -> None:
+    if not objects.n_true + objects.n_predicted:
+        print("objects: none in the truth and none in the prediction, so scores are not defined")
+        return
+    print(
+        f"objects: {objects.n_matched} of {objects.n_true} found (IoU of at least "
+        f"{objects.iou:g}), "
+        f"{objects.n_predicted} predicted; precision {objects.precision:.4f}, "
+        f"recall {objects.recall:.4f}, F1 {objects.f1:.4f}, "
+        f"mean IoU of those found {objects.mean_matched_iou:.4f}, SEG {objects.seg:.4f}"
+    )
+
+
+def _print_more_of_objects(objects: ObjectScores) -> None:
+    print(
+        f"average precision of objects (AP) {_shown(objects.average_precision)}, mean over IoUs "
+        f"of 0.5 to 0.95 {_shown(objects.mean_average_precision)}, panoptic quality "
+        f"{_shown(objects.panoptic_quality)}"
+    )
+    if objects.average_precisions:
+        ious = [f"{iou:.2f}" for iou in objects.average_precisions]
+        table = _table("IoU of at least", *ious)
+        table.add_row("AP", *(f"{value:.2f}" for value in objects.average_precisions.values()))
+        _print(table)
+
+
+def _print_regions(regions: RegionScores) -> None:
+    print(
+        f"adapted Rand error {_shown(regions.adapted_rand_error)}; variation of information "
+        f"{_shown(regions.voi_split)} bits from splits, {_shown(regions.voi_merge)} from merges"
+    )
+
+
+def _print_contours(contours: Contours) -> None:
+    from napari_unetseg.wording import counted
+
+    unit = contours.unit
+    columns = ("boundary_f1", "boundary_precision", "boundary_recall", "hausdorff_95")
+    metrics = (*columns, "hausdorff", "mean_distance")
+    table = _table(
+        "contours of",
+        "boundary F1",
+        "precision",
+        "recall",
+        f"95 % within ({unit})",
+        f"all within ({unit})",
+        f"mean distance ({unit})",
+    )
+    for scored in contours.classes:
+        table.add_row(scored.name, *(_shown(getattr(scored, metric)) for metric in metrics))
+    table.add_row("mean", *(_shown(contours.mean(metric)) for metric in metrics), style="bold")
+    print()
+    _print(table)
+    what = "surfaces of volumes" if contours.in_3d else "outlines in slices"
+    print(f"{what}; those within {contours.tolerance_px:g} px of each other agree")
+    one_sided = sum(scored.n_one_sided for scored in contours.classes)
+    if one_sided:
+        places = counted(one_sided, "volume" if contours.in_3d else "slice")
+        print(f"distances leave out a class in {places}, where only one side has a contour of it")
+
+
+def _shown(value: float | None) -> str:
+    return "not defined" if value is None else f"{value:.4f}"
+
+
+def _table(*titles: str) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column(titles[0])
+    for title in titles[1:]:
+        table.add_column(title, justify="right")
+    return table
+
+
+def _print(table: Table) -> None:
+    from rich.console import Console
+
+    Console(highlight=False, markup=False).print(table)
