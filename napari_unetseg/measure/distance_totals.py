@@ -12,7 +12,7 @@ import numpy.typing as npt
 Distances: TypeAlias = npt.NDArray[np.float64]
 
 #: Distances are counted in steps of this part of the first image's pixel width.
-STEP_PX = 0.01
+STEP_PX = 0.001
 
 
 @dataclass(slots=True)
