@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -40,15 +43,17 @@ def _print_classes(scores: Scores) -> None:
     for scored in scores.classes:
         values = [f"{getattr(scored, metric):.4f}" for metric in metrics]
         if given:
-            values.append(_shown(given.average_precision.get(scored.name)))
+            values.append(_cell(given.average_precision.get(scored.name)))
         table.add_row(scored.name, *values, f"{scored.n_px:,}")
     means = [f"{scores.mean(metric):.4f}" for metric in metrics]
     if given:
-        means.append(_shown(given.mean_average_precision))
+        means.append(_cell(given.mean_average_precision))
     table.add_row("mean", *means, f"{scores.n_px:,}", style="bold")
     _print(table)
     compared = counted(scores.n_slices or 0, "slice")
     print(f"pixel accuracy {scores.pixel_accuracy:.4f}, {compared} compared")
+    if given and None in given.average_precision.values():
+        print("– not defined: the truth has no pixel of this class")
 
 
 def _print_objects(objects: ObjectScores) -> None:
@@ -87,33 +92,42 @@ def _print_regions(regions: RegionScores) -> None:
 def _print_contours(contours: Contours) -> None:
     from napari_unetseg.wording import counted
 
+    if not contours.classes:
+        print("contours: none in the truth and none in the prediction, so scores are not defined")
+        return
     unit = contours.unit
-    columns = ("boundary_f1", "boundary_precision", "boundary_recall", "hausdorff_95")
-    metrics = (*columns, "hausdorff", "mean_distance")
-    table = _table(
-        "contours of",
-        "boundary F1",
-        "precision",
-        "recall",
-        f"95 % within ({unit})",
-        f"all within ({unit})",
-        f"mean distance ({unit})",
-    )
+    lengths = [f"{name} ({unit})" for name in ("mean", "95 %", "all")]
+    table = _table("contour", "boundary F1", "precision", "recall", *lengths)
     for scored in contours.classes:
-        table.add_row(scored.name, *(_shown(getattr(scored, metric)) for metric in metrics))
-    table.add_row("mean", *(_shown(contours.mean(metric)) for metric in metrics), style="bold")
+        table.add_row(scored.name, *_contour_row(partial(getattr, scored)))
+    table.add_row("mean", *_contour_row(contours.mean), style="bold")
     print()
     _print(table)
     what = "surfaces of volumes" if contours.in_3d else "outlines in slices"
-    print(f"{what}; those within {contours.tolerance_px:g} px of each other agree")
+    print(f"{what}; for boundary F1, contours agree within {contours.tolerance_px:g} px;")
+    print("distance to the other contour: mean, that of 95 % at most, that of all at most")
+    if any(None in dataclasses.astuple(scored) for scored in contours.classes):
+        print("– not defined: only one side has a contour of this class")
     one_sided = sum(scored.n_one_sided for scored in contours.classes)
     if one_sided:
         places = counted(one_sided, "volume" if contours.in_3d else "slice")
         print(f"distances leave out a class in {places}, where only one side has a contour of it")
 
 
+def _contour_row(value_of: Callable[[str], float | None]) -> list[str]:
+    shares = ("boundary_f1", "boundary_precision", "boundary_recall")
+    distances = ("mean_distance", "hausdorff_95", "hausdorff")
+    return [_cell(value_of(metric)) for metric in shares] + [
+        _cell(value_of(metric), ".3g") for metric in distances
+    ]
+
+
 def _shown(value: float | None) -> str:
     return "not defined" if value is None else f"{value:.4f}"
+
+
+def _cell(value: float | None, digits: str = ".4f") -> str:
+    return "–" if value is None else f"{value:{digits}}"
 
 
 def _table(*titles: str) -> Table:

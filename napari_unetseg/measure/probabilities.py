@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import Stack, open_stack, pair_inputs
+from napari_unetseg.wording import counted
 
 from .precision_recall import PrecisionRecall
 from .sources import LabelSource, Pair, inputs_of
@@ -96,7 +97,7 @@ class ProbabilityCounts:
         fits = (stack.n_planes, *stack.plane_shape) in shapes
         if not fits:
             raise UserError(
-                f"{self._name} has {stack.n_planes} slices of {stack.plane_shape[0]} × "
+                f"{self._name} has {counted(stack.n_planes, 'slice')} of {stack.plane_shape[0]} × "
                 f"{stack.plane_shape[1]} px, and {pair.names[0]} {shapes[0][0]} of {shapes[0][1]} "
                 f"× {shapes[0][2]} px; probabilities need the slices, height and width of the "
                 "prediction."
@@ -105,8 +106,9 @@ class ProbabilityCounts:
         self._is_single = stack.n_channels == 1
         if stack.n_channels < (n_codes if n_codes > 2 or not self._is_single else 1):
             raise UserError(
-                f"{self._name} has {stack.n_channels} channels and the truth {n_codes} classes; "
-                "probabilities have one channel per class, background first."
+                f"{self._name} has {counted(stack.n_channels, 'channel')} and the truth "
+                f"{counted(n_codes, 'class', 'classes')}, background included; probabilities have "
+                "one channel per class, background first."
             )
 
     def add(self, truth_codes: npt.NDArray[np.uint8], at: tuple[int, int]) -> None:

@@ -5,13 +5,11 @@ import numpy as np
 
 def rectangles(seed, shape, n=12, largest=9):
     """Return ids of rectangles (boxes) that may cover each other, and none at the edge."""
-    random = np.random.RandomState(seed)  # noqa: NPY002 - its numbers are promised to stay
+    random = np.random.RandomState(seed)  # whose numbers are promised to stay
     ids = np.zeros(shape, np.int32)
     for number in range(1, n + 1):
         size = [random.randint(1, min(largest, length - 3) + 1) for length in shape]
-        start = [
-            random.randint(1, length - part) for length, part in zip(shape, size, strict=True)
-        ]
+        start = [random.randint(1, length - part) for length, part in zip(shape, size, strict=True)]
         where = tuple(slice(a, a + b) for a, b in zip(start, size, strict=True))
         ids[where] = number
     return ids

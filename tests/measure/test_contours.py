@@ -131,9 +131,7 @@ def test_contours_are_scored_as_the_definitions_say(
 
     truth, predicted = codes(0 if unlabelled else 1), codes(1)
     where = random.random(shape) < 0.7 if part else None
-    found = compared(
-        truth, predicted, spacing=spacing, tolerance_px=tolerance_px, where=where
-    )
+    found = compared(truth, predicted, spacing=spacing, tolerance_px=tolerance_px, where=where)
     expected = by_definition(truth, predicted, spacing, tolerance_px, where=where)
     assert_same(found, expected, step=2e-3 * max(spacing))
 
