@@ -25,7 +25,7 @@ def print_scores(scores: Scores, *, everything: bool) -> None:
         typer.echo(note, err=True)
     if scores.objects is not None:
         _print_objects(scores.objects)
-    if everything and scores.objects is not None:
+    if everything and scores.objects is not None and scores.objects.average_precisions:
         _print_more_of_objects(scores.objects)
     if everything and scores.regions is not None:
         _print_regions(scores.regions)
@@ -52,8 +52,8 @@ def _print_classes(scores: Scores) -> None:
     _print(table)
     compared = counted(scores.n_slices or 0, "slice")
     print(f"pixel accuracy {scores.pixel_accuracy:.4f}, {compared} compared")
-    if given and None in given.average_precision.values():
-        print("– not defined: the truth has no pixel of this class")
+    if given and any(given.average_precision.get(c.name) is None for c in scores.classes):
+        print("– not defined, as the truth has no pixel of this class")
 
 
 def _print_objects(objects: ObjectScores) -> None:
@@ -71,27 +71,30 @@ def _print_objects(objects: ObjectScores) -> None:
 
 def _print_more_of_objects(objects: ObjectScores) -> None:
     print(
-        f"average precision of objects (AP) {_shown(objects.average_precision)}, mean over IoUs "
-        f"of 0.5 to 0.95 {_shown(objects.mean_average_precision)}, panoptic quality "
-        f"{_shown(objects.panoptic_quality)}"
+        f"average precision of objects (AP) {objects.average_precision:.4f}, mean over IoUs "
+        f"of 0.5 to 0.95 {objects.mean_average_precision:.4f}, panoptic quality "
+        f"{objects.panoptic_quality:.4f}"
     )
-    if objects.average_precisions:
-        ious = [f"{iou:.2f}" for iou in objects.average_precisions]
-        table = _table("IoU of at least", *ious)
-        table.add_row("AP", *(f"{value:.2f}" for value in objects.average_precisions.values()))
-        _print(table)
+    table = _table("IoU of at least", *(f"{iou:.2f}" for iou in objects.average_precisions))
+    table.add_row("AP", *(f"{value:.2f}" for value in objects.average_precisions.values()))
+    _print(table)
 
 
 def _print_regions(regions: RegionScores) -> None:
+    if regions.adapted_rand_error is None:
+        return
+    information = "not defined"
+    if regions.voi_split is not None and regions.voi_merge is not None:
+        information = (
+            f"{regions.voi_split:.4f} bits by splits and {regions.voi_merge:.4f} by merges"
+        )
     print(
-        f"adapted Rand error {_shown(regions.adapted_rand_error)}; variation of information "
-        f"{_shown(regions.voi_split)} bits from splits, {_shown(regions.voi_merge)} from merges"
+        "pixels of an object kept together: adapted Rand error "
+        f"{regions.adapted_rand_error:.4f}, variation of information {information}"
     )
 
 
 def _print_contours(contours: Contours) -> None:
-    from napari_unetseg.wording import counted
-
     if not contours.classes:
         print("contours: none in the truth and none in the prediction, so scores are not defined")
         return
@@ -107,11 +110,11 @@ def _print_contours(contours: Contours) -> None:
     print(f"{what}; for boundary F1, contours agree within {contours.tolerance_px:g} px;")
     print("distance to the other contour: mean, that of 95 % at most, that of all at most")
     if any(None in dataclasses.astuple(scored) for scored in contours.classes):
-        print("– not defined: only one side has a contour of this class")
-    one_sided = sum(scored.n_one_sided for scored in contours.classes)
+        print("– not defined, as only one side has a contour of this class")
+    one_sided = [f"{s.name} in {s.n_one_sided:,}" for s in contours.classes if s.n_one_sided]
     if one_sided:
-        places = counted(one_sided, "volume" if contours.in_3d else "slice")
-        print(f"distances leave out a class in {places}, where only one side has a contour of it")
+        places = "volumes" if contours.in_3d else "slices"
+        print(f"distances leave out {places} where only one side has it: {', '.join(one_sided)}")
 
 
 def _contour_row(value_of: Callable[[str], float | None]) -> list[str]:
@@ -120,10 +123,6 @@ def _contour_row(value_of: Callable[[str], float | None]) -> list[str]:
     return [_cell(value_of(metric)) for metric in shares] + [
         _cell(value_of(metric), ".3g") for metric in distances
     ]
-
-
-def _shown(value: float | None) -> str:
-    return "not defined" if value is None else f"{value:.4f}"
 
 
 def _cell(value: float | None, digits: str = ".4f") -> str:

@@ -26,7 +26,8 @@ class Probabilities:
     name : str
         For messages.
     open : callable
-        Returns the stack: one channel per class, background first, or one alone, of class 1.
+        Returns the stack: one channel per class, background first; or one of class 1, where
+        there are no others.
     """
 
     name: str
@@ -114,9 +115,11 @@ class ProbabilityCounts:
     def add(self, truth_codes: npt.NDArray[np.uint8], at: tuple[int, int]) -> None:
         """Count a slice, whose places in the prediction and in the truth are given."""
         planes = self._stack.plane(at[0] if self._follows_prediction else at[1])
-        first_code = 2 if self._is_single else 1
-        for code, plane in enumerate(planes, start=first_code):
-            self._counts.add(truth_codes, code, self._in_0_to_1(plane))
+        classes = [self._in_0_to_1(plane) for plane in planes]
+        if self._is_single:
+            classes = [1 - classes[0], classes[0]]
+        for code, plane in enumerate(classes, start=1):
+            self._counts.add(truth_codes, code, plane)
 
     def _in_0_to_1(self, plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
         if plane.dtype in (np.uint8, np.uint16):

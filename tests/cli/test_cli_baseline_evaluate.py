@@ -300,4 +300,4 @@ def test_empty_and_full_images_say_what_is_not_defined(tmp_path, capsys, values)
         shown = capsys.readouterr().out
         assert "nan" not in shown.lower()
         assert "not defined" in shown
-    assert ("none in the truth and none in the prediction" in shown) == (values == (0, 0))
+    assert ("objects: none in the truth" in shown) == (values == (0, 0))

@@ -31,9 +31,14 @@ def test_errors_are_those_of_scikit_image(shape, seed, n):
     found = regions((truth, predicted))
     inside = truth > 0
     split, merge = variation_of_information(truth[inside], predicted[inside])
-    assert (found.voi_split, found.voi_merge) == pytest.approx((split, merge), abs=1e-9)
+    if predicted[inside].any():
+        assert (found.voi_split, found.voi_merge) == pytest.approx((split, merge), abs=1e-9)
+    else:
+        assert (found.voi_split, found.voi_merge) == (None, None)
+    # Background that was predicted is no group: each of its pixels is alone.
+    alone = np.where(predicted > 0, predicted, 100 + np.arange(truth.size).reshape(shape))
     with np.errstate(invalid="ignore", divide="ignore"):
-        error, in_truth, in_prediction = adapted_rand_error(truth, predicted)
+        error, in_truth, in_prediction = adapted_rand_error(truth, alone)
     for value, expected in (
         (found.adapted_rand_error, error),
         # What scikit-image 0.26 calls precision divides by the pairs of the truth.
@@ -48,9 +53,10 @@ def test_several_volumes_are_one_whose_groups_have_names_of_their_own():
     joined = [
         np.concatenate([a, np.where(b > 0, b + 1000, 0)]) for a, b in zip(one, two, strict=True)
     ]
-    joined[1][40:][(two[0] > 0) & (two[1] == 0)] = 5000  # the background of another image
     together, apart = regions(joined), regions(one, two)
     assert together.adapted_rand_error == pytest.approx(apart.adapted_rand_error)
+    joined[1][40:][(two[0] > 0) & (two[1] == 0)] = 5000  # the background of another image
+    together = regions(joined)
     assert together.voi_split == pytest.approx(apart.voi_split)
     assert together.voi_merge == pytest.approx(apart.voi_merge)
     assert 0 < apart.adapted_rand_error < 1
@@ -73,7 +79,8 @@ def test_where_there_is_nothing_to_group_nothing_is_defined():
         assert (found.adapted_rand_error, found.voi_split, found.voi_merge) == (None,) * 3
     same = regions((full, full * 3))
     assert (same.adapted_rand_error, same.voi_split, same.voi_merge) == (0, 0, 0)
-    missed = regions((full, empty))  # one group all the same
-    assert (missed.adapted_rand_error, missed.voi_split, missed.voi_merge) == (0, 0, 0)
+    missed = regions((full, empty))
+    assert (missed.adapted_rand_error, missed.rand_recall) == (1, 0)
+    assert (missed.rand_precision, missed.voi_split, missed.voi_merge) == (None, None, None)
     pixel = regions(([[1]], [[1]]))  # no two pixels
     assert (pixel.adapted_rand_error, pixel.voi_split) == (None, 0)
