@@ -4,7 +4,7 @@ from .chain import Chain, StepSettings, in_words, parse_params, parse_step
 from .fit import FittedBaseline, fit_baseline
 from .method import BaselineParams, LevelMethod
 from .points import read_points, strokes_at
-from .preview import Preview, PreviewComputer, PreviewRequest
+from .preview import GreyValues, Preview, PreviewComputer, PreviewRequest
 from .recipe import ChainRecipe, read_recipe
 from .registry import FILTERS, METHODS, REFINEMENTS, find_method, find_step
 from .run import answers, filtered, prepare, run_stack, run_view, segment
@@ -20,6 +20,7 @@ __all__ = [
     "ChainRecipe",
     "Filter",
     "FittedBaseline",
+    "GreyValues",
     "LevelMethod",
     "Method",
     "Preview",

@@ -51,9 +51,15 @@ class LevelMethod(Method[P]):
     ----------
     pixelwise : bool
         Whether `label` looks at each pixel's features alone, so that it takes any subset of pixels.
+    decides_by_grey : bool
+        Whether the first feature is a grey value, and levels are thresholds of it.
+    set_by_hand : tuple of str
+        Fields of the parameters that are these thresholds, where a person sets them.
     """
 
     pixelwise: ClassVar[bool] = True
+    decides_by_grey: ClassVar[bool] = False
+    set_by_hand: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def features(self, view: View, params: P) -> Pixels:

@@ -52,6 +52,8 @@ class ThresholdParams(BaselineParams):
 class _Threshold(LevelMethod[P]):
     """A method with one level, of grey values."""
 
+    decides_by_grey: ClassVar[bool] = True
+
     def features(self, view: View, params: P) -> Pixels:
         """Return the smoothed intensity, shape (1, Y, X).
 
@@ -114,6 +116,7 @@ class Threshold(_Threshold[ThresholdParams]):
         "One brightness separates the structure everywhere, and you can see where it lies."
     )
     params = ThresholdParams
+    set_by_hand: ClassVar[tuple[str, ...]] = ("grey_value",)
 
     def measure(self, features: Sequence[Pixels], params: ThresholdParams) -> Levels:
         """Return the threshold as a grey value, shape (1,)."""

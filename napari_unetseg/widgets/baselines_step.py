@@ -29,10 +29,12 @@ from napari_unetseg.workspace.chain_draft import ChainDraft
 from .chain_editor import ChainEditor
 from .context import Context
 from .dialogs import ask_paths
+from .histogram import Histogram
 from .listen import listen
 from .method_choice import MethodChoice
 from .newest import NewestWins
 from .preview import LivePreview, Request
+from .seeds_choice import SeedsChoice
 from .step import StepPanel
 from .use_result_row import UseResultRow
 
@@ -69,7 +71,11 @@ class BaselinesStep(StepPanel):
         self.choice = MethodChoice()
         self.summary = QLabel()
         self.summary.setWordWrap(True)
+        self.seeds = SeedsChoice(self.context)
         self.editor = ChainEditor(self.context, self.draft)
+        self.histogram = Histogram()
+        self.seen = QLabel()
+        self.seen.setWordWrap(True)
         self.show_preview = QCheckBox("Preview on the slice in view")
         self.show_preview.setChecked(True)
         self.show_preview.setToolTip("Show what the steps answer while you move the sliders.")
@@ -78,7 +84,18 @@ class BaselinesStep(StepPanel):
             "Search the settings of the method that agree best with what you painted.",
             self._on_fit,
         )
-        for widget in (self.choice, self.summary, self.editor, self.show_preview, self.fit):
+        self.histogram.hide()
+        self.seen.hide()
+        for widget in (
+            self.choice,
+            self.summary,
+            self.seeds,
+            self.editor,
+            self.histogram,
+            self.show_preview,
+            self.seen,
+            self.fit,
+        ):
             self.column.addWidget(widget)
         self.apply = self.primary(
             "Apply to stack",
@@ -103,6 +120,9 @@ class BaselinesStep(StepPanel):
         context = self.context
         self.choice.chosen.connect(self.draft.choose)
         listen(self.draft.changed, self._on_draft_changed)
+        self.seeds.changed.connect(self._on_view_changed)
+        self.histogram.moved.connect(self._on_line_moved)
+        self.preview.shown.connect(self._on_previewed)
         self.show_preview.toggled.connect(self._ask_preview)
         self.preview.failed.connect(context.say)
         self._fitter.answered.connect(self._on_fitted)
@@ -150,9 +170,12 @@ class BaselinesStep(StepPanel):
         self.enable(self.save, no_steps)
         self.use.refresh(entry)
 
-    def _why_not_apply(self) -> str | None:
+    def _grows(self) -> bool:
         method = self.draft.method
-        if method is None or not METHODS[method].needs_strokes or self._is_annotated():
+        return method is not None and METHODS[method].needs_strokes
+
+    def _why_not_apply(self) -> str | None:
+        if not self._grows() or self.seeds.points is not None or self._is_annotated():
             return None
         return "Paint some of each class first; this method grows or learns from that."
 
@@ -176,6 +199,9 @@ class BaselinesStep(StepPanel):
             self._made_way = False
             self.show_preview.setChecked(True)
         self.choice.set_name(self.draft.method)
+        if self._level_method() is None:
+            self.histogram.hide()
+        self.seeds.setVisible(self._grows())
         self._say_summary()
         self._update_buttons()
         self._ask_preview()
@@ -211,7 +237,50 @@ class BaselinesStep(StepPanel):
             self.preview.remove()
             return
         plane = self.context.layers.current_plane(entry)
-        self.preview.request(Request(entry, plane, self.draft.chain(), self._table()))
+        try:
+            strokes = self.seeds.strokes(entry) if self._grows() else None
+        except UserError as error:
+            self.context.say(str(error))
+            return
+        chain, table = self.draft.chain(), self._table()
+        self.preview.request(Request(entry, plane, chain, table, strokes))
+
+    def _on_previewed(self) -> None:
+        preview = self.preview.answer
+        if preview is None:
+            return
+        said = []
+        if preview.box is not None:
+            rows, columns = preview.box
+            said.append(
+                f"the middle of what is in sight, {rows.stop - rows.start} × "
+                f"{columns.stop - columns.start} px"
+            )
+        if preview.n_planes > 1:
+            said.append(f"{preview.n_planes} slices")
+        self.seen.setText(f"Previewed on {' of '.join(said)}: this takes longer." if said else "")
+        self.seen.setVisible(bool(said))
+        grey, method = preview.grey, self._level_method()
+        self.histogram.setVisible(grey is not None and method is not None)
+        if grey is not None and method is not None:
+            can = len(method.set_by_hand) == len(grey.levels) > 0
+            self.histogram.show_values(grey.counts, grey.span, grey.levels, can_be_dragged=can)
+
+    def _level_method(self) -> LevelMethod[Any] | None:
+        name = self.draft.method
+        method = None if name is None else METHODS[name]
+        return method if isinstance(method, LevelMethod) else None
+
+    def _on_line_moved(self, line: int, level: float) -> None:
+        """Set a threshold by hand."""
+        method = self._level_method()
+        at = next((i for i, s in enumerate(self.draft.steps) if s.step == self.draft.method), None)
+        if method is None or at is None:
+            return
+        self.draft.look_at(at)
+        values = dict(zip(method.set_by_hand, self.histogram.levels, strict=True))
+        params = self.draft.steps[at].checked().replace(**values)
+        self.draft.set_params(params)
 
     # ------------------------------------------------------------------- fit
 
@@ -241,9 +310,15 @@ class BaselinesStep(StepPanel):
     # ----------------------------------------------------------------- apply
 
     def _on_apply(self) -> None:
-        chain = self.draft.chain()
-        self._tables = dict.fromkeys(self.context.workspace.images, self._table())
-        self.context.controller.baseline(chain)
+        chain, images = self.draft.chain(), self.context.workspace.images
+        try:
+            seeds = {i: self.seeds.strokes(entry) for i, entry in images.items()}
+        except UserError as error:
+            self.context.say(str(error))
+            return
+        strokes = {i: codes for i, codes in seeds.items() if codes is not None and self._grows()}
+        self._tables = dict.fromkeys(images, self._table())
+        self.context.controller.baseline(chain, strokes)
 
     def _on_baseline_ready(self, image_id: str, chain: Chain, labels: Any) -> None:
         if image_id not in self._tables or image_id not in self.context.workspace.images:

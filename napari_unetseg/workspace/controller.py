@@ -7,7 +7,7 @@ hands the child's events on.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -383,8 +383,14 @@ class JobController:
         )
         self._begin(JobRecord(self.workspace.prediction_slots()), lambda: command)
 
-    def baseline(self, chain: Chain) -> None:
-        """Apply classical steps to every image; each result arrives as `baseline_ready`."""
+    def baseline(self, chain: Chain, strokes: Mapping[str, Codes] | None = None) -> None:
+        """Apply classical steps to every image; each result arrives as `baseline_ready`.
+
+        Parameters
+        ----------
+        strokes : mapping of str to ndarray (planes, Y, X), uint8, optional
+            By image: what a method grows from, where that is not what is painted.
+        """
         if self._state is not JobState.IDLE or not self.workspace.images:
             self.status.emit("Choose an image in the Data step first.")
             return
@@ -393,7 +399,10 @@ class JobController:
         job = JobRecord(self.workspace.prediction_slots(), baseline=(chain, role))
 
         def command() -> Command:
-            images = [self._files.image_to_segment(entry, role, chain) for entry in entries]
+            images = [
+                self._files.image_to_segment(entry, role, chain, (strokes or {}).get(entry.id))
+                for entry in entries
+            ]
             return BaselineCommand(images, chain.model_dump(mode="json"))
 
         self._begin(job, command)

@@ -143,19 +143,22 @@ class JobFiles:
     def _path(self, entry: ImageEntry, role: str | None) -> str | None:
         return None if role is None else str(self._session.path(entry.id, role))
 
-    def image_to_segment(self, entry: ImageEntry, role: str, chain: Chain) -> ImageToSegment:
+    def image_to_segment(
+        self, entry: ImageEntry, role: str, chain: Chain, strokes: Codes | None = None
+    ) -> ImageToSegment:
         """Name the file for a baseline's answer; write what is annotated, or shown, if need be.
 
         Refinements without a method begin with the segmentation shown.
         """
         method = chain.method()
-        strokes = labels = None
+        seeds = labels = None
         if method is None:
             labels = self._written_codes(entry, "labels-to-refine", entry.segmentation)
         elif method[0].needs_strokes:
-            strokes = self._written_codes(entry, "strokes-to-grow", entry.training_codes)
+            painted = entry.training_codes if strokes is None else strokes.__getitem__
+            seeds = self._written_codes(entry, "strokes-to-grow", painted)
         output = str(self._session.path(entry.id, role))
-        return ImageToSegment(self.image(entry), output, strokes, labels)
+        return ImageToSegment(self.image(entry), output, seeds, labels)
 
     def _written_codes(self, entry: ImageEntry, role: str, plane_of: Callable[[int], Codes]) -> str:
         codes: Any = self._new(entry, role)
