@@ -137,14 +137,15 @@ class _Tally:
         if probabilities is not None and self.curves is not None:
             n_codes = max(pair.truth.labels.classes_present, default=0) + 1
             maps = ProbabilityCounts(self.curves, probabilities, pair, n_codes)
-        before = None
+        depth = pair.truth.labels.planes_per_volume
+        before: tuple[int, int] | None = None
         for i, j in places:
-            depth = pair.truth.labels.planes_per_volume
-            begins = before is None or j // depth != before // depth
+            begins = before is None or j // depth != before[1] // depth
             self._volume += begins
-            if begins or j != (before or 0) + 1:
+            # One of the files may hold the chosen slices alone: the other tells how far apart.
+            if before is None or begins or max(i, j) != max(before) + 1:
                 self.distances.end_volume()
-            before = j
+            before = i, j
             codes, ids = truth.plane(j)
             predicted_codes, predicted_ids = predicted.plane(i)
             both = None if ids is None or predicted_ids is None else (ids, predicted_ids)

@@ -244,6 +244,9 @@ def test_slices_apart_are_surfaces_of_their_own():
             expected.end_volume()
         expected.add(truth[z] + np.uint8(1), predicted[z] + np.uint8(1))
     assert found == expected.scores(["background", "class 1"])
+    alone = truth[[0, 1, 4]]  # a file that holds the chosen slices
+    found = evaluate(predicted, alone, contours=True, in_3d=True, slices=[0, 1, 4]).contours
+    assert found == expected.scores(["background", "class 1"])
 
 
 def test_contours_take_time_and_are_measured_on_request():
