@@ -4,13 +4,14 @@ from .chain import Chain, StepSettings, in_words, parse_params, parse_step
 from .fit import FittedBaseline, fit_baseline
 from .method import BaselineParams, LevelMethod
 from .points import read_points, strokes_at
-from .preview import Preview, PreviewComputer, PreviewRequest
+from .preview import GreyValues, Preview, PreviewComputer, PreviewRequest
 from .recipe import ChainRecipe, read_recipe
 from .registry import FILTERS, METHODS, REFINEMENTS, find_method, find_step
 from .run import answers, filtered, prepare, run_stack, run_view, segment
 from .search import Fit, fit_method
 from .source import Source
-from .step import Filter, Method, Refinement, Step, View
+from .step import Filter, Method, Refinement, Step, UseOfStrokes, View
+from .told import Told
 
 __all__ = [
     "FILTERS",
@@ -22,6 +23,7 @@ __all__ = [
     "Filter",
     "Fit",
     "FittedBaseline",
+    "GreyValues",
     "LevelMethod",
     "Method",
     "Preview",
@@ -31,6 +33,8 @@ __all__ = [
     "Source",
     "Step",
     "StepSettings",
+    "Told",
+    "UseOfStrokes",
     "View",
     "answers",
     "filtered",

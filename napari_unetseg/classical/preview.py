@@ -7,16 +7,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_unetseg.config import Config
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import Stack
 
 from .chain import Chain
+from .grey import sample
 from .method import LevelMethod
 from .run import answers, filtered, prepare, run_stack, run_view
 from .source import Source
-from .step import Codes, Labels, Step, View
+from .step import Codes, Labels, Pixels, Step, View
 
 #: Longest side of what is previewed of steps that are slow, and slices on either side of the one in
 #: view that steps which look along Z are shown.
@@ -60,6 +62,25 @@ class PreviewRequest:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class GreyValues:
+    """Grey values as a method sees them.
+
+    Attributes
+    ----------
+    counts : ndarray, shape (256,), int64
+        Pixels in bins of equal width.
+    span : tuple of float
+        The lowest and the highest.
+    levels : tuple of float
+        Those at which the method decides.
+    """
+
+    counts: npt.NDArray[np.int64]
+    span: tuple[float, float]
+    levels: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Preview:
     """What was answered.
 
@@ -71,11 +92,14 @@ class Preview:
         Rows and columns that were looked at, where that is not the whole slice.
     n_planes : int
         Slices that were looked at.
+    grey : GreyValues or None
+        Where the method decides by grey values.
     """
 
     labels: Labels
     box: _Box | None
     n_planes: int
+    grey: GreyValues | None = None
 
 
 @dataclass
@@ -103,46 +127,56 @@ class PreviewComputer:
         box = _box(request) if in_3d or any(step.is_slow for step, _ in steps) else None
         planes = _planes(source, request.plane) if in_3d else [request.plane]
         part = _Part(request, planes, box)
-        view = replace(self._once("view", part.key, part.view), strokes=part.strokes())
+        view = part.said(self._once("view", part.key, part.view))
+        grey = None
         if in_3d:
             labels = self._run(request, view, part.begun())[planes.index(request.plane)]
         else:
-            labels = self._staged(request, view, part)
+            labels, grey = self._staged(request, view, part)
         if request.mapping is not None and labels.dtype == np.uint8:
             labels = np.asarray(request.mapping[labels])
-        return Preview(part.whole(labels), box, len(planes))
+        return Preview(part.whole(labels), box, len(planes), grey)
 
     def _run(self, request: PreviewRequest, view: View, begun: Labels | None) -> Labels:
         """Take all steps, one after the other, on slices put together to a volume."""
         out = np.zeros(view.shape, np.uint32 if answers(request.chain) == "objects" else np.uint8)
         size = {"Z": view.z_px, "Y": 1.0, "X": 1.0}
         stack = Stack(view.pixels, "CZYX", size, channels=("",) * len(view.pixels))
-        source = Source(stack, strokes=view.strokes, labels=begun)
+        told = view.probabilities
+        by_plane = None if told is None else np.moveaxis(told, 1, 0)
+        source = Source(stack, strokes=view.strokes, labels=begun, probabilities=by_plane)
         for _ in run_stack(request.chain, source, out=out, prepared=self._prepared(request)):
             pass
         return out
 
-    def _staged(self, request: PreviewRequest, view: View, part: _Part) -> Labels:
+    def _staged(
+        self, request: PreviewRequest, view: View, part: _Part
+    ) -> tuple[Labels, GreyValues | None]:
         """Take the steps on one slice; those before the first that has changed are not taken."""
         chain, prepared = request.chain, self._prepared(request)
         method = chain.method()
         seen_by = (part.key, chain.before_method())
         view = self._once("filtered", seen_by, lambda: filtered(chain, view))
-        view = replace(view, strokes=part.strokes())
+        view = part.said(view)
         if method is None or not isinstance(method[0], LevelMethod):
-            return run_view(chain.without_filters(), view, prepared=prepared, labels=part.begun())
+            rest = chain.without_filters()
+            return run_view(rest, view, prepared=prepared, labels=part.begun()), None
         step: LevelMethod[Any] = method[0]
         params = method[1]
         key = (seen_by, step.name, step.feature_key(params))
         features = self._once("features", key, lambda: step.features(view, params))
         levels = step.measure([features], params) if prepared is None else prepared
         answered: Labels = step.label(features, params, levels)
+        grey = None
+        if step.decides_by_grey:
+            counts, span = self._once("histogram", key, lambda: _histogram(features[0]))
+            grey = GreyValues(counts, span, tuple(float(level) for level in levels))
         after = chain.after_method()
-        if after is None:
-            return answered
-        if any(refinement.wants_probabilities for refinement, _ in chain.refinements()):
-            return run_view(chain.without_filters(), view, prepared=prepared)
-        return run_view(after, view, labels=answered)
+        if after is not None:
+            wants = any(refinement.wants_probabilities for refinement, _ in chain.refinements())
+            rest = chain.without_filters() if wants else after
+            answered = run_view(rest, view, prepared=prepared, labels=answered)
+        return answered, grey
 
     def _prepared(self, request: PreviewRequest) -> Any:
         """Return what slices share, from what was measured before if nothing else is asked."""
@@ -151,9 +185,10 @@ class PreviewComputer:
         if method is None:
             return None
         wanted = method[0].prepare_on(method[1])
-        if wanted == "nothing" and not method[0].needs_strokes:
+        strokes = method[0].use_of_strokes(method[1])
+        if wanted == "nothing" and strokes != "needed":
             return None
-        revision = request.revision if method[0].needs_strokes else 0
+        revision = 0 if strokes == "unused" else request.revision
         key = (request.key, chain.before_method(), chain.method(), revision)
         return self._once("prepared", key, lambda: prepare(chain, request.sources())[0])
 
@@ -180,7 +215,7 @@ class _Part:
 
     def view(self) -> View:
         """Read its pixels."""
-        source = self.request.source
+        source = replace(self.request.source, probabilities=None)
         views = [source.slice_view(plane) for plane in self.planes]
         for plane, view in zip(self.planes, views, strict=True):
             if not np.isfinite(view.pixels).all():
@@ -192,10 +227,14 @@ class _Part:
         pixels = cropped[0] if len(cropped) == 1 else np.stack(cropped, axis=1)
         return replace(views[0], pixels=pixels, strokes=None)
 
-    def strokes(self) -> Codes | None:
-        """Return what is annotated there."""
-        strokes: Codes | None = self._of(self.request.source.strokes)
-        return strokes
+    def said(self, view: View) -> View:
+        """Return a view of the part with what is annotated there by now, and how probable."""
+        source = self.request.source
+        told = None
+        if source.probabilities is not None:
+            parts = [np.asarray(source.probabilities[p])[self._where(None)] for p in self.planes]
+            told = parts[0] if len(parts) == 1 else np.stack(parts, axis=1)
+        return replace(view, strokes=self._of(source.strokes), probabilities=told)
 
     def begun(self) -> Labels | None:
         """Return what refinements begin with there."""
@@ -219,6 +258,13 @@ class _Part:
     def _where(self, *leading: None) -> Any:
         box = (slice(None), slice(None)) if self.box is None else self.box
         return (slice(None), *box) if leading else box
+
+
+def _histogram(grey: Pixels) -> tuple[npt.NDArray[np.int64], tuple[float, float]]:
+    values = sample([grey])
+    span = float(values.min()), float(values.max())
+    counts, _ = np.histogram(values, bins=256, range=span)
+    return counts, span
 
 
 def _box(request: PreviewRequest) -> _Box | None:

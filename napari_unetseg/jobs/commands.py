@@ -211,6 +211,10 @@ class ImageToSegment:
         uint8: what is annotated, for methods that need that.
     labels : str or None
         uint8 or uint32: what refinements without a method begin with.
+    probabilities : str or None
+        Shape (K, planes, Y, X), uint8: how probable a network finds the classes of `labels`.
+    codes : list of int
+        What each of these K is in `labels`.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -219,6 +223,8 @@ class ImageToSegment:
     output: str
     strokes: str | None = None
     labels: str | None = None
+    probabilities: str | None = None
+    codes: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

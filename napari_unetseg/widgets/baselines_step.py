@@ -16,23 +16,28 @@ from napari_unetseg.classical import (
     ChainRecipe,
     FittedBaseline,
     LevelMethod,
+    UseOfStrokes,
     find_step,
     in_words,
     read_recipe,
 )
 from napari_unetseg.errors import UserError
+from napari_unetseg.events import MethodCompared
 from napari_unetseg.images import atomic_file
 from napari_unetseg.jobs import JobState
 from napari_unetseg.workspace.baseline_fits import BaselineFits, fit_chain
 from napari_unetseg.workspace.chain_draft import ChainDraft
 
 from .chain_editor import ChainEditor
+from .compared_table import ComparedTable
 from .context import Context
 from .dialogs import ask_paths
+from .histogram import Histogram
 from .listen import listen
 from .method_choice import MethodChoice
 from .newest import NewestWins
 from .preview import LivePreview, Request
+from .seeds_choice import SeedsChoice
 from .step import StepPanel
 from .use_result_row import UseResultRow
 
@@ -69,7 +74,11 @@ class BaselinesStep(StepPanel):
         self.choice = MethodChoice()
         self.summary = QLabel()
         self.summary.setWordWrap(True)
+        self.seeds = SeedsChoice(self.context)
         self.editor = ChainEditor(self.context, self.draft)
+        self.histogram = Histogram()
+        self.seen = QLabel()
+        self.seen.setWordWrap(True)
         self.show_preview = QCheckBox("Preview on the slice in view")
         self.show_preview.setChecked(True)
         self.show_preview.setToolTip("Show what the steps answer while you move the sliders.")
@@ -78,7 +87,18 @@ class BaselinesStep(StepPanel):
             "Search the settings of the method that agree best with what you painted.",
             self._on_fit,
         )
-        for widget in (self.choice, self.summary, self.editor, self.show_preview, self.fit):
+        self.histogram.hide()
+        self.seen.hide()
+        for widget in (
+            self.choice,
+            self.summary,
+            self.seeds,
+            self.editor,
+            self.histogram,
+            self.show_preview,
+            self.seen,
+            self.fit,
+        ):
             self.column.addWidget(widget)
         self.apply = self.primary(
             "Apply to stack",
@@ -97,12 +117,18 @@ class BaselinesStep(StepPanel):
         row.addWidget(self.save)
         row.addWidget(self.open)
         self.column.addLayout(row)
+        self.compared = ComparedTable(self.context)
+        self.compared.used.connect(self._on_used)
+        self.compared_section = self.advanced(self.compared, "Which method should I use?")
         self.column.addStretch(1)
 
     def _connect(self) -> None:
         context = self.context
         self.choice.chosen.connect(self.draft.choose)
         listen(self.draft.changed, self._on_draft_changed)
+        self.seeds.changed.connect(self._on_view_changed)
+        self.histogram.moved.connect(self._on_line_moved)
+        self.preview.shown.connect(self._on_previewed)
         self.show_preview.toggled.connect(self._ask_preview)
         self.preview.failed.connect(context.say)
         self._fitter.answered.connect(self._on_fitted)
@@ -150,9 +176,13 @@ class BaselinesStep(StepPanel):
         self.enable(self.save, no_steps)
         self.use.refresh(entry)
 
+    def _grows(self) -> bool:
+        return self._use_of_strokes() != "unused"
+
     def _why_not_apply(self) -> str | None:
-        method = self.draft.method
-        if method is None or not METHODS[method].needs_strokes or self._is_annotated():
+        if self._use_of_strokes() != "needed":
+            return None
+        if self.seeds.points is not None or self._is_annotated():
             return None
         return "Paint some of each class first; this method grows or learns from that."
 
@@ -166,6 +196,10 @@ class BaselinesStep(StepPanel):
             return None
         return "Paint some of each class first; the settings are fitted to that."
 
+    def _use_of_strokes(self) -> UseOfStrokes:
+        found = self.draft.chain().method() if self.draft.steps else None
+        return "unused" if found is None else found[0].use_of_strokes(found[1])
+
     def _is_annotated(self) -> bool:
         return any(e.annotated_planes() for e in self.context.workspace.images.values())
 
@@ -176,6 +210,9 @@ class BaselinesStep(StepPanel):
             self._made_way = False
             self.show_preview.setChecked(True)
         self.choice.set_name(self.draft.method)
+        if self._level_method() is None:
+            self.histogram.hide()
+        self.seeds.setVisible(self._grows())
         self._say_summary()
         self._update_buttons()
         self._ask_preview()
@@ -186,8 +223,7 @@ class BaselinesStep(StepPanel):
 
     def _on_codes_changed(self, *_: object) -> None:
         self._update_buttons()
-        method = self.draft.method
-        if method is None or METHODS[method].needs_strokes:
+        if self.draft.method is None or self._use_of_strokes() != "unused":
             self._ask_preview()
 
     def _say_summary(self) -> None:
@@ -211,7 +247,50 @@ class BaselinesStep(StepPanel):
             self.preview.remove()
             return
         plane = self.context.layers.current_plane(entry)
-        self.preview.request(Request(entry, plane, self.draft.chain(), self._table()))
+        try:
+            strokes = self.seeds.strokes(entry) if self._grows() else None
+        except UserError as error:
+            self.context.say(str(error))
+            return
+        chain, table = self.draft.chain(), self._table()
+        self.preview.request(Request(entry, plane, chain, table, strokes))
+
+    def _on_previewed(self) -> None:
+        preview = self.preview.answer
+        if preview is None:
+            return
+        said = []
+        if preview.box is not None:
+            rows, columns = preview.box
+            said.append(
+                f"the middle of what is in sight, {rows.stop - rows.start} × "
+                f"{columns.stop - columns.start} px"
+            )
+        if preview.n_planes > 1:
+            said.append(f"{preview.n_planes} slices")
+        self.seen.setText(f"Previewed on {' of '.join(said)}: this takes longer." if said else "")
+        self.seen.setVisible(bool(said))
+        grey, method = preview.grey, self._level_method()
+        self.histogram.setVisible(grey is not None and method is not None)
+        if grey is not None and method is not None:
+            can = len(method.set_by_hand) == len(grey.levels) > 0
+            self.histogram.show_values(grey.counts, grey.span, grey.levels, can_be_dragged=can)
+
+    def _level_method(self) -> LevelMethod[Any] | None:
+        name = self.draft.method
+        method = None if name is None else METHODS[name]
+        return method if isinstance(method, LevelMethod) else None
+
+    def _on_line_moved(self, line: int, level: float) -> None:
+        """Set a threshold by hand."""
+        method = self._level_method()
+        at = next((i for i, s in enumerate(self.draft.steps) if s.step == self.draft.method), None)
+        if method is None or at is None:
+            return
+        self.draft.look_at(at)
+        values = dict(zip(method.set_by_hand, self.histogram.levels, strict=True))
+        params = self.draft.steps[at].checked().replace(**values)
+        self.draft.set_params(params)
 
     # ------------------------------------------------------------------- fit
 
@@ -241,9 +320,15 @@ class BaselinesStep(StepPanel):
     # ----------------------------------------------------------------- apply
 
     def _on_apply(self) -> None:
-        chain = self.draft.chain()
-        self._tables = dict.fromkeys(self.context.workspace.images, self._table())
-        self.context.controller.baseline(chain)
+        chain, images = self.draft.chain(), self.context.workspace.images
+        try:
+            seeds = {i: self.seeds.strokes(entry) for i, entry in images.items()}
+        except UserError as error:
+            self.context.say(str(error))
+            return
+        strokes = {i: codes for i, codes in seeds.items() if codes is not None and self._grows()}
+        self._tables = dict.fromkeys(images, self._table())
+        self.context.controller.baseline(chain, strokes)
 
     def _on_baseline_ready(self, image_id: str, chain: Chain, labels: Any) -> None:
         if image_id not in self._tables or image_id not in self.context.workspace.images:
@@ -261,6 +346,21 @@ class BaselinesStep(StepPanel):
         self._made_way = self._made_way or self.show_preview.isChecked()
         self.show_preview.setChecked(False)
         self._update_buttons()
+
+    # ---------------------------------------------------------------- compared
+
+    def _on_used(self, row: MethodCompared) -> None:
+        """Go on with a row of the table: with its steps, or with its model."""
+        if row.recipe is not None:
+            self._take(ChainRecipe.model_validate(row.recipe))
+            self.context.say(f"{row.title} is set as it was compared; apply it to the stack.")
+        elif row.model is not None:
+            try:
+                self.context.controller.open_model(Path(row.model))
+            except UserError as error:
+                self.context.say(str(error))
+                return
+            self.context.say(f"{row.title} is the model at hand now; apply it in Train.")
 
     # --------------------------------------------------------------- recipes
 
@@ -295,8 +395,16 @@ class BaselinesStep(StepPanel):
         except UserError as error:
             self.context.say(str(error))
             return
-        self.draft.set_steps(recipe.chain.steps)
+        self._take(recipe)
         self.context.say(f"Took {path.name}: {in_words(recipe.chain)}.")
+
+    def _take(self, recipe: ChainRecipe) -> None:
+        found = recipe.chain.method()
+        if found is not None and recipe.mapping is not None:
+            method, params = found
+            self.fits.take(FittedBaseline(method.name, params, recipe.mapping, float("nan")))
+        self.draft.set_steps(recipe.chain.steps)
+        self._on_draft_changed()
 
 
 def _lower(sentence: str) -> str:

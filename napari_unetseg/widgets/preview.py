@@ -34,12 +34,15 @@ class Request:
     ----------
     mapping : ndarray of uint8, shape (256,), or None
         The answers of the chain → codes; None where they are the same.
+    strokes : ndarray of uint8, shape (planes, Y, X), or None
+        What a method grows from, where that is not what is painted.
     """
 
     entry: ImageEntry
     plane: int
     chain: Chain
     mapping: Codes | None = None
+    strokes: Codes | None = None
 
     @property
     def slice_in_view(self) -> tuple[str, int]:
@@ -69,6 +72,8 @@ class LivePreview(QObject):
     ----------
     shown : Signal()
         A preview is in view.
+    answer : Preview or None
+        The one that was shown last.
     failed : Signal(str)
         A preview could not be made; the sentence says why.
     """
@@ -88,6 +93,7 @@ class LivePreview(QObject):
         self._shows: tuple[str, int] | None = None
         self._made_room: Labels | None = None
         self._revision = 0
+        self.answer: Preview | None = None
         listen(context.workspace.codes_changed, self._on_codes_changed)
         self._stale = QTimer(self)
         self._stale.setSingleShot(True)
@@ -113,10 +119,12 @@ class LivePreview(QObject):
         source = Source(entry.stack)
         others: list[Source] = []
         if method is None:
-            source = replace(source, labels=Segmented(entry))
-        elif method[0].needs_strokes:
+            told = self._context.controller.told.of(entry.id)
+            source = replace(source, labels=Segmented(entry), probabilities=told)
+        elif method[0].use_of_strokes(method[1]) != "unused":
             images = self._context.workspace.images.values()
-            source = replace(source, strokes=entry.codes)
+            painted = entry.codes if request.strokes is None else request.strokes
+            source = replace(source, strokes=painted)
             others = [Source(e.stack, strokes=e.codes) for e in images if e is not entry]
         return PreviewRequest(
             entry.id,
@@ -179,6 +187,7 @@ class LivePreview(QObject):
             return  # closed while the answer was on its way
         self._stale.stop()
         self._show(request, preview.labels)
+        self.answer = preview
         self.shown.emit()
 
     def _on_failed(self, sentence: str) -> None:

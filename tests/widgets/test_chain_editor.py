@@ -1,0 +1,184 @@
+"""Steps around a method: added, set, reordered, undone, saved and opened; thresholds dragged."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from stage import Stage, cells
+
+from napari_unetseg.classical import METHODS, REFINEMENTS, Chain, Source, read_recipe, run_stack
+from napari_unetseg.jobs import BaselineCommand
+from napari_unetseg.widgets import baselines_step
+from napari_unetseg.widgets.baselines_step import BaselinesStep
+from napari_unetseg.widgets.method_choice import REFINE
+
+pytestmark = pytest.mark.window
+
+
+@pytest.fixture
+def stage(make_napari_viewer, tmp_path):
+    stage = Stage(make_napari_viewer(show=True), tmp_path, cells(), scale=(0.05, 0.01, 0.01))
+    yield stage
+    stage.close()
+
+
+@pytest.fixture
+def step(stage):
+    return stage.show(BaselinesStep)
+
+
+def add(step, name):
+    (action,) = [a for a in step.editor.menu.actions() if a.data() == name]
+    action.trigger()
+
+
+def names(step):
+    return [settings.step for settings in step.draft.steps]
+
+
+def preview(stage, step):
+    stage.person.wait(lambda: not step.preview._worker.busy, 20)
+    layer = step.preview.layer
+    return None if layer is None else np.asarray(layer.data)
+
+
+def expected(stage, step, plane=0):
+    out = np.zeros(stage.entry.shape, np.uint8)
+    list(run_stack(step.draft.chain(), Source(stage.entry.stack), out=out))
+    return out[plane]
+
+
+def test_steps_are_added_reordered_and_undone_with_the_mouse(stage, step):
+    editor, person = step.editor, stage.person
+    assert not editor.steps.isVisible(), "one method needs no list"
+    add(step, "fill_holes")
+    add(step, "remove_small")
+    add(step, "gaussian")
+    assert names(step) == ["gaussian", "otsu", "fill_holes", "remove_small"]
+    assert editor.steps.isVisible()
+    np.testing.assert_array_equal(preview(stage, step), expected(stage, step))
+    item = editor.steps.visualItemRect(editor.steps.item(3)).center()
+    QTest.mouseClick(editor.steps.viewport(), Qt.MouseButton.LeftButton, pos=item)
+    assert step.draft.at == 3
+    person.click(editor.up)
+    assert names(step) == ["gaussian", "otsu", "remove_small", "fill_holes"]
+    assert not editor.up.isEnabled()
+    assert "to change places with" in editor.up.toolTip()
+    person.click(editor.remove)
+    assert names(step) == ["gaussian", "otsu", "fill_holes"]
+    person.click(editor.undo)
+    person.click(editor.undo)
+    assert names(step) == ["gaussian", "otsu", "fill_holes", "remove_small"]
+    person.click(editor.redo)
+    assert names(step) == ["gaussian", "otsu", "remove_small", "fill_holes"]
+    np.testing.assert_array_equal(preview(stage, step), expected(stage, step))
+
+
+def test_the_form_is_that_of_the_step_looked_at(stage, step):
+    add(step, "remove_small")
+    form = step.editor.form
+    name = next(iter(step.draft.steps[1].checked().model_fields))
+    assert form.control(name).native.isVisible()
+    step.editor.steps.setCurrentRow(0)
+    assert step.editor.form is not form
+    assert not form.control(name).native.isVisible()
+    step.editor.form.control("sigma_px").value = 4.0
+    assert step.draft.steps[0].checked().sigma_px == 4.0
+
+
+def test_what_is_shown_is_refined_without_a_method(stage, step):
+    codes = np.ones(stage.entry.shape, np.uint8)
+    codes[:, 4:8, 4:8] = 2
+    stage.workspace.set_prediction(stage.entry.id, 0, codes[0])
+    step.choice.family.setCurrentText(REFINE)
+    assert step.draft.method is None
+    assert not step.apply.isEnabled()
+    assert "Add a step" in step.apply.toolTip()
+    add(step, "remove_small")
+    step.editor.form.control("min_area_px").value = 20
+    assert (preview(stage, step) == 1).all()
+    stage.person.click(step.apply)
+    command = stage.submitted()
+    assert isinstance(command, BaselineCommand)
+    begun = np.load(command.images[0].labels)
+    assert (begun[0] == codes[0]).all()
+
+
+def test_apply_runs_the_whole_chain_and_names_the_result_after_it(stage, step):
+    add(step, "fill_holes")
+    stage.person.click(step.apply)
+    command = stage.submitted()
+    chain = Chain.model_validate(command.chain)
+    assert [settings.step for settings in chain.steps] == ["otsu", "fill_holes"]
+    out = stage.workspace.session.array(stage.entry.id, "baseline-1", stage.entry.shape)
+    list(run_stack(chain, Source(stage.entry.stack), out=out))
+    stage.finish()
+    (layer,) = stage.layers.result_layers(stage.entry.id)
+    assert layer.name.endswith(f"{METHODS['otsu'].title} · {REFINEMENTS['fill_holes'].title}")
+
+
+def test_sure_pixels_alone_become_annotations(stage, step):
+    codes = np.ones(stage.entry.shape, np.uint8)
+    codes[:, 40:60, 40:60] = 2
+    stage.layers.add_result(stage.entry.id, "x", codes, "by hand")
+    step.entered()
+    stage.person.click(step.use.sure_only)
+    stage.person.click(step.use.this_slice)
+    filled = stage.entry.codes[0]
+    assert (filled[43:57, 43:57] == 2).all()
+    assert not filled[40:43, 45].any()
+    assert not filled[37:40, 45].any()
+    assert filled[0, 0] == 1
+
+
+def test_a_recipe_is_saved_and_opened_again(stage, step, tmp_path, monkeypatch):
+    add(step, "gaussian")
+    add(step, "fill_holes")
+    saved = step.draft.steps
+    monkeypatch.setattr(baselines_step, "ask_paths", lambda *_, **__: [tmp_path / "cells.json"])
+    stage.person.click(step.save)
+    assert "cells.json" in stage.said[-1]
+    assert read_recipe(tmp_path / "cells.json").chain.steps == saved
+    step.draft.choose("sobel")
+    stage.person.click(step.open)
+    assert step.draft.steps == saved
+    (tmp_path / "cells.json").write_text("{}")
+    stage.person.click(step.open)
+    assert "not a recipe" in stage.said[-1]
+    assert step.draft.steps == saved
+
+
+def test_a_threshold_is_dragged_in_the_histogram(stage, step):
+    step.draft.choose("threshold")
+    preview(stage, step)
+    histogram = step.histogram
+    assert histogram.isVisible()
+    (before,) = histogram.levels
+    y = histogram.height() // 2
+    start, end = int(histogram.x_of(before)), histogram.width() // 4
+    QTest.mousePress(histogram, Qt.MouseButton.LeftButton, pos=QPoint(start, y))
+    QTest.mouseMove(histogram, QPoint(end, y))
+    QTest.mouseRelease(histogram, Qt.MouseButton.LeftButton, pos=QPoint(end, y))
+    (after,) = histogram.levels
+    assert after < before
+    assert step.draft.steps[0].checked().grey_value == pytest.approx(after)
+    shown = preview(stage, step)
+    np.testing.assert_array_equal(shown, expected(stage, step))
+    step.editor.undo.click()
+    assert step.draft.steps[0].checked().grey_value is None
+
+
+def test_a_threshold_that_was_found_is_shown_and_stays(stage, step):
+    preview(stage, step)
+    histogram = step.histogram
+    assert histogram.isVisible()
+    (level,) = histogram.levels
+    pos = QPoint(int(histogram.x_of(level)), 20)
+    QTest.mousePress(histogram, Qt.MouseButton.LeftButton, pos=pos)
+    QTest.mouseMove(histogram, pos + QPoint(30, 0))
+    QTest.mouseRelease(histogram, Qt.MouseButton.LeftButton, pos=pos + QPoint(30, 0))
+    assert histogram.levels == (level,)
+    step.draft.choose("kmeans")
+    assert not histogram.isVisible()
