@@ -256,7 +256,7 @@ class Comparison:
             spread=tally.spread(),
             dice=scored.mean("dice"),
             f1=scored.mean("f1"),
-            boundary_f1=None,
+            boundary_f1=tally.boundary_f1(),
             iou=scored.iou,
             n_px=scored.n_px,
             prepare_s=contestant.prepare_s,
