@@ -29,7 +29,13 @@ def board(tmp_path, monkeypatch):
     return tmp_path
 
 
-ASKED = ["compare", "board.tif", "-l", "truth.tif", "--labels-kind", "masks", "--no-networks"]
+#: The clock begins with the process, which here is that of all tests.
+TIME = ["--max-time", "9h"]
+
+ASKED = [
+    *("compare", "board.tif", "-l", "truth.tif", "--labels-kind", "masks", "--no-networks"),
+    *TIME,
+]
 
 
 def test_the_table_is_printed_with_a_recommendation(board, capsys):

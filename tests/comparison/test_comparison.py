@@ -44,7 +44,7 @@ def one_of_each(monkeypatch):
     leave(monkeypatch, {*families.values(), *see})
 
 
-def compared(images, scene, *, models=None, **options):
+def compared(images, scene, *, models=None, max_time_s=LONG_S, **options):
     """Return the comparison, its events, and what was answered, by method, image and slice."""
     answers = {}
 
@@ -52,13 +52,13 @@ def compared(images, scene, *, models=None, **options):
         answers[name, image, plane] = codes.copy()
 
     comparison = Comparison(
-        images, scene.classes, models=models, max_time_s=LONG_S, keep=keep, **options
+        images, scene.classes, models=models, max_time_s=max_time_s, keep=keep, **options
     )
     return comparison, list(comparison.run()), answers
 
 
 def test_every_baseline_that_suits_has_a_row_and_the_best_is_first(dense, scene):
-    comparison, events, _ = compared([dense], scene)
+    comparison, events, _ = compared([dense], scene, max_time_s=30)
     assert isinstance(events[0], ComparisonStarted)
     assert isinstance(events[-1], Recommended)
     rows = [event for event in events if isinstance(event, MethodCompared)]
