@@ -107,6 +107,7 @@ class Comparison:
         self.rows: list[MethodCompared] = []
         self.not_run: list[MethodNotRun] = []
         self._split = split_annotations(images)
+        self._parts = self._split.parts()
         self.scored_on = self._split.sentence()
         self._classes = classes
         self._models = models
@@ -177,7 +178,7 @@ class Comparison:
         looking = Clock(_LOOK_SHARE * self._clock.left_s(), self._look_up)
         with suppress(_Stopped):  # each is then said not to be run
             for model in at_hand:
-                model.look(self._split.parts()[0], looking)
+                model.look(self._parts[0], looking)
         at_hand.sort(key=lambda model: -model.fits)
         trained = TrainedHere(at_hand, self._classes, self._recipe, device, self._model_path)
         return [at_hand, [trained]]
@@ -207,9 +208,8 @@ class Comparison:
     ) -> Generator[Event, None, MethodCompared]:
         split = self._split
         tally = Tally(len(self._classes) + BACKGROUND + 1)
-        parts = split.parts()
-        n_fits = len(parts) if split.kind == "held out" else len(parts) + 1
-        for n_before, part in enumerate(parts):
+        n_fits = split.n_folds if split.kind == "held out" else split.n_folds + 1
+        for n_before, part in enumerate(self._parts):
             within = clock.part(clock.left_s() / (n_fits - n_before))
             fitted = yield from self._fit(contestant, part, within)
             self._segment(contestant, fitted, part, tally, clock)

@@ -88,7 +88,7 @@ class Split:
         return [Part(self, fold) for fold in range(self.n_folds)]
 
     def everything(self) -> Part:
-        """Return all that may ever be fitted to, and nothing to score on."""
+        """Return all that may ever be fitted to: what is held out never is."""
         return Part(self, 0 if self.kind == "held out" else None)
 
     def n_squares(self, where: Where) -> int:
