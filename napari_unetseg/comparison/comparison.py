@@ -42,6 +42,9 @@ _LOOK_SHARE = 0.15
 #: A method may take so many times its share of the time: most need less.
 _GENEROSITY = 3.0
 
+#: And one that learns so many times as much as others.
+_LEARNING = 3.0
+
 #: Takes the name of a method, the number of an image, a slice of it and its codes.
 Keep: TypeAlias = Callable[[str, int, int, Codes], None]
 
@@ -158,6 +161,8 @@ class Comparison:
             for contestant in group:
                 seconds = max(0.0, self._clock.left_s() - (1 - share) * total)
                 patience = _GENEROSITY * seconds / max(1, n_left)
+                if contestant.needs_labels:
+                    patience *= _LEARNING
                 n_left -= not contestant.excluded
                 yield self._progress(contestant.title)
                 yield from self._try(contestant, Clock(min(seconds, patience), self._look_up))

@@ -187,6 +187,10 @@ class Part:
         found = [where for where in self.split.folds if self.training(where).any()]
         return evenly(found, MOST_FITTED)
 
+    def scored_area(self) -> int:
+        """Return the pixels of all slices that are scored on."""
+        return sum(self.images[i].codes[plane].size for i, plane in self.scored_slices)
+
     @cached_property
     def views(self) -> list[View]:
         """What steps see of `fitted_slices`."""
