@@ -25,6 +25,7 @@ from napari_unetseg.learning import (
 )
 from napari_unetseg.learning.model_previews import agreement_counted
 from napari_unetseg.measure import ConfusionMatrix
+from napari_unetseg.wording import counted
 
 from .contestant import Clock, Contestant, Fitted, Kind, OutOfTime
 from .split import Codes, Part, Where, evenly
@@ -224,7 +225,7 @@ class TrainedHere(Contestant):
         kept = None if self._path is None else str(self._path)
         started = "from nothing" if base is None else f"from the model {base.folder.stem}"
         steps = int(model.info.history["steps"])
-        note = f"Trained {started} for {steps} steps."
+        note = f"Trained {started} for {counted(steps, 'step')}."
         predictors: dict[int, Predictor] = {}
 
         def segment(image: int, planes: Sequence[int]) -> Iterable[Codes]:
