@@ -21,9 +21,9 @@ from .gradients import (
     norm,
 )
 from .grey import intensity, smoothed
-from .method import SIGMAS_PX, Levels
+from .method import LEVELS_IN_3D, SIGMAS_PX, Levels
 from .regions import Mask
-from .step import IN_3D, Pixels, View
+from .step import Pixels, View
 
 #: `scipy.ndimage.sobel`, which scikit-image's Canny compares its thresholds with, of a slope of 1.
 _SOBEL_OF_SCIPY = 8
@@ -53,7 +53,7 @@ class GradientParams(DirectedParams):
     percent: float = Field(
         80.0, ge=0, le=100, description="edges are where it is steeper than this % of pixels"
     )
-    in_3d: bool = Field(False, description=IN_3D)
+    in_3d: bool = Field(False, description=LEVELS_IN_3D)
 
 
 class CannyParams(DirectedParams):

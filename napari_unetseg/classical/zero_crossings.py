@@ -13,9 +13,9 @@ from scipy import ndimage
 from .edge_detector import EdgeDetector, EdgeParams, outputs
 from .gradients import SOBEL_OPERATOR, Image, gradient, norm
 from .grey import intensity, smoothed
-from .method import Levels
+from .method import LEVELS_IN_3D, Levels
 from .regions import Mask
-from .step import IN_3D, Pixels, View
+from .step import Pixels, View
 
 #: Smoothings that a search tries, in px; second derivatives of unsmoothed images are mostly noise.
 _SIGMAS_PX = (1.0, 2.0, 3.0, 5.0)
@@ -37,7 +37,7 @@ class ZeroCrossingParams(EdgeParams):
         description="edges are the zero crossings that are steeper than this % of them; of all, "
         "at 0, every edge is a closed curve",
     )
-    in_3d: bool = Field(False, description=IN_3D)
+    in_3d: bool = Field(False, description=LEVELS_IN_3D)
 
 
 class LaplacianParams(ZeroCrossingParams):
@@ -165,7 +165,7 @@ class Dog(_ZeroCrossings[DogParams]):
     """
 
     name: ClassVar[str] = "dog"
-    title: ClassVar[str] = "DoG edges (Mexican hat)"
+    title: ClassVar[str] = "DoG (Mexican hat)"
     summary: ClassVar[str] = (
         "Thin edges where a difference of two Gaussians changes sign, and the areas they bound."
     )
