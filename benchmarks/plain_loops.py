@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from scipy import ndimage
-from skimage import feature, filters, measure, morphology, restoration, segmentation
+from skimage import exposure, feature, filters, measure, morphology, restoration, segmentation
 from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
 
@@ -124,27 +124,41 @@ PLAIN: dict[str, Plain] = {
     "dog": crossings(lambda grey: filters.difference_of_gaussians(grey, 2, 3.2)),
     "kmeans": clusters(lambda: KMeans(4, n_init=1, random_state=0)),
     "mixture": clusters(lambda: GaussianMixture(3, random_state=0)),
-    "chan_vese": lambda plane, _: segmentation.morphological_chan_vese(smooth(plane), 50),
-    "slic": lambda plane, _: segmentation.slic(plane, 500, channel_axis=None),
-    "felzenszwalb": lambda plane, _: segmentation.felzenszwalb(plane, 100),
-    "blob_log": lambda plane, _: feature.blob_log(plane, max_sigma=20, num_sigma=10),
-    "blob_dog": lambda plane, _: feature.blob_dog(plane, max_sigma=20),
-    "blob_doh": lambda plane, _: feature.blob_doh(plane, max_sigma=20),
+    "chan_vese": lambda plane, _: segmentation.morphological_chan_vese(smooth(plane), 60),
+    "slic": lambda plane, _: segmentation.slic(
+        smooth(plane), plane.size // 256, 0.2, channel_axis=None
+    ),
+    "felzenszwalb": lambda plane, _: segmentation.felzenszwalb(plane, 50, 1, 50),
+    "compact_watershed": lambda plane, _: segmentation.watershed(
+        filters.sobel(smooth(plane)), plane.size // 256, compactness=0.1
+    ),
+    "blob_log": lambda plane, _: feature.blob_log(plane, 2.8, 14, threshold=0.1),
+    "blob_dog": lambda plane, _: feature.blob_dog(plane, 2.3, 11.4, threshold=0.1),
+    "blob_doh": lambda plane, _: feature.blob_doh(plane, 2.8, 14),
+    "mser": lambda plane, _: morphology.max_tree(smooth(plane).astype(np.uint8), 1),
     "random_walker": lambda plane, strokes: segmentation.random_walker(
-        plane.astype(float), strokes, mode="cg_j"
+        # Its weights depend on the range of grey values: ours are of shares of it.
+        plane.astype(float),
+        strokes,
+        3000 / 255,
+        "cg_j",
     ),
     "watershed": lambda plane, strokes: segmentation.watershed(
         filters.sobel(smooth(plane)), strokes
     ),
     "gaussian": before_otsu(smooth),
-    "median": before_otsu(lambda plane: filters.median(plane, morphology.disk(2))),
+    "median": before_otsu(lambda plane: filters.median(plane, morphology.disk(1))),
     "background": before_otsu(lambda plane: plane - filters.gaussian(plane, 50)),
     "total_variation": before_otsu(restoration.denoise_tv_chambolle),
-    "fill_holes": after_otsu(ndimage.binary_fill_holes),
-    "remove_small": after_otsu(lambda mask: morphology.remove_small_objects(mask, max_size=50)),
-    "open": after_otsu(lambda mask: morphology.opening(mask, morphology.disk(2))),
-    "close": after_otsu(lambda mask: morphology.closing(mask, morphology.disk(2))),
-    "smooth": after_otsu(lambda mask: filters.median(mask, morphology.disk(2))),
+    "nl_means": before_otsu(
+        lambda plane: restoration.denoise_nl_means(plane, 5, 6, 8, preserve_range=True)
+    ),
+    "clahe": before_otsu(lambda plane: exposure.equalize_adapthist(plane, 128)),
+    "fill_holes": after_otsu(lambda mask: morphology.remove_small_holes(mask, max_size=100)),
+    "remove_small": after_otsu(lambda mask: morphology.remove_small_objects(mask, max_size=63)),
+    "open": after_otsu(lambda mask: morphology.opening(mask, morphology.disk(1))),
+    "close": after_otsu(lambda mask: morphology.closing(mask, morphology.disk(1))),
+    "smooth": after_otsu(lambda mask: filters.gaussian(mask, 1) > 0.5),
     "keep_largest": after_otsu(lambda mask: largest(measure.label(mask))),
     "split": after_otsu(lambda mask: split(mask)),
 }

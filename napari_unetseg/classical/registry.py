@@ -41,7 +41,16 @@ class Registry(Mapping[str, S], Generic[S]):
 
 FILTERS: Registry[Filter[Any]] = Registry(
     Filter,  # type: ignore[type-abstract]
-    {},
+    {
+        "gaussian": "smoothing:GAUSSIAN",
+        "median": "smoothing:MEDIAN",
+        "nl_means": "smoothing:NL_MEANS",
+        "total_variation": "smoothing:TOTAL_VARIATION",
+        "background": "contrast:BACKGROUND",
+        "clahe": "contrast:CLAHE",
+        "invert": "contrast:INVERT",
+        "channel": "contrast:CHANNEL",
+    },
 )
 
 METHODS: Registry[Method[Any]] = Registry(
@@ -69,12 +78,34 @@ METHODS: Registry[Method[Any]] = Registry(
         "log": "zero_crossings:LOG",
         "dog": "zero_crossings:DOG",
         "kmeans": "clustering:KMEANS",
+        "mixture": "clustering:MIXTURE",
+        "grow": "region_growing:GROW",
+        "random_walker": "random_walk:RANDOM_WALKER",
+        "watershed": "flooding:WATERSHED",
+        "chan_vese": "chan_vese:CHAN_VESE",
+        "slic": "superpixels:SLIC",
+        "felzenszwalb": "superpixels:FELZENSZWALB",
+        "compact_watershed": "superpixels:COMPACT_WATERSHED",
+        "blob_log": "blobs:BLOB_LOG",
+        "blob_dog": "blobs:BLOB_DOG",
+        "blob_doh": "blobs:BLOB_DOH",
+        "mser": "mser:MSER",
+        "forest": "forest:FOREST",
     },
 )
 
 REFINEMENTS: Registry[Refinement[Any]] = Registry(
     Refinement,  # type: ignore[type-abstract]
-    {},
+    {
+        "fill_holes": "refinement:FILL_HOLES",
+        "remove_small": "refinement:REMOVE_SMALL",
+        "smooth": "refinement:SMOOTH",
+        "open": "refinement:OPEN",
+        "close": "refinement:CLOSE",
+        "keep_largest": "refinement:KEEP_LARGEST",
+        "split": "splitting:SPLIT",
+        "crf": "crf:CRF",
+    },
 )
 
 

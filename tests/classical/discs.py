@@ -7,6 +7,7 @@ DTYPES = ("uint8", "int16", "uint16", "int32", "uint32", "float32", "float64")
 #: What methods whose defaults answer something else need, to answer discs and ground.
 FOR_DISCS = {
     "kmeans": ["n_clusters=2"],
+    "mixture": ["n_clusters=2"],
     "multiotsu": ["n_classes=2"],
     # Narrower neighbourhoods of plain ground hold noise alone, of which it takes a part.
     "niblack": ["window_px=201"],
