@@ -105,12 +105,8 @@ class Laplacian(_ZeroCrossings[LaplacianParams]):
 
     name: ClassVar[str] = "laplacian"
     title: ClassVar[str] = "Laplacian edges"
-    summary: ClassVar[str] = (
-        "Thin edges where the Laplacian, of 4 or 8 neighbours, changes sign, and what they bound."
-    )
-    good_for: ClassVar[str] = (
-        "Fine detail with little noise, whose outlines should be closed curves."
-    )
+    summary: ClassVar[str] = "Thin edges where the Laplacian changes sign, and what they bound."
+    good_for: ClassVar[str] = "Fine detail with little noise; outlines are closed curves."
     params = LaplacianParams
 
     def feature_key(self, params: LaplacianParams) -> tuple[object, ...]:
@@ -135,12 +131,8 @@ class Log(_ZeroCrossings[ZeroCrossingParams]):
 
     name: ClassVar[str] = "log"
     title: ClassVar[str] = "LoG edges"
-    summary: ClassVar[str] = (
-        "Thin edges where the Laplacian of a Gaussian changes sign, and the areas they bound."
-    )
-    good_for: ClassVar[str] = (
-        "Objects with soft outlines in noise: smoothing chooses how coarse the outlines are."
-    )
+    summary: ClassVar[str] = "Thin edges where the Laplacian of a Gaussian changes sign."
+    good_for: ClassVar[str] = "Soft outlines in noise; smoothing says how coarse they are."
     params = ZeroCrossingParams
 
     def response(self, view: View, grey: Image, params: ZeroCrossingParams) -> tuple[Image, Image]:
@@ -166,10 +158,8 @@ class Dog(_ZeroCrossings[DogParams]):
 
     name: ClassVar[str] = "dog"
     title: ClassVar[str] = "DoG (Mexican hat)"
-    summary: ClassVar[str] = (
-        "Thin edges where a difference of two Gaussians changes sign, and the areas they bound."
-    )
-    good_for: ClassVar[str] = "As LoG; a wider second Gaussian takes coarser structures with it."
+    summary: ClassVar[str] = "Thin edges where two Gaussians cross, and what they bound."
+    good_for: ClassVar[str] = "As LoG; a wider second Gaussian takes coarser structures."
     params = DogParams
 
     def feature_key(self, params: DogParams) -> tuple[object, ...]:
