@@ -9,7 +9,7 @@ from .recipe import ChainRecipe, read_recipe
 from .registry import FILTERS, METHODS, REFINEMENTS, find_method, find_step
 from .run import answers, filtered, prepare, run_stack, run_view, segment
 from .source import Source
-from .step import Filter, Method, Refinement, Step, View
+from .step import Filter, Method, Refinement, Step, UseOfStrokes, View
 
 __all__ = [
     "FILTERS",
@@ -30,6 +30,7 @@ __all__ = [
     "Source",
     "Step",
     "StepSettings",
+    "UseOfStrokes",
     "View",
     "answers",
     "filtered",

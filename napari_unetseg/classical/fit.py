@@ -172,7 +172,7 @@ class _Search:
             table += contingency(self._method.label(features, params, levels), codes)
         table[:, UNLABELLED] = 0
         mapping, mean_iou = best_mapping(table)
-        if self._method.pixelwise and mapping == {1: 2, 2: 1}:
+        if self._method.is_mirrored and mapping == {1: 2, 2: 1}:
             other = "dark" if params.foreground == "bright" else "bright"
             params, mapping = params.replace(foreground=other), {1: 1, 2: 2}
             shared = self._shared_levels(params)

@@ -16,6 +16,7 @@ from napari_unetseg.classical import (
     ChainRecipe,
     FittedBaseline,
     LevelMethod,
+    UseOfStrokes,
     find_step,
     in_words,
     read_recipe,
@@ -171,11 +172,12 @@ class BaselinesStep(StepPanel):
         self.use.refresh(entry)
 
     def _grows(self) -> bool:
-        method = self.draft.method
-        return method is not None and METHODS[method].needs_strokes
+        return self._use_of_strokes() != "unused"
 
     def _why_not_apply(self) -> str | None:
-        if not self._grows() or self.seeds.points is not None or self._is_annotated():
+        if self._use_of_strokes() != "needed":
+            return None
+        if self.seeds.points is not None or self._is_annotated():
             return None
         return "Paint some of each class first; this method grows or learns from that."
 
@@ -188,6 +190,10 @@ class BaselinesStep(StepPanel):
         if self._is_annotated():
             return None
         return "Paint some of each class first; the settings are fitted to that."
+
+    def _use_of_strokes(self) -> UseOfStrokes:
+        found = self.draft.chain().method() if self.draft.steps else None
+        return "unused" if found is None else found[0].use_of_strokes(found[1])
 
     def _is_annotated(self) -> bool:
         return any(e.annotated_planes() for e in self.context.workspace.images.values())
@@ -212,8 +218,7 @@ class BaselinesStep(StepPanel):
 
     def _on_codes_changed(self, *_: object) -> None:
         self._update_buttons()
-        method = self.draft.method
-        if method is None or METHODS[method].needs_strokes:
+        if self.draft.method is None or self._use_of_strokes() != "unused":
             self._ask_preview()
 
     def _say_summary(self) -> None:

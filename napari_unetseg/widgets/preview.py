@@ -120,7 +120,7 @@ class LivePreview(QObject):
         others: list[Source] = []
         if method is None:
             source = replace(source, labels=Segmented(entry))
-        elif method[0].needs_strokes:
+        elif method[0].use_of_strokes(method[1]) != "unused":
             images = self._context.workspace.images.values()
             painted = entry.codes if request.strokes is None else request.strokes
             source = replace(source, strokes=painted)
