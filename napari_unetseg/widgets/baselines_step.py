@@ -210,7 +210,8 @@ class BaselinesStep(StepPanel):
             self._made_way = False
             self.show_preview.setChecked(True)
         self.choice.set_name(self.draft.method)
-        if self._level_method() is None:
+        method = self._level_method()
+        if method is None or not method.decides_by_grey:
             self.histogram.hide()
         self.seeds.setVisible(self._grows())
         self._say_summary()
