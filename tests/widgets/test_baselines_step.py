@@ -41,8 +41,28 @@ def test_the_slice_in_view_is_previewed_with_the_method_chosen(stage, step):
     for method in METHODS:
         choose(step, method)
         plane = stage.layers.current_plane(stage.entry)
+        if METHODS[method].needs_strokes:
+            assert preview(stage, step) is None
+            assert "Paint some of each class" in step.apply.toolTip()
+            continue
         expected = segment(method, stage.entry.stack.plane(plane), step.editor.form.value())
         np.testing.assert_array_equal(preview(stage, step), expected)
+
+
+def test_strokes_grow_and_claim_superpixels_in_the_preview(stage, step):
+    stage.annotate(everything=True)
+    step.entered()
+    for method in ("grow", "watershed", "slic"):
+        choose(step, method)
+        if method == "slic":
+            before = preview(stage, step).copy()
+            step.editor.form.control("claim").value = True
+            assert step.seeds.isVisible()
+            assert preview(stage, step).max() < before.max()
+        painted = stage.entry.codes[stage.layers.current_plane(stage.entry)]
+        shown = preview(stage, step)
+        agree = shown[painted > 0] == painted[painted > 0]
+        assert agree.mean() > 0.8
 
 
 def test_the_preview_follows_the_slider_of_the_stack_and_those_of_the_form(stage, step):
