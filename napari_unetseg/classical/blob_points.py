@@ -32,11 +32,10 @@ def points_of(chain: Chain, source: Source) -> Points:
     UserError
         If the method finds no blobs.
     """
-    found = chain.method()
-    if found is None or not isinstance(found[0], BlobMethod):
-        title = "A refinement" if found is None else found[0].title
+    method, params = chain.method() or (None, Config())
+    if not isinstance(method, BlobMethod):
+        title = "A refinement" if method is None else method.title
         raise UserError(f"{title} finds no points; blob_log, blob_dog, blob_doh and mser do.")
-    method, params = found
     axes = ["TZYX".index(axis) for axis in source.stack.axes if axis != "C"]
     rows = list(_on_slices_or_volumes(chain, method, params, source))
     return np.concatenate([np.empty((0, len(axes) + 1)), *(row[:, [*axes, 4]] for row in rows)])

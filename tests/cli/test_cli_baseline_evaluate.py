@@ -84,8 +84,9 @@ def test_growing_takes_points_or_annotations_and_their_names(cells, tmp_path, ca
     assert (grown.codes[1, 10:30, 10:30] == 3).mean() > 0.9
     assert (grown.codes[1, 34:, 34:] == 1).all()
     assert [c.name for c in grown.classes] == ["class 1", "class 2"]
-    again = tmp_path / "again.tif"
-    options = ("-l", out, "-p", "answer=objects")
+    painted, again = tmp_path / "painted.tif", tmp_path / "again.tif"
+    tifffile.imwrite(painted, grown.codes, photometric="minisblack")
+    options = ("-l", painted, "-p", "answer=objects")
     assert run("baseline", "watershed", cells, "-o", again, *options) == 0
     assert saved_kind(open_stack(again)) == "objects"
     assert np.unique(open_stack(again).data[1]).tolist() == [0, 1]
