@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from scipy import ndimage
-from skimage import feature, filters, measure, morphology, restoration, segmentation
+from skimage import exposure, feature, filters, measure, morphology, restoration, segmentation
 from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
 
@@ -147,14 +147,18 @@ PLAIN: dict[str, Plain] = {
         filters.sobel(smooth(plane)), strokes
     ),
     "gaussian": before_otsu(smooth),
-    "median": before_otsu(lambda plane: filters.median(plane, morphology.disk(2))),
+    "median": before_otsu(lambda plane: filters.median(plane, morphology.disk(1))),
     "background": before_otsu(lambda plane: plane - filters.gaussian(plane, 50)),
     "total_variation": before_otsu(restoration.denoise_tv_chambolle),
-    "fill_holes": after_otsu(ndimage.binary_fill_holes),
-    "remove_small": after_otsu(lambda mask: morphology.remove_small_objects(mask, max_size=50)),
-    "open": after_otsu(lambda mask: morphology.opening(mask, morphology.disk(2))),
-    "close": after_otsu(lambda mask: morphology.closing(mask, morphology.disk(2))),
-    "smooth": after_otsu(lambda mask: filters.median(mask, morphology.disk(2))),
+    "nl_means": before_otsu(
+        lambda plane: restoration.denoise_nl_means(plane, 5, 6, 8, preserve_range=True)
+    ),
+    "clahe": before_otsu(lambda plane: exposure.equalize_adapthist(plane, 128)),
+    "fill_holes": after_otsu(lambda mask: morphology.remove_small_holes(mask, max_size=100)),
+    "remove_small": after_otsu(lambda mask: morphology.remove_small_objects(mask, max_size=63)),
+    "open": after_otsu(lambda mask: morphology.opening(mask, morphology.disk(1))),
+    "close": after_otsu(lambda mask: morphology.closing(mask, morphology.disk(1))),
+    "smooth": after_otsu(lambda mask: filters.gaussian(mask, 1) > 0.5),
     "keep_largest": after_otsu(lambda mask: largest(measure.label(mask))),
     "split": after_otsu(lambda mask: split(mask)),
 }

@@ -41,7 +41,16 @@ class Registry(Mapping[str, S], Generic[S]):
 
 FILTERS: Registry[Filter[Any]] = Registry(
     Filter,  # type: ignore[type-abstract]
-    {},
+    {
+        "gaussian": "smoothing:GAUSSIAN",
+        "median": "smoothing:MEDIAN",
+        "nl_means": "smoothing:NL_MEANS",
+        "total_variation": "smoothing:TOTAL_VARIATION",
+        "background": "contrast:BACKGROUND",
+        "clahe": "contrast:CLAHE",
+        "invert": "contrast:INVERT",
+        "channel": "contrast:CHANNEL",
+    },
 )
 
 METHODS: Registry[Method[Any]] = Registry(
@@ -87,7 +96,16 @@ METHODS: Registry[Method[Any]] = Registry(
 
 REFINEMENTS: Registry[Refinement[Any]] = Registry(
     Refinement,  # type: ignore[type-abstract]
-    {},
+    {
+        "fill_holes": "refinement:FILL_HOLES",
+        "remove_small": "refinement:REMOVE_SMALL",
+        "smooth": "refinement:SMOOTH",
+        "open": "refinement:OPEN",
+        "close": "refinement:CLOSE",
+        "keep_largest": "refinement:KEEP_LARGEST",
+        "split": "splitting:SPLIT",
+        "crf": "crf:CRF",
+    },
 )
 
 

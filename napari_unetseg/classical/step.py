@@ -107,7 +107,7 @@ class Filter(Step[P]):
 
     @abstractmethod
     def apply(self, view: View, params: P) -> Pixels:
-        """Return pixels of the same shape, float32, or the dtype that they had."""
+        """Return pixels of the same shape, or of fewer channels, as floats or in their dtype."""
 
 
 class Method(Step[P]):

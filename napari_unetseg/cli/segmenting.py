@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from napari_unetseg.errors import UserError
 
@@ -23,7 +23,8 @@ class Files:
     images : sequence of str
         Files, folders or globs.
     labels : sequence of str
-        Annotations of the images, for methods that grow or learn from them.
+        Annotations of the images, for methods that grow or learn from them; without a method,
+        masks to refine.
     points : Path or None
         A table of points to grow from, of a single image.
     slices : str or None
@@ -58,9 +59,10 @@ def segment_files(recipe: ChainRecipe, files: Files) -> None:
         paths += [Path(image)] if as_one else find_inputs([image])
     plan = plan_outputs(paths, files.output)
     check_outputs(plan, overwrite=files.overwrite)
-    annotations = _annotations(paths, files)
-    sources = _open(paths, files, annotations, starts=recipe.chain.method() is None)
-    recipe = _named(recipe, sources, annotations.values())
+    starts = recipe.chain.method() is None
+    labels = _labels(paths, files, "masks" if starts else "annotations")
+    sources = _open(paths, files, labels, starts=starts)
+    recipe = _named(recipe, sources, labels.values())
     if files.table is not None:
         _write_table(recipe, sources, files)
     prepared = prepare(recipe.chain, sources)
@@ -78,14 +80,15 @@ def segment_files(recipe: ChainRecipe, files: Files) -> None:
 
 
 def _open(
-    paths: Sequence[Path], files: Files, annotations: Mapping[Path, Labels], *, starts: bool
+    paths: Sequence[Path], files: Files, labels: Mapping[Path, Labels], *, starts: bool
 ) -> list[Source]:
     """Open every image and check it before the first is segmented.
 
     Parameters
     ----------
     starts : bool
-        Whether there is no method, so that the images themselves are what refinements begin with.
+        Whether there is no method, so that refinements begin with the labels, or where there are
+        none with the images themselves.
     """
     from napari_unetseg.classical import Source, read_points, strokes_at
     from napari_unetseg.images import check_pixels, open_stack, parse_slices, read_labels
@@ -96,21 +99,26 @@ def _open(
     for path in paths:
         stack = open_stack(path)
         planes = parse_slices(files.slices, stack.n_planes)
-        if starts:
+        if starts and path not in labels:
             begun = read_labels(path, "masks").codes
             sources.append(Source(stack, planes, labels=begun))
             continue
         check_pixels(stack, planes)
+        if starts:
+            sources.append(Source(stack, planes, labels=labels[path].codes))
+            continue
         if files.points is not None:
             seeds = strokes_at(*read_points(files.points), stack.labels_shape)
             sources.append(Source(stack, planes, seeds))
         else:
-            strokes = annotations[path].codes if path in annotations else None
+            strokes = labels[path].codes if path in labels else None
             sources.append(Source(stack, planes, strokes))
     return sources
 
 
-def _annotations(paths: Sequence[Path], files: Files) -> dict[Path, Labels]:
+def _labels(
+    paths: Sequence[Path], files: Files, kind: Literal["annotations", "masks"]
+) -> dict[Path, Labels]:
     from napari_unetseg.images import find_inputs, open_stack, pair_inputs, read_label_files
 
     if not files.labels:
@@ -119,7 +127,7 @@ def _annotations(paths: Sequence[Path], files: Files) -> dict[Path, Labels]:
         raise UserError("Give labels or points to grow from, not both.")
     pairs = pair_inputs(paths, find_inputs(files.labels))
     likes = [open_stack(image) for image, _ in pairs]
-    read = read_label_files([path for _, path in pairs], "annotations", likes=likes)
+    read = read_label_files([path for _, path in pairs], kind, likes=likes)
     return {image: labels for (image, _), labels in zip(pairs, read, strict=True)}
 
 

@@ -22,12 +22,14 @@ from napari_unetseg.classical import (
     read_recipe,
 )
 from napari_unetseg.errors import UserError
+from napari_unetseg.events import MethodCompared
 from napari_unetseg.images import atomic_file
 from napari_unetseg.jobs import JobState
 from napari_unetseg.workspace.baseline_fits import BaselineFits, fit_chain
 from napari_unetseg.workspace.chain_draft import ChainDraft
 
 from .chain_editor import ChainEditor
+from .compared_table import ComparedTable
 from .context import Context
 from .dialogs import ask_paths
 from .histogram import Histogram
@@ -115,6 +117,9 @@ class BaselinesStep(StepPanel):
         row.addWidget(self.save)
         row.addWidget(self.open)
         self.column.addLayout(row)
+        self.compared = ComparedTable(self.context)
+        self.compared.used.connect(self._on_used)
+        self.compared_section = self.advanced(self.compared, "Which method should I use?")
         self.column.addStretch(1)
 
     def _connect(self) -> None:
@@ -342,6 +347,21 @@ class BaselinesStep(StepPanel):
         self.show_preview.setChecked(False)
         self._update_buttons()
 
+    # ---------------------------------------------------------------- compared
+
+    def _on_used(self, row: MethodCompared) -> None:
+        """Go on with a row of the table: with its steps, or with its model."""
+        if row.recipe is not None:
+            self._take(ChainRecipe.model_validate(row.recipe))
+            self.context.say(f"{row.title} is set as it was compared; apply it to the stack.")
+        elif row.model is not None:
+            try:
+                self.context.controller.open_model(Path(row.model))
+            except UserError as error:
+                self.context.say(str(error))
+                return
+            self.context.say(f"{row.title} is the model at hand now; apply it in Train.")
+
     # --------------------------------------------------------------- recipes
 
     def _on_save(self) -> None:
@@ -375,8 +395,16 @@ class BaselinesStep(StepPanel):
         except UserError as error:
             self.context.say(str(error))
             return
-        self.draft.set_steps(recipe.chain.steps)
+        self._take(recipe)
         self.context.say(f"Took {path.name}: {in_words(recipe.chain)}.")
+
+    def _take(self, recipe: ChainRecipe) -> None:
+        found = recipe.chain.method()
+        if found is not None and recipe.mapping is not None:
+            method, params = found
+            self.fits.take(FittedBaseline(method.name, params, recipe.mapping, float("nan")))
+        self.draft.set_steps(recipe.chain.steps)
+        self._on_draft_changed()
 
 
 def _lower(sentence: str) -> str:
