@@ -160,18 +160,18 @@ def prepare(chain: Chain, sources: Sequence[Source]) -> list[Any]:
     if wanted == "slices":
         chosen = [_spread(source.chosen()) for source in sources]
         return [
-            method.prepare(_prepared_on(chain, source, planes), params)
+            method.prepare(seen_by_method(chain, source, planes), params)
             for source, planes in zip(sources, chosen, strict=True)
         ]
     views = [
         view
         for source in sources
-        for view in _prepared_on(chain, source, source.annotated_planes())
+        for view in seen_by_method(chain, source, source.annotated_planes())
     ]
     return [method.prepare(views, params)] * len(sources)
 
 
-def _prepared_on(chain: Chain, source: Source, planes: Sequence[int]) -> list[View]:
+def seen_by_method(chain: Chain, source: Source, planes: Sequence[int]) -> list[View]:
     """Return what the method of a chain sees of slices: them alone, or the volumes they lie in."""
     found = chain.method()
     filters = _filter_stages(chain)

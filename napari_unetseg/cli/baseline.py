@@ -59,6 +59,13 @@ def baseline(
     points: Annotated[
         Path | None, typer.Option(help="A table of points to grow from, as napari saves one.")
     ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write the blobs found as a table of points with radii (.csv), which napari "
+            "opens; of a single image."
+        ),
+    ] = None,
     list_methods: Annotated[
         bool, typer.Option("--list", help="List the methods; of one, its parameters.")
     ] = False,
@@ -81,7 +88,7 @@ def baseline(
     from .segmenting import Files, segment_files
 
     recipe = _recipe(method, param or [], before or [], then or [])
-    files = Files(images, output, labels or (), points, slices, stack, overwrite)
+    files = Files(images, output, labels or (), points, slices, stack, overwrite, table)
     segment_files(recipe, files)
 
 

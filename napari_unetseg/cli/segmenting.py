@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,7 +11,7 @@ from napari_unetseg.errors import UserError
 
 if TYPE_CHECKING:
     from napari_unetseg.classical import ChainRecipe, Source
-    from napari_unetseg.images import Stack
+    from napari_unetseg.images import Labels, Stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ class Files:
         Slices to segment, as ``"0,7,14"`` or ``"0-4"``; all if None.
     stack : bool
         Read a folder as one Z stack.
+    table : Path or None
+        Where the blobs of a single image are written as points.
     """
 
     images: Sequence[str]
@@ -40,6 +42,7 @@ class Files:
     slices: str | None = None
     stack: bool = False
     overwrite: bool = False
+    table: Path | None = None
 
 
 def segment_files(recipe: ChainRecipe, files: Files) -> None:
@@ -56,7 +59,12 @@ def segment_files(recipe: ChainRecipe, files: Files) -> None:
         paths += [Path(image)] if as_one else find_inputs([image])
     plan = plan_outputs(paths, files.output)
     check_outputs(plan, overwrite=files.overwrite)
-    sources = _open(paths, files, starts=recipe.chain.method() is None)
+    starts = recipe.chain.method() is None
+    labels = _labels(paths, files, "masks" if starts else "annotations")
+    sources = _open(paths, files, labels, starts=starts)
+    recipe = _named(recipe, sources, labels.values())
+    if files.table is not None:
+        _write_table(recipe, sources, files)
     prepared = prepare(recipe.chain, sources)
     facts = []
     with bar() as progress:
@@ -71,7 +79,9 @@ def segment_files(recipe: ChainRecipe, files: Files) -> None:
     print(f"Segmentation: {files.output}, and how it was made: {plan.record}")
 
 
-def _open(paths: Sequence[Path], files: Files, *, starts: bool) -> list[Source]:
+def _open(
+    paths: Sequence[Path], files: Files, labels: Mapping[Path, Labels], *, starts: bool
+) -> list[Source]:
     """Open every image and check it before the first is segmented.
 
     Parameters
@@ -83,32 +93,32 @@ def _open(paths: Sequence[Path], files: Files, *, starts: bool) -> list[Source]:
     from napari_unetseg.classical import Source, read_points, strokes_at
     from napari_unetseg.images import check_pixels, open_stack, parse_slices, read_labels
 
-    strokes = _labels(paths, files, "masks" if starts else "annotations")
     if files.points is not None and len(paths) > 1:
         raise UserError(f"Points belong to one image; {len(paths)} were given.")
     sources = []
     for path in paths:
         stack = open_stack(path)
         planes = parse_slices(files.slices, stack.n_planes)
-        if starts and path not in strokes:
+        if starts and path not in labels:
             begun = read_labels(path, "masks").codes
             sources.append(Source(stack, planes, labels=begun))
             continue
         check_pixels(stack, planes)
         if starts:
-            sources.append(Source(stack, planes, labels=strokes[path]))
+            sources.append(Source(stack, planes, labels=labels[path].codes))
             continue
         if files.points is not None:
             seeds = strokes_at(*read_points(files.points), stack.labels_shape)
             sources.append(Source(stack, planes, seeds))
         else:
-            sources.append(Source(stack, planes, strokes.get(path)))
+            strokes = labels[path].codes if path in labels else None
+            sources.append(Source(stack, planes, strokes))
     return sources
 
 
 def _labels(
     paths: Sequence[Path], files: Files, kind: Literal["annotations", "masks"]
-) -> dict[Path, Any]:
+) -> dict[Path, Labels]:
     from napari_unetseg.images import find_inputs, open_stack, pair_inputs, read_label_files
 
     if not files.labels:
@@ -118,7 +128,34 @@ def _labels(
     pairs = pair_inputs(paths, find_inputs(files.labels))
     likes = [open_stack(image) for image, _ in pairs]
     read = read_label_files([path for _, path in pairs], kind, likes=likes)
-    return {image: labels.codes for (image, _), labels in zip(pairs, read, strict=True)}
+    return {image: labels for (image, _), labels in zip(pairs, read, strict=True)}
+
+
+def _named(
+    recipe: ChainRecipe, sources: Sequence[Source], annotations: Iterable[Labels]
+) -> ChainRecipe:
+    """Name classes as the annotations do, where the method answers in their codes."""
+    from napari_unetseg.config import BACKGROUND, default_class
+
+    found = recipe.chain.method()
+    unused = found is None or found[0].use_of_strokes(found[1]) == "unused"
+    highest = max((int(s.strokes.max()) for s in sources if s.strokes is not None), default=0)
+    if unused or recipe.mapping is not None or highest <= BACKGROUND:
+        return recipe
+    named = max((labels.classes for labels in annotations), key=len, default=())
+    others = (default_class(k) for k in range(len(named) + 1, highest - BACKGROUND + 1))
+    return recipe.replace(classes=(*named, *others))
+
+
+def _write_table(recipe: ChainRecipe, sources: Sequence[Source], files: Files) -> None:
+    from napari_unetseg.classical import points_of, write_points
+
+    if len(sources) > 1:
+        raise UserError(f"A table is of one image; {len(sources)} were given.")
+    if files.table is not None:
+        found = points_of(recipe.chain, sources[0])
+        write_points(files.table, found, overwrite=files.overwrite)
+        print(f"Points: {files.table}, {len(found)} of them")
 
 
 def _answer(recipe: ChainRecipe, source: Source, prepared: Any, advance: Any) -> Any:

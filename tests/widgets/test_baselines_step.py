@@ -51,6 +51,23 @@ def test_the_slice_in_view_is_previewed_with_the_method_chosen(stage, step):
         np.testing.assert_array_equal(preview(stage, step), expected)
 
 
+def test_strokes_grow_and_claim_superpixels_in_the_preview(stage, step):
+    stage.annotate(everything=True)
+    step.entered()
+    for method in ("grow", "watershed", "slic"):
+        choose(step, method)
+        if method == "slic":
+            before = preview(stage, step).copy()
+            step.editor.form.control("claim").value = True
+            assert step.seeds.isVisible()
+            assert preview(stage, step).max() < before.max()
+        shown = preview(stage, step)
+        part = step.preview.answer.box or (slice(None), slice(None))
+        painted = stage.entry.codes[stage.layers.current_plane(stage.entry)][part]
+        agree = shown[part][painted > 0] == painted[painted > 0]
+        assert agree.mean() > 0.8
+
+
 def test_the_preview_follows_the_slider_of_the_stack_and_those_of_the_form(stage, step):
     stage.viewer.dims.set_current_step(0, 3)
     np.testing.assert_array_equal(preview(stage, step), segment("otsu", stage.entry.stack.plane(3)))
