@@ -185,9 +185,10 @@ class PreviewComputer:
         if method is None:
             return None
         wanted = method[0].prepare_on(method[1])
-        if wanted == "nothing" and not method[0].needs_strokes:
+        strokes = method[0].use_of_strokes(method[1])
+        if wanted == "nothing" and strokes != "needed":
             return None
-        revision = request.revision if method[0].needs_strokes else 0
+        revision = 0 if strokes == "unused" else request.revision
         key = (request.key, chain.before_method(), chain.method(), revision)
         return self._once("prepared", key, lambda: prepare(chain, request.sources())[0])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +22,7 @@ from .chain import Chain
 from .registry import find_method
 from .source import Source
 from .step import Filter, Kind, Labels, Method, Refinement, Step, View
+from .threads import cores
 
 #: Slices that what a whole stack shares is measured on, evenly spread.
 _SHARED_PLANES = 16
@@ -124,7 +124,7 @@ def filtered(chain: Chain, view: View) -> View:
 def answers(chain: Chain) -> Kind | None:
     """Return what a chain answers; None where it keeps what it is given."""
     method = chain.method()
-    kinds = [] if method is None else [method[0].answers]
+    kinds = [] if method is None else [method[0].answers_with(method[1])]
     kinds += [step.answers for step, _ in chain.refinements() if step.answers is not None]
     return kinds[-1] if kinds else None
 
@@ -151,7 +151,8 @@ def prepare(chain: Chain, sources: Sequence[Source]) -> list[Any]:
     if found is None:
         return [None for _ in sources]
     method, params = found
-    if method.needs_strokes and not any(source.has_strokes() for source in sources):
+    needed = method.use_of_strokes(params) == "needed"
+    if needed and not any(source.has_strokes() for source in sources):
         raise UserError(f"{method.title} needs annotations: paint some of each class first.")
     wanted = method.prepare_on(params)
     if wanted == "nothing":
@@ -212,7 +213,7 @@ def run_stack(
     chosen = source.chosen()
     by = _by_volume if any(stage.in_3d for stage in stages) else _by_slice
     started = time.perf_counter()
-    with ThreadPoolExecutor(_cores()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for done, answer in enumerate(by(stages, source, chosen, pool), start=1):
             out[done - 1] = answer
             left = (time.perf_counter() - started) / done * (len(chosen) - done)
@@ -366,17 +367,13 @@ def _spread(planes: Sequence[int]) -> list[int]:
 # ------------------------------------------------------------------- threads
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _map(pool: ThreadPoolExecutor, call: Callable[[_T], _R], items: Iterable[_T]) -> Iterator[_R]:
     """Yield what calls return in the order of items, a few being computed ahead."""
     ahead: deque[Future[_R]] = deque()
     try:
         for item in items:
             ahead.append(pool.submit(call, item))
-            if len(ahead) > 2 * _cores():
+            if len(ahead) > 2 * cores():
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()

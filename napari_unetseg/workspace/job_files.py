@@ -162,7 +162,7 @@ class JobFiles:
         if method is None:
             probable = told.path(entry.id)
             labels = self._written_codes(entry, "labels-to-refine", entry.segmentation)
-        elif method[0].needs_strokes:
+        elif method[0].use_of_strokes(method[1]) != "unused":
             painted = entry.training_codes if strokes is None else strokes.__getitem__
             seeds = self._written_codes(entry, "strokes-to-grow", painted)
         output = str(self._session.path(entry.id, role))

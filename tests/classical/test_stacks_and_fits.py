@@ -7,6 +7,7 @@ from sklearn.metrics import jaccard_score
 from napari_unetseg.classical import (
     METHODS,
     Chain,
+    LevelMethod,
     Source,
     fit_baseline,
     parse_params,
@@ -17,6 +18,9 @@ from napari_unetseg.classical.mapping import best_mapping, contingency, lookup
 from napari_unetseg.classical.window import busiest_window
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import Stack
+
+ALONE = [name for name, m in METHODS.items() if m.answers == "classes" and not m.needs_strokes]
+SEARCHED = [name for name in METHODS if isinstance(METHODS[name], LevelMethod)]
 
 
 def cells(seed, shape=(128, 120), dark=False):
@@ -39,7 +43,7 @@ def drifting_stack():
     return Stack(image, "ZYX")
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", ALONE)
 def test_a_stack_is_segmented_slice_by_slice_as_each_slice_alone(name):
     stack = drifting_stack()
     out = np.zeros(stack.labels_shape, np.uint8)
@@ -60,7 +64,7 @@ def test_chosen_slices_are_written_in_their_order_and_closing_cancels():
     assert not out[1].any()
 
 
-@pytest.mark.parametrize("name", ["otsu", "threshold", "kmeans"])
+@pytest.mark.parametrize("name", ["otsu", "threshold", "li", "mean", "hysteresis", "kmeans"])
 def test_levels_of_the_stack_follow_no_drift_and_levels_of_slices_do(name):
     stack = drifting_stack()
     shared, own = (np.zeros(stack.labels_shape, np.uint8) for _ in range(2))
@@ -82,17 +86,18 @@ def test_an_empty_slice_stays_empty_where_the_stack_shares_its_levels():
 
 
 @pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", SEARCHED)
 def test_a_fit_finds_the_polarity_and_agrees_with_scikit_learn_on_its_score(name, dark):
     data = [cells(seed, dark=dark) for seed in (0, 1)]
     planes = [plane for plane, _ in data]
     codes = [np.minimum(codes, 2) for _, codes in data]
     fitted = fit_baseline(name, planes, codes)
-    assert fitted.mean_iou > 0.9
+    # Ground, discs and their cores are three peaks, of which this looks for two.
+    assert fitted.mean_iou > (0.75 if name == "minimum" else 0.9)
     found = np.concatenate([fitted.apply(plane).ravel() for plane in planes])
     truth = np.concatenate([plane.ravel() for plane in codes])
     assert fitted.mean_iou == pytest.approx(jaccard_score(truth, found, average="macro"), abs=1e-6)
-    if name != "kmeans":
+    if METHODS[name].family != "Clustering":
         is_dark = (fitted.params.foreground == "dark") == (fitted.mapping == {1: 1, 2: 2})
         assert is_dark == dark
     unseen, expected = cells(5, dark=dark)
