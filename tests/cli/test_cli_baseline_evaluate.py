@@ -23,7 +23,6 @@ from napari_unetseg.images import (
 )
 from napari_unetseg.measure import evaluate
 
-
 ALONE = [name for name, m in METHODS.items() if m.answers == "classes" and not m.needs_strokes]
 
 
