@@ -61,8 +61,9 @@ def test_after_another_answer_labels_are_trusted_alone(stage):
     stage.controller.renewing.emit()
     step = stage.show(BaselinesStep)
     step.choice.family.setCurrentText(REFINE)
-    (action,) = [a for a in step.editor.menu.actions() if a.data() == "crf"]
+    (action,) = [a for a in step.editor.menu.actions() if a.data() == "fill_holes"]
     action.trigger()
+    stage.person.wait(lambda: step.preview.layer is not None, 20)
     stage.person.click(step.apply)
     (image,) = stage.submitted().images
     assert image.probabilities is None
