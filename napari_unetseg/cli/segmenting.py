@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from napari_unetseg.errors import UserError
 
 if TYPE_CHECKING:
     from napari_unetseg.classical import ChainRecipe, Source
+    from napari_unetseg.config import LabelClass
     from napari_unetseg.images import Labels, Stack
 
 
@@ -59,10 +60,13 @@ def segment_files(recipe: ChainRecipe, files: Files) -> None:
         paths += [Path(image)] if as_one else find_inputs([image])
     plan = plan_outputs(paths, files.output)
     check_outputs(plan, overwrite=files.overwrite)
-    starts = recipe.chain.method() is None
-    labels = _labels(paths, files, "masks" if starts else "annotations")
-    sources = _open(paths, files, labels, starts=starts)
-    recipe = _named(recipe, sources, labels.values())
+    if recipe.chain.method() is None:
+        sources, classes = _open_begun(paths, files)
+        recipe = recipe.replace(classes=recipe.classes or classes)
+    else:
+        labels = _annotations(paths, files)
+        sources = _open(paths, files, labels)
+        recipe = _named(recipe, sources, labels.values())
     if files.table is not None:
         _write_table(recipe, sources, files)
     prepared = prepare(recipe.chain, sources)
@@ -79,19 +83,43 @@ def segment_files(recipe: ChainRecipe, files: Files) -> None:
     print(f"Segmentation: {files.output}, and how it was made: {plan.record}")
 
 
-def _open(
-    paths: Sequence[Path], files: Files, labels: Mapping[Path, Labels], *, starts: bool
-) -> list[Source]:
-    """Open every image and check it before the first is segmented.
+def _open_begun(paths: Sequence[Path], files: Files) -> tuple[list[Source], tuple[LabelClass, ...]]:
+    """Open masks or objects to refine, and the classes of the first.
 
-    Parameters
-    ----------
-    starts : bool
-        Whether there is no method, so that refinements begin with the labels, or where there are
-        none with the images themselves.
+    These are the labels given with the images, or else the images themselves.
     """
+    from napari_unetseg.classical import Source
+    from napari_unetseg.images import (
+        check_pixels,
+        find_inputs,
+        open_stack,
+        pair_inputs,
+        parse_slices,
+        read_labels,
+        saved_kind,
+    )
+
+    begun = find_inputs(files.labels) if files.labels else paths
+    pairs = pair_inputs(paths, begun)
+    sources, classes = [], []
+    for image, path in pairs:
+        stack = open_stack(image)
+        planes = parse_slices(files.slices, stack.n_planes)
+        check_pixels(stack, planes)
+        is_objects = saved_kind(open_stack(path)) == "objects"
+        labels = read_labels(path, "objects" if is_objects else "masks", like=stack)
+        classes.append(labels.classes)
+        found = labels.codes if labels.ids is None else labels.ids
+        sources.append(Source(stack, planes, labels=found))
+    return sources, classes[0]
+
+
+def _open(
+    paths: Sequence[Path], files: Files, annotations: Mapping[Path, Labels]
+) -> list[Source]:
+    """Open every image and check it before the first is segmented."""
     from napari_unetseg.classical import Source, read_points, strokes_at
-    from napari_unetseg.images import check_pixels, open_stack, parse_slices, read_labels
+    from napari_unetseg.images import check_pixels, open_stack, parse_slices
 
     if files.points is not None and len(paths) > 1:
         raise UserError(f"Points belong to one image; {len(paths)} were given.")
@@ -99,26 +127,16 @@ def _open(
     for path in paths:
         stack = open_stack(path)
         planes = parse_slices(files.slices, stack.n_planes)
-        if starts and path not in labels:
-            begun = read_labels(path, "masks").codes
-            sources.append(Source(stack, planes, labels=begun))
-            continue
         check_pixels(stack, planes)
-        if starts:
-            sources.append(Source(stack, planes, labels=labels[path].codes))
-            continue
         if files.points is not None:
-            seeds = strokes_at(*read_points(files.points), stack.labels_shape)
-            sources.append(Source(stack, planes, seeds))
+            strokes = strokes_at(*read_points(files.points), stack.labels_shape)
         else:
-            strokes = labels[path].codes if path in labels else None
-            sources.append(Source(stack, planes, strokes))
+            strokes = annotations[path].codes if path in annotations else None
+        sources.append(Source(stack, planes, strokes))
     return sources
 
 
-def _labels(
-    paths: Sequence[Path], files: Files, kind: Literal["annotations", "masks"]
-) -> dict[Path, Labels]:
+def _annotations(paths: Sequence[Path], files: Files) -> dict[Path, Labels]:
     from napari_unetseg.images import find_inputs, open_stack, pair_inputs, read_label_files
 
     if not files.labels:
@@ -127,7 +145,7 @@ def _labels(
         raise UserError("Give labels or points to grow from, not both.")
     pairs = pair_inputs(paths, find_inputs(files.labels))
     likes = [open_stack(image) for image, _ in pairs]
-    read = read_label_files([path for _, path in pairs], kind, likes=likes)
+    read = read_label_files([path for _, path in pairs], "annotations", likes=likes)
     return {image: labels for (image, _), labels in zip(pairs, read, strict=True)}
 
 
@@ -166,7 +184,8 @@ def _answer(recipe: ChainRecipe, source: Source, prepared: Any, advance: Any) ->
 
     stack, planes = source.stack, source.chosen()
     is_objects = answers(recipe.chain) == "objects"
-    dtype = np.uint32 if is_objects else np.uint8
+    begun = np.uint8 if source.labels is None else source.labels.dtype
+    dtype = np.uint32 if is_objects else begun
     found = np.zeros((len(planes), *stack.plane_shape), dtype)
     for _ in run_stack(recipe.chain, source, out=found, prepared=prepared):
         advance()
