@@ -64,7 +64,7 @@ class ForestParams(Config):
         20, ge=1, le=500, description="trees that vote; more are steadier and slower"
     )
     n_px: int = Field(
-        20_000,
+        40_000,
         ge=100,
         le=1_000_000,
         description="annotated pixels that are learned from, drawn evenly from classes and slices",
@@ -172,7 +172,7 @@ class Forest(Method[ForestParams]):
         """Try to look farther, and to count classes as they are painted."""
         for sigma_max_px in (8.0, 16.0):
             for balance in (0.5, 0.0):
-                yield ForestParams(sigma_max_px=sigma_max_px, balance=balance)
+                yield ForestParams(sigma_max_px=sigma_max_px, balance=balance, n_px=60_000)
 
     def _forest(
         self, view: View, params: ForestParams, prepared: TrainedForest | None

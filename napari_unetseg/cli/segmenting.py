@@ -30,6 +30,8 @@ class Files:
         Slices to segment, as ``"0,7,14"`` or ``"0-4"``; all if None.
     stack : bool
         Read a folder as one Z stack.
+    quantised : bool
+        Also write the images in the colours of their clusters.
     """
 
     images: Sequence[str]
@@ -39,6 +41,7 @@ class Files:
     slices: str | None = None
     stack: bool = False
     overwrite: bool = False
+    quantised: bool = False
 
 
 def segment_files(recipe: ChainRecipe, files: Files) -> None:
@@ -53,7 +56,7 @@ def segment_files(recipe: ChainRecipe, files: Files) -> None:
     for image in files.images:
         as_one = files.stack and Path(image).is_dir()
         paths += [Path(image)] if as_one else find_inputs([image])
-    plan = plan_outputs(paths, files.output)
+    plan = plan_outputs(paths, files.output, quantised=files.quantised)
     check_outputs(plan, overwrite=files.overwrite)
     sources = _open(paths, files, starts=recipe.chain.method() is None)
     prepared = prepare(recipe.chain, sources)
@@ -64,6 +67,8 @@ def segment_files(recipe: ChainRecipe, files: Files) -> None:
             progress.update(task, description=f"Segmenting {source.stack.name}")
             answered = _answer(recipe, source, shared, lambda: progress.advance(task))
             _write(answered, recipe, source, target.labels, overwrite=files.overwrite)
+            if target.quantised is not None:
+                _write_quantised(answered, source, target.quantised, overwrite=files.overwrite)
             facts.append(_facts(source, target.labels))
     record = _record(recipe, facts)
     write_record(plan.record, record, overwrite=files.overwrite)
@@ -150,6 +155,21 @@ def _write(
         slices=source.chosen(),
         overwrite=overwrite,
     )
+
+
+def _write_quantised(answered: Any, source: Source, path: Path, *, overwrite: bool) -> None:
+    """Write the image, each pixel painted with the mean of its group; empty slices stay empty."""
+    import numpy as np
+
+    from napari_unetseg.classical.clustering import quantised
+    from napari_unetseg.images import write_image
+
+    stack = source.stack
+    planes = np.zeros((stack.n_planes, stack.size("C"), *stack.plane_shape), stack.dtype)
+    for plane in source.chosen():
+        planes[plane] = quantised(answered[plane], stack.plane(plane))
+    axes = planes.reshape(stack.size("T"), stack.size("Z"), *planes.shape[1:])
+    write_image(path, axes.swapaxes(1, 2).reshape(stack.shape), like=stack, overwrite=overwrite)
 
 
 def _facts(source: Source, output: Path) -> dict[str, Any]:
