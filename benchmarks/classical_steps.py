@@ -6,8 +6,8 @@ the part in sight, at most 384 px a side. The limit is 150 ms on a machine that 
 
     python benchmarks/classical_steps.py [otsu kmeans …] [--sides 1024 2048]
 
-A stack of twelve slices, beside a loop that calls scikit-image, scikit-learn or SciPy for the same on
-slice after slice::
+A stack of twelve slices, beside a loop that calls scikit-image, scikit-learn or SciPy for the same
+on slice after slice::
 
     python benchmarks/classical_steps.py --stack [otsu kmeans …]
 """
@@ -18,6 +18,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -120,11 +121,11 @@ def whole_stacks(names: list[str], side: int) -> None:
     pixels = np.asarray(source.stack.data)
     print(f"{'':20}{'ours':>8}{'plain loop':>12}{'ratio':>8}   s for {SLICES} × {side} × {side} px")
     for name in names:
-        ours = seconds(lambda name=name: run(name, source))
+        ours = seconds(partial(run, name, source))
         if name not in PLAIN:
             print(f"{name:20}{ours:8.2f}{'none':>12}", flush=True)
             continue
-        plain = seconds(lambda name=name: loop(PLAIN[name], pixels, source.strokes))
+        plain = seconds(partial(loop, PLAIN[name], pixels, source.strokes))
         print(f"{name:20}{ours:8.2f}{plain:12.2f}{plain / ours:8.2f}", flush=True)
 
 
@@ -132,7 +133,8 @@ def run(name: str, source: Source) -> None:
     """Segment the whole stack with the step's defaults."""
     chain = around(name, find_step(name).params())
     kind = np.uint32 if answers(chain) == "objects" else np.uint8
-    for _ in run_stack(chain, source, out=np.zeros(source.stack.labels_shape, kind)):
+    out: Any = np.zeros(source.stack.labels_shape, kind)
+    for _ in run_stack(chain, source, out=out):
         pass
 
 

@@ -4,6 +4,7 @@ Each takes a slice, (Y, X), and its strokes, 0 unlabelled, and is given the same
 defaults as far as the library has them.
 """
 
+# mypy: disallow-untyped-calls=False
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from scipy import ndimage
-from skimage import feature, filters, measure, morphology, restoration, segmentation
+from skimage import exposure, feature, filters, measure, morphology, restoration, segmentation
 from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
 
@@ -54,6 +55,16 @@ def steep(magnitude: Callable[[Any], Any]) -> Plain:
     return filled(edges)
 
 
+def crossings(second: Callable[[Any], Any]) -> Plain:
+    """Return a method that fills what is bounded by a change of sign."""
+
+    def edges(plane: Any) -> Any:
+        is_above = second(plane.astype(float)) > 0
+        return is_above & ~ndimage.binary_erosion(is_above)
+
+    return filled(edges)
+
+
 def clusters(model: Any) -> Plain:
     """Return a method that fits on 50,000 pixels and predicts all."""
 
@@ -92,6 +103,7 @@ PLAIN: dict[str, Plain] = {
     "triangle": beyond(filters.threshold_triangle),
     "yen": beyond(filters.threshold_yen),
     "isodata": beyond(filters.threshold_isodata),
+    "minimum": beyond(filters.threshold_minimum),
     "mean": beyond(filters.threshold_mean),
     "multiotsu": lambda plane, _: np.digitize(
         grey := smooth(plane), filters.threshold_multiotsu(grey, 3)
@@ -99,34 +111,54 @@ PLAIN: dict[str, Plain] = {
     "local": beyond(lambda grey: filters.threshold_local(grey, 51)),
     "sauvola": beyond(lambda grey: filters.threshold_sauvola(grey, 25)),
     "niblack": beyond(lambda grey: filters.threshold_niblack(grey, 25)),
+    "hysteresis": lambda plane, _: filters.apply_hysteresis_threshold(
+        grey := smooth(plane), *np.percentile(grey, (25, 50))
+    ),
     "sobel": steep(filters.sobel),
     "scharr": steep(filters.scharr),
     "prewitt": steep(filters.prewitt),
     "farid": steep(filters.farid),
     "canny": filled(lambda plane: feature.canny(plane.astype(float), 2)),
+    "laplacian": crossings(lambda grey: ndimage.laplace(ndimage.gaussian_filter(grey, 2))),
+    "log": crossings(lambda grey: ndimage.gaussian_laplace(grey, 2)),
+    "dog": crossings(lambda grey: filters.difference_of_gaussians(grey, 2, 3.2)),
     "kmeans": clusters(lambda: KMeans(4, n_init=1, random_state=0)),
     "mixture": clusters(lambda: GaussianMixture(3, random_state=0)),
-    "chan_vese": lambda plane, _: segmentation.morphological_chan_vese(smooth(plane), 50),
-    "slic": lambda plane, _: segmentation.slic(plane, 500, channel_axis=None),
-    "felzenszwalb": lambda plane, _: segmentation.felzenszwalb(plane, 100),
-    "blob_log": lambda plane, _: feature.blob_log(plane, max_sigma=20, num_sigma=10),
-    "blob_dog": lambda plane, _: feature.blob_dog(plane, max_sigma=20),
-    "blob_doh": lambda plane, _: feature.blob_doh(plane, max_sigma=20),
+    "chan_vese": lambda plane, _: segmentation.morphological_chan_vese(smooth(plane), 60),
+    "slic": lambda plane, _: segmentation.slic(
+        smooth(plane), plane.size // 256, 0.2, channel_axis=None
+    ),
+    "felzenszwalb": lambda plane, _: segmentation.felzenszwalb(plane, 50, 1, 50),
+    "compact_watershed": lambda plane, _: segmentation.watershed(
+        filters.sobel(smooth(plane)), plane.size // 256, compactness=0.1
+    ),
+    "blob_log": lambda plane, _: feature.blob_log(plane, 2.8, 14, threshold=0.1),
+    "blob_dog": lambda plane, _: feature.blob_dog(plane, 2.3, 11.4, threshold=0.1),
+    "blob_doh": lambda plane, _: feature.blob_doh(plane, 2.8, 14),
+    "mser": lambda plane, _: morphology.max_tree(smooth(plane).astype(np.uint8), 1),
     "random_walker": lambda plane, strokes: segmentation.random_walker(
-        plane.astype(float), strokes, mode="cg_j"
+        # Its weights depend on the range of grey values: ours are of shares of it.
+        plane.astype(float),
+        strokes,
+        3000 / 255,
+        "cg_j",
     ),
     "watershed": lambda plane, strokes: segmentation.watershed(
         filters.sobel(smooth(plane)), strokes
     ),
     "gaussian": before_otsu(smooth),
-    "median": before_otsu(lambda plane: filters.median(plane, morphology.disk(2))),
+    "median": before_otsu(lambda plane: filters.median(plane, morphology.disk(1))),
     "background": before_otsu(lambda plane: plane - filters.gaussian(plane, 50)),
     "total_variation": before_otsu(restoration.denoise_tv_chambolle),
-    "fill_holes": after_otsu(ndimage.binary_fill_holes),
-    "remove_small": after_otsu(lambda mask: morphology.remove_small_objects(mask, max_size=50)),
-    "open": after_otsu(lambda mask: morphology.opening(mask, morphology.disk(2))),
-    "close": after_otsu(lambda mask: morphology.closing(mask, morphology.disk(2))),
-    "smooth": after_otsu(lambda mask: filters.median(mask, morphology.disk(2))),
+    "nl_means": before_otsu(
+        lambda plane: restoration.denoise_nl_means(plane, 5, 6, 8, preserve_range=True)
+    ),
+    "clahe": before_otsu(lambda plane: exposure.equalize_adapthist(plane, 128)),
+    "fill_holes": after_otsu(lambda mask: morphology.remove_small_holes(mask, max_size=100)),
+    "remove_small": after_otsu(lambda mask: morphology.remove_small_objects(mask, max_size=63)),
+    "open": after_otsu(lambda mask: morphology.opening(mask, morphology.disk(1))),
+    "close": after_otsu(lambda mask: morphology.closing(mask, morphology.disk(1))),
+    "smooth": after_otsu(lambda mask: filters.gaussian(mask, 1) > 0.5),
     "keep_largest": after_otsu(lambda mask: largest(measure.label(mask))),
     "split": after_otsu(lambda mask: split(mask)),
 }

@@ -14,10 +14,12 @@ Ten minutes of Live, a dab a second, between two minutes without::
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 import tempfile
 import time
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,8 +37,12 @@ from napari_unetseg.config import Recipe
 from napari_unetseg.config.shipped import shipped_models
 from napari_unetseg.jobs import JobState
 from napari_unetseg.samples import em_stack
+from napari_unetseg.widgets.app import keep_until_the_end
 from napari_unetseg.widgets.dock import SegmentationDock
 from napari_unetseg.workspace import LiveSettings
+
+#: Gaps that a person notices are told one by one.
+LONG_S = 0.1
 
 
 def main() -> None:
@@ -86,6 +92,7 @@ class Bench:
         self.gaps = Gaps()
         canvas = self.viewer.window._qt_viewer.canvas._scene_canvas  # noqa: SLF001
         canvas.events.draw.connect(self._on_draw)
+        keep_until_the_end()
 
     def measure(self, repeats: int, pace_s: float = 0.02, what: str = "before") -> list[float]:
         """Return the time of each slice change with a dab, in ms; watch for gaps meanwhile."""
@@ -158,9 +165,13 @@ class Gaps:
     """How long the event loop was away, by what was going on."""
 
     def __init__(self) -> None:
-        self._gaps: dict[str, list[float]] = {}
+        # Two hundred a second: as a list of floats they would be most of what memory grows by.
+        self._gaps: dict[str, array[float]] = {}
+        self._long: list[str] = []
+        self._began = time.perf_counter()
         self._what = ""
-        self._seen = 0.0
+        self._seen = self._collected = 0.0
+        gc.callbacks.append(self._on_collection)
         self._timer = QTimer()
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self._on_tick)
@@ -178,14 +189,26 @@ class Gaps:
         """Print the longest, and how many were long."""
         for what, gaps in self._gaps.items():
             ms = 1000 * np.array(gaps)
+            n_long = (ms > 1000 * LONG_S).sum()
             print(
                 f"gaps of the event loop, {what}: longest {ms.max():.0f} ms, "
-                f"{(ms > 100).sum()} above 100 ms in {ms.sum() / 1000:.0f} s"
+                f"{n_long} above {1000 * LONG_S:.0f} ms in {ms.sum() / 1000:.0f} s"
             )
+        for line in self._long:
+            print(line)
+
+    def _on_collection(self, phase: str, about: dict[str, int]) -> None:
+        if phase == "stop" and about["generation"] == 2:
+            self._collected = time.perf_counter()
 
     def _on_tick(self) -> None:
         now = time.perf_counter()
-        self._gaps.setdefault(self._what, []).append(now - self._seen)
+        gap = now - self._seen
+        self._gaps.setdefault(self._what, array("f")).append(gap)
+        if gap > LONG_S:
+            why = ", Python collected garbage" if self._collected > self._seen else ""
+            when = f"after {now - self._began:.0f} s"
+            self._long.append(f"{self._what}: {1000 * gap:.0f} ms {when}{why}")
         self._seen = now
 
 

@@ -243,6 +243,106 @@ class ModelPreviewed:
 
 
 @dataclass(frozen=True, slots=True)
+class ComparisonStarted:
+    """Methods are about to be compared on annotations.
+
+    Attributes
+    ----------
+    n_methods : int
+        That are to be tried.
+    sentence : str
+        What they are scored on.
+    """
+
+    n_methods: int
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class MethodCompared:
+    """A row of the table that says which method to use.
+
+    Attributes
+    ----------
+    name : str
+        No two rows have the same.
+    title : str
+        For a person.
+    kind : str
+        ``"classical"``; ``"model"``, used as it is; ``"network"``, trained for this table.
+    needs_labels : bool
+        Whether it can do nothing without annotations.
+    mean_iou, dice, f1 : float
+        Means over the classes, background included, on pixels that it had not seen; in [0, 1].
+    spread : float or None
+        Standard error of the mean IoU; None where it is scored in a single spot.
+    boundary_f1 : float or None
+        None where no boundary is annotated.
+    iou : dict of str to float
+        By class name, ``"background"`` included.
+    n_px : int
+        Pixels scored on.
+    prepare_s, slice_s : float
+        Seconds until it can segment, and for a slice then.
+    recipe : dict or None
+        A `classical.ChainRecipe` as builtins, that gives its answers again.
+    model : str or None
+        The folder of its model, if that is on disk.
+    codes : list of int or None
+        Codes of the annotations for the model's codes 1, 2, …; None where these are the same.
+    note : str
+        What to know of its scores, in a sentence.
+    answers : dict of str to str
+        Id of an image → ``.npy`` of uint8 codes, shape (planes, Y, X), filled on slices that are
+        scored on; empty where answers are not kept.
+    """
+
+    name: str
+    title: str
+    kind: str
+    needs_labels: bool
+    mean_iou: float
+    spread: float | None
+    dice: float
+    f1: float
+    boundary_f1: float | None
+    iou: dict[str, float]
+    n_px: int
+    prepare_s: float
+    slice_s: float
+    recipe: dict[str, Any] | None = None
+    model: str | None = None
+    codes: list[int] | None = None
+    note: str = ""
+    answers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MethodNotRun:
+    """A method that is not in the table, and why, in a few words."""
+
+    name: str
+    title: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recommended:
+    """Which row of the table to use.
+
+    Attributes
+    ----------
+    name : str or None
+        Of the row; None where there is none.
+    sentence : str
+        With the reason.
+    """
+
+    name: str | None
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The last event of every job.
 
@@ -275,6 +375,10 @@ Event: TypeAlias = (
     | Warned
     | ModelSaved
     | ModelPreviewed
+    | ComparisonStarted
+    | MethodCompared
+    | MethodNotRun
+    | Recommended
     | Finished
 )
 
@@ -295,6 +399,10 @@ _KINDS: dict[str, type[Event]] = {
         Warned,
         ModelSaved,
         ModelPreviewed,
+        ComparisonStarted,
+        MethodCompared,
+        MethodNotRun,
+        Recommended,
         Finished,
     )
 }

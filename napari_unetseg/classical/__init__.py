@@ -8,8 +8,10 @@ from .preview import GreyValues, Preview, PreviewComputer, PreviewRequest
 from .recipe import ChainRecipe, read_recipe
 from .registry import FILTERS, METHODS, REFINEMENTS, find_method, find_step
 from .run import answers, filtered, prepare, run_stack, run_view, segment
+from .search import Fit, fit_method
 from .source import Source
-from .step import Filter, Method, Refinement, Step, View
+from .step import Filter, Method, Refinement, Step, UseOfStrokes, View
+from .told import Told
 
 __all__ = [
     "FILTERS",
@@ -19,6 +21,7 @@ __all__ = [
     "Chain",
     "ChainRecipe",
     "Filter",
+    "Fit",
     "FittedBaseline",
     "GreyValues",
     "LevelMethod",
@@ -30,12 +33,15 @@ __all__ = [
     "Source",
     "Step",
     "StepSettings",
+    "Told",
+    "UseOfStrokes",
     "View",
     "answers",
     "filtered",
     "find_method",
     "find_step",
     "fit_baseline",
+    "fit_method",
     "in_words",
     "parse_params",
     "parse_step",

@@ -1,8 +1,7 @@
-"""Edge detectors: Canny's and Sobel's, as lines or as the areas that edges bound."""
+"""Edges where the gradient is steep: Sobel, Scharr, Prewitt, Farid; and Canny's."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import ClassVar, Self, TypeVar
 
@@ -10,36 +9,54 @@ import numpy as np
 from pydantic import Field, model_validator
 from skimage.feature import canny
 
-from .grey import gradient_magnitude, intensity, sample, smoothed
-from .method import (
-    SIGMAS_PX,
-    BaselineParams,
-    LevelMethod,
-    Levels,
-    foreground_codes,
-    nowhere,
+from .edge_detector import EdgeDetector, EdgeParams, outputs
+from .gradients import (
+    FARID_OPERATOR,
+    PREWITT_OPERATOR,
+    SCHARR_OPERATOR,
+    SOBEL_OPERATOR,
+    GradientOperator,
+    Image,
+    gradient,
+    norm,
 )
-from .regions import EdgeOutput, Mask, close_gaps, fill_regions, widen
-from .step import Codes, Pixels, View
+from .grey import intensity, smoothed
+from .method import SIGMAS_PX, Levels
+from .regions import Mask
+from .step import IN_3D, Pixels, View
+
+#: `scipy.ndimage.sobel`, which scikit-image's Canny compares its thresholds with, of a slope of 1.
+_SOBEL_OF_SCIPY = 8
 
 
-class EdgeParams(BaselineParams):
-    """Parameters of every edge detector; `foreground` says which side of the edges is meant."""
+class DirectedParams(EdgeParams):
+    """Parameters of edge detectors that know where an edge runs."""
 
-    output: EdgeOutput = Field(
-        "regions",
-        description="regions: all areas between edges; enclosed: only areas closed on all sides; "
-        "edges: the edge lines themselves",
+    direction_deg: float = Field(
+        0.0,
+        ge=0,
+        le=180,
+        description="keep edges that run this way: 0 from left to right, 90 up and down, "
+        "45 rising to the right",
     )
-    close_px: int = Field(
-        1, ge=0, le=20, description="bridge gaps in the edges up to twice this many px"
-    )
-    widen_px: int = Field(
-        1, ge=0, le=20, description="px by which edge lines grow on each side; for output edges"
+    within_deg: float = Field(
+        90.0,
+        ge=0,
+        le=90,
+        description="keep edges whose direction differs by up to this many degrees; 90 keeps all",
     )
 
 
-class CannyParams(EdgeParams):
+class GradientParams(DirectedParams):
+    """Parameters of a gradient with a threshold."""
+
+    percent: float = Field(
+        80.0, ge=0, le=100, description="edges are where it is steeper than this % of pixels"
+    )
+    in_3d: bool = Field(False, description=IN_3D)
+
+
+class CannyParams(DirectedParams):
     """Parameters of Canny's edge detector."""
 
     sigma_px: float = Field(2.0, ge=0, le=50, description="smoothing: standard deviation in px")
@@ -63,63 +80,130 @@ class CannyParams(EdgeParams):
         return self
 
 
-class SobelParams(EdgeParams):
-    """Parameters of Sobel's gradient with a threshold."""
+D = TypeVar("D", bound=DirectedParams)
 
-    percent: float = Field(
-        80.0, ge=0, le=100, description="edges are where it is steeper than this % of pixels"
+
+class _Gradient(EdgeDetector[D]):
+    """Features are smoothed intensity and norm of the gradient.
+
+    Where only some directions are kept, the gradient along Y and along X follow. The last of the
+    levels is what counts as flat to a watershed: half the percentile of edges.
+
+    Attributes
+    ----------
+    operator : GradientOperator
+        By which the gradient is taken.
+    """
+
+    operator: ClassVar[GradientOperator] = SOBEL_OPERATOR
+
+    def feature_key(self, params: D) -> tuple[object, ...]:
+        """Add whether directions are needed."""
+        return (*super().feature_key(params), params.within_deg < 90)
+
+    def features(self, view: View, params: D) -> Pixels:
+        """Return smoothed intensity and gradient, shape (2 or 4, …)."""
+        grey = smoothed(intensity(view.pixels), view.per_axis(params.sigma_px))
+        steps_px = (view.z_px, 1, 1)[-view.ndim :]
+        components = gradient(grey, self.operator, steps_px)
+        in_slice = components[-2:] if params.within_deg < 90 else []
+        return np.stack([grey, norm(components), *in_slice])
+
+    def edges(self, features: Pixels, params: D, levels: Levels) -> Mask:
+        """Return where the gradient is over its threshold."""
+        return np.asarray(features[1] > levels[1]) & _runs_along(features, params)
+
+    def relief(self, features: Pixels, levels: Levels) -> Image:
+        """Return the gradient, level where it is flat."""
+        return np.asarray(np.maximum(features[1], levels[-1]))
+
+
+class _GradientThreshold(_Gradient[GradientParams]):
+    """Wide edges, wherever the gradient passes a threshold."""
+
+    params = GradientParams
+    wide: ClassVar[bool] = True
+
+    def thresholds(self, steepness: Image, params: GradientParams) -> Sequence[float]:
+        """Return the percentile of edges, and of what is flat."""
+        return _percentiles(steepness, params.percent, params.percent / 2)
+
+    def grid(self, views: Sequence[View]) -> Iterator[GradientParams]:
+        """Try smoothings, steepnesses, lines of several widths and areas of both polarities."""
+        for sigma in SIGMAS_PX:
+            for percent in (20, 35, 50, 65, 80, 90, 95):
+                yield from outputs(GradientParams(sigma_px=sigma, percent=percent))
+
+
+class Sobel(_GradientThreshold):
+    """Wide edges, wherever Sobel's gradient passes a threshold.
+
+    References
+    ----------
+    I. Sobel and G. Feldman, "A 3 × 3 isotropic gradient operator for image processing", 1968.
+    """
+
+    name: ClassVar[str] = "sobel"
+    title: ClassVar[str] = "Sobel gradient"
+    summary: ClassVar[str] = "Steep places, and the areas they bound."
+    good_for: ClassVar[str] = (
+        "Structures that are steep themselves, such as membranes, or objects with a soft outline."
     )
 
 
-E = TypeVar("E", bound=EdgeParams)
+class Scharr(_GradientThreshold):
+    """Wide edges, wherever Scharr's gradient passes a threshold.
 
-
-class _EdgeDetector(LevelMethod[E]):
-    """Features are the smoothed intensity and the norm of its gradient, shape (2, Y, X).
-
-    Levels are the grey value halfway up the edges, then thresholds of the gradient. The former is
-    the mean grey value weighted by gradient (J. Kittler, J. Illingworth and J. Föglein,
-    "Threshold selection based on a simple image statistic", Computer Vision, Graphics and Image
-    Processing 30 (1985) 125–147).
+    References
+    ----------
+    H. Scharr, "Optimale Operatoren in der Digitalen Bildverarbeitung", dissertation, Heidelberg
+    2000.
     """
 
-    pixelwise: ClassVar[bool] = False
-
-    def features(self, view: View, params: E) -> Pixels:
-        """Return smoothed intensity and gradient, shape (2, Y, X)."""
-        grey = smoothed(intensity(view.pixels), params.sigma_px)
-        return np.stack([grey, gradient_magnitude(grey)])
-
-    def measure(self, features: Sequence[Pixels], params: E) -> Levels:
-        """Return the grey value halfway up the edges, then the gradient's thresholds."""
-        grey = sample([plane[0] for plane in features])
-        gradient = sample([plane[1] for plane in features]).astype(float)
-        total = gradient.sum()
-        halfway = (
-            nowhere(params.foreground) if total == 0 else float((grey * gradient).sum() / total)
-        )
-        return np.array([halfway, *np.percentile(gradient, self.percentiles(params))])
-
-    def label(self, features: Pixels, params: E, levels: Levels) -> Codes:
-        """Find edges, and what lies between them where that is asked for."""
-        edges = close_gaps(self.edges(features, levels), params.close_px)
-        if params.output == "edges":
-            return foreground_codes(widen(edges, params.widen_px))
-        enclosed = params.output == "enclosed"
-        return foreground_codes(
-            fill_regions(edges, features[0], levels[0], params.foreground, enclosed=enclosed)
-        )
-
-    @abstractmethod
-    def percentiles(self, params: E) -> Sequence[float]:
-        """Return the percentiles of the gradient that are its thresholds."""
-
-    @abstractmethod
-    def edges(self, features: Pixels, levels: Levels) -> Mask:
-        """Return the edges, shape (Y, X)."""
+    name: ClassVar[str] = "scharr"
+    title: ClassVar[str] = "Scharr gradient"
+    summary: ClassVar[str] = "Steep places, equally steep in all directions, and what they bound."
+    good_for: ClassVar[str] = (
+        "As Sobel, where structures run in all directions, or one direction is asked for."
+    )
+    operator: ClassVar[GradientOperator] = SCHARR_OPERATOR
 
 
-class Canny(_EdgeDetector[CannyParams]):
+class Prewitt(_GradientThreshold):
+    """Wide edges, wherever Prewitt's gradient passes a threshold.
+
+    References
+    ----------
+    J. M. S. Prewitt, "Object enhancement and extraction", in: Picture Processing and
+    Psychopictorics, Academic Press 1970, 75–149.
+    """
+
+    name: ClassVar[str] = "prewitt"
+    title: ClassVar[str] = "Prewitt gradient"
+    summary: ClassVar[str] = "Steep places, averaged over three pixels, and the areas they bound."
+    good_for: ClassVar[str] = "As Sobel, for images with a little more noise."
+    operator: ClassVar[GradientOperator] = PREWITT_OPERATOR
+
+
+class Farid(_GradientThreshold):
+    """Wide edges, wherever Farid's gradient passes a threshold.
+
+    References
+    ----------
+    H. Farid and E. P. Simoncelli, "Differentiation of discrete multidimensional signals", IEEE
+    Transactions on Image Processing 13 (2004) 496–508.
+    """
+
+    name: ClassVar[str] = "farid"
+    title: ClassVar[str] = "Farid gradient"
+    summary: ClassVar[str] = "Steep places by the most exact of the gradients, of 5 × 5 px."
+    good_for: ClassVar[str] = (
+        "Fibres of which only those that run one way are wanted; and noise finer than 5 px."
+    )
+    operator: ClassVar[GradientOperator] = FARID_OPERATOR
+
+
+class Canny(_Gradient[CannyParams]):
     """Thin edges that begin where it is steep and go on where it is less so.
 
     References
@@ -130,77 +214,55 @@ class Canny(_EdgeDetector[CannyParams]):
 
     name: ClassVar[str] = "canny"
     title: ClassVar[str] = "Canny edges"
-    family: ClassVar[str] = "Edges"
-    summary: ClassVar[str] = "Thin edges, followed along their length, and the areas they bound."
+    summary: ClassVar[str] = (
+        "Thin edges on each slice, followed along their length, and the areas they bound."
+    )
     good_for: ClassVar[str] = (
         "Objects with a sharp outline whose inside is as bright as their surroundings."
     )
     params = CannyParams
 
-    def percentiles(self, params: CannyParams) -> Sequence[float]:
-        """Return low and high."""
-        return params.low_percent, params.high_percent
+    def thresholds(self, steepness: Image, params: CannyParams) -> Sequence[float]:
+        """Return low and high percentile, and that of what is flat."""
+        low, high = params.low_percent, params.high_percent
+        return _percentiles(steepness, low, high, low / 2)
 
-    def edges(self, features: Pixels, levels: Levels) -> Mask:
+    def edges(self, features: Pixels, params: CannyParams, levels: Levels) -> Mask:
         """Return edges one pixel wide."""
-        _, low, high = levels
+        low, high = levels[1:3] * _SOBEL_OF_SCIPY
         # Smoothed already; a mode other than "constant" spares skimage a second Gaussian. It finds
         # no edge in the outermost pixels, and areas would run into each other there.
         grey = np.pad(features[0], 1, mode="symmetric")
         found = canny(  # type: ignore[no-untyped-call]
             grey, 0, low_threshold=low, high_threshold=high, mode="reflect"
         )
-        return np.asarray(found[1:-1, 1:-1])
+        return np.asarray(found[1:-1, 1:-1]) & _runs_along(features, params)
 
     def grid(self, views: Sequence[View]) -> Iterator[CannyParams]:
         """Try smoothings, steepnesses, lines of several widths and areas of both polarities."""
         for sigma in SIGMAS_PX:
             for low, high in ((20, 40), (40, 60), (50, 80), (70, 80), (70, 90), (85, 95)):
                 base = CannyParams(sigma_px=sigma, low_percent=low, high_percent=high)
-                yield from _outputs(base)
+                yield from outputs(base)
 
 
-class Sobel(_EdgeDetector[SobelParams]):
-    """Wide edges, wherever the gradient passes a threshold.
-
-    References
-    ----------
-    I. Sobel and G. Feldman, "A 3 × 3 isotropic gradient operator for image processing", 1968.
-    """
-
-    name: ClassVar[str] = "sobel"
-    title: ClassVar[str] = "Sobel gradient"
-    family: ClassVar[str] = "Edges"
-    summary: ClassVar[str] = "Steep places, and the areas they bound."
-    good_for: ClassVar[str] = (
-        "Structures that are steep themselves, such as membranes, or objects with a soft outline."
-    )
-    params = SobelParams
-
-    def percentiles(self, params: SobelParams) -> Sequence[float]:
-        """Return the threshold."""
-        return (params.percent,)
-
-    def edges(self, features: Pixels, levels: Levels) -> Mask:
-        """Return where the gradient is over its threshold."""
-        return np.asarray(features[1] > levels[1])
-
-    def grid(self, views: Sequence[View]) -> Iterator[SobelParams]:
-        """Try smoothings, steepnesses, lines of several widths and areas of both polarities."""
-        for sigma in SIGMAS_PX:
-            for percent in (20, 35, 50, 60, 70, 80, 90, 95):
-                yield from _outputs(SobelParams(sigma_px=sigma, percent=percent))
+def _percentiles(values: Image, *percents: float) -> list[float]:
+    return [float(level) for level in np.percentile(values, percents)]
 
 
-def _outputs(base: E) -> Iterator[E]:
-    """Vary what is made of the same edges."""
-    for widen_px in (0, 1, 2):
-        yield base.replace(output="edges", close_px=0, widen_px=widen_px)
-    for foreground in ("bright", "dark"):
-        for close_px in (0, 2):
-            yield base.replace(output="regions", foreground=foreground, close_px=close_px)
-            yield base.replace(output="enclosed", foreground=foreground, close_px=close_px)
+def _runs_along(features: Pixels, params: DirectedParams) -> Mask | np.bool_:
+    """Return where edges run in the direction asked for, as seen on a slice."""
+    if params.within_deg >= 90:
+        return np.True_
+    along_y, along_x = features[-2:]
+    angle = np.radians(params.direction_deg)
+    # An edge runs at right angles to the gradient, and rows count downwards.
+    agrees = np.abs(along_y * np.cos(angle) + along_x * np.sin(angle))
+    return np.asarray(agrees >= np.cos(np.radians(params.within_deg)) * np.hypot(along_y, along_x))
 
 
-CANNY = Canny()
 SOBEL = Sobel()
+SCHARR = Scharr()
+PREWITT = Prewitt()
+FARID = Farid()
+CANNY = Canny()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,11 +26,19 @@ _SCORED_PX = 65536
 #: Side of the part of a plane in which candidates of other methods are compared first, in px.
 _WINDOW_PX = 320
 
-#: Pixelss on which candidates are compared first; those with the most annotated classes and pixels.
+#: Planes on which candidates are compared first; those with the most annotated classes and pixels.
 _SEARCH_PLANES = 4
 
 #: Candidates that are then compared on whole planes.
 _FINALISTS = 12
+
+#: Share of the time for a search after which no more parameters are compared first.
+_SEARCH_SHARE = 0.6
+
+#: Returns how much of the time for a search is used up, 1 for all of it.
+Spent: TypeAlias = Callable[[], float]
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +70,54 @@ class FittedBaseline:
         return np.asarray(lookup(self.mapping)[answered])
 
 
+def unhurried() -> float:
+    """Return that no time is used up, for searches that may take as long as they do."""
+    return 0.0
+
+
+def while_time(items: Iterable[_T], spent: Spent) -> Iterator[_T]:
+    """Yield the first of some items, and others until all of the time is used up."""
+    for i, item in enumerate(items):
+        if i and spent() >= 1:
+            return
+        yield item
+
+
+def search_grid(
+    grid: Sequence[_T], score: Callable[[_T], float], spent: Spent
+) -> list[tuple[float, _T]]:
+    """Score candidates, neighbours of which are alike.
+
+    All where time allows; else every so many, as the first one's time tells, and then those
+    around the best.
+
+    Returns
+    -------
+    list of (score, candidate)
+    """
+    began = spent()
+    scores = {0: score(grid[0])}
+    step = max(1, math.ceil((spent() - began) * len(grid) / _SEARCH_SHARE))
+
+    def look_at(candidates: Iterable[int]) -> None:
+        for i in candidates:
+            if spent() >= _SEARCH_SHARE:
+                return
+            scores[i] = score(grid[i])
+
+    look_at(range(step, len(grid), step))
+    best = max(scores, key=lambda i: scores[i])
+    beside = range(max(0, best - step + 1), min(len(grid), best + step))
+    look_at(sorted(set(beside) - {best}, key=lambda i: abs(i - best)))
+    return [(found, grid[i]) for i, found in scores.items()]
+
+
 def fit_baseline(
-    method: str, planes: Sequence[Pixels], codes: Sequence[npt.NDArray[np.uint8]]
+    method: str,
+    planes: Sequence[Pixels],
+    codes: Sequence[npt.NDArray[np.uint8]],
+    *,
+    spent: Spent = unhurried,
 ) -> FittedBaseline:
     """Search parameters, polarity and the meaning of the answers for the best mean IoU.
 
@@ -73,6 +128,8 @@ def fit_baseline(
     planes : sequence of ndarray, each (C, Y, X)
     codes : sequence of ndarray, each (Y, X), uint8
         Annotations of `planes`: 0 unlabelled, 1 background, k + 1 class k.
+    spent : callable
+        How much of the time is used up; when all is, the best so far is returned.
 
     Returns
     -------
@@ -96,7 +153,7 @@ def fit_baseline(
         )
     labelled = [i for i, annotated in enumerate(codes) if annotated.any()]
     views = [View(planes[i]) for i in labelled]
-    search = _Search(found, views, [codes[i] for i in labelled])
+    search = _Search(found, views, [codes[i] for i in labelled], spent)
     return search.run()
 
 
@@ -108,8 +165,10 @@ class _Search:
         method: LevelMethod[Any],
         views: list[View],
         codes: list[npt.NDArray[np.uint8]],
+        spent: Spent,
     ) -> None:
         self._method = method
+        self._spent = spent
         self._views = views
         self._codes = codes
         ranked = sorted(
@@ -125,11 +184,13 @@ class _Search:
     def run(self) -> FittedBaseline:
         """Compare all candidates on parts, then the best of them on everything."""
         grid = list(self._method.grid([self._views[i] for i in self._searched]))
-        scored = [(self._score_part(params), params) for params in grid]
+        scored = search_grid(grid, self._score_part, self._spent)
         best = max(scored, key=lambda pair: pair[0])[1]
-        scored += [(self._score_part(params), params) for params in self._method.refine(best)]
+        if finer := list(self._method.refine(best)):
+            scored += search_grid(finer, self._score_part, self._spent)
         scored.sort(key=lambda pair: -pair[0])
-        finalists = [self._fit(params) for _, params in scored[:_FINALISTS]]
+        ranked = (params for _, params in scored[:_FINALISTS])
+        finalists = [self._fit(params) for params in while_time(ranked, self._spent)]
         return max(finalists, key=lambda fitted: fitted.mean_iou)
 
     def _score_part(self, params: BaselineParams) -> float:
@@ -172,7 +233,7 @@ class _Search:
             table += contingency(self._method.label(features, params, levels), codes)
         table[:, UNLABELLED] = 0
         mapping, mean_iou = best_mapping(table)
-        if self._method.pixelwise and mapping == {1: 2, 2: 1}:
+        if self._method.is_mirrored and mapping == {1: 2, 2: 1}:
             other = "dark" if params.foreground == "bright" else "bright"
             params, mapping = params.replace(foreground=other), {1: 1, 2: 2}
             shared = self._shared_levels(params)

@@ -51,6 +51,9 @@ class LevelMethod(Method[P]):
     ----------
     pixelwise : bool
         Whether `label` looks at each pixel's features alone, so that it takes any subset of pixels.
+    is_mirrored : bool
+        Whether what is foreground where that is bright is background where it is dark, and the
+        other way round; so a search need not try both.
     decides_by_grey : bool
         Whether the first feature is a grey value, and levels are thresholds of it.
     set_by_hand : tuple of str
@@ -58,6 +61,7 @@ class LevelMethod(Method[P]):
     """
 
     pixelwise: ClassVar[bool] = True
+    is_mirrored: ClassVar[bool] = True
     decides_by_grey: ClassVar[bool] = False
     set_by_hand: ClassVar[tuple[str, ...]] = ()
 

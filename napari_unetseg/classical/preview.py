@@ -127,7 +127,7 @@ class PreviewComputer:
         box = _box(request) if in_3d or any(step.is_slow for step, _ in steps) else None
         planes = _planes(source, request.plane) if in_3d else [request.plane]
         part = _Part(request, planes, box)
-        view = replace(self._once("view", part.key, part.view), strokes=part.strokes())
+        view = part.said(self._once("view", part.key, part.view))
         grey = None
         if in_3d:
             labels = self._run(request, view, part.begun())[planes.index(request.plane)]
@@ -142,7 +142,9 @@ class PreviewComputer:
         out = np.zeros(view.shape, np.uint32 if answers(request.chain) == "objects" else np.uint8)
         size = {"Z": view.z_px, "Y": 1.0, "X": 1.0}
         stack = Stack(view.pixels, "CZYX", size, channels=("",) * len(view.pixels))
-        source = Source(stack, strokes=view.strokes, labels=begun)
+        told = view.probabilities
+        by_plane = None if told is None else np.moveaxis(told, 1, 0)
+        source = Source(stack, strokes=view.strokes, labels=begun, probabilities=by_plane)
         for _ in run_stack(request.chain, source, out=out, prepared=self._prepared(request)):
             pass
         return out
@@ -155,7 +157,7 @@ class PreviewComputer:
         method = chain.method()
         seen_by = (part.key, chain.before_method())
         view = self._once("filtered", seen_by, lambda: filtered(chain, view))
-        view = replace(view, strokes=part.strokes())
+        view = part.said(view)
         if method is None or not isinstance(method[0], LevelMethod):
             rest = chain.without_filters()
             return run_view(rest, view, prepared=prepared, labels=part.begun()), None
@@ -183,9 +185,10 @@ class PreviewComputer:
         if method is None:
             return None
         wanted = method[0].prepare_on(method[1])
-        if wanted == "nothing" and not method[0].needs_strokes:
+        strokes = method[0].use_of_strokes(method[1])
+        if wanted == "nothing" and strokes != "needed":
             return None
-        revision = request.revision if method[0].needs_strokes else 0
+        revision = 0 if strokes == "unused" else request.revision
         key = (request.key, chain.before_method(), chain.method(), revision)
         return self._once("prepared", key, lambda: prepare(chain, request.sources())[0])
 
@@ -212,7 +215,7 @@ class _Part:
 
     def view(self) -> View:
         """Read its pixels."""
-        source = self.request.source
+        source = replace(self.request.source, probabilities=None)
         views = [source.slice_view(plane) for plane in self.planes]
         for plane, view in zip(self.planes, views, strict=True):
             if not np.isfinite(view.pixels).all():
@@ -224,10 +227,14 @@ class _Part:
         pixels = cropped[0] if len(cropped) == 1 else np.stack(cropped, axis=1)
         return replace(views[0], pixels=pixels, strokes=None)
 
-    def strokes(self) -> Codes | None:
-        """Return what is annotated there."""
-        strokes: Codes | None = self._of(self.request.source.strokes)
-        return strokes
+    def said(self, view: View) -> View:
+        """Return a view of the part with what is annotated there by now, and how probable."""
+        source = self.request.source
+        told = None
+        if source.probabilities is not None:
+            parts = [np.asarray(source.probabilities[p])[self._where(None)] for p in self.planes]
+            told = parts[0] if len(parts) == 1 else np.stack(parts, axis=1)
+        return replace(view, strokes=self._of(source.strokes), probabilities=told)
 
     def begun(self) -> Labels | None:
         """Return what refinements begin with there."""

@@ -41,25 +41,71 @@ class Registry(Mapping[str, S], Generic[S]):
 
 FILTERS: Registry[Filter[Any]] = Registry(
     Filter,  # type: ignore[type-abstract]
-    {},
+    {
+        "gaussian": "smoothing:GAUSSIAN",
+        "median": "smoothing:MEDIAN",
+        "nl_means": "smoothing:NL_MEANS",
+        "total_variation": "smoothing:TOTAL_VARIATION",
+        "background": "contrast:BACKGROUND",
+        "clahe": "contrast:CLAHE",
+        "invert": "contrast:INVERT",
+        "channel": "contrast:CHANNEL",
+    },
 )
 
 METHODS: Registry[Method[Any]] = Registry(
     Method,  # type: ignore[type-abstract]
     {
-        "otsu": "threshold:OTSU",
+        "otsu": "auto_threshold:OTSU",
         "threshold": "threshold:THRESHOLD",
-        "canny": "edges:CANNY",
+        "li": "auto_threshold:LI",
+        "triangle": "auto_threshold:TRIANGLE",
+        "yen": "auto_threshold:YEN",
+        "isodata": "auto_threshold:ISODATA",
+        "minimum": "auto_threshold:MINIMUM",
+        "mean": "auto_threshold:MEAN",
+        "multiotsu": "multi_otsu:MULTI_OTSU",
+        "local": "local_threshold:LOCAL",
+        "sauvola": "local_threshold:SAUVOLA",
+        "niblack": "local_threshold:NIBLACK",
+        "hysteresis": "threshold:HYSTERESIS",
         "sobel": "edges:SOBEL",
+        "scharr": "edges:SCHARR",
+        "prewitt": "edges:PREWITT",
+        "farid": "edges:FARID",
+        "canny": "edges:CANNY",
+        "laplacian": "zero_crossings:LAPLACIAN",
+        "log": "zero_crossings:LOG",
+        "dog": "zero_crossings:DOG",
         "kmeans": "clustering:KMEANS",
         "mixture": "clustering:MIXTURE",
+        "grow": "region_growing:GROW",
+        "random_walker": "random_walk:RANDOM_WALKER",
+        "watershed": "flooding:WATERSHED",
+        "chan_vese": "chan_vese:CHAN_VESE",
+        "slic": "superpixels:SLIC",
+        "felzenszwalb": "superpixels:FELZENSZWALB",
+        "compact_watershed": "superpixels:COMPACT_WATERSHED",
+        "blob_log": "blobs:BLOB_LOG",
+        "blob_dog": "blobs:BLOB_DOG",
+        "blob_doh": "blobs:BLOB_DOH",
+        "mser": "mser:MSER",
         "forest": "forest:FOREST",
     },
 )
 
 REFINEMENTS: Registry[Refinement[Any]] = Registry(
     Refinement,  # type: ignore[type-abstract]
-    {},
+    {
+        "fill_holes": "refinement:FILL_HOLES",
+        "remove_small": "refinement:REMOVE_SMALL",
+        "smooth": "refinement:SMOOTH",
+        "open": "refinement:OPEN",
+        "close": "refinement:CLOSE",
+        "keep_largest": "refinement:KEEP_LARGEST",
+        "split": "splitting:SPLIT",
+        "crf": "crf:CRF",
+    },
 )
 
 

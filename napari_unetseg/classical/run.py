@@ -124,7 +124,7 @@ def filtered(chain: Chain, view: View) -> View:
 def answers(chain: Chain) -> Kind | None:
     """Return what a chain answers; None where it keeps what it is given."""
     method = chain.method()
-    kinds = [] if method is None else [method[0].answers]
+    kinds = [] if method is None else [method[0].answers_with(method[1])]
     kinds += [step.answers for step, _ in chain.refinements() if step.answers is not None]
     return kinds[-1] if kinds else None
 
@@ -151,7 +151,8 @@ def prepare(chain: Chain, sources: Sequence[Source]) -> list[Any]:
     if found is None:
         return [None for _ in sources]
     method, params = found
-    if method.needs_strokes and not any(source.has_strokes() for source in sources):
+    needed = method.use_of_strokes(params) == "needed"
+    if needed and not any(source.has_strokes() for source in sources):
         raise UserError(f"{method.title} needs annotations: paint some of each class first.")
     wanted = method.prepare_on(params)
     if wanted == "nothing":

@@ -26,12 +26,15 @@ class Source:
         Annotations, for methods that need them.
     labels : array-like, shape (n_planes, Y, X), or None
         Anything indexed by slices: what refinements without a method begin with.
+    probabilities : array-like, shape (n_planes, classes, Y, X), float32, or None
+        Anything indexed by slices: how probable what they begin with is; background first.
     """
 
     stack: Stack
     planes: Sequence[int] | None = None
     strokes: Codes | None = None
     labels: Any = None
+    probabilities: Any = None
 
     def chosen(self) -> list[int]:
         """Return the slices to segment."""
@@ -54,7 +57,8 @@ class Source:
     def slice_view(self, plane: int) -> View:
         """Return what steps see of a slice."""
         strokes = None if self.strokes is None else self.strokes[plane]
-        return View(self.stack.plane(plane), self._z_px(), strokes)
+        told = None if self.probabilities is None else np.asarray(self.probabilities[plane])
+        return View(self.stack.plane(plane), self._z_px(), strokes, told)
 
     def volume_view(self, t: int) -> View:
         """Return what steps that look along Z see of a time point."""
@@ -62,7 +66,11 @@ class Source:
         planes = range(t * depth, (t + 1) * depth)
         pixels = np.stack([self.stack.plane(plane) for plane in planes], axis=1)
         strokes = None if self.strokes is None else self.strokes[planes.start : planes.stop]
-        return View(pixels, self._z_px(), strokes)
+        told = None
+        if self.probabilities is not None:
+            of_planes = self.probabilities[planes.start : planes.stop]
+            told = np.moveaxis(np.asarray(of_planes), 1, 0)
+        return View(pixels, self._z_px(), strokes, told)
 
     def _z_px(self) -> float:
         """Return how long a step along Z is, in px; 1 where that is not known."""

@@ -16,6 +16,7 @@ Pixels: TypeAlias = npt.NDArray[Any]
 Codes: TypeAlias = npt.NDArray[np.uint8]
 Labels: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint32]
 Kind: TypeAlias = Literal["classes", "objects"]
+UseOfStrokes: TypeAlias = Literal["unused", "used", "needed"]
 
 #: Description of the switch that steps have which can look along Z; `in_3d` by name.
 IN_3D = "off: every slice by itself; on: the stack as one volume, neighbouring slices included"
@@ -106,7 +107,7 @@ class Filter(Step[P]):
 
     @abstractmethod
     def apply(self, view: View, params: P) -> Pixels:
-        """Return pixels of the same shape, float32, or the dtype that they had."""
+        """Return pixels of the same shape, or of fewer channels, as floats or in their dtype."""
 
 
 class Method(Step[P]):
@@ -115,13 +116,21 @@ class Method(Step[P]):
     Attributes
     ----------
     answers : {'classes', 'objects'}
-        What `segment` returns: codes, or ids.
+        What `segment` returns unless its parameters say otherwise: codes, or ids.
     needs_strokes : bool
         Whether nothing can be said without annotations.
     """
 
     answers: ClassVar[Kind] = "classes"
     needs_strokes: ClassVar[bool] = False
+
+    def answers_with(self, params: P) -> Kind:
+        """Return what `segment` returns with these parameters: codes, or ids."""
+        return self.answers
+
+    def use_of_strokes(self, params: P) -> UseOfStrokes:
+        """Return whether `segment` looks at annotations, and whether it can do without."""
+        return "needed" if self.needs_strokes else "unused"
 
     def prepare_on(self, params: P) -> Literal["nothing", "slices", "strokes"]:
         """Return which views `prepare` wants: none, some of the stack, or those with strokes."""

@@ -1,13 +1,14 @@
-"""Thresholds: Otsu's, and one set by hand."""
+"""Thresholds of grey values: what they have in common, and those set by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import ClassVar
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from pydantic import Field
-from skimage.filters import threshold_otsu
+import numpy.typing as npt
+from pydantic import Field, model_validator
+from scipy import ndimage
 
 from .grey import intensity, sample, smoothed
 from .method import (
@@ -20,17 +21,10 @@ from .method import (
     is_beyond,
     nowhere,
 )
-from .step import Codes, Pixels, View
-
-#: Bins of the histogram that Otsu's method splits; enough for a 16-bit image with a few hot pixels.
-_BINS = 1024
+from .step import IN_3D, Codes, Pixels, View
 
 #: A slice's grey values run between these percentiles; beyond them are hot and dead pixels.
 _RANGE_PERCENTILES = (0.1, 99.9)
-
-
-class OtsuParams(BaselineParams):
-    """Parameters of Otsu's threshold."""
 
 
 class ThresholdParams(BaselineParams):
@@ -49,64 +43,74 @@ class ThresholdParams(BaselineParams):
     )
 
 
-class _Threshold(LevelMethod[P]):
-    """A method with one level, of grey values."""
+class HysteresisParams(BaselineParams):
+    """Parameters of a threshold with hysteresis."""
+
+    lower_percent: float = Field(
+        25.0,
+        ge=0,
+        le=100,
+        description="bright structures go on down to here, dark ones begin below; in % of the way "
+        "from the darkest to the brightest grey value",
+    )
+    upper_percent: float = Field(
+        50.0,
+        ge=0,
+        le=100,
+        description="bright structures begin above this, dark ones go on up to here; in % of the "
+        "way from the darkest to the brightest grey value",
+    )
+    lower_grey_value: float | None = Field(
+        None,
+        allow_inf_nan=False,
+        description="lower threshold as a grey value; where given, its percent is not used",
+    )
+    upper_grey_value: float | None = Field(
+        None,
+        allow_inf_nan=False,
+        description="upper threshold as a grey value; where given, its percent is not used",
+    )
+    in_3d: bool = Field(False, description=IN_3D)
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.upper_percent < self.lower_percent:
+            raise ValueError("upper_percent must not be below lower_percent")
+        lower, upper = self.lower_grey_value, self.upper_grey_value
+        if lower is not None and upper is not None and upper < lower:
+            raise ValueError("upper_grey_value must not be below lower_grey_value")
+        return self
+
+
+class GreyLevelMethod(LevelMethod[P]):
+    """A method whose levels are grey values, the first of its features."""
 
     decides_by_grey: ClassVar[bool] = True
 
     def features(self, view: View, params: P) -> Pixels:
-        """Return the smoothed intensity, shape (1, Y, X).
+        """Return the smoothed intensity, shape (1, Y, X) or (1, Z, Y, X).
 
-        Small integers that nothing smooths stay integers: then Otsu's histogram is exact.
+        Small integers that nothing smooths stay integers: then histograms are exact.
         """
         pixels = view.pixels
         small = pixels.dtype.kind in "iu" and pixels.dtype.itemsize <= 2
         if small and params.sigma_px == 0 and pixels.shape[0] == 1:
             return pixels
-        return smoothed(intensity(pixels), params.sigma_px)[np.newaxis]
+        return smoothed(intensity(pixels), view.per_axis(params.sigma_px))[np.newaxis]
 
     def label(self, features: Pixels, params: P, levels: Levels) -> Codes:
         """Call everything beyond the level foreground."""
         return foreground_codes(is_beyond(features[0], float(levels[0]), params.foreground))
 
 
-class Otsu(_Threshold[OtsuParams]):
-    """The threshold that best splits the histogram into two groups.
+class Threshold(GreyLevelMethod[ThresholdParams]):
+    """A threshold set by hand.
 
     References
     ----------
-    N. Otsu, "A threshold selection method from gray-level histograms", IEEE Transactions on
-    Systems, Man and Cybernetics 9 (1979) 62–66.
+    R. C. Gonzalez and R. E. Woods, "Digital Image Processing", 4th edition, Pearson 2018,
+    section 10.3.
     """
-
-    name: ClassVar[str] = "otsu"
-    title: ClassVar[str] = "Otsu threshold"
-    family: ClassVar[str] = "Threshold"
-    summary: ClassVar[str] = "Splits grey values where the two groups differ most."
-    good_for: ClassVar[str] = (
-        "Nuclei or cells that are clearly brighter, or darker, than an even background."
-    )
-    params = OtsuParams
-
-    def measure(self, features: Sequence[Pixels], params: OtsuParams) -> Levels:
-        """Return the threshold as a grey value, shape (1,)."""
-        grey = np.concatenate([plane.ravel() for plane in features])
-        if grey.min() == grey.max():
-            return np.array([nowhere(params.foreground)])
-        level = threshold_otsu(grey, nbins=_BINS)  # type: ignore[no-untyped-call]
-        return np.array([float(level)])
-
-    def grid(self, views: Sequence[View]) -> Iterable[OtsuParams]:
-        """Try every smoothing, with levels per slice and for all."""
-        return [
-            OtsuParams(sigma_px=sigma, per_slice=per_slice)
-            for sigma in SIGMAS_PX
-            for per_slice in (True, False)
-        ]
-
-
-class Threshold(_Threshold[ThresholdParams]):
-    """A threshold set by hand."""
 
     name: ClassVar[str] = "threshold"
     title: ClassVar[str] = "Threshold"
@@ -122,7 +126,7 @@ class Threshold(_Threshold[ThresholdParams]):
         """Return the threshold as a grey value, shape (1,)."""
         if params.grey_value is not None:
             return np.array([params.grey_value])
-        low, high = np.percentile(sample(features), _RANGE_PERCENTILES)
+        low, high = grey_range([plane[0] for plane in features])
         if low == high:
             return np.array([nowhere(params.foreground)])
         return np.array([low + params.percent / 100 * (high - low)])
@@ -144,5 +148,74 @@ class Threshold(_Threshold[ThresholdParams]):
                 yield best.replace(percent=best.percent + step)
 
 
-OTSU = Otsu()
+class Hysteresis(GreyLevelMethod[HysteresisParams]):
+    """Two thresholds: structures begin beyond the strict one and go on as far as the lenient one.
+
+    References
+    ----------
+    J. Canny, "A computational approach to edge detection", IEEE Transactions on Pattern Analysis
+    and Machine Intelligence 8 (1986) 679–698.
+    """
+
+    name: ClassVar[str] = "hysteresis"
+    title: ClassVar[str] = "Hysteresis threshold"
+    family: ClassVar[str] = "Threshold"
+    summary: ClassVar[str] = (
+        "What passes a lenient threshold, where it is connected to what passes a strict one."
+    )
+    good_for: ClassVar[str] = (
+        "Vessels, filaments or membranes that fade in places, in a background with faint specks."
+    )
+    params = HysteresisParams
+    pixelwise: ClassVar[bool] = False
+    is_mirrored: ClassVar[bool] = False
+    set_by_hand: ClassVar[tuple[str, ...]] = ("lower_grey_value", "upper_grey_value")
+
+    def measure(self, features: Sequence[Pixels], params: HysteresisParams) -> Levels:
+        """Return the lower and the upper threshold as grey values, shape (2,)."""
+        low, high = grey_range([plane[0] for plane in features])
+        if low == high:
+            return np.full(2, nowhere(params.foreground))
+        percents = np.array([params.lower_percent, params.upper_percent])
+        levels = low + percents / 100 * (high - low)
+        for i, value in enumerate((params.lower_grey_value, params.upper_grey_value)):
+            if value is not None:
+                levels[i] = value
+        return np.sort(levels)
+
+    def label(self, features: Pixels, params: HysteresisParams, levels: Levels) -> Codes:
+        """Keep what the lenient level admits, where pixels that share sides reach a strict one."""
+        is_bright = params.foreground == "bright"
+        lenient, strict = levels if is_bright else levels[::-1]
+        pieces, n = ndimage.label(is_beyond(features[0], lenient, params.foreground))
+        kept = np.zeros(n + 1, bool)
+        kept[pieces[is_beyond(features[0], strict, params.foreground)]] = True
+        return foreground_codes(kept[pieces])
+
+    def grid(self, views: Sequence[View]) -> Iterator[HysteresisParams]:
+        """Try pairs of percentages, for both polarities."""
+        for sigma in SIGMAS_PX[:3]:
+            for lower in range(10, 90, 10):
+                for upper in range(lower + 10, 100, 20):
+                    base = HysteresisParams(
+                        sigma_px=sigma, lower_percent=lower, upper_percent=upper
+                    )
+                    yield base
+                    yield base.replace(foreground="dark")
+
+    def refine(self, best: HysteresisParams) -> Iterator[HysteresisParams]:
+        """Try percentages in between."""
+        for lower in (-5, 0, 5):
+            for upper in (-5, 0, 5):
+                pair = best.lower_percent + lower, best.upper_percent + upper
+                yield best.replace(lower_percent=pair[0], upper_percent=pair[1])
+
+
+def grey_range(images: Sequence[npt.NDArray[Any]]) -> tuple[float, float]:
+    """Return the darkest and the brightest grey value, hot and dead pixels left out."""
+    low, high = np.percentile(sample(images), _RANGE_PERCENTILES)
+    return float(low), float(high)
+
+
 THRESHOLD = Threshold()
+HYSTERESIS = Hysteresis()

@@ -31,6 +31,7 @@ VERBS = (
     "train",
     "predict",
     "evaluate",
+    "compare",
     "run",
     "pretrain",
 )

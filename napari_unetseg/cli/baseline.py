@@ -49,7 +49,12 @@ def baseline(
     ] = None,
     labels: Annotated[
         list[str] | None,
-        typer.Option("--labels", "-l", help="Annotations, for methods that grow or learn."),
+        typer.Option(
+            "--labels",
+            "-l",
+            help="Annotations, for methods that grow or learn; for a refinement such as crf, "
+            "the masks to better.",
+        ),
     ] = None,
     points: Annotated[
         Path | None, typer.Option(help="A table of points to grow from, as napari saves one.")
@@ -126,7 +131,8 @@ def _print_steps(only: str | None) -> None:
     )
     for registry, heading in headings:
         for family, steps in _by_family(registry.items()):
-            console.print(f"\n{heading or family}", style="bold underline")
+            title = f"{heading} · {family}" if heading else family
+            console.print(f"\n{title}", style="bold underline")
             for name, step in steps:
                 _print_step(console, name, step, with_parameters=False)
     console.print("\nParameters of one of them: baseline NAME --list")

@@ -14,6 +14,7 @@ import typer
 from napari_unetseg.events import Event, Warned
 
 if TYPE_CHECKING:
+    from napari_unetseg.classical import Chain
     from napari_unetseg.images import Stack
     from napari_unetseg.learning import Model
 
@@ -66,6 +67,15 @@ def predict(
             "scale themselves where no pixel size is known; others do not.",
         ),
     ] = None,
+    then: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STEP",
+            help="A refinement of what is written, such as fill_holes, "
+            "remove_small:min_area_px=50 or crf; may be given several times. baseline --list "
+            "shows them.",
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")] = False,
 ) -> None:
@@ -80,7 +90,10 @@ def predict(
 
     from .outputs import check_outputs, plan_outputs, write_record
     from .progress import bar
+    from .refining import refinements, wants_probabilities
 
+    chain = refinements(then or [], of_objects=objects)
+    weighed = probabilities or wants_probabilities(chain)
     paths = open_inputs(images, as_stack=stack)
     plan = plan_outputs(paths, output, probabilities=probabilities, uncertainty=uncertainty)
     check_outputs(plan, overwrite=overwrite)
@@ -98,9 +111,9 @@ def predict(
                 loaded, image, device=chosen, resample=resample, tta=tta, on_event=_say
             )
             found = predictor.answers(
-                planes, probabilities=probabilities, uncertainty=uncertainty, distances=objects
+                planes, probabilities=weighed, uncertainty=uncertainty, distances=objects
             )
-            arrays = _arrays(image, files, loaded, objects=objects)
+            arrays = _arrays(image, files, loaded, objects=objects, probabilities=weighed)
             for plane, answer in found:
                 for name, values in arrays.items():
                     values[plane] = getattr(answer, name)
@@ -113,6 +126,9 @@ def predict(
                     image.size("T"),
                     predictor.scale,
                 )
+            if chain is not None:
+                progress.update(task, description=f"Refining {image.name}")
+                _refine(arrays, chain, (image, planes))
             _write(arrays, files, (image, planes), loaded, overwrite=overwrite)
             answers.append(
                 {
@@ -128,6 +144,7 @@ def predict(
         "classes": [c.model_dump() for c in loaded.info.classes],
         "device": {"name": chosen.name, "precision": chosen.precision},
         "options": {"objects": objects, "resample": resample, "tta": tta},
+        "then": [] if chain is None else chain.model_dump(mode="json")["steps"],
         "images": answers,
     }
     write_record(plan.record, record, overwrite=overwrite)
@@ -164,7 +181,9 @@ def _open(
     return opened
 
 
-def _arrays(image: Stack, files: Outputs, model: Model, *, objects: bool) -> Segmented:
+def _arrays(
+    image: Stack, files: Outputs, model: Model, *, objects: bool, probabilities: bool
+) -> Segmented:
     """Make room for what is asked for; slices that are not stay unlabelled, with probability 0.
 
     In files without a name beside the results, so that memory does not grow with the stack.
@@ -176,13 +195,26 @@ def _arrays(image: Stack, files: Outputs, model: Model, *, objects: bool) -> Seg
             return np.memmap(file, dtype, "w+", shape=(image.n_planes, *shape))
 
     arrays = {"codes": room(image.plane_shape, np.uint8)}
-    if files.probabilities is not None:
+    if probabilities:
         arrays["probabilities"] = room((len(model.class_names), *image.plane_shape), np.float32)
     if files.uncertainty is not None:
         arrays["uncertainty"] = room(image.plane_shape, np.float32)
     if objects and model.info.object_diameter_px is not None:
         arrays["distances"] = room(image.plane_shape, np.float32)
     return arrays
+
+
+def _refine(arrays: Segmented, chain: Chain, segmented: tuple[Stack, list[int]]) -> None:
+    """Take the steps of a chain on what is going to be written."""
+    from napari_unetseg.classical import Source
+
+    from .refining import refined
+
+    image, planes = segmented
+    begun = arrays.get("objects", arrays["codes"])
+    source = Source(image, planes, labels=begun, probabilities=arrays.get("probabilities"))
+    found = refined(chain, source)
+    arrays["codes" if found.dtype == np.uint8 else "objects"] = found
 
 
 def _say(event: Event) -> None:

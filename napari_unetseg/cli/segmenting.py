@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from napari_unetseg.errors import UserError
 
@@ -23,7 +23,8 @@ class Files:
     images : sequence of str
         Files, folders or globs.
     labels : sequence of str
-        Annotations of the images, for methods that grow or learn from them.
+        Annotations of the images, for methods that grow or learn from them; without a method,
+        masks to refine.
     points : Path or None
         A table of points to grow from, of a single image.
     slices : str or None
@@ -81,23 +82,27 @@ def _open(paths: Sequence[Path], files: Files, *, starts: bool) -> list[Source]:
     Parameters
     ----------
     starts : bool
-        Whether there is no method, so that the images themselves are what refinements begin with.
+        Whether there is no method, so that refinements begin with the labels, or where there are
+        none with the images themselves.
     """
     from napari_unetseg.classical import Source, read_points, strokes_at
     from napari_unetseg.images import check_pixels, open_stack, parse_slices, read_labels
 
-    strokes = _annotations(paths, files)
+    strokes = _labels(paths, files, "masks" if starts else "annotations")
     if files.points is not None and len(paths) > 1:
         raise UserError(f"Points belong to one image; {len(paths)} were given.")
     sources = []
     for path in paths:
         stack = open_stack(path)
         planes = parse_slices(files.slices, stack.n_planes)
-        if starts:
+        if starts and path not in strokes:
             begun = read_labels(path, "masks").codes
             sources.append(Source(stack, planes, labels=begun))
             continue
         check_pixels(stack, planes)
+        if starts:
+            sources.append(Source(stack, planes, labels=strokes[path]))
+            continue
         if files.points is not None:
             seeds = strokes_at(*read_points(files.points), stack.labels_shape)
             sources.append(Source(stack, planes, seeds))
@@ -106,7 +111,9 @@ def _open(paths: Sequence[Path], files: Files, *, starts: bool) -> list[Source]:
     return sources
 
 
-def _annotations(paths: Sequence[Path], files: Files) -> dict[Path, Any]:
+def _labels(
+    paths: Sequence[Path], files: Files, kind: Literal["annotations", "masks"]
+) -> dict[Path, Any]:
     from napari_unetseg.images import find_inputs, open_stack, pair_inputs, read_label_files
 
     if not files.labels:
@@ -115,7 +122,7 @@ def _annotations(paths: Sequence[Path], files: Files) -> dict[Path, Any]:
         raise UserError("Give labels or points to grow from, not both.")
     pairs = pair_inputs(paths, find_inputs(files.labels))
     likes = [open_stack(image) for image, _ in pairs]
-    read = read_label_files([path for _, path in pairs], "annotations", likes=likes)
+    read = read_label_files([path for _, path in pairs], kind, likes=likes)
     return {image: labels.codes for (image, _), labels in zip(pairs, read, strict=True)}
 
 

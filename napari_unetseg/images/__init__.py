@@ -10,17 +10,17 @@ from .checks import (
 )
 from .formats import SUFFIXES
 from .inputs import find_inputs, pair_inputs, parse_slices
+from .label_files import LabelsKind, label_plane, saved_kind
+from .label_planes import LabelPlanes, scan_label_files, scan_labels
 from .label_values import values_in
 from .labels import (
     MANY_CLASSES,
     Labels,
-    LabelsKind,
     classes_present,
     codes_to_masks,
     notes_on,
     read_label_files,
     read_labels,
-    saved_kind,
 )
 from .names import natural_key, stem_of, suffix_of
 from .normalise import Normalisation, fit_normalisation, normalisation_of
@@ -42,6 +42,7 @@ from .writing import write_image, write_labels, write_probabilities
 __all__ = [
     "MANY_CLASSES",
     "SUFFIXES",
+    "LabelPlanes",
     "Labels",
     "LabelsKind",
     "Normalisation",
@@ -66,6 +67,7 @@ __all__ = [
     "images_in",
     "is_scale_open",
     "is_zarr",
+    "label_plane",
     "map_npy",
     "mirrored",
     "natural_key",
@@ -82,6 +84,8 @@ __all__ = [
     "read_mirrored",
     "sample_pixels",
     "saved_kind",
+    "scan_label_files",
+    "scan_labels",
     "stem_of",
     "suffix_of",
     "values_in",

@@ -5,30 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import ValidationError
 
-from napari_unetseg.config import MAX_CLASSES, LabelClass, default_class, default_color
+from napari_unetseg.config import LabelClass, default_class, default_color
 from napari_unetseg.errors import UserError
 
 from .checks import check_same_slices
+from .label_files import (
+    MAX_ID,
+    LabelsKind,
+    check_class_count,
+    label_plane,
+    named_classes,
+    open_labels,
+    segmented_slices,
+)
 from .label_values import (
-    ValueMap,
     check_label_values,
     map_annotations,
     map_masks,
     values_in,
 )
-from .reading import open_stack
 from .stack import Stack
-
-#: What the values of a labels file mean: see `Labels`.
-LabelsKind = Literal["annotations", "masks", "objects"]
-
-_MAX_ID = 2**32 - 1
 
 #: So many classes without a name are more likely ids of objects.
 MANY_CLASSES = 13
@@ -134,15 +135,15 @@ def read_label_files(
     images = likes or [None] * len(paths)
     opened = [_open(Path(path), kind, like) for path, like in zip(paths, images, strict=True)]
     if kind == "objects":
-        return [_objects(values, _segmented_slices(stack)) for stack, values in opened]
+        return [_objects(values, segmented_slices(stack)) for stack, values in opened]
     present: set[int] = set()
     for path, (_, values) in zip(paths, opened, strict=True):
         found = values_in(values)
-        check_label_values(found, str(path), limit=_MAX_ID)
+        check_label_values(found, str(path), limit=MAX_ID)
         present |= found
-    named = max((_named_classes(stack) for stack, _ in opened), key=len, default=())
+    named = max((named_classes(stack) for stack, _ in opened), key=len, default=())
     mapping = (map_annotations if kind == "annotations" else map_masks)(present, len(named))
-    _check_class_count(mapping, paths[0])
+    check_class_count(mapping, paths[0])
     classes = tuple(
         named[k - 1] if k <= len(named) else default_class(k)
         for k in range(1, mapping.n_classes + 1)
@@ -153,7 +154,7 @@ def read_label_files(
             kind,
             classes,
             mapping.recorded,
-            slices=_segmented_slices(stack),
+            slices=segmented_slices(stack),
         )
         for stack, values in opened
     ]
@@ -199,71 +200,20 @@ def codes_to_masks(codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return masks
 
 
-def saved_kind(stack: Stack) -> LabelsKind | None:
-    """Return the kind of labels a file says it is; None where this package did not write it."""
-    kind = stack.metadata.get("kind")
-    return kind if kind in get_args(LabelsKind) else None
-
-
 def _open(path: Path, kind: LabelsKind, like: Stack | None) -> tuple[Stack, npt.NDArray[Any]]:
     """Read a file's values, shape (N, Y, X), of an integer type or bool."""
-    stack = open_stack(path)
-    if stack.dtype.kind not in "iub":
-        raise UserError(
-            f"{path} holds {stack.dtype} values; labels must be whole numbers, so save them as "
-            "8-bit or 16-bit integers."
-        )
-    saved = saved_kind(stack)
-    if saved is not None and saved != kind and (saved, kind) != ("masks", "objects"):
-        raise UserError(
-            f"{path} was saved as {saved}, not as {kind}; give {saved} as the kind of labels."
-        )
-    values = _planes(path, stack, like)
+    stack = open_labels(path, kind)
+    if stack.n_planes == 1 < stack.n_channels and like and like.n_planes == stack.n_channels:
+        values = stack.plane(0)  # slices that a program saved as channels
+    else:
+        values = np.stack([label_plane(stack, i, path) for i in range(stack.n_planes)])
     if like is not None:
         check_same_slices(values, like, str(path))
     return stack, values
 
 
-def _planes(path: Path, stack: Stack, like: Stack | None) -> npt.NDArray[Any]:
-    if stack.n_channels == 1:
-        return np.stack([plane[0] for plane in stack.planes()])
-    if stack.n_planes == 1 and like is not None and like.n_planes == stack.n_channels:
-        return stack.plane(0)  # slices that a program saved as channels
-    planes = np.stack(list(stack.planes()))
-    if not (planes == planes[:, :1]).all():
-        raise UserError(
-            f"{path} has {stack.n_channels} channels that differ, as a colour picture has; labels "
-            "have one whole number per pixel."
-        )
-    first: npt.NDArray[Any] = planes[:, 0]
-    return first
-
-
-def _named_classes(stack: Stack) -> tuple[LabelClass, ...]:
-    try:
-        return tuple(LabelClass.model_validate(c) for c in stack.metadata.get("classes", ()))
-    except ValidationError:
-        return ()  # somebody else's annotation under our name
-
-
-def _segmented_slices(stack: Stack) -> tuple[int, ...] | None:
-    slices = stack.metadata.get("slices")
-    known = range(stack.n_planes)
-    if isinstance(slices, list) and slices and all(i in known for i in slices):
-        return tuple(slices)
-    return None
-
-
-def _check_class_count(mapping: ValueMap, path: str | Path) -> None:
-    if mapping.n_classes > MAX_CLASSES:
-        raise UserError(
-            f"{path} holds {mapping.n_classes} different labels, more than the {MAX_CLASSES} "
-            "classes there can be; these look like objects, so give objects as the kind of labels."
-        )
-
-
 def _objects(values: npt.NDArray[Any], slices: tuple[int, ...] | None) -> Labels:
-    check_label_values([int(values.min()), int(values.max())], "the labels", limit=_MAX_ID)
+    check_label_values([int(values.min()), int(values.max())], "the labels", limit=MAX_ID)
     ids = values.astype(np.uint32)
     codes = (ids > 0).astype(np.uint8) + np.uint8(1)
     classes = (LabelClass(name="object", color=default_color(1)),)

@@ -15,7 +15,8 @@ from napari_unetseg.errors import UserError
 
 from .atomic import atomic_file, atomic_folder
 from .formats import TIFF_SUFFIXES, ZARR_SUFFIXES
-from .labels import LabelsKind, codes_to_masks
+from .label_files import LabelsKind
+from .labels import codes_to_masks
 from .names import suffix_of
 from .ome_tiff_writer import write_ome_tiff
 from .ome_zarr_writer import write_ome_zarr

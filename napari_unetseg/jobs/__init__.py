@@ -3,6 +3,7 @@
 from .client import JobState, Worker
 from .commands import (
     BaselineCommand,
+    CompareCommand,
     ImageRef,
     ImageToPredict,
     ImageToSegment,
@@ -17,6 +18,7 @@ from .pixels import create_codes, save_array, save_planes
 
 __all__ = [
     "BaselineCommand",
+    "CompareCommand",
     "ImageRef",
     "ImageToPredict",
     "ImageToSegment",

@@ -14,6 +14,7 @@ from .commands import (
     BaselineCommand,
     Cancel,
     Command,
+    CompareCommand,
     Freeze,
     LiveCommand,
     LookAt,
@@ -42,6 +43,7 @@ _AGAIN: dict[type[Command], str] = {
     PredictFilesCommand: "start again; the files written so far are complete",
     BaselineCommand: "apply the method again",
     SuggestCommand: "press Suggest again",
+    CompareCommand: "compare again",
     PreviewModelsCommand: "look at another slice to see the models again",
 }
 
@@ -171,7 +173,7 @@ class Worker:
         self._steer(ReturnTo(checkpoint))
 
     def stop(self) -> None:
-        """End training now and keep the model; without effect on any other work."""
+        """End training, or a comparison, and keep what there is; nothing else heeds it."""
         self._steer(Stop())
 
     def cancel(self) -> None:

@@ -211,6 +211,10 @@ class ImageToSegment:
         uint8: what is annotated, for methods that need that.
     labels : str or None
         uint8 or uint32: what refinements without a method begin with.
+    probabilities : str or None
+        Shape (K, planes, Y, X), uint8: how probable a network finds the classes of `labels`.
+    codes : list of int
+        What each of these K is in `labels`.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -219,6 +223,8 @@ class ImageToSegment:
     output: str
     strokes: str | None = None
     labels: str | None = None
+    probabilities: str | None = None
+    codes: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +297,38 @@ class PreviewModelsCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class CompareCommand:
+    """Compare every method on the same annotations, and recommend one.
+
+    Each row of the table is an event `MethodCompared`, sent when it is known; `Stop` ends the
+    comparison with the rows so far.
+
+    Attributes
+    ----------
+    images : list of TrainingImageRef
+        Of which `prediction`, `uncertainty` and `probabilities` are not looked at.
+    classes : list of dict
+        As of `TrainCommand`.
+    folder : str
+        An existing one, for answers to the slices that are scored on, and for ``network.unet``.
+    models : list of str or None
+        To compare as they are, and to train a network from; folders, or names of those that come
+        with the package. None: no network at all.
+    max_time_s : float
+        Wall clock.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    images: list[TrainingImageRef]
+    classes: list[dict[str, str]]
+    folder: str
+    models: list[str] | None = None
+    max_time_s: float = 120.0
+    device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
 class LookAt:
     """The slice in view: segmented before the others, and again and again during training.
 
@@ -357,7 +395,7 @@ class ReturnTo:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """End training now and keep the model; without effect on anything else."""
+    """End training, or a comparison, and keep what there is; nothing else heeds it."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -385,6 +423,7 @@ Command: TypeAlias = (
     | BaselineCommand
     | SuggestCommand
     | PreviewModelsCommand
+    | CompareCommand
 )
 
 #: What changes a job that is running.
@@ -400,6 +439,7 @@ _KINDS: dict[str, type[Command | Steering]] = {
         BaselineCommand,
         SuggestCommand,
         PreviewModelsCommand,
+        CompareCommand,
         LookAt,
         Painted,
         Freeze,

@@ -97,6 +97,11 @@ def agreement(truth: npt.NDArray[np.uint8], found: npt.NDArray[np.uint8]) -> flo
     """
     matrix = ConfusionMatrix(int(max(found.max(initial=1), truth.max(initial=1))))
     matrix.add(truth, found)
+    return agreement_counted(matrix)
+
+
+def agreement_counted(matrix: ConfusionMatrix) -> float | None:
+    """Return what `agreement` does, of pixels that are counted already."""
     counts = matrix.counts[1:, 1:].astype(float)
     total, painted, answered = counts.sum(), counts.sum(axis=1), counts.sum(axis=0)
     scores = [

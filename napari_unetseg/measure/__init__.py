@@ -1,15 +1,28 @@
-"""Scores of segmentations: a confusion matrix over pixels, objects matched one to one."""
+"""Scores of segmentations: pixels, contours, objects, groups of pixels, probabilities.
+
+Everything is added plane by plane and pooled, so that what is measured may be larger than memory.
+"""
 
 from .confusion import ConfusionMatrix
+from .contours import ContourDistances, Contours, ContourScores
 from .evaluation import evaluate
 from .objects import ObjectMatcher, ObjectScores
+from .precision_recall import Curve, PrecisionRecall, ProbabilityScores
+from .regions import RegionScores
 from .scores import ClassScores, Scores, scores
 
 __all__ = [
     "ClassScores",
     "ConfusionMatrix",
+    "ContourDistances",
+    "ContourScores",
+    "Contours",
+    "Curve",
     "ObjectMatcher",
     "ObjectScores",
+    "PrecisionRecall",
+    "ProbabilityScores",
+    "RegionScores",
     "Scores",
     "evaluate",
     "scores",

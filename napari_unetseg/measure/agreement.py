@@ -8,9 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from napari_unetseg.images import Labels, classes_present
-
-from .sources import Pair
+from .sources import Pair, Side
 
 
 def agree_on_values(pairs: Sequence[Pair]) -> list[Pair]:
@@ -23,26 +21,30 @@ def agree_on_values(pairs: Sequence[Pair]) -> list[Pair]:
     """
     truth = _values([pair.truth for pair in pairs])
     predicted = _values([pair.predicted for pair in pairs])
-    if not any(pair.truth.values or pair.predicted.values for pair in pairs):
+    if not any(pair.truth.labels.values or pair.predicted.labels.values for pair in pairs):
         return list(pairs)
     if set(predicted) <= set(truth):
         table = _table(predicted, truth)
         return [
-            dataclasses.replace(pair, predicted=_apply(pair.predicted, table)) for pair in pairs
+            dataclasses.replace(pair, predicted=dataclasses.replace(pair.predicted, table=table))
+            for pair in pairs
         ]
     if set(truth) <= set(predicted):
         table = _table(truth, predicted)
-        return [dataclasses.replace(pair, truth=_apply(pair.truth, table)) for pair in pairs]
+        return [
+            dataclasses.replace(pair, truth=dataclasses.replace(pair.truth, table=table))
+            for pair in pairs
+        ]
     return list(pairs)
 
 
-def _values(several: Sequence[Labels]) -> dict[int, int]:
+def _values(several: Sequence[Side]) -> dict[int, int]:
     """Return which value, as masks have it, stands for each class that occurs: value → k."""
     found: dict[int, int] = {}
-    for labels in several:
+    for labels in (side.labels for side in several):
         offset = 1 if labels.kind == "annotations" else 0
         recorded = {k: int(value) - offset for value, k in labels.values.items()}
-        found |= {recorded.get(k, k): k for k in classes_present(labels.codes) if k > 0}
+        found |= {recorded.get(k, k): k for k in labels.classes_present if k > 0}
     return found
 
 
@@ -51,7 +53,3 @@ def _table(have: dict[int, int], want: dict[int, int]) -> npt.NDArray[np.uint8]:
     for value, k in have.items():
         table[k + 1] = want[value] + 1
     return table
-
-
-def _apply(labels: Labels, table: npt.NDArray[np.uint8]) -> Labels:
-    return dataclasses.replace(labels, codes=table[labels.codes])

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 
 from napari_unetseg.config import default_class
 from napari_unetseg.errors import UserError
-from napari_unetseg.images import Labels, LabelsKind, parse_slices
+from napari_unetseg.images import LabelPlanes, LabelsKind, parse_slices
 from napari_unetseg.wording import counted
 
 from .agreement import agree_on_values
 from .confusion import ConfusionMatrix
-from .objects import ObjectMatcher
+from .contours import TOLERANCE_PX, ContourDistances
+from .objects import MATCHING_IOU, ObjectMatcher
+from .precision_recall import PrecisionRecall
+from .probabilities import Probabilities, ProbabilityCounts, read_probabilities
 from .scores import Scores, scores
-from .sources import LabelSource, Pair, read_pairs
+from .sources import LabelSource, OpenSide, Pair, read_pairs
+from .spacing import spacing_of
 
 
 def evaluate(
@@ -23,11 +28,17 @@ def evaluate(
     *,
     kind: LabelsKind = "masks",
     slices: str | Sequence[int] | None = None,
+    iou: float = MATCHING_IOU,
+    contours: bool = False,
+    tolerance_px: float = TOLERANCE_PX,
+    in_3d: bool = False,
+    probabilities: LabelSource | None = None,
 ) -> Scores:
     """Compare predictions with the truth.
 
     Counts are pooled over all images and slices; means run over every class present in truth or
-    prediction, background included; unlabelled truth is left out.
+    prediction, background included; unlabelled truth is left out. Files are read slice by slice
+    and may be larger than memory.
 
     Parameters
     ----------
@@ -37,12 +48,25 @@ def evaluate(
         What `kind` says. Files pair up by stem, else in natural order.
     kind : {"masks", "objects", "annotations"}
         What the truth is. Of annotations 0 is unlabelled, 1 background, k + 1 class k. Objects
-        are compared as foreground, and matched one by one at an IoU of at least 0.5; those of a
-        predicted mask are its connected areas.
+        are compared as foreground, matched one by one, and compared as groups of pixels; those
+        of a predicted mask are its connected areas.
     slices : str or sequence of int, optional
         Which slices to compare, counted from 0: ``"0,7-9"`` or ``[0, 7, 8, 9]``; by default all
         that were segmented, as a prediction of some slices only says itself. A file that has
         as many slices as are chosen, and fewer than the other, is taken to hold just these.
+    iou : float
+        At which objects match, in (0, 1].
+    contours : bool
+        Compare contours too: boundary F1, Hausdorff and surface distances, in µm where pixel
+        sizes are known. Those of objects run between touching ones as well.
+    tolerance_px : float
+        Contours this close agree, in pixel widths.
+    in_3d : bool
+        Contours are surfaces of volumes, and not outlines in slices. Chosen slices that do not
+        follow each other are volumes of their own.
+    probabilities : path, sequence of paths, or ndarray of shape (K, Y, X) or (N, K, Y, X), optional
+        Of each class, background first (or of class 1 alone), in [0, 1] or 8 or 16 bits: for the
+        average precision. Files pair up with predictions.
 
     Returns
     -------
@@ -61,37 +85,98 @@ def evaluate(
     >>> evaluate(np.array([[0, 1, 1, 1]]), truth).pixel_accuracy
     0.75
     """
+    _check_number("IoU", iou, most=1)
+    _check_number("tolerance", tolerance_px)
     pairs = agree_on_values(read_pairs(predicted, truth, kind))
-    matrix = ConfusionMatrix()
-    matcher = ObjectMatcher()
-    volume = n_slices = 0
-    for pair in pairs:
-        volume += 1
-        last = None
-        for i, j in _planes_to_compare(pair, slices):
-            n_slices += 1
-            matrix.add(pair.truth.codes[j], pair.predicted.codes[i])
-            time_point = j // pair.planes_per_volume
-            volume += last is not None and time_point != last
-            last = time_point
-            if pair.truth.ids is not None and pair.predicted.ids is not None:
-                matcher.add(pair.truth.ids[j], pair.predicted.ids[i], volume)
-    if matrix.n_px == 0:
+    tally = _Tally(pairs, ContourDistances(tolerance_px=tolerance_px, in_3d=in_3d))
+    maps: Sequence[Probabilities | None] = [None] * len(pairs)
+    if probabilities is not None:
+        maps = read_probabilities(probabilities, pairs)
+        tally.curves = PrecisionRecall()
+    for pair, own in zip(pairs, maps, strict=True):
+        tally.add(pair, slices, own, contours=contours)
+    if tally.matrix.n_px == 0:
         where = pairs[0].names[1]
         raise UserError(
             f"The truth in {where} holds no labelled pixel to compare with; check --slices and "
             "the kind of truth."
         )
-    objects = matcher.scores() if kind == "objects" else None
-    scored = scores(matrix, _class_names(pairs), objects=objects)
-    return dataclasses.replace(scored, n_slices=n_slices)
+    return tally.scores(iou, contours=contours, objects=kind == "objects")
+
+
+def _check_number(name: str, value: float, *, most: float = math.inf) -> None:
+    if not 0 < value <= most:
+        upto = f" and at most {most:g}" if most < math.inf else ""
+        raise UserError(f"The {name} is {value:g}; it must be above 0{upto}.")
+
+
+class _Tally:
+    """Everything that is counted while slices are compared."""
+
+    def __init__(self, pairs: Sequence[Pair], distances: ContourDistances) -> None:
+        self.matrix = ConfusionMatrix()
+        self.matcher = ObjectMatcher()
+        self.distances = distances
+        self.curves: PrecisionRecall | None = None
+        self._names = _class_names(pairs)
+        self._spacing = spacing_of(pairs, in_3d=distances.in_3d)
+        self._volume = self._n_slices = 0
+
+    def add(
+        self,
+        pair: Pair,
+        slices: str | Sequence[int] | None,
+        probabilities: Probabilities | None,
+        *,
+        contours: bool,
+    ) -> None:
+        """Compare the slices of an image."""
+        places = list(_planes_to_compare(pair, slices))
+        predicted, truth = OpenSide(pair.predicted), OpenSide(pair.truth)
+        maps = None
+        if probabilities is not None and self.curves is not None:
+            n_codes = max(pair.truth.labels.classes_present, default=0) + 1
+            maps = ProbabilityCounts(self.curves, probabilities, pair, n_codes)
+        depth = pair.truth.labels.planes_per_volume
+        before: tuple[int, int] | None = None
+        for i, j in places:
+            begins = before is None or j // depth != before[1] // depth
+            self._volume += begins
+            # One of the files may hold the chosen slices alone: the other tells how far apart.
+            if before is None or begins or max(i, j) != max(before) + 1:
+                self.distances.end_volume()
+            before = i, j
+            codes, ids = truth.plane(j)
+            predicted_codes, predicted_ids = predicted.plane(i)
+            both = None if ids is None or predicted_ids is None else (ids, predicted_ids)
+            self._n_slices += 1
+            self.matrix.add(codes, predicted_codes)
+            if both is not None:
+                self.matcher.add(*both, self._volume)
+            if contours:
+                self.distances.add(codes, predicted_codes, spacing=self._spacing.of(pair), ids=both)
+            if maps is not None:
+                maps.add(codes, (i, j))
+        self.distances.end_volume()
+
+    def scores(self, iou: float, *, contours: bool, objects: bool) -> Scores:
+        """Score what was counted."""
+        return dataclasses.replace(
+            scores(self.matrix, self._names, objects=self.matcher.scores(iou) if objects else None),
+            n_slices=self._n_slices,
+            contours=self.distances.scores(self._names, unit=self._spacing.unit)
+            if contours
+            else None,
+            regions=self.matcher.regions() if objects else None,
+            probabilities=self.curves.scores(self._names) if self.curves else None,
+        )
 
 
 def _planes_to_compare(pair: Pair, slices: str | Sequence[int] | None) -> Iterator[tuple[int, int]]:
     """Yield slices of the prediction and of the truth that belong together."""
-    predicted, truth = pair.predicted.codes.shape, pair.truth.codes.shape
+    predicted, truth = pair.predicted.labels.shape, pair.truth.labels.shape
     n_planes = max(predicted[0], truth[0])
-    segmented = pair.predicted.slices if predicted[0] == n_planes else None
+    segmented = pair.predicted.labels.slices if predicted[0] == n_planes else None
     chosen = list(segmented) if slices is None and segmented else _chosen(slices, n_planes)
     left_out = sorted(set(chosen) - set(segmented)) if segmented else []
     if left_out:
@@ -126,7 +211,8 @@ def _described(shape: tuple[int, ...]) -> str:
 def _class_names(pairs: Sequence[Pair]) -> list[str]:
     """Take names that somebody gave, from the truth if it has them, else from the prediction."""
     names = ["background"]
-    candidates = [pair.truth for pair in pairs] + [pair.predicted for pair in pairs]
+    candidates = [pair.truth.labels for pair in pairs]
+    candidates += [pair.predicted.labels for pair in pairs]
     n_classes = max(len(labels.classes) for labels in candidates)
     for k in range(1, n_classes + 1):
         plain = default_class(k).name
@@ -135,5 +221,5 @@ def _class_names(pairs: Sequence[Pair]) -> list[str]:
     return names
 
 
-def _name(labels: Labels, k: int) -> str | None:
+def _name(labels: LabelPlanes, k: int) -> str | None:
     return labels.classes[k - 1].name if k <= len(labels.classes) else None

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from napari_unetseg.config import default_class
-
+from .class_names import names_of
 from .confusion import ConfusionMatrix
+from .contours import Contours
 from .objects import ObjectScores
+from .precision_recall import ProbabilityScores
+from .regions import RegionScores
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,12 @@ class Scores:
         Where objects were compared too.
     n_slices : int or None
         That were compared, in all images; None where nobody counted them.
+    contours : Contours or None
+        Where these were compared too.
+    regions : RegionScores or None
+        Of objects as groups of pixels.
+    probabilities : ProbabilityScores or None
+        Where probabilities were given.
     """
 
     classes: tuple[ClassScores, ...]
@@ -64,6 +72,9 @@ class Scores:
     n_px: int
     objects: ObjectScores | None = None
     n_slices: int | None = None
+    contours: Contours | None = None
+    regions: RegionScores | None = None
+    probabilities: ProbabilityScores | None = None
 
     @property
     def mean_iou(self) -> float:
@@ -97,7 +108,13 @@ class Scores:
             },
         }
         if self.objects is not None:
-            result["objects"] = dataclasses.asdict(self.objects)
+            result["objects"] = self.objects.as_dict()
+        if self.regions is not None:
+            result["regions"] = dataclasses.asdict(self.regions)
+        if self.contours is not None:
+            result["contours"] = self.contours.as_dict()
+        if self.probabilities is not None:
+            result["probabilities"] = self.probabilities.as_dict()
         return result
 
 
@@ -136,23 +153,13 @@ def scores(
         for code in range(1, matrix.n_classes + 1)
         if counts[code].sum() or counts[:, code].sum()
     ]
-    names = _names(present, class_names)
+    names = names_of(present, class_names)
     return Scores(
         tuple(_class_scores(matrix, code, names[code]) for code in present),
         float(counts[1:, 1:].trace() / matrix.n_px),
         matrix.n_px,
         objects,
     )
-
-
-def _names(codes: Sequence[int], given: Sequence[str]) -> dict[int, str]:
-    """Name each code, no two alike, so that a table by name loses none."""
-    names: dict[int, str] = {}
-    for code in codes:
-        plain = "background" if code == 1 else default_class(code - 1).name
-        name = given[code - 1] if code <= len(given) else plain
-        names[code] = f"{name} ({code - 1})" if name in names.values() else name
-    return names
 
 
 def _class_scores(matrix: ConfusionMatrix, code: int, name: str) -> ClassScores:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,24 +9,76 @@ from typing import Any, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
-from napari_unetseg.config import MAX_CLASSES, LabelClass, default_class, default_color
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import (
-    Labels,
+    LabelPlanes,
     LabelsKind,
+    Stack,
     find_inputs,
+    label_plane,
     open_stack,
     pair_inputs,
-    read_label_files,
     saved_kind,
-    values_in,
+    scan_label_files,
+    scan_labels,
 )
-from napari_unetseg.images.label_values import map_annotations, map_masks
+
+from .pieces import Pieces
 
 #: A file, a folder, a pattern, several of these, or an array of shape (Y, X) or (N, Y, X).
 LabelSource: TypeAlias = str | Path | Sequence[str | Path] | npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Truth or prediction of one image.
+
+    Attributes
+    ----------
+    labels : LabelPlanes
+    is_connected : bool
+        Objects are the connected areas of a mask (6-connected, 4 within a slice).
+    table : ndarray, shape (256,), uint8, or None
+        What codes become, where the other side knows better what values mean.
+    """
+
+    labels: LabelPlanes
+    is_connected: bool = False
+    table: npt.NDArray[np.uint8] | None = None
+
+    @property
+    def has_ids(self) -> bool:
+        """Whether there are objects and not only classes."""
+        return self.is_connected or self.labels.kind == "objects"
+
+
+class OpenSide:
+    """A side whose file is open, to be read slice by slice."""
+
+    def __init__(self, side: Side) -> None:
+        self._side = side
+        self._stack = side.labels.open()
+        self._pieces: Pieces | None = None
+        if side.is_connected:
+            n_planes = side.labels.shape[0]
+            self._pieces = Pieces(self._mask, n_planes, side.labels.planes_per_volume)
+
+    def plane(self, index: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32] | None]:
+        """Read codes and, of objects, ids of a slice; both of shape (Y, X)."""
+        values = self._values(index)
+        codes = self._side.labels.codes_of(values)
+        if self._side.table is not None:
+            codes = self._side.table[codes]
+        if self._pieces is not None:
+            return codes, self._pieces.ids(index)
+        return codes, values.astype(np.uint32) if self._side.has_ids else None
+
+    def _values(self, index: int) -> npt.NDArray[Any]:
+        return label_plane(self._stack, index, self._side.labels.name)
+
+    def _mask(self, index: int) -> npt.NDArray[np.bool_]:
+        return self._side.labels.codes_of(self._values(index)) > 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +89,15 @@ class Pair:
     ----------
     names : tuple of str
         Of the prediction and of the truth, for messages.
-    planes_per_volume : int
-        Slices in which an object id means the same object: those of one time point.
     """
 
     names: tuple[str, str]
-    predicted: Labels
-    truth: Labels
-    planes_per_volume: int
+    predicted: Side
+    truth: Side
 
 
 def read_pairs(predicted: LabelSource, truth: LabelSource, kind: LabelsKind) -> list[Pair]:
-    """Read predictions and truth, paired as images and labels are.
+    """Look through predictions and truth, paired as images and labels are.
 
     Predictions are masks or objects: what their file says, else masks, unless `kind` is objects.
 
@@ -70,38 +118,30 @@ def read_pairs(predicted: LabelSource, truth: LabelSource, kind: LabelsKind) -> 
             if isinstance(truth, np.ndarray)
             else _read_truth([_only_one(truth)], kind)[0],
         )
-        return [Pair(("the prediction", "the truth"), *read, len(read[1].codes))]
-    paths = pair_inputs(find_inputs(_as_list(predicted)), find_inputs(_as_list(truth)))
+        return [Pair(("the prediction", "the truth"), *read)]
+    paths = pair_inputs(inputs_of(predicted), inputs_of(truth))
     predictions = _read_predictions([path for path, _ in paths], kind)
     truths = _read_truth([path for _, path in paths], kind)
     return [
-        Pair((str(names[0]), str(names[1])), p, t, _planes_per_volume(names[1]))
+        Pair((str(names[0]), str(names[1])), p, t)
         for names, p, t in zip(paths, predictions, truths, strict=True)
     ]
 
 
-def components(labels: Labels, planes_per_volume: int) -> Labels:
-    """Give every connected area of a mask an id of its own (6-connected, 4 within a slice)."""
-    ids = np.zeros(labels.codes.shape, np.uint32)
-    for start in range(0, len(ids), planes_per_volume):
-        volume = slice(start, start + planes_per_volume)
-        ids[volume] = ndimage.label(labels.codes[volume] > 1)[0]
-    return dataclasses.replace(labels, kind="objects", ids=ids)
+def inputs_of(source: str | Path | Sequence[str | Path]) -> list[Path]:
+    """List the files that somebody means."""
+    return find_inputs([source] if isinstance(source, str | Path) else list(source))
 
 
 def _only_one(source: str | Path | Sequence[str | Path]) -> Path:
     """Return the one input that an array is compared with."""
-    found = find_inputs(_as_list(source))
+    found = inputs_of(source)
     if len(found) != 1:
         raise UserError(f"An array is compared with one file, not with {len(found)}.")
     return found[0]
 
 
-def _as_list(source: str | Path | Sequence[str | Path]) -> list[str | Path]:
-    return [source] if isinstance(source, str | Path) else list(source)
-
-
-def _read_predictions(paths: Sequence[Path], truth_kind: LabelsKind) -> list[Labels]:
+def _read_predictions(paths: Sequence[Path], truth_kind: LabelsKind) -> list[Side]:
     saved = [saved_kind(open_stack(path)) for path in paths]
     if "annotations" in saved:
         raise UserError(
@@ -112,59 +152,29 @@ def _read_predictions(paths: Sequence[Path], truth_kind: LabelsKind) -> list[Lab
     kinds = {kind or plain for kind in saved}
     if len(kinds) > 1:
         raise UserError("Some predictions are masks and some are objects; evaluate them apart.")
-    read = read_label_files(paths, kinds.pop())
-    if truth_kind != "objects":
-        return read
+    read = scan_label_files(paths, kinds.pop())
+    # One value beside 0 in all files: a mask, and no ids.
+    binary = len(frozenset().union(*(labels.foreground for labels in read))) == 1
     return [
-        components(labels, _planes_per_volume(path))
-        if kind == "masks" or (kind is None and _is_binary(read))
-        else labels
-        for path, kind, labels in zip(paths, saved, read, strict=True)
+        Side(labels, truth_kind == "objects" and (kind == "masks" or (kind is None and binary)))
+        for kind, labels in zip(saved, read, strict=True)
     ]
 
 
-def _read_truth(paths: Sequence[Path], kind: LabelsKind) -> list[Labels]:
-    read = read_label_files(paths, kind)
-    if kind != "objects":
-        return read
+def _read_truth(paths: Sequence[Path], kind: LabelsKind) -> list[Side]:
     return [
-        components(labels, _planes_per_volume(path))
-        if saved_kind(open_stack(path)) == "masks"
-        else labels
-        for path, labels in zip(paths, read, strict=True)
+        Side(labels, kind == "objects" and saved_kind(open_stack(path)) == "masks")
+        for path, labels in zip(paths, scan_label_files(paths, kind), strict=True)
     ]
 
 
-def _is_binary(read: Sequence[Labels]) -> bool:
-    """Tell a mask from ids: in all files there is one value beside 0."""
-    values: set[int] = set()
-    for labels in read:
-        values |= values_in(labels.codes if labels.ids is None else labels.ids)
-    return len(values - {0}) == 1
-
-
-def _planes_per_volume(path: Path) -> int:
-    return open_stack(path).size("Z")
-
-
-def _from_array(array: npt.NDArray[Any], kind: LabelsKind, name: str) -> Labels:
+def _from_array(array: npt.NDArray[Any], kind: LabelsKind, name: str) -> Side:
     if array.dtype.kind not in "iub" or array.ndim not in (2, 3):
         raise UserError(
             f"{name} is an array of {array.dtype} and shape {array.shape}; labels are whole "
             "numbers in (Y, X) or (slices, Y, X)."
         )
-    planes = array.reshape(-1, *array.shape[-2:])
-    if planes.size and planes.min() < 0:
+    if array.size and array.min() < 0:
         raise UserError(f"{name} holds negative values; labels count from 0.")
-    if kind == "objects":
-        codes = (planes > 0).astype(np.uint8) + np.uint8(1)
-        named = (LabelClass(name="object", color=default_color(1)),)
-        return Labels(codes, kind, named, {}, planes.astype(np.uint32))
-    mapping = (map_annotations if kind == "annotations" else map_masks)(values_in(planes))
-    if mapping.n_classes > MAX_CLASSES:
-        raise UserError(
-            f"{name} holds {mapping.n_classes} different labels, more than the {MAX_CLASSES} "
-            "classes there can be; objects are compared with kind='objects'."
-        )
-    classes = tuple(default_class(k) for k in range(1, mapping.n_classes + 1))
-    return Labels(mapping.apply(planes), kind, classes, mapping.recorded)
+    stack = Stack(array.reshape(-1, *array.shape[-2:]), "ZYX")
+    return Side(scan_labels([name], [lambda: stack], kind)[0])

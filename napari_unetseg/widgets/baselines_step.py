@@ -16,17 +16,20 @@ from napari_unetseg.classical import (
     ChainRecipe,
     FittedBaseline,
     LevelMethod,
+    UseOfStrokes,
     find_step,
     in_words,
     read_recipe,
 )
 from napari_unetseg.errors import UserError
+from napari_unetseg.events import MethodCompared
 from napari_unetseg.images import atomic_file
 from napari_unetseg.jobs import JobState
 from napari_unetseg.workspace.baseline_fits import BaselineFits, fit_chain
 from napari_unetseg.workspace.chain_draft import ChainDraft
 
 from .chain_editor import ChainEditor
+from .compared_table import ComparedTable
 from .context import Context
 from .dialogs import ask_paths
 from .histogram import Histogram
@@ -114,6 +117,9 @@ class BaselinesStep(StepPanel):
         row.addWidget(self.save)
         row.addWidget(self.open)
         self.column.addLayout(row)
+        self.compared = ComparedTable(self.context)
+        self.compared.used.connect(self._on_used)
+        self.compared_section = self.advanced(self.compared, "Which method should I use?")
         self.column.addStretch(1)
 
     def _connect(self) -> None:
@@ -171,11 +177,12 @@ class BaselinesStep(StepPanel):
         self.use.refresh(entry)
 
     def _grows(self) -> bool:
-        method = self.draft.method
-        return method is not None and METHODS[method].needs_strokes
+        return self._use_of_strokes() != "unused"
 
     def _why_not_apply(self) -> str | None:
-        if not self._grows() or self.seeds.points is not None or self._is_annotated():
+        if self._use_of_strokes() != "needed":
+            return None
+        if self.seeds.points is not None or self._is_annotated():
             return None
         return "Paint some of each class first; this method grows or learns from that."
 
@@ -188,6 +195,10 @@ class BaselinesStep(StepPanel):
         if self._is_annotated():
             return None
         return "Paint some of each class first; the settings are fitted to that."
+
+    def _use_of_strokes(self) -> UseOfStrokes:
+        found = self.draft.chain().method() if self.draft.steps else None
+        return "unused" if found is None else found[0].use_of_strokes(found[1])
 
     def _is_annotated(self) -> bool:
         return any(e.annotated_planes() for e in self.context.workspace.images.values())
@@ -212,8 +223,7 @@ class BaselinesStep(StepPanel):
 
     def _on_codes_changed(self, *_: object) -> None:
         self._update_buttons()
-        method = self.draft.method
-        if method is None or METHODS[method].needs_strokes:
+        if self.draft.method is None or self._use_of_strokes() != "unused":
             self._ask_preview()
 
     def _say_summary(self) -> None:
@@ -337,6 +347,21 @@ class BaselinesStep(StepPanel):
         self.show_preview.setChecked(False)
         self._update_buttons()
 
+    # ---------------------------------------------------------------- compared
+
+    def _on_used(self, row: MethodCompared) -> None:
+        """Go on with a row of the table: with its steps, or with its model."""
+        if row.recipe is not None:
+            self._take(ChainRecipe.model_validate(row.recipe))
+            self.context.say(f"{row.title} is set as it was compared; apply it to the stack.")
+        elif row.model is not None:
+            try:
+                self.context.controller.open_model(Path(row.model))
+            except UserError as error:
+                self.context.say(str(error))
+                return
+            self.context.say(f"{row.title} is the model at hand now; apply it in Train.")
+
     # --------------------------------------------------------------- recipes
 
     def _on_save(self) -> None:
@@ -370,8 +395,16 @@ class BaselinesStep(StepPanel):
         except UserError as error:
             self.context.say(str(error))
             return
-        self.draft.set_steps(recipe.chain.steps)
+        self._take(recipe)
         self.context.say(f"Took {path.name}: {in_words(recipe.chain)}.")
+
+    def _take(self, recipe: ChainRecipe) -> None:
+        found = recipe.chain.method()
+        if found is not None and recipe.mapping is not None:
+            method, params = found
+            self.fits.take(FittedBaseline(method.name, params, recipe.mapping, float("nan")))
+        self.draft.set_steps(recipe.chain.steps)
+        self._on_draft_changed()
 
 
 def _lower(sentence: str) -> str:

@@ -32,6 +32,9 @@ _STOP = "Learn no more; keep the model and segment every slice with it."
 _FREEZE = "Learn nothing for the time being, and go on showing slices as they are segmented now."
 _OFF = "Live is off; switch it on first."
 
+#: What is said beside the switch.
+_STATES = {"off": "", "learning": "learning", "resting": "up to date", "frozen": "frozen"}
+
 
 class LiveBar(QWidget):
     """A switch, a brake, and the checkpoints to go back to.
@@ -110,7 +113,7 @@ class LiveBar(QWidget):
         self.freeze.setEnabled(live.is_on)
         self.freeze.setChecked(live.is_frozen)
         self.freeze.setToolTip(_FREEZE if live.is_on else _OFF)
-        self.state.setText(self._said())
+        self.state.setText(_STATES[live.state])
         self._show_checkpoints(live.checkpoints[-_SHOWN:])
         self.name.refresh()
         self.state.setVisible(self.name.isHidden())
@@ -122,14 +125,6 @@ class LiveBar(QWidget):
             return str(error)
         why_not: str | None = self._context.controller.why_not_train_from(base)
         return why_not
-
-    def _said(self) -> str:
-        live = self._context.controller.live
-        if not live.is_on:
-            return ""
-        if live.is_frozen:
-            return "frozen"
-        return "up to date" if live.is_resting else "learning"
 
     def _on_codes_changed(self, *_: object) -> None:
         # Asked only while it cannot begin: looking for what is painted reads every slice with it.

@@ -13,7 +13,7 @@ from napari_unetseg.config import BACKGROUND
 from napari_unetseg.events import TrainingStarted
 from napari_unetseg.jobs import JobState
 from napari_unetseg.workspace import ImageEntry, SliceState
-from napari_unetseg.workspace.next_step import LiveState, Situation, StepName, next_step
+from napari_unetseg.workspace.next_step import Situation, StepName, next_step
 
 from .class_counts import Counts
 from .context import Context
@@ -138,7 +138,7 @@ class NextLine(QLabel):
             is_training=controller.is_training,
             device=self._device,
             seconds_left=self._seconds_left,
-            live=self._live(),
+            live=controller.live.state,
             has_model=controller.model is not None,
             is_predicted=self._is_predicted and bool(images),
             has_result=entry is not None and bool(context.layers.result_layers(entry.id)),
@@ -161,11 +161,3 @@ class NextLine(QLabel):
     def _is_on_objects(self) -> bool:
         active = self._context.viewer.layers.selection.active
         return active is not None and active.metadata.get(METADATA, {}).get("role") == "objects"
-
-    def _live(self) -> LiveState:
-        live = self._context.controller.live
-        if not live.is_on:
-            return "off"
-        if live.is_frozen:
-            return "frozen"
-        return "resting" if live.is_resting else "learning"

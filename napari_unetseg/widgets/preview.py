@@ -119,8 +119,9 @@ class LivePreview(QObject):
         source = Source(entry.stack)
         others: list[Source] = []
         if method is None:
-            source = replace(source, labels=Segmented(entry))
-        elif method[0].needs_strokes:
+            told = self._context.controller.told.of(entry.id)
+            source = replace(source, labels=Segmented(entry), probabilities=told)
+        elif method[0].use_of_strokes(method[1]) != "unused":
             images = self._context.workspace.images.values()
             painted = entry.codes if request.strokes is None else request.strokes
             source = replace(source, strokes=painted)

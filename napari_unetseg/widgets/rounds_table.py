@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidgetItem
 
 from napari_unetseg.workspace import Round
+
+from .read_only_table import ReadOnlyTable
 
 _COLUMNS = (
     ("Round", "Trainings of this session, in order."),
@@ -20,22 +22,15 @@ _COLUMNS = (
 _MOST_PX = 104
 
 
-class RoundsTable(QTableWidget):
+class RoundsTable(ReadOnlyTable):
     """Rounds with their scores before and after; newest at the bottom and in view."""
 
     def __init__(self) -> None:
-        super().__init__(0, len(_COLUMNS))
-        for column, (title, tooltip) in enumerate(_COLUMNS):
-            item = QTableWidgetItem(title)
-            item.setToolTip(tooltip)
-            self.setHorizontalHeaderItem(column, item)
-        self.verticalHeader().hide()
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        super().__init__(_COLUMNS)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        header = self.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
+        fits = QHeaderView.ResizeMode.ResizeToContents
+        self.horizontalHeader().setSectionResizeMode(0, fits)
 
     def show_rounds(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QHideEvent, QShowEvent
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
+from qtpy.QtWidgets import QAbstractItemView, QTableWidgetItem
 
 from napari_unetseg.annotations import code_of
 from napari_unetseg.workspace import ImageEntry
@@ -13,6 +13,7 @@ from napari_unetseg.workspace.sizes import area_um2, in_units, volume_um3
 from .class_counts import ClassCounts, Counts
 from .context import Context
 from .listen import listen
+from .read_only_table import ReadOnlyTable
 
 _HEIGHT_PX = 150
 _COLUMNS = (
@@ -23,7 +24,7 @@ _COLUMNS = (
 _COUNTING = "counting …"
 
 
-class SizesTable(QTableWidget):
+class SizesTable(ReadOnlyTable):
     """Pixels and areas or volumes of every class, counted while the table is in view.
 
     Parameters
@@ -32,17 +33,10 @@ class SizesTable(QTableWidget):
     """
 
     def __init__(self, context: Context) -> None:
-        super().__init__(0, len(_COLUMNS))
+        super().__init__(_COLUMNS)
         self._context = context
-        for column, (title, tooltip) in enumerate(_COLUMNS):
-            item = QTableWidgetItem(title)
-            item.setToolTip(tooltip)
-            self.setHorizontalHeaderItem(column, item)
-        self.verticalHeader().hide()
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ContiguousSelection)
         self.setFixedHeight(_HEIGHT_PX)
-        self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         self._counts = ClassCounts(context.workspace, self, segmentation=True)
         self._counts.counted.connect(self._update)
         listen(context.viewer.dims.events.current_step, self._update)

@@ -37,6 +37,7 @@ from napari_unetseg.jobs import JobState, Worker
 from napari_unetseg.jobs.commands import (
     BaselineCommand,
     Command,
+    CompareCommand,
     LiveCommand,
     PredictCommand,
     PredictFilesCommand,
@@ -45,6 +46,7 @@ from napari_unetseg.jobs.commands import (
 )
 
 from .before import BeforeTraining
+from .compared import ComparedMethods
 from .job_files import JobFiles
 from .live import LiveSettings, LiveTraining
 from .model_classes import slots_for
@@ -53,6 +55,7 @@ from .readiness import why_not_predict, why_not_train
 from .rounds import JobRecord, Round
 from .slots import Codes
 from .suggestions import Suggestions
+from .told import ToldProbabilities
 from .workspace import Workspace
 
 #: Regions that are suggested at a time.
@@ -91,6 +94,8 @@ class JobController:
     scored : Signal(HeldOutScored)
     previews : ModelPreviews
         Of models on the slice in view, drawn while nothing else runs.
+    told : ToldProbabilities
+        How probable the network finds the segmentation shown, where it was asked.
     live : LiveTraining
         Training that follows a person, if it is on.
     model_changed : Signal()
@@ -106,6 +111,8 @@ class JobController:
         Image id, names of classes, and ndarray (classes, planes, Y, X) of uint8: 255 certain.
     before : BeforeTraining
         What was segmented before the last training.
+    compared : ComparedMethods
+        Every method on what is annotated, beside each other.
     suggestions : Suggestions
         Where painting is worth most next.
     renewing : Signal()
@@ -141,6 +148,7 @@ class JobController:
         self.live = LiveTraining(workspace, worker, self._files)
         self.live.frozen.connect(self._on_frozen)
         self.suggestions = Suggestions()
+        self.compared = ComparedMethods()
         self.before = BeforeTraining(workspace)
         self._live_again: LiveSettings | None = None
         self._pending: Future[Command] | None = None
@@ -151,6 +159,8 @@ class JobController:
         self._events: deque[Event] = deque()
         self._n_models = 0
         self._probabilities = ""
+        self.told = ToldProbabilities(workspace)
+        self.renewing.connect(self.told.forget)
         workspace.images_changed.connect(self._warm_up)
         workspace.classes_changed.connect(self._on_classes_changed)
 
@@ -397,15 +407,46 @@ class JobController:
         entries = list(self.workspace.images.values())
         role = self._files.new_role("baseline")
         job = JobRecord(self.workspace.prediction_slots(), baseline=(chain, role))
+        told = self.told
 
         def command() -> Command:
             images = [
-                self._files.image_to_segment(entry, role, chain, (strokes or {}).get(entry.id))
+                self._files.image_to_segment(
+                    entry, role, chain, (strokes or {}).get(entry.id), told=told
+                )
                 for entry in entries
             ]
             return BaselineCommand(images, chain.model_dump(mode="json"))
 
         self._begin(job, command)
+
+    def why_not_compare(self) -> str | None:
+        """Return why methods cannot be compared now; None where they can."""
+        return self._why_busy() or why_not_train(self.workspace)
+
+    def compare(self, models: Sequence[Path], max_time_s: float, *, device: str = "auto") -> None:
+        """Try every method on what is annotated; rows arrive in `compared`.
+
+        Parameters
+        ----------
+        models : sequence of Path
+            That are tried beside the one at hand.
+        """
+        if (why_not := self.why_not_compare()) is not None:
+            self.status.emit(why_not)
+            return
+        entries = list(self.workspace.images.values())
+        folder = self._files.folder("compared")
+        classes = [c.model_dump() for c in self.workspace.classes]
+        at_hand = [] if self.model is None else [self.model.path]
+        tried = list(dict.fromkeys(str(path) for path in [*at_hand, *models]))
+
+        def command() -> Command:
+            images = [self._files.annotated_image(entry) for entry in entries]
+            return CompareCommand(images, classes, str(folder), tried, max_time_s, device)
+
+        self.compared.begin(folder)
+        self._begin(JobRecord(self.workspace.prediction_slots(), is_comparison=True), command)
 
     def why_not_suggest(self) -> str | None:
         """Return why nothing can be suggested now; None when it can."""
@@ -449,11 +490,17 @@ class JobController:
         if self._state is JobState.RUNNING:
             self._worker.look_at(image_id, plane, box)
 
+    @property
+    def is_comparing(self) -> bool:
+        """Whether methods are being compared, which can be stopped."""
+        return self._job is not None and self._job.is_comparison
+
     def stop(self) -> None:
-        """End training now and keep what it has learned."""
+        """End training, or a comparison, now and keep what there is."""
         self._live_again = None
         self._worker.stop()
-        self.status.emit("Finishing the model …")
+        comparing = self.is_comparing
+        self.status.emit("Finishing the table …" if comparing else "Finishing the model …")
 
     def cancel(self) -> None:
         """End what is running and keep nothing of it; annotations and the last model stay."""
@@ -563,6 +610,7 @@ class JobController:
                 self._end(event)
             case _:
                 self.live.hear(event)
+                self.compared.hear(event)
                 self._on_progress(self._job, event)
 
     def _on_progress(self, job: JobRecord, event: Event) -> None:
@@ -643,6 +691,7 @@ class JobController:
             if self._probabilities:
                 files.drop(images, self._probabilities)
             self._probabilities = role
+            self.told.take(role, names)
 
     def _set_state(self, state: JobState) -> None:
         if state is not self._state:

@@ -22,6 +22,7 @@ from napari_unetseg.project import Session
 
 from .image_entry import ImageEntry
 from .slots import Codes
+from .told import ToldProbabilities
 
 
 class JobFiles:
@@ -144,21 +145,35 @@ class JobFiles:
         return None if role is None else str(self._session.path(entry.id, role))
 
     def image_to_segment(
-        self, entry: ImageEntry, role: str, chain: Chain, strokes: Codes | None = None
+        self,
+        entry: ImageEntry,
+        role: str,
+        chain: Chain,
+        strokes: Codes | None = None,
+        *,
+        told: ToldProbabilities,
     ) -> ImageToSegment:
         """Name the file for a baseline's answer; write what is annotated, or shown, if need be.
 
         Refinements without a method begin with the segmentation shown.
         """
         method = chain.method()
-        seeds = labels = None
+        seeds = labels = probable = None
         if method is None:
+            probable = told.path(entry.id)
             labels = self._written_codes(entry, "labels-to-refine", entry.segmentation)
-        elif method[0].needs_strokes:
+        elif method[0].use_of_strokes(method[1]) != "unused":
             painted = entry.training_codes if strokes is None else strokes.__getitem__
             seeds = self._written_codes(entry, "strokes-to-grow", painted)
         output = str(self._session.path(entry.id, role))
-        return ImageToSegment(self.image(entry), output, seeds, labels)
+        return ImageToSegment(
+            self.image(entry),
+            output,
+            seeds,
+            labels,
+            None if probable is None else str(probable),
+            [] if probable is None else told.codes(),
+        )
 
     def _written_codes(self, entry: ImageEntry, role: str, plane_of: Callable[[int], Codes]) -> str:
         codes: Any = self._new(entry, role)

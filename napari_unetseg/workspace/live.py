@@ -13,6 +13,7 @@ from napari_unetseg.events import AnnotationsTaken, CheckpointSaved, Event, Rest
 from napari_unetseg.jobs import Painted, Worker
 
 from .job_files import JobFiles
+from .next_step import LiveState
 from .workspace import Workspace
 
 #: Checkpoints that are offered to return to.
@@ -122,6 +123,15 @@ class LiveTraining:
         self.settings = None
         self._noted.clear()
         self.changed.emit()
+
+    @property
+    def state(self) -> LiveState:
+        """What it is doing, in a word."""
+        if not self.is_on:
+            return "off"
+        if self.is_frozen:
+            return "frozen"
+        return "resting" if self.is_resting else "learning"
 
     @property
     def is_outdated(self) -> bool:

@@ -61,6 +61,7 @@ class JobRecord:
 
     slots: Codes
     is_training: bool = False
+    is_comparison: bool = False
     has_base: bool = False
     saved: bool = False
     baseline: tuple[Chain, str] | None = None

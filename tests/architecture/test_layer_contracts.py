@@ -55,7 +55,7 @@ def test_the_package_keeps_its_contracts(copy):
         (
             "widgets/__init__.py",
             "def f():\n    from napari_unetseg.learning import train",
-            "Only the job's child process and the command line reach learning",
+            "Only the job's child process, comparison and the command line reach learning",
         ),
         ("cli/app.py", "import napari_unetseg.networks", "Only learning builds networks"),
         (

@@ -234,7 +234,7 @@ def test_a_recipe_comes_back_from_its_file_and_from_a_record(tmp_path):
 )
 def test_what_is_no_recipe_is_one_sentence(tmp_path, text):
     (tmp_path / "r.json").write_text(text)
-    with pytest.raises(UserError, match="r.json") as caught:
+    with pytest.raises(UserError, match=r"r\.json") as caught:
         read_recipe(tmp_path / "r.json")
     assert "\n" not in str(caught.value)
 

@@ -64,7 +64,7 @@ def test_chosen_slices_are_written_in_their_order_and_closing_cancels():
     assert not out[1].any()
 
 
-@pytest.mark.parametrize("name", ["otsu", "threshold", "kmeans"])
+@pytest.mark.parametrize("name", ["otsu", "threshold", "li", "mean", "hysteresis", "kmeans"])
 def test_levels_of_the_stack_follow_no_drift_and_levels_of_slices_do(name):
     stack = drifting_stack()
     shared, own = (np.zeros(stack.labels_shape, np.uint8) for _ in range(2))
@@ -92,7 +92,8 @@ def test_a_fit_finds_the_polarity_and_agrees_with_scikit_learn_on_its_score(name
     planes = [plane for plane, _ in data]
     codes = [np.minimum(codes, 2) for _, codes in data]
     fitted = fit_baseline(name, planes, codes)
-    assert fitted.mean_iou > 0.9
+    # Ground, discs and their cores are three peaks, of which this looks for two.
+    assert fitted.mean_iou > (0.75 if name == "minimum" else 0.9)
     found = np.concatenate([fitted.apply(plane).ravel() for plane in planes])
     truth = np.concatenate([plane.ravel() for plane in codes])
     assert fitted.mean_iou == pytest.approx(jaccard_score(truth, found, average="macro"), abs=1e-6)

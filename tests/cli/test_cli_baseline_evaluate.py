@@ -6,11 +6,22 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from scipy import ndimage
 from sklearn.metrics import jaccard_score
 
 from napari_unetseg.classical import METHODS, parse_params, segment
 from napari_unetseg.cli import main
-from napari_unetseg.images import Stack, open_stack, read_labels, saved_kind, write_image
+from napari_unetseg.config import LabelClass
+from napari_unetseg.images import (
+    Stack,
+    open_stack,
+    read_labels,
+    saved_kind,
+    write_image,
+    write_labels,
+    write_probabilities,
+)
+from napari_unetseg.measure import evaluate
 
 ALONE = [name for name, m in METHODS.items() if m.answers == "classes" and not m.needs_strokes]
 
@@ -190,6 +201,9 @@ def test_the_list_names_every_method_and_parameter(capsys):
         (["evaluate", "MASK", "-t", "SMALL"], "SMALL"),
         (["evaluate", "MASK", "-t", "EMPTY", "--kind", "annotations"], "EMPTY"),
         (["evaluate", "MASK", "-t", "NAN"], "nan.tif"),
+        (["evaluate", "MASK", "-t", "MASK", "--iou", "2"], "at most 1"),
+        (["evaluate", "MASK", "-t", "MASK", "--probabilities", "NAN"], "nan.tif"),
+        (["evaluate", "MASK", "-t", "MASK", "--probabilities", "SMALL"], "SMALL"),
     ],
 )
 def test_bad_input_gets_one_sentence_and_status_2(
@@ -253,3 +267,75 @@ def test_objects_are_scored_one_by_one(cells, tmp_path, capsys):
     assert (scored["n_true"], scored["n_matched"], scored["recall"]) == (2, 1, 0.5)
     assert run(*arguments) == 0
     assert "1 of 2 found" in capsys.readouterr().out
+
+
+@pytest.fixture
+def scored_files(tmp_path):
+    """Return a truth, a prediction with a pixel size, and its probabilities."""
+    random = np.random.default_rng(0)
+    truth = ndimage.gaussian_filter(random.standard_normal((3, 40, 50)), (0, 4, 4)) > 0
+    soft = np.clip(ndimage.gaussian_filter(truth.astype(float), (0, 2, 2)), 0, 1)
+    like = Stack(np.zeros(truth.shape, np.uint8), "ZYX", {"Z": 0.3, "Y": 0.1, "X": 0.1})
+    classes = (LabelClass(name="cell", color="#e69f00"),)
+    paths = [tmp_path / f"{name}.tif" for name in ("p", "t", "p_probabilities")]
+    codes = (soft > 0.6).astype(np.uint8) + 1
+    write_labels(paths[0], codes, like=like, kind="masks", classes=classes)
+    tifffile.imwrite(paths[1], truth.astype(np.uint8), photometric="minisblack")
+    probs = np.stack([1 - soft, soft], axis=1).astype(np.float32)
+    write_probabilities(paths[2], probs, like=like, classes=classes)
+    return paths
+
+
+def test_the_main_table_stays_short_and_all_adds_contours(scored_files, capsys):
+    predicted, truth, probabilities = scored_files
+    assert run("evaluate", predicted, "-t", truth) == 0
+    short = capsys.readouterr().out
+    assert short.splitlines()[-1].startswith("pixel accuracy")
+    assert "AP" not in short
+    assert run("evaluate", predicted, "-t", truth, "--all", "--probabilities", probabilities) == 0
+    shown = capsys.readouterr().out
+    found = evaluate(predicted, truth, contours=True, probabilities=probabilities)
+    cell = next(line for line in shown.splitlines() if line.startswith("cell"))
+    assert f"{found.probabilities.average_precision['cell']:.4f}" in cell.split()
+    contour = [line for line in shown.splitlines() if line.startswith("cell")][1].split()
+    of = found.contours.classes[1]
+    assert contour[1] == f"{of.boundary_f1:.4f}"
+    assert contour[4:] == [f"{v:.3g}" for v in (of.mean_distance, of.hausdorff_95, of.hausdorff)]
+    assert "95 % (µm)" in shown
+    assert run("evaluate", predicted, "-t", truth, "--all", "--in-3d", "--tolerance", "1") == 0
+    assert "surfaces of volumes; for boundary F1, contours agree within 1 px" in (
+        capsys.readouterr().out
+    )
+
+
+def test_json_has_all_scores_and_never_a_nan(scored_files, tmp_path, capsys):
+    predicted, truth, probabilities = scored_files
+    given = ["-t", truth, "--probabilities", probabilities, "--json"]
+    assert run("evaluate", predicted, *given) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["contours"]["unit"] == "µm"
+    assert found["probabilities"]["average_precision"]["cell"] > 0.9
+    assert run("evaluate", predicted, *given, "--kind", "objects") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {"adapted_rand_error", "voi_split", "voi_merge"} < set(found["regions"])
+    assert {"panoptic_quality", "mean_average_precision"} < set(found["objects"])
+    empty = tmp_path / "empty.tif"
+    tifffile.imwrite(empty, np.zeros((3, 40, 50), np.uint8), photometric="minisblack")
+    assert run("evaluate", empty, "-t", empty, "--kind", "objects", "--json") == 0
+    said = capsys.readouterr().out
+    assert "NaN" not in said
+    assert json.loads(said)["objects"]["average_precision"] is None
+
+
+@pytest.mark.parametrize("values", [(0, 0), (0, 1), (1, 0), (1, 1)])
+def test_empty_and_full_images_say_what_is_not_defined(tmp_path, capsys, values):
+    paths = [tmp_path / "p.tif", tmp_path / "t.tif"]
+    for path, value in zip(paths, values, strict=True):
+        tifffile.imwrite(path, np.full((2, 9, 9), value, np.uint8), photometric="minisblack")
+    for kind in ("masks", "objects"):
+        arguments = ["evaluate", paths[0], "-t", paths[1], "--kind", kind, "--all"]
+        assert run(*arguments, "--probabilities", paths[0]) == 0
+        shown = capsys.readouterr().out
+        assert "nan" not in shown.lower()
+        assert "not defined" in shown
+    assert ("objects: none in the truth" in shown) == (values == (0, 0))

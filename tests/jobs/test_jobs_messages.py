@@ -19,6 +19,7 @@ from napari_unetseg.events import (
 from napari_unetseg.jobs.commands import (
     BaselineCommand,
     Cancel,
+    CompareCommand,
     ImageRef,
     ImageToPredict,
     ImageToSegment,
@@ -49,6 +50,13 @@ COMMANDS = [
         [ImageToSegment(IMAGE, "out.npy", "strokes.npy")], {"steps": [{"step": "otsu"}]}
     ),
     PreviewModelsCommand(IMAGE, 3, "sample.npy", ["a.unet", "b.unet"], "pictures"),
+    CompareCommand(
+        [TrainingImageRef(IMAGE, "a.npy", "b.npy")],
+        [{"name": "é", "color": "#000000"}],
+        "folder",
+        ["m.unet", "nuclei"],
+        90.0,
+    ),
     LookAt("a", 7),
     Stop(),
     Cancel(),

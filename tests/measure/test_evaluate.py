@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 import tifffile
 from scipy import ndimage
-from sklearn.metrics import jaccard_score
+from sklearn.metrics import average_precision_score, jaccard_score
 
 import napari_unetseg
 from napari_unetseg.config import LabelClass
 from napari_unetseg.errors import UserError
-from napari_unetseg.images import Stack, write_labels
-from napari_unetseg.measure import evaluate
+from napari_unetseg.images import Stack, write_labels, write_probabilities
+from napari_unetseg.measure import ContourDistances, evaluate
 
 CLASSES = (LabelClass(name="cell", color="#e69f00"), LabelClass(name="core", color="#56b4e9"))
 
@@ -170,6 +170,163 @@ def test_objects_against_a_mask_count_as_foreground(tmp_path):
     found = evaluate(saved, plain(tmp_path / "t.tif", (truth > 0).astype(np.uint8)), kind="masks")
     assert found.mean_iou == 1
     assert found.objects is None
+
+
+def smooth_stacks(shape=(5, 40, 50), seed=0):
+    """Return a truth and a prediction of class 1 with outlines, and its probabilities."""
+    random = np.random.default_rng(seed)
+    truth = ndimage.gaussian_filter(random.standard_normal(shape), (1, 4, 4)) > 0
+    soft = np.clip(ndimage.gaussian_filter(truth + random.normal(0, 0.8, shape), (0, 2, 2)), 0, 1)
+    return truth.astype(np.uint8), (soft > 0.5).astype(np.uint8), soft.astype(np.float32)
+
+
+def contours_of(truth, predicted, spacing=(1.0, 1.0, 1.0), in_3d=False):
+    distances = ContourDistances(in_3d=in_3d)
+    for plane in zip(truth + 1, predicted + 1, strict=True):
+        distances.add(*plane, spacing=spacing)
+    return distances.scores()
+
+
+def calibrated(path, labels, **size):
+    stack = Stack(np.zeros(labels.shape, np.uint8), "ZYX", size)
+    write_labels(path, labels + 1, like=stack, kind="masks", classes=CLASSES[:1])
+    return path
+
+
+@pytest.mark.parametrize("in_3d", [False, True])
+def test_contours_are_measured_in_the_unit_of_the_image(tmp_path, in_3d):
+    truth, predicted, _ = smooth_stacks()
+    in_px = evaluate(predicted, truth, contours=True, in_3d=in_3d).contours
+    expected = contours_of(truth, predicted, in_3d=in_3d)
+    assert [c.mean_distance for c in in_px.classes] == [c.mean_distance for c in expected.classes]
+    assert (in_px.unit, in_px.in_3d) == ("px", in_3d)
+    size = {"Z": 0.5, "Y": 0.2, "X": 0.1}
+    known = calibrated(tmp_path / "p.tif", predicted, **size)
+    unknown = plain(tmp_path / "t.tif", truth)
+    expected = contours_of(truth, predicted, (0.5, 0.2, 0.1), in_3d)
+    for sides in ((known, unknown), (plain(tmp_path / "q.tif", predicted), None)):
+        against = sides[1] or calibrated(tmp_path / "u.tif", truth, **size)
+        found = evaluate(sides[0], against, contours=True, in_3d=in_3d).contours
+        assert found.unit == "µm"
+        for metric in ("hausdorff_95", "mean_distance", "boundary_f1"):
+            assert found.mean(metric) == pytest.approx(expected.mean(metric), rel=1e-6)
+
+
+def test_without_the_distance_of_slices_there_are_no_surfaces_in_micrometres(tmp_path):
+    truth, predicted, _ = smooth_stacks()
+    paths = [
+        calibrated(tmp_path / f"{name}.tif", labels, Y=0.1, X=0.1)
+        for name, labels in (("p", predicted), ("t", truth))
+    ]
+    with pytest.raises(UserError, match="how far apart its slices are"):
+        evaluate(*paths, contours=True, in_3d=True)
+    assert evaluate(*paths, contours=True).contours.unit == "µm"
+
+
+def test_one_image_of_unknown_pixel_size_makes_pixels_the_unit(tmp_path):
+    truth, predicted, _ = smooth_stacks()
+    for name, labels in (("p", predicted), ("t", truth)):
+        (tmp_path / name).mkdir()
+        calibrated(tmp_path / name / "a.tif", labels, Y=0.1, X=0.1)
+        plain(tmp_path / name / "b.tif", labels)
+    found = evaluate(tmp_path / "p", tmp_path / "t", contours=True).contours
+    twice = contours_of(np.concatenate([truth, truth]), np.concatenate([predicted, predicted]))
+    assert found.unit == "px"
+    assert found.mean("mean_distance") == twice.mean("mean_distance")
+
+
+def test_slices_apart_are_surfaces_of_their_own():
+    truth, predicted, _ = smooth_stacks()
+    found = evaluate(predicted, truth, contours=True, in_3d=True, slices=[0, 1, 4]).contours
+    expected = ContourDistances(in_3d=True)
+    for z in (0, 1, 4):
+        if z == 4:
+            expected.end_volume()
+        expected.add(truth[z] + np.uint8(1), predicted[z] + np.uint8(1))
+    assert found == expected.scores(["background", "class 1"])
+    alone = truth[[0, 1, 4]]  # a file that holds the chosen slices
+    found = evaluate(predicted, alone, contours=True, in_3d=True, slices=[0, 1, 4]).contours
+    assert found == expected.scores(["background", "class 1"])
+
+
+def test_contours_take_time_and_are_measured_on_request():
+    truth, predicted, _ = smooth_stacks()
+    found = evaluate(predicted, truth)
+    assert found.contours is found.regions is found.probabilities is None
+    assert not {"contours", "regions", "probabilities"} & set(found.as_dict())
+
+
+def test_objects_have_contours_between_them_and_are_groups_of_pixels(tmp_path):
+    truth = np.zeros((2, 20, 30), np.uint16)
+    truth[:, 5:15, 5:15], truth[:, 5:15, 15:25] = 1, 2
+    merged = (truth > 0).astype(np.uint16)
+    found = evaluate(merged, truth, kind="objects", contours=True)
+    assert found.mean_iou == 1
+    (matched, regions) = found.objects, found.regions
+    assert (matched.n_true, matched.n_predicted, matched.n_matched) == (2, 1, 1)
+    assert (regions.voi_split, regions.voi_merge) == (0, 1)
+    object_contour = found.contours.classes[1]
+    assert object_contour.n_px - object_contour.n_predicted_px == 2 * 2 * 8
+    assert object_contour.boundary_precision == 1 > object_contour.boundary_recall
+    strict = evaluate(merged, truth, kind="objects", iou=0.6).objects
+    assert (strict.iou, strict.n_matched) == (0.6, 0)
+
+
+def test_probabilities_come_from_files_or_arrays_of_one_channel_or_all(tmp_path):
+    truth, predicted, soft = smooth_stacks()
+    soft = np.rint(soft * 255) / np.float32(255)
+    expected = average_precision_score(truth.ravel(), soft.ravel())
+    both = np.stack([1 - soft, soft], axis=1)
+    like = Stack(predicted, "ZYX")
+    write_probabilities(tmp_path / "p.tif", both, like=like, classes=CLASSES[:1])
+    single = plain(tmp_path / "single.tif", np.rint(soft * 255).astype(np.uint8))
+    plain(tmp_path / "m.tif", predicted)
+    for source in (both, tmp_path / "p.tif", single):
+        found = evaluate(tmp_path / "m.tif", truth, probabilities=source).probabilities
+        assert found.average_precision["class 1"] == pytest.approx(expected, abs=1e-4)
+        assert "class 1" in found.curves
+    background = average_precision_score(1 - truth.ravel(), 1 - soft.ravel())
+    found = evaluate(predicted, truth, probabilities=both)
+    assert found.probabilities.average_precision["background"] == pytest.approx(
+        background, abs=1e-4
+    )
+    some = evaluate(predicted, truth, probabilities=both, slices="1,3").probabilities
+    assert some.average_precision["class 1"] == pytest.approx(
+        average_precision_score(truth[[1, 3]].ravel(), soft[[1, 3]].ravel()), abs=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda p: p[:, :, :5], "5 slices of 5 × 50 px"),
+        (lambda p: p[:2], "2 slices of 40 × 50 px"),
+        (lambda p: np.concatenate([p, p * 0], axis=1)[:, [0, 1]] * 2, "values from 0.0 to 2"),
+        (lambda p: p - 0.5, "probabilities go from 0 to 1"),
+        (lambda p: p[:, 0], "1 slice of 40 × 50 px"),
+        (lambda p: p[0, 0], "array of shape"),
+        (lambda p: (p * 255).astype(np.int32), "int32"),
+    ],
+)
+def test_probabilities_that_do_not_fit_are_refused_in_one_sentence(change, says):
+    truth, predicted, soft = smooth_stacks()
+    both = change(np.stack([1 - soft, soft], axis=1))
+    with pytest.raises(UserError, match=says) as caught:
+        evaluate(predicted, truth, probabilities=both)
+    assert "\n" not in str(caught.value)
+
+
+def test_three_classes_want_three_channels():
+    truth, predicted = two_stacks()
+    with pytest.raises(UserError, match="2 channels and the truth 3 classes"):
+        evaluate(predicted, truth, probabilities=np.zeros((4, 2, 20, 24)))
+
+
+@pytest.mark.parametrize("values", [{"iou": 0}, {"iou": 1.5}, {"tolerance_px": -1}])
+def test_numbers_out_of_range_are_refused(values):
+    truth, predicted = two_stacks()
+    with pytest.raises(UserError, match="must be above 0"):
+        evaluate(predicted, truth, contours=True, **values)
 
 
 def refused(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from pydantic import ValidationError
 
-from napari_unetseg.classical import Chain, Source, answers, find_step, prepare, run_stack
+from napari_unetseg.classical import Chain, Source, Told, answers, find_step, prepare, run_stack
 from napari_unetseg.config import describe_validation_error
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Finished, FinishReason
@@ -44,7 +44,10 @@ def _source(item: ImageToSegment) -> Source:
     stack = open_image(item.image)
     strokes = None if item.strokes is None else open_codes(item.strokes, stack)
     labels = None if item.labels is None else map_npy(item.labels, "r")
-    return Source(stack, strokes=strokes, labels=labels)
+    told = None
+    if item.probabilities is not None:
+        told = Told(map_npy(item.probabilities, "r"), item.codes)
+    return Source(stack, strokes=strokes, labels=labels, probabilities=told)
 
 
 def _kind(chain: Chain, source: Source) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from napari_unetseg.events import Finished
 from napari_unetseg.jobs.commands import (
+    CompareCommand,
     LiveCommand,
     PredictCommand,
     PredictFilesCommand,
@@ -12,6 +13,7 @@ from napari_unetseg.jobs.commands import (
     TrainCommand,
 )
 
+from .compare import run_compare
 from .files import run_predict_files
 from .job import Emit, Job
 from .live import run_live
@@ -27,6 +29,7 @@ NetworkCommand = (
     | PredictFilesCommand
     | SuggestCommand
     | PreviewModelsCommand
+    | CompareCommand
 )
 
 
@@ -51,3 +54,5 @@ class NetworkJobs:
                 return run_suggest(command, job, emit, self._models)
             case PreviewModelsCommand():
                 return run_previews(command, job, emit, self._models)
+            case CompareCommand():
+                return run_compare(command, job, emit)

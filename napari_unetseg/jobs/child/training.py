@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from pydantic import ValidationError
 
@@ -17,7 +18,12 @@ from napari_unetseg.events import (
     TrainingStep,
 )
 from napari_unetseg.images import Stack, map_npy
-from napari_unetseg.jobs.commands import LiveCommand, SuggestCommand, TrainCommand
+from napari_unetseg.jobs.commands import (
+    CompareCommand,
+    LiveCommand,
+    SuggestCommand,
+    TrainCommand,
+)
 from napari_unetseg.jobs.pixels import open_codes, open_image
 from napari_unetseg.learning import Trainer, TrainingImage, check_model_output
 from napari_unetseg.learning.device import Device, choose_device
@@ -27,6 +33,9 @@ from napari_unetseg.wording import counted
 from .job import Cancelled, Emit, Job
 from .prediction import ImageInView, RecentModels, predict_images
 from .view import View
+
+#: What speaks of images with annotations.
+Learning: TypeAlias = TrainCommand | LiveCommand | SuggestCommand | CompareCommand
 
 
 def run_training(command: TrainCommand, job: Job, emit: Emit, models: RecentModels) -> Finished:
@@ -48,7 +57,7 @@ def run_training(command: TrainCommand, job: Job, emit: Emit, models: RecentMode
     return keep_and_apply(command, trainer, asked, last, device, job, emit, models)
 
 
-def opened(command: TrainCommand | LiveCommand | SuggestCommand, emit: Emit) -> list[Stack]:
+def opened(command: Learning, emit: Emit) -> list[Stack]:
     """Open the images to learn from."""
     emit(Preparing("Opening the images …"))
     return [open_image(item.image) for item in command.images]
@@ -65,9 +74,7 @@ def understood(command: TrainCommand | LiveCommand) -> tuple[Recipe, tuple[Label
     return recipe, classes
 
 
-def training_images(
-    command: TrainCommand | LiveCommand | SuggestCommand, stacks: Sequence[Stack]
-) -> list[TrainingImage]:
+def training_images(command: Learning, stacks: Sequence[Stack]) -> list[TrainingImage]:
     """Return images with their annotations, whose files may go on changing."""
     return [
         TrainingImage(

@@ -1,0 +1,270 @@
+"""Steps that better masks and objects: holes, small pieces, outlines, touching pieces."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from napari_unetseg.config import BACKGROUND, Config
+
+from .shapes import (
+    Mask,
+    Window,
+    closed,
+    compact,
+    each,
+    ground_of,
+    holes_in,
+    opened,
+    prevailing,
+    reshaped,
+)
+from .step import IN_3D, Labels, Refinement, View
+
+_FAMILY = "Refinement"
+
+
+class FillHolesParams(Config):
+    """Parameters of filling holes."""
+
+    max_area_px: int = Field(
+        100,
+        ge=0,
+        le=10_000_000,
+        description="holes of more pixels stay, of more voxels in 3D; 0: all are filled, so also "
+        "all cells that membranes enclose",
+    )
+    in_3d: bool = Field(False, description=IN_3D)
+
+
+class FillHoles(Refinement[FillHolesParams]):
+    """Background that a class, or an object, encloses becomes part of it.
+
+    What touches the edge of the image by its side is no hole. Where shapes enclose each other, the
+    innermost fills its hole.
+
+    References
+    ----------
+    P. Soille, Morphological Image Analysis (Springer, 2003), section 6.3.7.
+    """
+
+    name: ClassVar[str] = "fill_holes"
+    title: ClassVar[str] = "Fill holes"
+    family: ClassVar[str] = _FAMILY
+    summary: ClassVar[str] = "Fills what a class or an object encloses."
+    good_for: ClassVar[str] = (
+        "Structures of which only the rim, or not all of the middle, is found."
+    )
+    params = FillHolesParams
+
+    def apply(self, labels: Labels, view: View, params: FillHolesParams) -> Labels:
+        """Fill holes with what is around them."""
+        out = labels.copy()
+        largest = params.max_area_px or labels.size
+        smallest = np.full(labels.shape, largest + 1, np.int64)
+        for value, window in each(labels):
+            holes = holes_in(labels[window] == value)
+            if not holes.any():
+                continue
+            areas = np.bincount(holes.ravel())[holes]
+            part = smallest[window]
+            fills = (holes > 0) & (areas < part) & (labels[window] == ground_of(labels))
+            part[fills] = areas[fills]
+            out[window][fills] = value
+        return out
+
+
+class RemoveSmallParams(Config):
+    """Parameters of removing what is small."""
+
+    min_area_px: int = Field(
+        64,
+        ge=0,
+        le=10_000_000,
+        description="pieces of fewer pixels become background; in 3D, of fewer voxels",
+    )
+    in_3d: bool = Field(False, description=IN_3D)
+
+
+class RemoveSmall(Refinement[RemoveSmallParams]):
+    """Pieces of classes, or objects, that are too small become background.
+
+    Pixels of a class that touch, by a side or a corner, are one piece.
+
+    References
+    ----------
+    P. Soille, Morphological Image Analysis (Springer, 2003), section 4.4.
+    """
+
+    name: ClassVar[str] = "remove_small"
+    title: ClassVar[str] = "Remove small pieces"
+    family: ClassVar[str] = _FAMILY
+    summary: ClassVar[str] = "Turns pieces that are too small into background."
+    good_for: ClassVar[str] = "Specks of noise and dirt beside structures that are larger."
+    params = RemoveSmallParams
+
+    def apply(self, labels: Labels, view: View, params: RemoveSmallParams) -> Labels:
+        """Remove small pieces of codes, or small ids."""
+        pieces = numbered_pieces(labels)
+        removed = np.bincount(pieces.ravel()) < params.min_area_px
+        removed[0] = False
+        return _without(labels, removed[pieces])
+
+
+class KeepLargestParams(Config):
+    """Parameters of keeping the largest."""
+
+    n: int = Field(1, ge=1, le=1000, description="how many pieces of each class stay")
+    in_3d: bool = Field(False, description=IN_3D)
+
+
+class KeepLargest(Refinement[KeepLargestParams]):
+    """The largest pieces of each class, or the largest objects; all else becomes background.
+
+    References
+    ----------
+    A. Rosenfeld and J. L. Pfaltz, "Sequential operations in digital picture processing", Journal of
+    the ACM 13 (1966) 471–494.
+    """
+
+    name: ClassVar[str] = "keep_largest"
+    title: ClassVar[str] = "Keep the largest"
+    family: ClassVar[str] = _FAMILY
+    summary: ClassVar[str] = "Keeps the largest piece, or pieces, of each class."
+    good_for: ClassVar[str] = "One organ, embryo or cell per image."
+    params = KeepLargestParams
+
+    def apply(self, labels: Labels, view: View, params: KeepLargestParams) -> Labels:
+        """Remove all but the largest; of pieces as large, the first stays."""
+        pieces = numbered_pieces(labels)
+        areas = np.bincount(pieces.ravel())
+        kind = np.zeros(len(areas), np.int64)
+        if labels.dtype == np.uint8:
+            kind[pieces.ravel()] = labels.ravel()
+        removed = areas > 0
+        numbers = np.arange(1, len(areas))
+        for value in np.unique(kind[1:]):
+            of_kind = numbers[kind[1:] == value]
+            largest = of_kind[np.argsort(-areas[of_kind], kind="stable")][: params.n]
+            removed[largest] = False
+        removed[0] = False
+        return _without(labels, removed[pieces])
+
+
+class SmoothParams(Config):
+    """Parameters of smoothing outlines."""
+
+    sigma_px: float = Field(
+        1.0, ge=0, le=50, description="standard deviation in px: what is narrower goes; 0 for none"
+    )
+    in_3d: bool = Field(False, description=IN_3D)
+
+
+class Smooth(Refinement[SmoothParams]):
+    """Every pixel gets the class, or the object, that prevails around it, weighed by a Gaussian.
+
+    References
+    ----------
+    B. Merriman, J. K. Bence and S. J. Osher, "Motion of multiple junctions: a level set approach",
+    Journal of Computational Physics 112 (1994) 334–363.
+    """
+
+    name: ClassVar[str] = "smooth"
+    title: ClassVar[str] = "Smooth outlines"
+    family: ClassVar[str] = _FAMILY
+    summary: ClassVar[str] = "Gives each pixel the class that prevails around it."
+    good_for: ClassVar[str] = "Ragged outlines and single pixels; not for thin structures."
+    params = SmoothParams
+
+    def apply(self, labels: Labels, view: View, params: SmoothParams) -> Labels:
+        """Smooth all classes or objects at once."""
+        if params.sigma_px == 0:
+            return labels.copy()
+        return prevailing(labels, view.per_axis(params.sigma_px))
+
+
+class RadiusParams(Config):
+    """Parameters of opening and closing."""
+
+    radius_px: float = Field(1.0, ge=0, le=200, description="of a disc, or in 3D of a ball, in px")
+    in_3d: bool = Field(False, description=IN_3D)
+
+
+class Open(Refinement[RadiusParams]):
+    """Of each class, or object, all stays where a disc fits in.
+
+    References
+    ----------
+    J. Serra, Image Analysis and Mathematical Morphology (Academic Press, 1982), chapter II.
+    """
+
+    name: ClassVar[str] = "open"
+    title: ClassVar[str] = "Open"
+    family: ClassVar[str] = _FAMILY
+    summary: ClassVar[str] = "Removes what is narrower than a disc."
+    good_for: ClassVar[str] = "Thin bridges between structures, and hairs that stand off them."
+    params = RadiusParams
+
+    def apply(self, labels: Labels, view: View, params: RadiusParams) -> Labels:
+        """Open each class or object."""
+        radii = view.per_axis(params.radius_px)
+
+        def change(shape: Mask, window: Window) -> Mask:
+            return opened(shape, radii)
+
+        return reshaped(labels, tuple(int(radius) + 1 for radius in radii), change)
+
+
+class Close(Refinement[RadiusParams]):
+    """Each class, or object, gets the background into which no disc fits.
+
+    References
+    ----------
+    J. Serra, Image Analysis and Mathematical Morphology (Academic Press, 1982), chapter II.
+    """
+
+    name: ClassVar[str] = "close"
+    title: ClassVar[str] = "Close"
+    family: ClassVar[str] = _FAMILY
+    summary: ClassVar[str] = "Fills gaps that are narrower than a disc."
+    good_for: ClassVar[str] = "Interrupted membranes and outlines, and clefts."
+    params = RadiusParams
+
+    def apply(self, labels: Labels, view: View, params: RadiusParams) -> Labels:
+        """Close each class or object."""
+        radii = view.per_axis(params.radius_px)
+
+        def change(shape: Mask, window: Window) -> Mask:
+            return closed(shape, radii)
+
+        return reshaped(labels, tuple(2 * int(radius) + 2 for radius in radii), change)
+
+
+def numbered_pieces(labels: Labels) -> npt.NDArray[Any]:
+    """Give every piece of a class a number from 1, and every object one; 0 elsewhere.
+
+    Pixels that touch by a side, an edge or a corner are one piece.
+    """
+    if labels.dtype != np.uint8:
+        return compact(labels)[0]
+    from skimage.measure import label
+
+    classes = np.where(labels > BACKGROUND, labels, np.uint8(0))
+    return np.asarray(label(classes, connectivity=labels.ndim))  # type: ignore[no-untyped-call]
+
+
+def _without(labels: Labels, removed: Mask) -> Labels:
+    out = labels.copy()
+    out[removed] = ground_of(labels)
+    return out
+
+
+FILL_HOLES = FillHoles()
+REMOVE_SMALL = RemoveSmall()
+SMOOTH = Smooth()
+OPEN = Open()
+CLOSE = Close()
+KEEP_LARGEST = KeepLargest()

@@ -1,0 +1,180 @@
+"""Find parameters of any method with which it agrees best with annotated pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_unetseg.config import BACKGROUND, UNLABELLED, Config
+from napari_unetseg.errors import UserError
+
+from .fit import Spent, fit_baseline, search_grid, unhurried, while_time
+from .mapping import N_CODES, best_mapping, contingency
+from .method import LevelMethod
+from .registry import find_method
+from .step import Codes, Method, View
+from .window import busiest_window
+
+#: Views in parts of which candidates are compared first, and the side of these parts, in px.
+_SEARCHED = 4
+_WINDOW_PX = 320
+
+#: Candidates that are then compared on whole views.
+_FINALISTS = 3
+
+#: Side of the squares of which every other is shown to methods that grow from strokes, in px.
+_SHOWN_PX = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What a search has found.
+
+    Attributes
+    ----------
+    params : Config
+        The method's.
+    mapping : dict of int to int, or None
+        The method's answer → the annotations' code; None where they are the same.
+    mean_iou : float
+        On the annotations that it was fitted to, in [0, 1].
+    """
+
+    params: Config
+    mapping: dict[int, int] | None
+    mean_iou: float
+
+
+def fit_method(
+    name: str, views: Sequence[View], codes: Sequence[Codes], *, spent: Spent = unhurried
+) -> Fit:
+    """Search parameters and the meaning of the answers for the best mean IoU.
+
+    Methods that grow from strokes are shown the annotations of every other square, and scored on
+    the others. Methods with levels are fitted by `fit_baseline`.
+
+    Parameters
+    ----------
+    name : str
+        In ``METHODS``, of a method that answers classes.
+    views : sequence of View
+        Slices; their strokes are not looked at.
+    codes : sequence of ndarray, each (Y, X), uint8
+        Annotations of `views`: 0 unlabelled, 1 background, k + 1 class k.
+    spent : callable
+        How much of the time is used up; when all is, the best so far is returned.
+
+    Raises
+    ------
+    UserError
+        If no parameters suit the image.
+    """
+    method = find_method(name)
+    if isinstance(method, LevelMethod):
+        pixels = [view.pixels for view in views]
+        found = fit_baseline(name, pixels, codes, spent=spent)
+        return Fit(found.params, found.mapping, found.mean_iou)
+    return _Search(method, views, codes, spent).run()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Piece:
+    """A view, and the codes that answers to it are compared with."""
+
+    view: View
+    codes: Codes
+
+    def window(self) -> _Piece:
+        rows, columns = busiest_window(self.codes, _WINDOW_PX)
+        inside = (..., rows, columns)
+        strokes = None if self.view.strokes is None else self.view.strokes[inside]
+        view = replace(self.view, pixels=self.view.pixels[inside], strokes=strokes)
+        return _Piece(view, self.codes[inside])
+
+
+class _Search:
+    def __init__(
+        self, method: Method[Any], views: Sequence[View], codes: Sequence[Codes], spent: Spent
+    ) -> None:
+        self._method = method
+        self._spent = spent
+        self._views = views
+        self._pieces = [
+            _shown(view, known) if method.needs_strokes else _Piece(view, known)
+            for view, known in zip(views, codes, strict=True)
+        ]
+        ranked = sorted(
+            range(len(codes)), key=lambda i: _n_classes(self._pieces[i].codes), reverse=True
+        )
+        self._windows = [self._pieces[i].window() for i in sorted(ranked[:_SEARCHED])]
+
+    def run(self) -> Fit:
+        """Compare all candidates in windows, and the best of them on everything."""
+        grid = [params for params in self._method.grid(self._views) if self._sees_slices(params)]
+        if not grid:
+            raise UserError(f"{self._method.title} sees volumes alone.")
+        if len(grid) == 1 and self._method.needs_strokes:
+            return Fit(grid[0], None, 0.0)
+        scored = [(0.0, grid[0])]
+        if len(grid) > 1:
+            scored = search_grid(grid, self._in_windows, self._spent)
+        best = max(scored, key=lambda pair: pair[0])[1]
+        if finer := list(self._method.refine(best)):
+            scored += search_grid(finer, self._in_windows, self._spent)
+        scored.sort(key=lambda pair: -pair[0])
+        ranked = (params for _, params in scored[:_FINALISTS])
+        finalists = [self._fit(params, self._pieces) for params in while_time(ranked, self._spent)]
+        return max(finalists, key=lambda fit: fit.mean_iou)
+
+    def _sees_slices(self, params: Config) -> bool:
+        return not self._method.sees_volumes(params)
+
+    def _in_windows(self, params: Config) -> float:
+        return self._fit(params, self._windows).mean_iou
+
+    def _fit(self, params: Config, pieces: Sequence[_Piece]) -> Fit:
+        try:
+            table = self._table(params, pieces)
+        except UserError:  # such as too few strokes in view; told when it is run, if it is
+            return Fit(params, None, -1.0)
+        if self._method.needs_strokes:
+            return Fit(params, None, _mean_iou(table))
+        mapping, mean_iou = best_mapping(table)
+        return Fit(params, mapping, mean_iou)
+
+    def _table(self, params: Config, pieces: Sequence[_Piece]) -> npt.NDArray[np.int64]:
+        method, prepared = self._method, None
+        if method.prepare_on(params) != "nothing":
+            prepared = method.prepare([piece.view for piece in pieces], params)
+        table = np.zeros((N_CODES, N_CODES), np.int64)
+        for piece in pieces:
+            answered = method.segment(piece.view, params, prepared)
+            table += contingency(np.asarray(answered, np.uint8), piece.codes)
+        table[:, UNLABELLED] = 0
+        return table
+
+
+def _shown(view: View, codes: Codes) -> _Piece:
+    """Let a method see every other square of the annotations, and compare it in the others."""
+    y, x = (np.arange(size) // _SHOWN_PX for size in codes.shape)
+    seen = (y[:, np.newaxis] + x) % 2 == 0
+    nothing = np.uint8(UNLABELLED)
+    view = replace(view, strokes=np.where(seen, codes, nothing))
+    return _Piece(view, np.where(seen, nothing, codes))
+
+
+def _n_classes(codes: Codes) -> tuple[int, int]:
+    counts = np.bincount(codes.ravel(), minlength=N_CODES)[BACKGROUND:]
+    return int(np.count_nonzero(counts)), int(counts.sum())
+
+
+def _mean_iou(table: npt.NDArray[np.int64]) -> float:
+    """Return the mean IoU of answers that are codes already, over the classes annotated."""
+    hits = np.diagonal(table)
+    union = table.sum(axis=0) + table.sum(axis=1) - hits
+    there = table.sum(axis=0) > 0
+    return float((hits[there] / union[there]).mean()) if there.any() else 0.0

@@ -1,0 +1,74 @@
+"""Refinements of what a model answers: `predict --then`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from napari_unetseg.errors import UserError
+
+if TYPE_CHECKING:
+    from napari_unetseg.classical import Chain, Source
+
+
+def refinements(texts: Sequence[str], *, of_objects: bool) -> Chain | None:
+    """Read the steps that follow a model; None where there are none.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        Such as ``"remove_small:min_area_px=50"``.
+    of_objects : bool
+        Whether the model is asked for objects.
+
+    Raises
+    ------
+    UserError
+        If one of them is no refinement, or takes classes where objects are asked for.
+    """
+    from napari_unetseg.classical import REFINEMENTS, Chain, parse_step
+
+    if not texts:
+        return None
+    steps = tuple(parse_step(text) for text in texts)
+    for settings in steps:
+        if settings.step not in REFINEMENTS:
+            raise UserError(
+                f"{settings.step} is no refinement; --then takes {', '.join(REFINEMENTS)}."
+            )
+        refinement = REFINEMENTS[settings.step]
+        if of_objects and refinement.wants_probabilities:
+            raise UserError(
+                f"{settings.step} weighs classes, not objects: leave --objects out, and let "
+                f"--then split follow it."
+            )
+        of_objects |= refinement.answers == "objects"
+    return Chain(steps=steps)
+
+
+def wants_probabilities(chain: Chain | None) -> bool:
+    """Return whether a step looks at how probable classes are."""
+    return chain is not None and any(step.wants_probabilities for step, _ in chain.refinements())
+
+
+def refined(chain: Chain, source: Source) -> Any:
+    """Return the labels of a source, refined; 0 in slices that were not chosen.
+
+    Returns
+    -------
+    ndarray, shape (n_planes, Y, X), uint8 or uint32
+    """
+    import numpy as np
+
+    from napari_unetseg.classical import answers, run_stack
+
+    stack, planes = source.stack, source.chosen()
+    dtype = np.uint32 if answers(chain) == "objects" else source.labels.dtype
+    found: Any = np.zeros((len(planes), *stack.plane_shape), dtype)
+    for _ in run_stack(chain, source, out=found):
+        pass
+    if len(planes) == stack.n_planes:
+        return found
+    whole = np.zeros((stack.n_planes, *stack.plane_shape), dtype)
+    whole[planes] = found
+    return whole

@@ -1,0 +1,108 @@
+"""Which row of the table to use, in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from napari_unetseg.events import MethodCompared, Recommended
+
+#: Rows whose mean IoU differs by less are as good as each other, however sure the difference is.
+NEGLIGIBLE = 0.01
+
+#: Rows whose mean IoU differs by more are never taken for equally good, however unsure that is.
+_LARGEST_TIE = 0.03
+
+#: Below this mean IoU nothing in the table is of use yet.
+_OF_USE = 0.5
+
+#: From here on "times faster" is worth a word.
+_FASTER = 1.5
+
+#: Returns the standard error of the difference of two rows' mean IoU, or None.
+Uncertainty = Callable[[MethodCompared, MethodCompared], float | None]
+
+
+def recommend(rows: Sequence[MethodCompared], uncertainty: Uncertainty) -> Recommended:
+    """Choose the simplest of the rows that are as good as the best.
+
+    A method that only needs its parameters is simpler than a model as it is, that simpler than a
+    method that learns from annotations, and a network that has to be trained the least simple.
+    Where several are equally simple, the better one is chosen.
+
+    Parameters
+    ----------
+    rows : sequence of MethodCompared
+        The best first.
+    uncertainty : callable
+        Of the difference of two rows.
+    """
+    if not rows:
+        return Recommended(None, "No method could be compared.")
+    best = rows[0]
+    if best.mean_iou < _OF_USE:
+        return Recommended(
+            best.name,
+            f"No method is of use yet: the best, {best.title}, has a mean IoU of "
+            f"{best.mean_iou:.2f}; annotate more, and train a network for longer.",
+        )
+    as_good = [row for row in rows if best.mean_iou - row.mean_iou <= _tie(best, row, uncertainty)]
+    chosen = min(as_good, key=lambda row: (_effort(row), -row.mean_iou))
+    if chosen is not best:
+        return Recommended(chosen.name, _instead(chosen, best))
+    return Recommended(best.name, _clearly(best, rows))
+
+
+def _tie(best: MethodCompared, row: MethodCompared, uncertainty: Uncertainty) -> float:
+    unsure = uncertainty(best, row) or 0.0
+    return max(NEGLIGIBLE, min(unsure, _LARGEST_TIE))
+
+
+def _effort(row: MethodCompared) -> int:
+    if row.kind == "network":
+        return 3
+    if row.needs_labels:
+        return 2
+    return 1 if row.kind == "model" else 0
+
+
+def _instead(chosen: MethodCompared, best: MethodCompared) -> str:
+    """Say why a row is chosen that is not the best."""
+    behind = max(NEGLIGIBLE, best.mean_iou - chosen.mean_iou)
+    reasons = []
+    times = best.slice_s / chosen.slice_s if chosen.slice_s else 0.0
+    if times >= _FASTER:
+        reasons.append(f"{_rounded(times)} × faster")
+    if best.kind == "network":
+        reasons.append("needs no training")
+    elif best.needs_labels and not chosen.needs_labels:
+        reasons.append("needs no annotations")
+    elif not reasons:
+        reasons.append("simpler")
+    why = " and ".join(reasons)
+    return f"{chosen.title} is within {behind:.2f} of {_the(best)} and {why}: use it."
+
+
+def _clearly(best: MethodCompared, rows: Sequence[MethodCompared]) -> str:
+    """Say by how much the best is the best."""
+    begin = f"{best.title} is best, with a mean IoU of {best.mean_iou:.2f}"
+    other = next((row for row in rows if _effort(row) < _effort(best)), None)
+    if other is not None:
+        by = best.mean_iou - other.mean_iou
+        return f"{begin}, {by:.2f} more than {_the(other)}, the best of the simpler ones: use it."
+    if best.kind == "classical" and any(row.kind != "classical" for row in rows):
+        return f"{begin}: use it; no network does better here."
+    return f"{begin}: use it."
+
+
+def _the(row: MethodCompared) -> str:
+    if row.kind == "network":
+        return "the network"
+    return f"the m{row.title[1:]}" if row.kind == "model" else row.title
+
+
+def _rounded(times: float) -> str:
+    """Return a factor with no more digits than it deserves."""
+    if times < 10:
+        return f"{times:.1f}".removesuffix(".0")
+    digits = len(str(int(times))) - 2
+    return f"{round(times, -digits):,.0f}"

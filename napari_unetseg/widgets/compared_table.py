@@ -1,0 +1,229 @@
+"""Which method to use: every one of them tried on what is annotated, in a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QGridLayout,
+    QHeaderView,
+    QLabel,
+    QPushButton,
+    QTableWidgetItem,
+    QWidget,
+)
+
+from napari_unetseg.comparison.figure import draw_figure
+from napari_unetseg.comparison.report import write_csv
+from napari_unetseg.config import shipped_models
+from napari_unetseg.errors import UserError
+from napari_unetseg.events import MethodCompared
+from napari_unetseg.images import atomic_file
+from napari_unetseg.jobs import JobState
+from napari_unetseg.workspace.compared import where_they_differ
+
+from .choices import SecondsBox
+from .context import Context
+from .dialogs import ask_paths
+from .listen import listen
+from .read_only_table import ReadOnlyTable
+
+_COLUMNS = (
+    ("Method", "The best first; hover for its scores. Select one to use it, two to compare them."),
+    ("Mean IoU", "On annotations that it had not seen, with its standard error."),
+    ("s/slice", "Seconds for a slice, once it is ready."),
+)
+_HEIGHT_PX = 170
+_ASK = (
+    "Tries every method on what you annotated, each on parts that it has not seen, and says which "
+    "one to use."
+)
+
+
+class ComparedTable(QWidget):
+    """A button, the table, and what can be done with its rows.
+
+    Attributes
+    ----------
+    used : Signal(object)
+        A person wants to go on with a row.
+    """
+
+    used = Signal(object)
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self._context = context
+        self._build()
+        controller = context.controller
+        listen(controller.compared.changed, self._on_compared)
+        listen(controller.state_changed, self._update_buttons)
+        listen(context.workspace.images_changed, self._update_buttons)
+        listen(context.workspace.codes_changed, self._on_codes_changed)
+        self._on_compared()
+
+    def _build(self) -> None:
+        self.compare = QPushButton("Compare methods")
+        self.compare.clicked.connect(self._on_compare)
+        self.seconds = SecondsBox(120)
+        self.seconds.setToolTip("So long at most; what is quick is tried first.")
+        self.table = ReadOnlyTable(_COLUMNS)
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setFixedHeight(_HEIGHT_PX)
+        header = self.table.horizontalHeader()
+        for column in (1, 2):
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+        self.table.itemSelectionChanged.connect(self._update_buttons)
+        self.sentence = QLabel()
+        self.sentence.setWordWrap(True)
+        self.sentence.setTextFormat(Qt.TextFormat.PlainText)
+        self.use = QPushButton("Use it")
+        self.use.clicked.connect(self._on_use)
+        self.differ = QPushButton("Show differences")
+        self.differ.clicked.connect(self._on_differ)
+        self.save = QPushButton("Save table …")
+        self.save.clicked.connect(self._on_save)
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.addWidget(self.compare, 0, 0, 1, 2)
+        grid.addWidget(self.seconds, 0, 2)
+        grid.addWidget(self.table, 1, 0, 1, 3)
+        grid.addWidget(self.sentence, 2, 0, 1, 3)
+        grid.addWidget(self.use, 3, 0)
+        grid.addWidget(self.differ, 3, 1)
+        grid.addWidget(self.save, 3, 2)
+
+    # ----------------------------------------------------------------- state
+
+    def refresh(self) -> None:
+        """Bring the buttons up to date: the table comes into view."""
+        self._update_buttons()
+
+    def selected(self) -> list[MethodCompared]:
+        """Return the rows that are selected, in their order."""
+        rows = self._context.controller.compared.rows
+        return [rows[i.row()] for i in self.table.selectionModel().selectedRows()]
+
+    def _on_compared(self) -> None:
+        compared = self._context.controller.compared
+        chosen = {row.name for row in self.selected()} if self.table.rowCount() else set()
+        self.table.clearSelection()
+        self.table.setRowCount(len(compared.rows))
+        for i, row in enumerate(compared.rows):
+            spread = "" if row.spread is None else f" ± {row.spread:.3f}"
+            for column, text in enumerate(
+                (row.title, f"{row.mean_iou:.3f}{spread}", f"{row.slice_s:.2g}")
+            ):
+                item = QTableWidgetItem(text)
+                item.setToolTip(_about(row))
+                self.table.setItem(i, column, item)
+                item.setSelected(row.name in chosen)
+        found = compared.recommended
+        if found is not None and found.name is not None and not chosen:
+            names = [row.name for row in compared.rows]
+            self.table.selectRow(names.index(found.name))
+        self.table.setVisible(bool(compared.rows))
+        said = [found.sentence] if found is not None else [compared.scored_on]
+        if found is not None and compared.not_run:
+            left_out = ", ".join(f"{m.title} ({m.reason})" for m in compared.not_run)
+            said.append(f"Not tried: {left_out}.")
+        self.sentence.setText(" ".join(s for s in said if s))
+        self.sentence.setVisible(bool(self.sentence.text()))
+        self._update_buttons()
+
+    def _on_codes_changed(self, *_: object) -> None:
+        if not self.compare.isEnabled():
+            self._update_buttons()
+
+    def _update_buttons(self, *_: object) -> None:
+        controller, rows = self._context.controller, self.selected()
+        running = controller.is_comparing and controller.state is not JobState.CANCELLING
+        self.compare.setText("Stop, and keep the rows so far" if running else "Compare methods")
+        busy = None if running else controller.why_not_compare()
+        idle = controller.state is JobState.IDLE
+        _enable(self.compare, _ASK, busy)
+        _enable(
+            self.use,
+            "Take its steps, or its model, to go on with.",
+            None if len(rows) == 1 else "Select one row of the table.",
+        )
+        _enable(
+            self.differ,
+            "Show where two of them answer otherwise, in a layer.",
+            None if len(rows) == 2 else "Select two rows of the table, with Ctrl or Shift.",
+        )
+        no_rows = None if controller.compared.rows and idle else "There is no table yet."
+        _enable(self.save, "Write the table as CSV, and as a figure beside it.", no_rows)
+        for button in (self.use, self.differ, self.save):
+            button.setVisible(bool(controller.compared.rows))
+
+    # --------------------------------------------------------------- actions
+
+    def _on_compare(self) -> None:
+        controller = self._context.controller
+        if controller.is_comparing:
+            controller.stop()
+        else:
+            controller.compare(list(shipped_models().values()), float(self.seconds.value()))
+
+    def _on_use(self) -> None:
+        (row,) = self.selected()
+        self.used.emit(row)
+
+    def _on_differ(self) -> None:
+        first, second = self.selected()
+        entry = self._context.layers.current_image()
+        codes = None if entry is None else where_they_differ(first, second, entry.id)
+        if entry is None or codes is None:
+            self._context.say("Neither was tried on this image; choose another in the layer list.")
+            return
+        title = f"{first.title} ≠ {second.title}"
+        self._context.layers.add_result(entry.id, title, codes, title)
+        planes = [plane for plane, labels in enumerate(codes) if labels.any()]
+        if planes:
+            self._context.layers.show_plane(entry, planes[0])
+        self._context.say(
+            f"The layer shows what {second.title} answers where they differ, on the "
+            "slices that were scored on."
+        )
+
+    def _on_save(self) -> None:
+        chosen = ask_paths(self, "new", "Save table", "CSV (*.csv)", "methods.csv")
+        if chosen:
+            self.save_table(chosen[0].with_suffix(".csv"))
+
+    def save_table(self, path: Path) -> None:
+        """Write the table, and a figure of it beside it."""
+        compared = self._context.controller.compared
+        try:
+            write_csv(path, compared.rows, overwrite=True)
+            if compared.recommended is not None:
+                figure = draw_figure(
+                    compared.rows, compared.recommended, compared.scored_on
+                )
+                with atomic_file(path.with_suffix(".png"), overwrite=True) as partial:
+                    figure.save(partial, format="PNG")
+        except (OSError, UserError) as error:
+            self._context.say(f"The table could not be written: {error}")
+            return
+        self._context.say(f"Saved as {path.name}, with a figure beside it.")
+
+
+def _about(row: MethodCompared) -> str:
+    """Say everything that is known of a row."""
+    lines = [
+        row.title,
+        f"Dice {row.dice:.3f}, F1 {row.f1:.3f}"
+        + ("" if row.boundary_f1 is None else f", boundary F1 {row.boundary_f1:.3f}"),
+        "IoU: " + ", ".join(f"{name} {value:.3f}" for name, value in row.iou.items()),
+        f"{row.prepare_s:.1f} s to prepare, {row.slice_s:.2g} s per slice",
+        "Needs annotations." if row.needs_labels else "Works without annotations.",
+    ]
+    return "\n".join([*lines, row.note] if row.note else lines)
+
+
+def _enable(button: QPushButton, what: str, why_not: str | None) -> None:
+    button.setEnabled(why_not is None)
+    button.setToolTip(why_not or what)

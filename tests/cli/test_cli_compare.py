@@ -1,0 +1,132 @@
+"""``compare``: the table, its files, and what is said of it."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from napari_unetseg.cli import main
+
+
+@pytest.fixture
+def board(tmp_path, monkeypatch):
+    """Write a noisy checkerboard and its masks; leave two methods to be quick."""
+    from napari_unetseg.classical import METHODS
+    from napari_unetseg.comparison import baselines
+
+    y, x = np.mgrid[:256, :256]
+    truth = ((y // 16 + x // 16) % 2).astype(np.uint8)
+    pixels = np.random.default_rng(0).normal(60, 20, truth.shape) + 100 * truth
+    tifffile.imwrite(tmp_path / "board.tif", np.clip(pixels, 0, 255).astype(np.uint8))
+    tifffile.imwrite(tmp_path / "truth.tif", truth)
+    monkeypatch.chdir(tmp_path)
+    two = {name: METHODS[name] for name in ("otsu", "sobel")}
+    monkeypatch.setattr(baselines, "METHODS", two)
+    return tmp_path
+
+
+ASKED = ["compare", "board.tif", "-l", "truth.tif", "--labels-kind", "masks", "--no-networks"]
+
+
+def test_the_table_is_printed_with_a_recommendation(board, capsys):
+    assert main(ASKED) == 0
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
+    assert "mean IoU" in lines[1]
+    assert {lines[2].split("  ")[0], lines[3].split("  ")[0]} == {
+        "Otsu threshold",
+        "Sobel gradient",
+    }
+    assert "use it" in captured.out
+    assert "held out" in captured.err
+
+
+def test_the_table_is_written_with_a_figure_and_a_recipe_that_runs(board, capsys):
+    assert main([*ASKED, "-o", "table"]) == 0
+    with Path("table.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["mean_iou"]) for row in rows] == sorted(
+        (float(row["mean_iou"]) for row in rows), reverse=True
+    )
+    assert {row["name"] for row in rows} == {"otsu", "sobel"}
+    assert float(rows[0]["iou background"]) > 0.8
+    assert "sigma px" in rows[0]["settings"]
+    with Image.open("table.png") as figure:
+        assert figure.size[0] == 1100
+    assert "napari-unetseg run table.json" in capsys.readouterr().out
+    assert main(["run", "table.json", "board.tif", "-o", "masks.tif"]) == 0
+    found, truth = tifffile.imread("masks.tif"), tifffile.imread("truth.tif")
+    assert (found == truth).mean() > 0.9
+
+
+def test_nothing_is_overwritten_unless_told(board, capsys):
+    (board / "table.csv").write_text("mine")
+    assert main([*ASKED, "-o", "table.csv"]) == 2
+    assert (board / "table.csv").read_text() == "mine"
+    assert main([*ASKED, "-o", "table.csv", "--overwrite"]) == 0
+    assert (board / "table.csv").read_text() != "mine"
+
+
+def test_json_holds_everything_and_nothing_else_is_printed(board, capsys):
+    assert main([*ASKED, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found.keys() == {"scored_on", "rows", "not_run", "recommended"}
+    assert found["recommended"]["name"] in {row["name"] for row in found["rows"]}
+    assert found["rows"][0]["recipe"]["chain"]["steps"]
+
+
+def test_what_did_not_fit_is_listed_with_its_reason(board, capsys):
+    assert main([*ASKED, "--max-time", "0.01s"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Not in the table (no time was left): Otsu threshold" in said
+    assert "No method could be compared" in said
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["-m", "nuclei"], "leave out --no-networks"),
+        (["--max-time", "soon"], "no length of time"),
+        (["-o", ""], "no name for a table"),
+    ],
+)
+def test_bad_input_is_one_sentence(board, capsys, more, said):
+    assert main([*ASKED, *more]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_model_that_is_not_there_is_one_sentence(board, capsys):
+    asked = [argument for argument in ASKED if argument != "--no-networks"]
+    assert main([*asked, "-m", "nowhere.unet"]) == 2
+    assert "There is no model nowhere.unet" in capsys.readouterr().err
+
+
+def test_ctrl_c_keeps_what_is_done_by_then(board, capsys, monkeypatch):
+    from napari_unetseg.classical import METHODS
+
+    def interrupted(self, features, params):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(METHODS["sobel"]), "measure", interrupted)
+    assert main([*ASKED, "-o", "table"]) == 130
+    captured = capsys.readouterr()
+    assert "Otsu threshold is best" in captured.out
+    assert "stopped" in captured.err
+    with Path("table.csv").open(encoding="utf-8") as file:
+        assert [row["name"] for row in csv.DictReader(file)] == ["otsu"]
+
+
+def test_ctrl_c_before_the_first_row_leaves_nothing(board, capsys, monkeypatch):
+    from napari_unetseg.classical import METHODS
+
+    def interrupted(self, features, params):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(METHODS["otsu"]), "measure", interrupted)
+    assert main([*ASKED, "-o", "table"]) == 130
+    assert capsys.readouterr().out == ""
+    assert not Path("table.csv").exists()

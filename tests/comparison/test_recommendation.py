@@ -1,0 +1,110 @@
+import pytest
+
+from napari_unetseg.comparison import recommend
+from napari_unetseg.events import MethodCompared
+
+
+def row(title, mean_iou, slice_s=0.1, kind="classical", needs_labels=False):
+    return MethodCompared(
+        name=title.lower(),
+        title=title,
+        kind=kind,
+        needs_labels=needs_labels,
+        mean_iou=mean_iou,
+        spread=0.01,
+        dice=mean_iou,
+        f1=mean_iou,
+        boundary_f1=None,
+        iou={},
+        n_px=1000,
+        prepare_s=1.0,
+        slice_s=slice_s,
+    )
+
+
+def network(mean_iou, slice_s=0.4):
+    return row("U-Net trained here", mean_iou, slice_s, "network", True)
+
+
+def model(mean_iou, slice_s=0.4):
+    return row("Model nuclei", mean_iou, slice_s, "model")
+
+
+def said(*rows, unsure=0.005):
+    found = recommend(sorted(rows, key=lambda r: -r.mean_iou), lambda a, b: unsure)
+    return found.name, found.sentence
+
+
+def test_a_baseline_that_is_as_good_and_faster_is_used():
+    assert said(network(0.905, 0.4), row("Otsu threshold", 0.9, 0.01)) == (
+        "otsu threshold",
+        "Otsu threshold is within 0.01 of the network and 40 × faster and needs no training: "
+        "use it.",
+    )
+
+
+def test_a_baseline_that_is_as_good_and_slower_still_needs_no_training():
+    _, sentence = said(network(0.905, 0.1), row("Chan–Vese", 0.9, 9.0))
+    assert sentence == "Chan–Vese is within 0.01 of the network and needs no training: use it."
+
+
+def test_the_network_is_used_where_it_is_clearly_better():
+    name, sentence = said(network(0.9), row("Otsu threshold", 0.7), row("k-means", 0.75))
+    assert name == "u-net trained here"
+    assert "is best, with a mean IoU of 0.90, 0.15 more than k-means" in sentence
+
+
+def test_a_model_as_it_is_saves_the_training():
+    name, sentence = said(network(0.905, 0.4), model(0.9, 0.4), row("Otsu threshold", 0.7))
+    assert name == "model nuclei"
+    assert sentence == ("Model nuclei is within 0.01 of the network and needs no training: use it.")
+
+
+def test_a_model_as_it_is_comes_before_what_learns_from_annotations_and_after_what_does_not():
+    forest = row("Random forest", 0.9, needs_labels=True)
+    assert said(forest, model(0.895))[0] == "model nuclei"
+    assert said(forest, model(0.895))[1].endswith("needs no annotations: use it.")
+    assert said(model(0.9), row("Otsu threshold", 0.895))[0] == "otsu threshold"
+
+
+def test_a_forest_that_is_as_good_as_the_network_saves_the_training():
+    forest = row("Random forest", 0.9, 0.2, needs_labels=True)
+    name, sentence = said(network(0.9), forest, row("Otsu threshold", 0.6))
+    assert name == "random forest"
+    assert "2 × faster and needs no training" in sentence
+
+
+@pytest.mark.parametrize(
+    ("behind", "unsure", "chosen"),
+    [
+        (0.009, 0.0, "otsu threshold"),  # negligible, however sure
+        (0.011, 0.0, "model nuclei"),  # small, but sure
+        (0.02, 0.025, "otsu threshold"),  # unsure
+        (0.04, 0.2, "model nuclei"),  # too much to call it a tie
+        (0.02, None, "model nuclei"),  # a single square tells nothing of how sure
+    ],
+)
+def test_what_is_as_good_as_the_best_depends_on_how_sure_the_difference_is(behind, unsure, chosen):
+    assert said(model(0.9), row("Otsu threshold", 0.9 - behind), unsure=unsure)[0] == chosen
+
+
+def test_the_best_of_equally_simple_ones_is_used():
+    assert said(row("Otsu threshold", 0.9, 1.0), row("k-means", 0.899, 0.1))[0] == "otsu threshold"
+
+
+def test_a_baseline_that_no_network_betters_is_said_to_be_that():
+    _, sentence = said(row("Otsu threshold", 0.9), network(0.8))
+    assert sentence == (
+        "Otsu threshold is best, with a mean IoU of 0.90: use it; no network does better here."
+    )
+    assert said(row("Otsu threshold", 0.9))[1].endswith("0.90: use it.")
+
+
+def test_nothing_of_use_is_recommended_for_use():
+    name, sentence = said(row("Otsu threshold", 0.4), row("k-means", 0.3))
+    assert name == "otsu threshold"
+    assert sentence.startswith("No method is of use yet: the best, Otsu threshold, has")
+
+
+def test_no_row_is_said_to_be_none():
+    assert recommend([], lambda a, b: None).name is None
