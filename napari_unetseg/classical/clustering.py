@@ -71,6 +71,10 @@ class KMeansParams(ClusterParams):
 class MixtureParams(ClusterParams):
     """Parameters of a Gaussian mixture."""
 
+    n_clusters: int = Field(
+        3, ge=2, le=16, description="groups of pixels; the first of them is background"
+    )
+
 
 P = TypeVar("P", bound=ClusterParams)
 
