@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from napari_unetseg.config import BACKGROUND, UNLABELLED
+from napari_unetseg.config import BACKGROUND, UNLABELLED, Config
 from napari_unetseg.errors import UserError
 
 from .grey import thinned
@@ -58,7 +58,7 @@ class FittedBaseline:
     """
 
     method: str
-    params: BaselineParams
+    params: Config
     mapping: dict[int, int]
     mean_iou: float
     levels: Any = None

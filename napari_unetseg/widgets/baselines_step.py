@@ -79,9 +79,11 @@ class BaselinesStep(StepPanel):
         self.histogram = Histogram()
         self.seen = QLabel()
         self.seen.setWordWrap(True)
-        self.show_preview = QCheckBox("Preview on the slice in view")
+        self.show_preview = QCheckBox("Preview")
         self.show_preview.setChecked(True)
-        self.show_preview.setToolTip("Show what the steps answer while you move the sliders.")
+        self.show_preview.setToolTip(
+            "Show what the steps answer on the slice in view while you move the sliders."
+        )
         self.fit = self.button(
             "Fit to my annotations",
             "Search the settings of the method that agree best with what you painted.",
@@ -95,11 +97,13 @@ class BaselinesStep(StepPanel):
             self.seeds,
             self.editor,
             self.histogram,
-            self.show_preview,
             self.seen,
-            self.fit,
         ):
             self.column.addWidget(widget)
+        row = QHBoxLayout()
+        row.addWidget(self.show_preview, 1)
+        row.addWidget(self.fit)
+        self.column.addLayout(row)
         self.apply = self.primary(
             "Apply to stack",
             "Segment every slice of every image into a labels layer that you can edit.",
@@ -210,7 +214,8 @@ class BaselinesStep(StepPanel):
             self._made_way = False
             self.show_preview.setChecked(True)
         self.choice.set_name(self.draft.method)
-        if self._level_method() is None:
+        method = self._level_method()
+        if method is None or not method.decides_by_grey:
             self.histogram.hide()
         self.seeds.setVisible(self._grows())
         self._say_summary()

@@ -22,7 +22,7 @@ from napari_unetseg.workspace.chain_draft import ChainDraft, title_of
 
 from .context import Context
 from .forms import ConfigForm
-from .step_labels import LABELS
+from .step_labels import labels_of
 
 #: Rows that are shown at most before the list scrolls.
 _ROWS = 5
@@ -105,7 +105,7 @@ class ChainEditor(QWidget):
             return None
         name = self.draft.steps[self.draft.at].step
         if name not in self.forms:
-            form = self.forms[name] = ConfigForm(find_step(name).params, LABELS)
+            form = self.forms[name] = ConfigForm(find_step(name).params, labels_of(name))
             form.changed.connect(self._on_form_changed)
             self._form_widgets[name] = form.make_widget()
             self._forms_column.addWidget(self._form_widgets[name])

@@ -200,9 +200,7 @@ class ComparedTable(QWidget):
         try:
             write_csv(path, compared.rows, overwrite=True)
             if compared.recommended is not None:
-                figure = draw_figure(
-                    compared.rows, compared.recommended, compared.scored_on
-                )
+                figure = draw_figure(compared.rows, compared.recommended, compared.scored_on)
                 with atomic_file(path.with_suffix(".png"), overwrite=True) as partial:
                     figure.save(partial, format="PNG")
         except (OSError, UserError) as error:

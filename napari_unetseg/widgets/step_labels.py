@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-LABELS = {
+_LABELS = {
     "foreground": "Structure is",
     "sigma_px": "Smoothing (px)",
     "per_slice": "Each slice by itself",
@@ -47,4 +47,56 @@ LABELS = {
     "smoothness_px": "… how near (px)",
     "confidence_percent": "Trust in labels (%)",
     "n_iterations": "Rounds",
+    "local_px": "Look around (px)",
+    "position_weight": "Weight of position",
+    "tolerance": "Tolerance is",
+    "deviations": "Deviations",
+    "rounds": "Rounds",
+    "beta": "Steps at edges cost",
+    "answer": "Answer",
+    "n_steps": "Rounds",
+    "smoothing": "Smooth outlines",
+    "claim": "Fill what is painted",
+    "size_px": "Size (px)",
+    "compactness": "Compactness",
+    "scale": "Size of pieces",
+    "min_radius_px": "Smallest radius (px)",
+    "max_radius_px": "Largest radius (px)",
+    "overlap_percent": "Most overlap (%)",
+    "delta_percent": "Step in grey (%)",
+    "max_change_percent": "Most change (%)",
+    "sigma_min_px": "Finest scale (px)",
+    "sigma_max_px": "Coarsest scale (px)",
+    "edges": "Use edges",
+    "lines": "Use lines and spots",
+    "texture": "Use texture",
+    "balanced": "Classes count alike",
+    "n_trees": "Trees",
+    "n_px": "Pixels to learn from",
+    "method": "Take away",
+    "channel": "Channel",
 }
+
+_STEEP = {"percent": "Steeper than (% of px)"}
+
+#: The same, where a step means something else by a name.
+_LABELS_OF = {
+    "grow": {"percent": "Tolerance (%)"},
+    "hysteresis": {"lower_percent": "Goes on at (%)", "upper_percent": "Begins at (%)"},
+    "felzenszwalb": {"min_area_px": "Smallest piece (px)"},
+    "blob_log": {"contrast_percent": "Contrast (%)"},
+    "blob_dog": {"contrast_percent": "Contrast (%)"},
+    "blob_doh": {"contrast_percent": "Contrast (%)"},
+    "sobel": _STEEP,
+    "scharr": _STEEP,
+    "prewitt": _STEEP,
+    "farid": _STEEP,
+    "laplacian": _STEEP,
+    "log": _STEEP,
+    "dog": _STEEP,
+}
+
+
+def labels_of(step: str) -> dict[str, str]:
+    """Return what the parameters of a step are called, by their names."""
+    return _LABELS | _LABELS_OF.get(step, {})

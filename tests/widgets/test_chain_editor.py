@@ -44,10 +44,10 @@ def preview(stage, step):
     return None if layer is None else np.asarray(layer.data)
 
 
-def expected(stage, step, plane=0):
+def expected(stage, step):
     out = np.zeros(stage.entry.shape, np.uint8)
     list(run_stack(step.draft.chain(), Source(stage.entry.stack), out=out))
-    return out[plane]
+    return out[stage.layers.current_plane(stage.entry)]
 
 
 def test_steps_are_added_reordered_and_undone_with_the_mouse(stage, step):
@@ -79,7 +79,7 @@ def test_steps_are_added_reordered_and_undone_with_the_mouse(stage, step):
 def test_the_form_is_that_of_the_step_looked_at(stage, step):
     add(step, "remove_small")
     form = step.editor.form
-    name = next(iter(step.draft.steps[1].checked().model_fields))
+    name = next(iter(REFINEMENTS["remove_small"].params.model_fields))
     assert form.control(name).native.isVisible()
     step.editor.steps.setCurrentRow(0)
     assert step.editor.form is not form
@@ -91,7 +91,8 @@ def test_the_form_is_that_of_the_step_looked_at(stage, step):
 def test_what_is_shown_is_refined_without_a_method(stage, step):
     codes = np.ones(stage.entry.shape, np.uint8)
     codes[:, 4:8, 4:8] = 2
-    stage.workspace.set_prediction(stage.entry.id, 0, codes[0])
+    for plane in range(4):
+        stage.workspace.set_prediction(stage.entry.id, plane, codes[plane])
     step.choice.family.setCurrentText(REFINE)
     assert step.draft.method is None
     assert not step.apply.isEnabled()
@@ -126,7 +127,7 @@ def test_sure_pixels_alone_become_annotations(stage, step):
     step.entered()
     stage.person.click(step.use.sure_only)
     stage.person.click(step.use.this_slice)
-    filled = stage.entry.codes[0]
+    filled = stage.entry.codes[stage.layers.current_plane(stage.entry)]
     assert (filled[43:57, 43:57] == 2).all()
     assert not filled[40:43, 45].any()
     assert not filled[37:40, 45].any()

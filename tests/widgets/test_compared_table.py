@@ -163,4 +163,5 @@ def test_the_table_is_saved_with_a_figure(stage, step, tmp_path, monkeypatch):
     lines = (tmp_path / "methods.csv").read_text().splitlines()
     assert len(lines) == 3
     assert lines[1].startswith("model,cells as it is,")
-    assert Image.open(tmp_path / "methods.png").width > 500
+    with Image.open(tmp_path / "methods.png") as figure:
+        assert figure.width > 500
