@@ -168,7 +168,7 @@ def _write_quantised(answered: Any, source: Source, path: Path, *, overwrite: bo
     """Write the image, each pixel painted with the mean of its group; empty slices stay empty."""
     import numpy as np
 
-    from napari_unetseg.classical.clustering import quantised
+    from napari_unetseg.classical.quantising import quantised
     from napari_unetseg.images import write_image
 
     stack = source.stack

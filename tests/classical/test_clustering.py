@@ -7,7 +7,8 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
 from napari_unetseg.classical import Chain, Source, View, parse_params, run_stack, segment
-from napari_unetseg.classical.clustering import KMEANS, MIXTURE, KMeansParams, quantised
+from napari_unetseg.classical.clustering import KMEANS, MIXTURE, KMeansParams
+from napari_unetseg.classical.quantising import quantised
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import Stack
 

@@ -186,7 +186,7 @@ def test_the_list_names_every_method_and_parameter(capsys):
     [
         (["baseline"], "--list"),
         (["baseline", "otsu", "CELLS"], "an output"),
-        (["baseline", "watershed", "CELLS", "-o", "m.tif"], "otsu, threshold"),
+        (["baseline", "horoscope", "CELLS", "-o", "m.tif"], "otsu, threshold"),
         (["baseline", "otsu", "CELLS", "-o", "m.tif", "-p", "radius=3"], "sigma_px"),
         (["baseline", "otsu", "CELLS", "-o", "m.tif", "-p", "sigma_px=-3"], "sigma_px"),
         (["baseline", "otsu", "CELLS", "-o", "m.tif", "--slices", "7"], "no slice 7"),
