@@ -34,6 +34,8 @@ class Files:
         Read a folder as one Z stack.
     table : Path or None
         Where the blobs of a single image are written as points.
+    quantised : bool
+        Also write the images in the colours of their clusters.
     """
 
     images: Sequence[str]
@@ -44,6 +46,7 @@ class Files:
     stack: bool = False
     overwrite: bool = False
     table: Path | None = None
+    quantised: bool = False
 
 
 def segment_files(recipe: ChainRecipe, files: Files) -> None:
@@ -58,7 +61,7 @@ def segment_files(recipe: ChainRecipe, files: Files) -> None:
     for image in files.images:
         as_one = files.stack and Path(image).is_dir()
         paths += [Path(image)] if as_one else find_inputs([image])
-    plan = plan_outputs(paths, files.output)
+    plan = plan_outputs(paths, files.output, quantised=files.quantised)
     check_outputs(plan, overwrite=files.overwrite)
     if recipe.chain.method() is None:
         sources, classes = _open_begun(paths, files)
@@ -77,6 +80,8 @@ def segment_files(recipe: ChainRecipe, files: Files) -> None:
             progress.update(task, description=f"Segmenting {source.stack.name}")
             answered = _answer(recipe, source, shared, lambda: progress.advance(task))
             _write(answered, recipe, source, target.labels, overwrite=files.overwrite)
+            if target.quantised is not None:
+                _write_quantised(answered, source, target.quantised, overwrite=files.overwrite)
             facts.append(_facts(source, target.labels))
     record = _record(recipe, facts)
     write_record(plan.record, record, overwrite=files.overwrite)
@@ -114,9 +119,7 @@ def _open_begun(paths: Sequence[Path], files: Files) -> tuple[list[Source], tupl
     return sources, classes[0]
 
 
-def _open(
-    paths: Sequence[Path], files: Files, annotations: Mapping[Path, Labels]
-) -> list[Source]:
+def _open(paths: Sequence[Path], files: Files, annotations: Mapping[Path, Labels]) -> list[Source]:
     """Open every image and check it before the first is segmented."""
     from napari_unetseg.classical import Source, read_points, strokes_at
     from napari_unetseg.images import check_pixels, open_stack, parse_slices
@@ -213,6 +216,21 @@ def _write(
         slices=source.chosen(),
         overwrite=overwrite,
     )
+
+
+def _write_quantised(answered: Any, source: Source, path: Path, *, overwrite: bool) -> None:
+    """Write the image, each pixel painted with the mean of its group; empty slices stay empty."""
+    import numpy as np
+
+    from napari_unetseg.classical.quantising import quantised
+    from napari_unetseg.images import write_image
+
+    stack = source.stack
+    planes = np.zeros((stack.n_planes, stack.size("C"), *stack.plane_shape), stack.dtype)
+    for plane in source.chosen():
+        planes[plane] = quantised(answered[plane], stack.plane(plane))
+    axes = planes.reshape(stack.size("T"), stack.size("Z"), *planes.shape[1:])
+    write_image(path, axes.swapaxes(1, 2).reshape(stack.shape), like=stack, overwrite=overwrite)
 
 
 def _facts(source: Source, output: Path) -> dict[str, Any]:

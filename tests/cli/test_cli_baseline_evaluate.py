@@ -106,6 +106,42 @@ def test_growing_takes_points_or_annotations_and_their_names(cells, tmp_path, ca
     assert "outside the image" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("axes", ["ZYX", "TCZYX", "CYX"])
+def test_the_image_in_the_colours_of_its_clusters_is_written_beside_the_masks(tmp_path, axes):
+    shape = {"ZYX": (3, 48, 56), "TCZYX": (2, 3, 2, 24, 28), "CYX": (3, 48, 56)}[axes]
+    pixels = np.random.default_rng(0).integers(0, 60, shape).astype(np.uint16)
+    pixels[..., 10:20, 10:20] += 900
+    n_channels = shape[axes.index("C")] if "C" in axes else 1
+    image = Stack(pixels, axes, channels=("",) * n_channels)
+    write_image(tmp_path / "image.tif", image)
+    arguments = ("kmeans", tmp_path / "image.tif", "-o", tmp_path / "m.tif", "-p", "n_clusters=2")
+    assert run("baseline", *arguments, "--quantised") == 0
+    painted, masks = open_stack(tmp_path / "m_quantised.tif"), open_stack(tmp_path / "m.tif")
+    assert (painted.axes, painted.shape, painted.dtype) == (axes, shape, np.uint16)
+    for index, (found, plane) in enumerate(zip(painted.planes(), image.planes(), strict=True)):
+        for group in (0, 1):
+            inside = masks.plane(index)[0] == group
+            for channel, of in zip(found, plane, strict=True):
+                assert len(np.unique(channel[inside])) == 1
+                assert abs(float(channel[inside][0]) - of[inside].mean()) <= 0.5
+    assert run("baseline", *arguments, "--quantised") == 2
+
+
+def test_a_pixel_classifier_learns_from_annotations_of_some_slices(cells, tmp_path, capsys):
+    codes = np.zeros((3, 48, 56), np.uint8)
+    codes[1, 2:6, 2:40], codes[1, 14:26, 14:26] = 1, 2
+    annotations = tmp_path / "annotations.tif"
+    write_image(annotations, Stack(codes, "ZYX"))
+    out = tmp_path / "m.tif"
+    assert run("baseline", "forest", cells, "-o", out) == 2
+    assert "paint some of each class" in capsys.readouterr().err
+    assert run("baseline", "forest", cells, "-o", out, "-l", annotations) == 0
+    truth = np.zeros(codes.shape, bool)
+    truth[:, 10:30, 10:30] = True
+    found = np.asarray(open_stack(out).data) == 1
+    assert (found & truth).sum() / (found | truth).sum() > 0.85
+
+
 def test_only_chosen_slices_are_segmented(cells, tmp_path):
     assert run("baseline", "otsu", cells, "-o", tmp_path / "m.tif", "--slices", "0,2") == 0
     masks = np.asarray(open_stack(tmp_path / "m.tif").data)
