@@ -35,6 +35,9 @@ _FINALISTS = 12
 #: Share of the time for a search after which no more parameters are compared first.
 _SEARCH_SHARE = 0.6
 
+#: Share of it in which candidates are looked at that lie far apart, where not all can be.
+_COARSE_SHARE = 0.4
+
 #: Returns how much of the time for a search is used up, 1 for all of it.
 Spent: TypeAlias = Callable[[], float]
 
@@ -97,7 +100,7 @@ def search_grid(
     """
     began = spent()
     scores = {0: score(grid[0])}
-    step = max(1, math.ceil((spent() - began) * len(grid) / _SEARCH_SHARE))
+    step = max(1, math.ceil((spent() - began) * len(grid) / _COARSE_SHARE))
 
     def look_at(candidates: Iterable[int]) -> None:
         for i in candidates:

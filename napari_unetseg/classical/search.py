@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from napari_unetseg.config import BACKGROUND, UNLABELLED, Config
 from napari_unetseg.errors import UserError
 
-from .fit import Spent, fit_baseline, search_grid, unhurried, while_time
+from .fit import Spent, fit_baseline, search_grid, unhurried
 from .mapping import N_CODES, best_mapping, contingency
 from .method import LevelMethod
 from .registry import find_method
@@ -42,11 +43,14 @@ class Fit:
         The method's answer → the annotations' code; None where they are the same.
     mean_iou : float
         On the annotations that it was fitted to, in [0, 1].
+    px_s : float
+        Seconds that it took to segment a pixel; 0 where that is not known.
     """
 
     params: Config
     mapping: dict[int, int] | None
     mean_iou: float
+    px_s: float = 0.0
 
 
 def fit_method(
@@ -103,6 +107,8 @@ class _Search:
         self._method = method
         self._spent = spent
         self._views = views
+        self._fits: dict[Config, Fit] = {}
+        self._shares: dict[Config, float] = {}
         self._pieces = [
             _shown(view, known) if method.needs_strokes else _Piece(view, known)
             for view, known in zip(views, codes, strict=True)
@@ -119,43 +125,57 @@ class _Search:
             raise UserError(f"{self._method.title} sees volumes alone.")
         if len(grid) == 1 and self._method.needs_strokes:
             return Fit(grid[0], None, 0.0)
-        scored = [(0.0, grid[0])]
-        if len(grid) > 1:
-            scored = search_grid(grid, self._in_windows, self._spent)
+        scored = search_grid(grid, self._in_windows, self._spent)
         best = max(scored, key=lambda pair: pair[0])[1]
         if finer := list(self._method.refine(best)):
             scored += search_grid(finer, self._in_windows, self._spent)
         scored.sort(key=lambda pair: -pair[0])
-        ranked = (params for _, params in scored[:_FINALISTS])
-        finalists = [self._fit(params, self._pieces) for params in while_time(ranked, self._spent)]
-        return max(finalists, key=lambda fit: fit.mean_iou)
+        return self._decided([params for _, params in scored[:_FINALISTS]])
+
+    def _decided(self, ranked: Sequence[Config]) -> Fit:
+        """Compare the best in windows on everything, as far as there is time for that."""
+        times_larger = _area(self._pieces) / _area(self._windows)
+        finalists = []
+        for params in ranked:
+            if self._spent() + self._shares[params] * times_larger >= 1:
+                break
+            finalists.append(self._fit(params, self._pieces))
+        return max(finalists, key=lambda fit: fit.mean_iou, default=self._fits[ranked[0]])
 
     def _sees_slices(self, params: Config) -> bool:
         return not self._method.sees_volumes(params)
 
     def _in_windows(self, params: Config) -> float:
-        return self._fit(params, self._windows).mean_iou
+        began = self._spent()
+        fit = self._fits[params] = self._fit(params, self._windows)
+        self._shares[params] = self._spent() - began
+        return fit.mean_iou
 
     def _fit(self, params: Config, pieces: Sequence[_Piece]) -> Fit:
         try:
-            table = self._table(params, pieces)
+            table, seconds = self._table(params, pieces)
         except UserError:  # such as too few strokes in view; told when it is run, if it is
             return Fit(params, None, -1.0)
+        px_s = seconds / _area(pieces)
         if self._method.needs_strokes:
-            return Fit(params, None, _mean_iou(table))
+            return Fit(params, None, _mean_iou(table), px_s)
         mapping, mean_iou = best_mapping(table)
-        return Fit(params, mapping, mean_iou)
+        return Fit(params, mapping, mean_iou, px_s)
 
-    def _table(self, params: Config, pieces: Sequence[_Piece]) -> npt.NDArray[np.int64]:
+    def _table(
+        self, params: Config, pieces: Sequence[_Piece]
+    ) -> tuple[npt.NDArray[np.int64], float]:
+        """Return how often answers and annotations meet, and seconds to segment the pieces."""
         method, prepared = self._method, None
         if method.prepare_on(params) != "nothing":
             prepared = method.prepare([piece.view for piece in pieces], params)
         table = np.zeros((N_CODES, N_CODES), np.int64)
+        began = time.perf_counter()
         for piece in pieces:
             answered = method.segment(piece.view, params, prepared)
             table += contingency(np.asarray(answered, np.uint8), piece.codes)
         table[:, UNLABELLED] = 0
-        return table
+        return table, time.perf_counter() - began
 
 
 def _shown(view: View, codes: Codes) -> _Piece:
@@ -165,6 +185,10 @@ def _shown(view: View, codes: Codes) -> _Piece:
     nothing = np.uint8(UNLABELLED)
     view = replace(view, strokes=np.where(seen, codes, nothing))
     return _Piece(view, np.where(seen, nothing, codes))
+
+
+def _area(pieces: Sequence[_Piece]) -> int:
+    return sum(piece.codes.size for piece in pieces)
 
 
 def _n_classes(codes: Codes) -> tuple[int, int]:

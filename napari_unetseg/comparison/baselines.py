@@ -12,6 +12,7 @@ from napari_unetseg.classical import (
     METHODS,
     Chain,
     ChainRecipe,
+    Fit,
     Source,
     find_method,
     fit_method,
@@ -21,11 +22,15 @@ from napari_unetseg.classical import (
 from napari_unetseg.config import Config, LabelClass
 from napari_unetseg.errors import UserError
 
-from .contestant import Clock, Contestant, Fitted, Kind
+from .contestant import Clock, Contestant, Fitted, Kind, OutOfTime
 from .split import Codes, Part
 
 #: Share of its time that a method may search parameters for; it then has slices to segment.
 _SEARCH_SHARE = 0.6
+
+#: A method that seems to need so many times the time that is left is not begun: slices are
+#: segmented on all cores, parameters searched on one.
+_PATIENCE = 1.5
 
 
 class Baseline(Contestant):
@@ -53,9 +58,13 @@ class Baseline(Contestant):
         """Search parameters, and measure what slices share."""
         yield from ()
         with self.preparing.running():
-            params, recipe = self._searched(part, clock)
-            if part.split.kind == "slices" and self._grows_from_strokes(params):
+            found = self._searched(part, clock)
+            if part.split.kind == "slices" and self._grows_from_strokes(found.params):
                 raise UserError("it needs strokes on every slice, and whole slices are scored on")
+            if found.px_s * part.scored_area() > _PATIENCE * clock.left_s():
+                raise OutOfTime
+            chain = Chain.of(self.name, found.params)
+            recipe = ChainRecipe(chain=chain, mapping=found.mapping, classes=self._classes)
             sources = [self._source(part, i) for i in range(len(part.images))]
             prepared = prepare(recipe.chain, sources)
 
@@ -65,13 +74,10 @@ class Baseline(Contestant):
 
         return Fitted(segment, recipe)
 
-    def _searched(self, part: Part, clock: Clock) -> tuple[Config, ChainRecipe]:
+    def _searched(self, part: Part, clock: Clock) -> Fit:
         searching = clock.part(_SEARCH_SHARE * clock.left_s())
         codes = [part.training(where) for where in part.fitted_slices]
-        found = fit_method(self.name, part.views, codes, spent=searching.spent)
-        chain = Chain.of(self.name, found.params)
-        recipe = ChainRecipe(chain=chain, mapping=found.mapping, classes=self._classes)
-        return found.params, recipe
+        return fit_method(self.name, part.views, codes, spent=searching.spent)
 
     def _source(self, part: Part, image: int) -> Source:
         strokes = part.training_codes(image) if self._method.needs_strokes else None

@@ -42,6 +42,9 @@ _LOOK_SHARE = 0.15
 #: A method may take so many times its share of the time: most need less.
 _GENEROSITY = 3.0
 
+#: And one that learns so many times as much as others.
+_LEARNING = 3.0
+
 #: Takes the name of a method, the number of an image, a slice of it and its codes.
 Keep: TypeAlias = Callable[[str, int, int, Codes], None]
 
@@ -107,6 +110,7 @@ class Comparison:
         self.rows: list[MethodCompared] = []
         self.not_run: list[MethodNotRun] = []
         self._split = split_annotations(images)
+        self._parts = self._split.parts()
         self.scored_on = self._split.sentence()
         self._classes = classes
         self._models = models
@@ -157,6 +161,8 @@ class Comparison:
             for contestant in group:
                 seconds = max(0.0, self._clock.left_s() - (1 - share) * total)
                 patience = _GENEROSITY * seconds / max(1, n_left)
+                if contestant.needs_labels:
+                    patience *= _LEARNING
                 n_left -= not contestant.excluded
                 yield self._progress(contestant.title)
                 yield from self._try(contestant, Clock(min(seconds, patience), self._look_up))
@@ -177,7 +183,7 @@ class Comparison:
         looking = Clock(_LOOK_SHARE * self._clock.left_s(), self._look_up)
         with suppress(_Stopped):  # each is then said not to be run
             for model in at_hand:
-                model.look(self._split.parts()[0], looking)
+                model.look(self._parts[0], looking)
         at_hand.sort(key=lambda model: -model.fits)
         trained = TrainedHere(at_hand, self._classes, self._recipe, device, self._model_path)
         return [at_hand, [trained]]
@@ -207,9 +213,8 @@ class Comparison:
     ) -> Generator[Event, None, MethodCompared]:
         split = self._split
         tally = Tally(len(self._classes) + BACKGROUND + 1)
-        parts = split.parts()
-        n_fits = len(parts) if split.kind == "held out" else len(parts) + 1
-        for n_before, part in enumerate(parts):
+        n_fits = split.n_folds if split.kind == "held out" else split.n_folds + 1
+        for n_before, part in enumerate(self._parts):
             within = clock.part(clock.left_s() / (n_fits - n_before))
             fitted = yield from self._fit(contestant, part, within)
             self._segment(contestant, fitted, part, tally, clock)
@@ -256,7 +261,7 @@ class Comparison:
             spread=tally.spread(),
             dice=scored.mean("dice"),
             f1=scored.mean("f1"),
-            boundary_f1=None,
+            boundary_f1=tally.boundary_f1(),
             iou=scored.iou,
             n_px=scored.n_px,
             prepare_s=contestant.prepare_s,

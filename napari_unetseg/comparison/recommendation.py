@@ -68,23 +68,19 @@ def _effort(row: MethodCompared) -> int:
 def _instead(chosen: MethodCompared, best: MethodCompared) -> str:
     """Say why a row is chosen that is not the best."""
     behind = max(NEGLIGIBLE, best.mean_iou - chosen.mean_iou)
-    reasons = []
     times = best.slice_s / chosen.slice_s if chosen.slice_s else 0.0
     if times >= _FASTER:
-        reasons.append(f"{_rounded(times)} × faster")
-    if best.kind == "network":
-        reasons.append("needs no training")
-    elif best.needs_labels and not chosen.needs_labels:
-        reasons.append("needs no annotations")
-    elif not reasons:
-        reasons.append("simpler")
-    why = " and ".join(reasons)
-    return f"{chosen.title} is within {behind:.2f} of {_the(best)} and {why}: use it."
+        why = f"{_rounded(times)} × faster"
+    elif best.kind == "network":
+        why = "needs no training"
+    else:
+        why = "needs no annotations" if best.needs_labels else "simpler"
+    return f"{_called(chosen)} is within {behind:.2f} of {_the(best)} and {why}: use it."
 
 
 def _clearly(best: MethodCompared, rows: Sequence[MethodCompared]) -> str:
     """Say by how much the best is the best."""
-    begin = f"{best.title} is best, with a mean IoU of {best.mean_iou:.2f}"
+    begin = f"{_called(best)} is best, with a mean IoU of {best.mean_iou:.2f}"
     other = next((row for row in rows if _effort(row) < _effort(best)), None)
     if other is not None:
         by = best.mean_iou - other.mean_iou
@@ -92,6 +88,13 @@ def _clearly(best: MethodCompared, rows: Sequence[MethodCompared]) -> str:
     if best.kind == "classical" and any(row.kind != "classical" for row in rows):
         return f"{begin}: use it; no network does better here."
     return f"{begin}: use it."
+
+
+def _called(row: MethodCompared) -> str:
+    """Return a row's title, and whether its method smooths first."""
+    steps = [] if row.recipe is None else row.recipe["chain"]["steps"]
+    smooths = any(step["params"].get("sigma_px") for step in steps)
+    return f"{row.title} after smoothing" if smooths else row.title
 
 
 def _the(row: MethodCompared) -> str:

@@ -88,7 +88,7 @@ class Split:
         return [Part(self, fold) for fold in range(self.n_folds)]
 
     def everything(self) -> Part:
-        """Return all that may ever be fitted to, and nothing to score on."""
+        """Return all that may ever be fitted to: what is held out never is."""
         return Part(self, 0 if self.kind == "held out" else None)
 
     def n_squares(self, where: Where) -> int:
@@ -186,6 +186,10 @@ class Part:
         """Slices with something to fit to, some of them where they are many."""
         found = [where for where in self.split.folds if self.training(where).any()]
         return evenly(found, MOST_FITTED)
+
+    def scored_area(self) -> int:
+        """Return the pixels of all slices that are scored on."""
+        return sum(self.images[i].codes[plane].size for i, plane in self.scored_slices)
 
     @cached_property
     def views(self) -> list[View]:

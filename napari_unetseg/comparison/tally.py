@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_unetseg.config import UNLABELLED
-from napari_unetseg.measure import ConfusionMatrix
+from napari_unetseg.measure import ConfusionMatrix, ContourDistances
 
 from .split import Codes, Part, Where
 
@@ -26,10 +26,13 @@ class Tally:
     def __init__(self, n_codes: int) -> None:
         self._n_codes = n_codes
         self._counts: dict[tuple[Where, int], npt.NDArray[np.int64]] = {}
+        self._contours = ContourDistances()
 
     def add(self, part: Part, where: Where, answered: Codes) -> None:
         """Count a slice, shape (Y, X); pixels that are not scored on are left out."""
         truth = part.scored(where)
+        known = part.images[where[0]].codes[where[1]]
+        self._contours.add(known, answered, where=truth != UNLABELLED)
         at = np.flatnonzero(truth)
         n = self._n_codes
         squares = part.split.squares(where).ravel()[at]
@@ -45,6 +48,13 @@ class Tally:
         matrix = ConfusionMatrix(self._n_codes - 1)
         matrix.counts += self._stacked().sum(axis=0)
         return matrix
+
+    def boundary_f1(self) -> float | None:
+        """Return the mean boundary F1 over the classes; None where nothing has a contour.
+
+        Contours count where they are scored on; what lies around them is what they may match.
+        """
+        return self._contours.scores().mean("boundary_f1")
 
     def spread(self) -> float | None:
         """Return the standard error of the mean IoU: how far other squares would move it.

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 from sklearn.metrics import jaccard_score
 
 from napari_unetseg.comparison.split import split_annotations
@@ -35,6 +36,19 @@ def test_all_squares_together_have_the_iou_of_scikit_learn(part, dense):
     expected = jaccard_score(np.concatenate(truth), np.concatenate(answered), average=None)
     assert list(found.iou.values()) == pytest.approx(list(expected))
     assert found.mean_iou == pytest.approx(expected.mean())
+
+
+def test_contours_count_where_they_are_scored_on(part, dense):
+    right = tallied(part, {(0, p): dense.codes[p] for p in range(2)})
+    assert right.boundary_f1() == 1
+    elsewhere = {}
+    for plane in range(2):
+        scored = part.scored((0, plane)) > 0
+        near = ndimage.binary_dilation(scored, iterations=4)
+        elsewhere[0, plane] = np.where(near, dense.codes[plane], 1).astype(np.uint8)
+    assert tallied(part, elsewhere).boundary_f1() == 1
+    nowhere = tallied(part, {(0, p): np.ones_like(dense.codes[p]) for p in range(2)})
+    assert nowhere.boundary_f1() < 0.1
 
 
 def test_an_answer_that_is_right_everywhere_has_no_spread_and_others_have(part, dense):

@@ -29,7 +29,7 @@ def command(tmp_path):
         [TrainingImageRef(image, str(tmp_path / "annotations.npy"), str(tmp_path / "blocks.npy"))],
         [{"name": "blanc", "color": "#e69f00"}],
         str(folder),
-        max_time_s=60,
+        max_time_s=20,
         device="cpu",
     )
 
@@ -44,6 +44,7 @@ def test_rows_come_with_their_answers_and_their_recipes(worker, jobs, command, t
     assert recommended.name in {row.name for row in rows}
     stack = Stack(np.load(tmp_path / "image.npy"), "ZYX")
     answers = {row.name: np.load(row.answers["board"]) for row in rows}
+    rows = [row for row in rows if not row.needs_labels]
     best = max(rows, key=lambda row: row.mean_iou)
     recipe = ChainRecipe.model_validate(best.recipe)
     out = np.zeros(stack.labels_shape, np.uint8)
