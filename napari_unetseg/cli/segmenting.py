@@ -131,10 +131,9 @@ def _open(paths: Sequence[Path], files: Files, annotations: Mapping[Path, Labels
         stack = open_stack(path)
         planes = parse_slices(files.slices, stack.n_planes)
         check_pixels(stack, planes)
+        strokes = annotations[path].codes if path in annotations else None
         if files.points is not None:
             strokes = strokes_at(*read_points(files.points), stack.labels_shape)
-        else:
-            strokes = annotations[path].codes if path in annotations else None
         sources.append(Source(stack, planes, strokes))
     return sources
 
