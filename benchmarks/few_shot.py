@@ -37,7 +37,8 @@ import tifffile
 from forest import Forest
 
 from napari_unetseg import evaluate, open_stack
-from napari_unetseg.classical import METHODS, fit_baseline
+from napari_unetseg.classical import METHODS, LevelMethod, View, fit_baseline
+from napari_unetseg.classical.forest import FOREST, ForestParams
 from napari_unetseg.images import codes_to_masks, read_labels
 from napari_unetseg.samples.strokes import Annotator
 
@@ -83,7 +84,7 @@ def main() -> None:
     parser.add_argument("--times", default="5,10,20,30,60,120", help="seconds of the network")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--scored", type=int, default=1000, help="at most so many unseen images")
-    parser.add_argument("--only", choices=["network", "forest", "baselines"])
+    parser.add_argument("--only", choices=["network", "forest", "classifier", "baselines"])
     parser.add_argument("--config", help="of the network")
     options = parser.parse_args()
     data = Path(os.environ.get("UNETSEG_DATA", "../shared/data"))
@@ -100,12 +101,28 @@ def _sides(task: Task, seed: int, options: argparse.Namespace) -> Iterator[dict[
     """Run the sides that are asked for, one after the other."""
     if options.only in (None, "forest"):
         yield _fitted(task, seed, "random forest", lambda *data: Forest(*data, seed=seed))
+    if options.only in (None, "classifier"):
+        yield _fitted(task, seed, "pixel classifier", partial(_Classifier, seed=seed))
     if options.only == "baselines":
-        for name in METHODS:
-            yield _fitted(task, seed, name, partial(fit_baseline, name))
+        for name, method in METHODS.items():
+            if isinstance(method, LevelMethod):
+                yield _fitted(task, seed, name, partial(fit_baseline, name))
     if options.only in (None, "network"):
         for seconds in options.times.split(","):
             yield _network(task, seconds, seed, options.config)
+
+
+class _Classifier:
+    """The pixel classifier as it comes."""
+
+    def __init__(self, planes: list[npt.NDArray[Any]], codes: list[Codes], *, seed: int) -> None:
+        self._params = ForestParams(seed=seed)
+        views = [View(plane, strokes=of) for plane, of in zip(planes, codes, strict=True)]
+        self._learned = FOREST.prepare(views, self._params)
+
+    def apply(self, plane: npt.NDArray[Any]) -> Codes:
+        """Return codes, shape (Y, X), of a plane, shape (C, Y, X)."""
+        return FOREST.segment(View(plane), self._params, self._learned)
 
 
 def _vnc(data: Path, options: argparse.Namespace) -> tuple[list[npt.NDArray[Any]], Codes]:

@@ -1,9 +1,10 @@
 """Segmentation without a network: chains of steps, one file per family."""
 
+from .blob_points import points_of
 from .chain import Chain, StepSettings, in_words, parse_params, parse_step
 from .fit import FittedBaseline, fit_baseline
 from .method import BaselineParams, LevelMethod
-from .points import read_points, strokes_at
+from .points import read_points, strokes_at, write_points
 from .preview import GreyValues, Preview, PreviewComputer, PreviewRequest
 from .recipe import ChainRecipe, read_recipe
 from .registry import FILTERS, METHODS, REFINEMENTS, find_method, find_step
@@ -45,6 +46,7 @@ __all__ = [
     "in_words",
     "parse_params",
     "parse_step",
+    "points_of",
     "prepare",
     "read_points",
     "read_recipe",
@@ -52,4 +54,5 @@ __all__ = [
     "run_view",
     "segment",
     "strokes_at",
+    "write_points",
 ]

@@ -71,6 +71,10 @@ class KMeansParams(ClusterParams):
 class MixtureParams(ClusterParams):
     """Parameters of a Gaussian mixture."""
 
+    n_clusters: int = Field(
+        3, ge=2, le=16, description="groups of pixels; the first of them is background"
+    )
+
 
 P = TypeVar("P", bound=ClusterParams)
 
@@ -284,36 +288,6 @@ class Mixture(_Clusters[MixtureParams]):
             probable = np.exp(improbable.min(axis=0) - improbable)
             found[: len(probable), part] = probable / probable.sum(axis=0)
         return found.reshape(-1, *view.shape)
-
-
-def quantised(labels: npt.NDArray[np.integer[Any]], pixels: Pixels) -> Pixels:
-    """Paint each pixel with the mean of its group: an image of few colours.
-
-    Parameters
-    ----------
-    labels : ndarray, shape (Y, X) or (Z, Y, X)
-        Codes of clusters, ids of superpixels, or any other labels.
-    pixels : ndarray, shape (C, Y, X) or (C, Z, Y, X)
-        The image.
-
-    Returns
-    -------
-    ndarray, shape and dtype of `pixels`
-
-    Examples
-    --------
-    >>> quantised(np.array([[1, 1, 2]]), np.array([[[10, 20, 200]]], np.uint8)).tolist()
-    [[[15, 15, 200]]]
-    """
-    groups = labels.ravel()
-    n_px = np.maximum(np.bincount(groups), 1)
-    painted = np.empty_like(pixels)
-    for channel, out in zip(pixels, painted, strict=True):
-        means = np.bincount(groups, channel.ravel()) / n_px
-        if pixels.dtype.kind in "iu":
-            means = means.round()
-        out[...] = means.astype(pixels.dtype)[labels]
-    return painted
 
 
 def _surroundings(grey: Pixels, view: View, sigma_px: float) -> list[Pixels]:

@@ -42,10 +42,10 @@ class CRFParams(Config):
     """Parameters of the conditional random field."""
 
     appearance: float = Field(
-        2.0, ge=0, le=50, description="weight of pixels that are near and look alike; 0 for none"
+        2.0, ge=0, le=20, description="weight of pixels that are near and look alike; 0 for none"
     )
     appearance_px: float = Field(
-        2.0, ge=1, le=200, description="how near these are: standard deviation in px"
+        2.0, ge=1, le=100, description="how near these are: standard deviation in px"
     )
     contrast_percent: float = Field(
         20.0,
@@ -54,7 +54,7 @@ class CRFParams(Config):
         description="how alike these look: standard deviation in % of the range of grey values",
     )
     smoothness: float = Field(
-        1.0, ge=0, le=50, description="weight of pixels that are near, however they look"
+        1.0, ge=0, le=20, description="weight of pixels that are near, however they look"
     )
     smoothness_px: float = Field(
         2.0, ge=0.5, le=50, description="how near these are: standard deviation in px"
@@ -65,7 +65,7 @@ class CRFParams(Config):
         le=99,
         description="how certain labels are where no method tells how probable classes are",
     )
-    n_iterations: int = Field(5, ge=1, le=50, description="rounds of exchanging messages")
+    n_iterations: int = Field(5, ge=1, le=20, description="rounds of exchanging messages")
     in_3d: bool = Field(False, description=IN_3D)
 
 

@@ -21,9 +21,9 @@ from .gradients import (
     norm,
 )
 from .grey import intensity, smoothed
-from .method import SIGMAS_PX, Levels
+from .method import LEVELS_IN_3D, SIGMAS_PX, Levels
 from .regions import Mask
-from .step import IN_3D, Pixels, View
+from .step import Pixels, View
 
 #: `scipy.ndimage.sobel`, which scikit-image's Canny compares its thresholds with, of a slope of 1.
 _SOBEL_OF_SCIPY = 8
@@ -53,7 +53,7 @@ class GradientParams(DirectedParams):
     percent: float = Field(
         80.0, ge=0, le=100, description="edges are where it is steeper than this % of pixels"
     )
-    in_3d: bool = Field(False, description=IN_3D)
+    in_3d: bool = Field(False, description=LEVELS_IN_3D)
 
 
 class CannyParams(DirectedParams):
@@ -146,9 +146,7 @@ class Sobel(_GradientThreshold):
     name: ClassVar[str] = "sobel"
     title: ClassVar[str] = "Sobel gradient"
     summary: ClassVar[str] = "Steep places, and the areas they bound."
-    good_for: ClassVar[str] = (
-        "Structures that are steep themselves, such as membranes, or objects with a soft outline."
-    )
+    good_for: ClassVar[str] = "Membranes, or objects with a soft outline."
 
 
 class Scharr(_GradientThreshold):
@@ -162,10 +160,8 @@ class Scharr(_GradientThreshold):
 
     name: ClassVar[str] = "scharr"
     title: ClassVar[str] = "Scharr gradient"
-    summary: ClassVar[str] = "Steep places, equally steep in all directions, and what they bound."
-    good_for: ClassVar[str] = (
-        "As Sobel, where structures run in all directions, or one direction is asked for."
-    )
+    summary: ClassVar[str] = "Steep places, alike in all directions, and what they bound."
+    good_for: ClassVar[str] = "As Sobel, where edges of one direction are wanted."
     operator: ClassVar[GradientOperator] = SCHARR_OPERATOR
 
 
@@ -180,8 +176,8 @@ class Prewitt(_GradientThreshold):
 
     name: ClassVar[str] = "prewitt"
     title: ClassVar[str] = "Prewitt gradient"
-    summary: ClassVar[str] = "Steep places, averaged over three pixels, and the areas they bound."
-    good_for: ClassVar[str] = "As Sobel, for images with a little more noise."
+    summary: ClassVar[str] = "Steep places, averaged over 3 px, and what they bound."
+    good_for: ClassVar[str] = "As Sobel, with a little more noise."
     operator: ClassVar[GradientOperator] = PREWITT_OPERATOR
 
 
@@ -196,10 +192,8 @@ class Farid(_GradientThreshold):
 
     name: ClassVar[str] = "farid"
     title: ClassVar[str] = "Farid gradient"
-    summary: ClassVar[str] = "Steep places by the most exact of the gradients, of 5 × 5 px."
-    good_for: ClassVar[str] = (
-        "Fibres of which only those that run one way are wanted; and noise finer than 5 px."
-    )
+    summary: ClassVar[str] = "Steep places by the most exact gradient, of 5 × 5 px."
+    good_for: ClassVar[str] = "Fibres of which those that run one way are wanted."
     operator: ClassVar[GradientOperator] = FARID_OPERATOR
 
 

@@ -53,16 +53,18 @@ class ForestParams(Config):
     texture: bool = Field(
         True, description="look at texture: how strong edges nearby are, and if they run one way"
     )
-    balanced: bool = Field(
-        True,
-        description="on: every class counts alike, however little of it is painted; off: as much "
-        "as is painted",
+    balance: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="how much a class counts of which little is painted; 1: as much as the others; "
+        "0: as little as is painted of it, for slices that are painted completely",
     )
     n_trees: int = Field(
         20, ge=1, le=500, description="trees that vote; more are steadier and slower"
     )
     n_px: int = Field(
-        20_000,
+        40_000,
         ge=100,
         le=1_000_000,
         description="annotated pixels that are learned from, drawn evenly from classes and slices",
@@ -133,8 +135,8 @@ class Forest(Method[ForestParams]):
                 f"{' and some with '.join(map(str, sorted(n_channels)))}."
             )
         features, codes = _drawn([_sampled(view, params) for view in painted], params)
-        counts = np.ones(256) if params.balanced else n_painted
-        weights = (counts / np.maximum(np.bincount(codes, minlength=256), 1))[codes]
+        wanted = n_painted ** (1 - params.balance)
+        weights = (wanted / np.maximum(np.bincount(codes, minlength=256), 1))[codes]
         weights = (weights / weights.mean()).astype(np.float32)
         return TrainedForest(features, codes, weights, n_trees=params.n_trees, seed=params.seed)
 
@@ -165,6 +167,12 @@ class Forest(Method[ForestParams]):
             told = np.moveaxis(_asked(forest.shares, describe()), -1, 0)
             shares[forest.codes - BACKGROUND, part] = told
         return shares
+
+    def grid(self, views: Sequence[View]) -> Iterator[ForestParams]:
+        """Try to look farther, and to count classes as they are painted."""
+        for sigma_max_px in (8.0, 16.0):
+            for balance in (0.5, 0.0):
+                yield ForestParams(sigma_max_px=sigma_max_px, balance=balance, n_px=60_000)
 
     def _forest(
         self, view: View, params: ForestParams, prepared: TrainedForest | None

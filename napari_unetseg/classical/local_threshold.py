@@ -12,8 +12,8 @@ from pydantic import Field
 from scipy import ndimage
 
 from .grey import intensity, smoothed
-from .method import BaselineParams, LevelMethod, Levels, foreground_codes, is_beyond
-from .step import IN_3D, Codes, Pixels, View
+from .method import LEVELS_IN_3D, BaselineParams, LevelMethod, Levels, foreground_codes, is_beyond
+from .step import Codes, Pixels, View
 from .threshold import grey_range
 
 Image = npt.NDArray[Any]
@@ -40,7 +40,7 @@ class LocalParams(BaselineParams):
         description="on: contrast is measured by the grey values of each slice; "
         "off: by those of the whole stack, which is steadier where slices are empty",
     )
-    in_3d: bool = Field(False, description=IN_3D)
+    in_3d: bool = Field(False, description=LEVELS_IN_3D)
 
 
 class LocalThresholdParams(LocalParams):

@@ -13,9 +13,12 @@ from pydantic import Field
 from napari_unetseg.config import BACKGROUND, Config
 
 from .grey import thinned
-from .step import Codes, Method, Pixels, View
+from .step import IN_3D, Codes, Method, Pixels, View
 
 Levels = npt.NDArray[np.float64]
+
+#: Description of the switch `in_3d` of methods with levels.
+LEVELS_IN_3D = f"{IN_3D}; levels are then those of the volume"
 
 #: Smoothing that a search tries, in px.
 SIGMAS_PX = (0.0, 1.0, 2.0, 4.0)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from napari_unetseg.config import MAX_CLASSES
 from napari_unetseg.errors import UserError
+from napari_unetseg.images import atomic_file
 
 from .step import Codes
 
@@ -52,6 +53,33 @@ def read_points(path: str | Path) -> tuple[npt.NDArray[np.float64], npt.NDArray[
             f"{path} holds no points; it needs a header with axis-0, axis-1, … and a row per point."
         )
     return points, classes
+
+
+def write_points(
+    path: str | Path, points: npt.NDArray[np.float64], *, overwrite: bool = False
+) -> None:
+    """Write points with radii as a table that napari opens as a Points layer.
+
+    Parameters
+    ----------
+    path : str or Path
+        CSV: columns ``index``, ``axis-0``, ``axis-1``, … in px, ``radius_px``.
+    points : ndarray, shape (n, axes + 1), float64
+        As `points_of` returns them.
+
+    Raises
+    ------
+    UserError
+        If the file exists and may not be replaced.
+    """
+    axes = [f"axis-{i}" for i in range(points.shape[1] - 1)]
+    with (
+        atomic_file(path, overwrite=overwrite) as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
+        table = csv.writer(file)
+        table.writerow(["index", *axes, "radius_px"])
+        table.writerows([i, *np.round(row, 3).tolist()] for i, row in enumerate(points))
 
 
 def strokes_at(

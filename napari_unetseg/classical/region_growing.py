@@ -85,6 +85,8 @@ class Grow(Method[GrowParams]):
     )
     params = GrowParams
     needs_strokes: ClassVar[bool] = True
+    #: Where strokes are many, and each grows far.
+    is_slow: ClassVar[bool] = True
 
     def segment(self, view: View, params: GrowParams, prepared: Any = None) -> Codes:
         """Grow every stroke, and let the areas compete."""

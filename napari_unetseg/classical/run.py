@@ -160,18 +160,18 @@ def prepare(chain: Chain, sources: Sequence[Source]) -> list[Any]:
     if wanted == "slices":
         chosen = [_spread(source.chosen()) for source in sources]
         return [
-            method.prepare(_prepared_on(chain, source, planes), params)
+            method.prepare(seen_by_method(chain, source, planes), params)
             for source, planes in zip(sources, chosen, strict=True)
         ]
     views = [
         view
         for source in sources
-        for view in _prepared_on(chain, source, source.annotated_planes())
+        for view in seen_by_method(chain, source, source.annotated_planes())
     ]
     return [method.prepare(views, params)] * len(sources)
 
 
-def _prepared_on(chain: Chain, source: Source, planes: Sequence[int]) -> list[View]:
+def seen_by_method(chain: Chain, source: Source, planes: Sequence[int]) -> list[View]:
     """Return what the method of a chain sees of slices: them alone, or the volumes they lie in."""
     found = chain.method()
     filters = _filter_stages(chain)
@@ -194,7 +194,7 @@ def run_stack(
     """Take all steps of a chain on every slice, or on whole volumes, into `out`.
 
     Slices are computed on all cores. Close the generator to cancel; slices done by then stay in
-    `out`. Ids of objects go on from slice to slice.
+    `out`. Ids of objects go on from slice to slice, but for ids that were there before.
 
     Parameters
     ----------
@@ -226,11 +226,16 @@ def _by_slice(
     def answer(plane: int) -> Labels:
         return _answered(_through(stages, Seen(source.slice_view(plane), source.begun(plane))))
 
-    last_id = 0
+    last_id, keeps = 0, _are_ids(source.labels)
     for found in _map(pool, answer, chosen):
-        numbered = _after(found, last_id)
+        numbered = found if keeps else _after(found, last_id)
         last_id = max(last_id, int(numbered.max()))
         yield numbered
+
+
+def _are_ids(labels: Any) -> bool:
+    """Return whether labels are ids, which mean the same in all slices, and so have to stay."""
+    return labels is not None and bool(labels.dtype != np.uint8)
 
 
 def _after(labels: Labels, last_id: int) -> Labels:
@@ -245,7 +250,7 @@ def _by_volume(
 ) -> Iterator[Labels]:
     depth = source.stack.size("Z")
     answered: dict[int, Labels] = {}
-    last_id = 0
+    last_id, keeps = 0, _are_ids(source.labels)
     for plane in chosen:
         t, z = divmod(plane, depth)
         if t not in answered:
@@ -253,7 +258,8 @@ def _by_volume(
             for in_3d, group in itertools.groupby(stages, key=lambda stage: stage.in_3d):
                 run = list(group)
                 seen = _through(run, seen) if in_3d else _slicewise(run, seen, pool)
-            answered = {t: _after(_answered(seen), last_id)}
+            found = _answered(seen)
+            answered = {t: found if keeps else _after(found, last_id)}
             last_id = max(last_id, int(answered[t].max()))
         yield answered[t][z]
 
@@ -263,11 +269,11 @@ def _slicewise(stages: _Stages, seen: Seen, pool: ThreadPoolExecutor | None = No
     slices = (_slice_of(seen, z) for z in range(seen.view.shape[0]))
     through = partial(_through, stages)
     done = map(through, slices) if pool is None else _map(pool, through, slices)
-    return _stacked(list(done), seen.view)
+    return _stacked(list(done), seen.view, keeps=_are_ids(seen.labels))
 
 
-def _stacked(slices: Sequence[Seen], like: View) -> Seen:
-    """Put slices back into a volume; ids of objects go on from slice to slice."""
+def _stacked(slices: Sequence[Seen], like: View, *, keeps: bool) -> Seen:
+    """Put slices back into a volume; ids that are new go on from slice to slice."""
     pixels = np.stack([one.view.pixels for one in slices], axis=1)
     told = [p for one in slices if (p := one.view.probabilities) is not None]
     probabilities = np.stack(told, axis=1) if told else None
@@ -277,7 +283,7 @@ def _stacked(slices: Sequence[Seen], like: View) -> Seen:
         return Seen(view)
     numbered, last_id = [], 0
     for labels in answered:
-        numbered.append(_after(labels, last_id))
+        numbered.append(labels if keeps else _after(labels, last_id))
         last_id = max(last_id, int(numbered[-1].max()))
     joined: Labels = np.stack(numbered)  # type: ignore[assignment]
     return Seen(view, joined)

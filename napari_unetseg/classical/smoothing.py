@@ -7,15 +7,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
-from scipy import ndimage
 
 from napari_unetseg.config import Config
 
 from .grey import smoothed, working_dtype
+from .median import median
 from .step import IN_3D, Filter, Pixels, View
-
-#: Up to so many pixels are sorted; of more, a histogram is kept up to date while a disc slides.
-_FEW_PX = 12
 
 
 class GaussianParams(Config):
@@ -62,8 +59,7 @@ class Median(Filter[MedianParams]):
 
     References
     ----------
-    T. S. Huang, G. J. Yang and G. Y. Tang, "A fast two-dimensional median filtering algorithm",
-    IEEE Transactions on Acoustics, Speech, and Signal Processing 27 (1979) 13–18.
+    J. W. Tukey, Exploratory Data Analysis (Addison-Wesley, 1977), chapter 7; see also `median`.
     """
 
     name: ClassVar[str] = "median"
@@ -76,7 +72,7 @@ class Median(Filter[MedianParams]):
     def apply(self, view: View, params: MedianParams) -> Pixels:
         """Take the median of every channel; the dtype stays."""
         footprint = ball(view.per_axis(params.radius_px))
-        return np.stack([_median(channel, footprint) for channel in view.pixels])
+        return np.stack([median(channel, footprint) for channel in view.pixels])
 
 
 class NonLocalMeansParams(Config):
@@ -178,17 +174,6 @@ def ball(radii: tuple[float, ...]) -> Pixels:
     axes = [np.arange(-int(radius), int(radius) + 1) / max(radius, 1e-9) for radius in radii]
     grid = np.meshgrid(*axes, indexing="ij")
     return np.asarray(sum(g**2 for g in grid) <= 1 + 1e-9)
-
-
-def _median(channel: Pixels, footprint: Pixels) -> Pixels:
-    if channel.dtype == np.uint8 and channel.ndim == 2 and footprint.sum() > _FEW_PX:
-        from skimage.filters import rank
-
-        reach = footprint.shape[0] // 2
-        padded = np.pad(channel, reach, mode="symmetric")
-        found = rank.median(padded, footprint.astype(np.uint8))  # type: ignore[no-untyped-call]
-        return np.asarray(found[reach:-reach, reach:-reach])
-    return np.asarray(ndimage.median_filter(channel, footprint=footprint, mode="reflect"))
 
 
 def _by_channel(view: View, change: Callable[[Pixels], Any]) -> Pixels:

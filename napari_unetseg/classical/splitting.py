@@ -91,8 +91,9 @@ def seeds_in(
     deepest = (depth == ndimage.maximum_filter(depth, size, mode="nearest")) & shape
     pieces, n = ndimage.label(shape, touching)
     without = np.setdiff1d(np.arange(1, n + 1), pieces[deepest])
-    for position in ndimage.maximum_position(depth, pieces, without):
-        deepest[position] = True
+    if without.size:
+        for position in ndimage.maximum_position(depth, pieces, without):
+            deepest[position] = True
     return np.asarray(ndimage.label(deepest, touching)[0], np.int32)
 
 

@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from .grey import intensity, sample, smoothed
 from .method import (
+    LEVELS_IN_3D,
     SIGMAS_PX,
     BaselineParams,
     LevelMethod,
@@ -21,7 +22,7 @@ from .method import (
     is_beyond,
     nowhere,
 )
-from .step import IN_3D, Codes, Pixels, View
+from .step import Codes, Pixels, View
 
 #: A slice's grey values run between these percentiles; beyond them are hot and dead pixels.
 _RANGE_PERCENTILES = (0.1, 99.9)
@@ -70,7 +71,7 @@ class HysteresisParams(BaselineParams):
         allow_inf_nan=False,
         description="upper threshold as a grey value; where given, its percent is not used",
     )
-    in_3d: bool = Field(False, description=IN_3D)
+    in_3d: bool = Field(False, description=LEVELS_IN_3D)
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:
@@ -161,10 +162,10 @@ class Hysteresis(GreyLevelMethod[HysteresisParams]):
     title: ClassVar[str] = "Hysteresis threshold"
     family: ClassVar[str] = "Threshold"
     summary: ClassVar[str] = (
-        "What passes a lenient threshold, where it is connected to what passes a strict one."
+        "What passes a lenient threshold and is connected to what passes a strict one."
     )
     good_for: ClassVar[str] = (
-        "Vessels, filaments or membranes that fade in places, in a background with faint specks."
+        "Vessels, filaments or membranes that fade in places, among faint specks."
     )
     params = HysteresisParams
     pixelwise: ClassVar[bool] = False

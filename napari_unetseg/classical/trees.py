@@ -12,8 +12,9 @@ from .filter_bank import Image
 from .step import Codes
 from .threads import cores
 
-#: Leaves of a tree. Trees of 256 leaves stay in the cache, and answer twice as fast as full ones.
-_MAX_LEAVES = 256
+#: Leaves of a tree: at least so many, and more where it learns from more pixels. Trees of 256 stay
+#: in the cache, and answer twice as fast as full ones, as well.
+_LEAVES, _PX_PER_LEAF = 256, 60
 
 #: Share of the features that a split chooses from.
 _TRIED = 0.4
@@ -63,7 +64,7 @@ class TrainedForest:
         self.codes, targets = np.unique(codes, return_inverse=True)
         forest = ExtraTreesClassifier(
             n_trees,
-            max_leaf_nodes=_MAX_LEAVES,
+            max_leaf_nodes=max(_LEAVES, len(codes) // _PX_PER_LEAF),
             min_samples_leaf=2,
             max_features=_TRIED,
             n_jobs=cores(),

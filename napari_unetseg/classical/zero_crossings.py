@@ -13,9 +13,9 @@ from scipy import ndimage
 from .edge_detector import EdgeDetector, EdgeParams, outputs
 from .gradients import SOBEL_OPERATOR, Image, gradient, norm
 from .grey import intensity, smoothed
-from .method import Levels
+from .method import LEVELS_IN_3D, Levels
 from .regions import Mask
-from .step import IN_3D, Pixels, View
+from .step import Pixels, View
 
 #: Smoothings that a search tries, in px; second derivatives of unsmoothed images are mostly noise.
 _SIGMAS_PX = (1.0, 2.0, 3.0, 5.0)
@@ -37,7 +37,7 @@ class ZeroCrossingParams(EdgeParams):
         description="edges are the zero crossings that are steeper than this % of them; of all, "
         "at 0, every edge is a closed curve",
     )
-    in_3d: bool = Field(False, description=IN_3D)
+    in_3d: bool = Field(False, description=LEVELS_IN_3D)
 
 
 class LaplacianParams(ZeroCrossingParams):
@@ -105,12 +105,8 @@ class Laplacian(_ZeroCrossings[LaplacianParams]):
 
     name: ClassVar[str] = "laplacian"
     title: ClassVar[str] = "Laplacian edges"
-    summary: ClassVar[str] = (
-        "Thin edges where the Laplacian, of 4 or 8 neighbours, changes sign, and what they bound."
-    )
-    good_for: ClassVar[str] = (
-        "Fine detail with little noise, whose outlines should be closed curves."
-    )
+    summary: ClassVar[str] = "Thin edges where the Laplacian changes sign, and what they bound."
+    good_for: ClassVar[str] = "Fine detail with little noise; outlines are closed curves."
     params = LaplacianParams
 
     def feature_key(self, params: LaplacianParams) -> tuple[object, ...]:
@@ -135,12 +131,8 @@ class Log(_ZeroCrossings[ZeroCrossingParams]):
 
     name: ClassVar[str] = "log"
     title: ClassVar[str] = "LoG edges"
-    summary: ClassVar[str] = (
-        "Thin edges where the Laplacian of a Gaussian changes sign, and the areas they bound."
-    )
-    good_for: ClassVar[str] = (
-        "Objects with soft outlines in noise: smoothing chooses how coarse the outlines are."
-    )
+    summary: ClassVar[str] = "Thin edges where the Laplacian of a Gaussian changes sign."
+    good_for: ClassVar[str] = "Soft outlines in noise; smoothing says how coarse they are."
     params = ZeroCrossingParams
 
     def response(self, view: View, grey: Image, params: ZeroCrossingParams) -> tuple[Image, Image]:
@@ -165,11 +157,9 @@ class Dog(_ZeroCrossings[DogParams]):
     """
 
     name: ClassVar[str] = "dog"
-    title: ClassVar[str] = "DoG edges (Mexican hat)"
-    summary: ClassVar[str] = (
-        "Thin edges where a difference of two Gaussians changes sign, and the areas they bound."
-    )
-    good_for: ClassVar[str] = "As LoG; a wider second Gaussian takes coarser structures with it."
+    title: ClassVar[str] = "DoG (Mexican hat)"
+    summary: ClassVar[str] = "Thin edges where two Gaussians cross, and what they bound."
+    good_for: ClassVar[str] = "As LoG; a wider second Gaussian takes coarser structures."
     params = DogParams
 
     def feature_key(self, params: DogParams) -> tuple[object, ...]:

@@ -59,6 +59,13 @@ def baseline(
     points: Annotated[
         Path | None, typer.Option(help="A table of points to grow from, as napari saves one.")
     ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write the blobs found as a table of points with radii (.csv), which napari "
+            "opens; of a single image."
+        ),
+    ] = None,
     list_methods: Annotated[
         bool, typer.Option("--list", help="List the methods; of one, its parameters.")
     ] = False,
@@ -67,6 +74,14 @@ def baseline(
         str | None,
         typer.Option(help="Segment only these: 0,7,14 or 0-4; the others stay empty."),
     ] = None,
+    quantised: Annotated[
+        bool,
+        typer.Option(
+            "--quantised",
+            help="Also write the image in few colours, as NAME_quantised: each pixel has the mean "
+            "of its cluster or object.",
+        ),
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")] = False,
 ) -> None:
     """Segment images by a classical method, such as a threshold, edges or clusters."""
@@ -81,7 +96,7 @@ def baseline(
     from .segmenting import Files, segment_files
 
     recipe = _recipe(method, param or [], before or [], then or [])
-    files = Files(images, output, labels or (), points, slices, stack, overwrite)
+    files = Files(images, output, labels or (), points, slices, stack, overwrite, table, quantised)
     segment_files(recipe, files)
 
 

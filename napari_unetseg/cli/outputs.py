@@ -22,13 +22,14 @@ class Outputs:
     Attributes
     ----------
     labels : Path
-    probabilities, uncertainty : Path or None
+    probabilities, uncertainty, quantised : Path or None
         Where these go, if they are wanted.
     """
 
     labels: Path
     probabilities: Path | None = None
     uncertainty: Path | None = None
+    quantised: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ def plan_outputs(
     *,
     probabilities: bool = False,
     uncertainty: bool = False,
+    quantised: bool = False,
 ) -> OutputPlan:
     """Decide the name of every file.
 
@@ -72,9 +74,10 @@ def plan_outputs(
         raise UserError(f"{str(output)!r} is no name for a result; name a file or a new folder.")
     is_file = output.suffix.lower() in FILE_SUFFIXES
     base, ending = (output.stem, output.suffix) if is_file else (output.name, "")
+    kinds = {"probabilities": probabilities, "uncertainty": uncertainty, "quantised": quantised}
     aside = [
         output.with_name(f"{base}_{kind}{ending}") if wanted else None
-        for kind, wanted in (("probabilities", probabilities), ("uncertainty", uncertainty))
+        for kind, wanted in kinds.items()
     ]
     beside = tuple(path for path in aside if path is not None)
     record = output.with_name(f"{output.name}.json")
@@ -115,7 +118,11 @@ def check_outputs(plan: OutputPlan, *, overwrite: bool) -> None:
     """
     from napari_unetseg.images import check_output
 
-    written = [path for f in plan.files for path in (f.labels, f.probabilities, f.uncertainty)]
+    written = [
+        path
+        for file in plan.files
+        for path in (file.labels, file.probabilities, file.uncertainty, file.quantised)
+    ]
     for path in [*written, plan.record]:
         if path is not None:
             check_output(path, overwrite)

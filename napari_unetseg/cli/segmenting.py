@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from napari_unetseg.errors import UserError
 
 if TYPE_CHECKING:
     from napari_unetseg.classical import ChainRecipe, Source
-    from napari_unetseg.images import Stack
+    from napari_unetseg.config import LabelClass
+    from napari_unetseg.images import Labels, Stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,10 @@ class Files:
         Slices to segment, as ``"0,7,14"`` or ``"0-4"``; all if None.
     stack : bool
         Read a folder as one Z stack.
+    table : Path or None
+        Where the blobs of a single image are written as points.
+    quantised : bool
+        Also write the images in the colours of their clusters.
     """
 
     images: Sequence[str]
@@ -40,6 +45,8 @@ class Files:
     slices: str | None = None
     stack: bool = False
     overwrite: bool = False
+    table: Path | None = None
+    quantised: bool = False
 
 
 def segment_files(recipe: ChainRecipe, files: Files) -> None:
@@ -54,9 +61,17 @@ def segment_files(recipe: ChainRecipe, files: Files) -> None:
     for image in files.images:
         as_one = files.stack and Path(image).is_dir()
         paths += [Path(image)] if as_one else find_inputs([image])
-    plan = plan_outputs(paths, files.output)
+    plan = plan_outputs(paths, files.output, quantised=files.quantised)
     check_outputs(plan, overwrite=files.overwrite)
-    sources = _open(paths, files, starts=recipe.chain.method() is None)
+    if recipe.chain.method() is None:
+        sources, classes = _open_begun(paths, files)
+        recipe = recipe.replace(classes=recipe.classes or classes)
+    else:
+        labels = _annotations(paths, files)
+        sources = _open(paths, files, labels)
+        recipe = _named(recipe, sources, labels.values())
+    if files.table is not None:
+        _write_table(recipe, sources, files)
     prepared = prepare(recipe.chain, sources)
     facts = []
     with bar() as progress:
@@ -65,50 +80,65 @@ def segment_files(recipe: ChainRecipe, files: Files) -> None:
             progress.update(task, description=f"Segmenting {source.stack.name}")
             answered = _answer(recipe, source, shared, lambda: progress.advance(task))
             _write(answered, recipe, source, target.labels, overwrite=files.overwrite)
+            if target.quantised is not None:
+                _write_quantised(answered, source, target.quantised, overwrite=files.overwrite)
             facts.append(_facts(source, target.labels))
     record = _record(recipe, facts)
     write_record(plan.record, record, overwrite=files.overwrite)
     print(f"Segmentation: {files.output}, and how it was made: {plan.record}")
 
 
-def _open(paths: Sequence[Path], files: Files, *, starts: bool) -> list[Source]:
-    """Open every image and check it before the first is segmented.
+def _open_begun(paths: Sequence[Path], files: Files) -> tuple[list[Source], tuple[LabelClass, ...]]:
+    """Open masks or objects to refine, and the classes of the first.
 
-    Parameters
-    ----------
-    starts : bool
-        Whether there is no method, so that refinements begin with the labels, or where there are
-        none with the images themselves.
+    These are the labels given with the images, or else the images themselves.
     """
-    from napari_unetseg.classical import Source, read_points, strokes_at
-    from napari_unetseg.images import check_pixels, open_stack, parse_slices, read_labels
+    from napari_unetseg.classical import Source
+    from napari_unetseg.images import (
+        check_pixels,
+        find_inputs,
+        open_stack,
+        pair_inputs,
+        parse_slices,
+        read_labels,
+        saved_kind,
+    )
 
-    strokes = _labels(paths, files, "masks" if starts else "annotations")
+    begun = find_inputs(files.labels) if files.labels else paths
+    pairs = pair_inputs(paths, begun)
+    sources, classes = [], []
+    for image, path in pairs:
+        stack = open_stack(image)
+        planes = parse_slices(files.slices, stack.n_planes)
+        check_pixels(stack, planes)
+        is_objects = saved_kind(open_stack(path)) == "objects"
+        labels = read_labels(path, "objects" if is_objects else "masks", like=stack)
+        classes.append(labels.classes)
+        found = labels.codes if labels.ids is None else labels.ids
+        sources.append(Source(stack, planes, labels=found))
+    return sources, classes[0]
+
+
+def _open(paths: Sequence[Path], files: Files, annotations: Mapping[Path, Labels]) -> list[Source]:
+    """Open every image and check it before the first is segmented."""
+    from napari_unetseg.classical import Source, read_points, strokes_at
+    from napari_unetseg.images import check_pixels, open_stack, parse_slices
+
     if files.points is not None and len(paths) > 1:
         raise UserError(f"Points belong to one image; {len(paths)} were given.")
     sources = []
     for path in paths:
         stack = open_stack(path)
         planes = parse_slices(files.slices, stack.n_planes)
-        if starts and path not in strokes:
-            begun = read_labels(path, "masks").codes
-            sources.append(Source(stack, planes, labels=begun))
-            continue
         check_pixels(stack, planes)
-        if starts:
-            sources.append(Source(stack, planes, labels=strokes[path]))
-            continue
+        strokes = annotations[path].codes if path in annotations else None
         if files.points is not None:
-            seeds = strokes_at(*read_points(files.points), stack.labels_shape)
-            sources.append(Source(stack, planes, seeds))
-        else:
-            sources.append(Source(stack, planes, strokes.get(path)))
+            strokes = strokes_at(*read_points(files.points), stack.labels_shape)
+        sources.append(Source(stack, planes, strokes))
     return sources
 
 
-def _labels(
-    paths: Sequence[Path], files: Files, kind: Literal["annotations", "masks"]
-) -> dict[Path, Any]:
+def _annotations(paths: Sequence[Path], files: Files) -> dict[Path, Labels]:
     from napari_unetseg.images import find_inputs, open_stack, pair_inputs, read_label_files
 
     if not files.labels:
@@ -117,8 +147,35 @@ def _labels(
         raise UserError("Give labels or points to grow from, not both.")
     pairs = pair_inputs(paths, find_inputs(files.labels))
     likes = [open_stack(image) for image, _ in pairs]
-    read = read_label_files([path for _, path in pairs], kind, likes=likes)
-    return {image: labels.codes for (image, _), labels in zip(pairs, read, strict=True)}
+    read = read_label_files([path for _, path in pairs], "annotations", likes=likes)
+    return {image: labels for (image, _), labels in zip(pairs, read, strict=True)}
+
+
+def _named(
+    recipe: ChainRecipe, sources: Sequence[Source], annotations: Iterable[Labels]
+) -> ChainRecipe:
+    """Name classes as the annotations do, where the method answers in their codes."""
+    from napari_unetseg.config import BACKGROUND, default_class
+
+    found = recipe.chain.method()
+    unused = found is None or found[0].use_of_strokes(found[1]) == "unused"
+    highest = max((int(s.strokes.max()) for s in sources if s.strokes is not None), default=0)
+    if unused or recipe.mapping is not None or highest <= BACKGROUND:
+        return recipe
+    named = max((labels.classes for labels in annotations), key=len, default=())
+    others = (default_class(k) for k in range(len(named) + 1, highest - BACKGROUND + 1))
+    return recipe.replace(classes=(*named, *others))
+
+
+def _write_table(recipe: ChainRecipe, sources: Sequence[Source], files: Files) -> None:
+    from napari_unetseg.classical import points_of, write_points
+
+    if len(sources) > 1:
+        raise UserError(f"A table is of one image; {len(sources)} were given.")
+    if files.table is not None:
+        found = points_of(recipe.chain, sources[0])
+        write_points(files.table, found, overwrite=files.overwrite)
+        print(f"Points: {files.table}, {len(found)} of them")
 
 
 def _answer(recipe: ChainRecipe, source: Source, prepared: Any, advance: Any) -> Any:
@@ -129,7 +186,8 @@ def _answer(recipe: ChainRecipe, source: Source, prepared: Any, advance: Any) ->
 
     stack, planes = source.stack, source.chosen()
     is_objects = answers(recipe.chain) == "objects"
-    dtype = np.uint32 if is_objects else np.uint8
+    begun = np.uint8 if source.labels is None else source.labels.dtype
+    dtype = np.uint32 if is_objects else begun
     found = np.zeros((len(planes), *stack.plane_shape), dtype)
     for _ in run_stack(recipe.chain, source, out=found, prepared=prepared):
         advance()
@@ -157,6 +215,21 @@ def _write(
         slices=source.chosen(),
         overwrite=overwrite,
     )
+
+
+def _write_quantised(answered: Any, source: Source, path: Path, *, overwrite: bool) -> None:
+    """Write the image, each pixel painted with the mean of its group; empty slices stay empty."""
+    import numpy as np
+
+    from napari_unetseg.classical.quantising import quantised
+    from napari_unetseg.images import write_image
+
+    stack = source.stack
+    planes = np.zeros((stack.n_planes, stack.size("C"), *stack.plane_shape), stack.dtype)
+    for plane in source.chosen():
+        planes[plane] = quantised(answered[plane], stack.plane(plane))
+    axes = planes.reshape(stack.size("T"), stack.size("Z"), *planes.shape[1:])
+    write_image(path, axes.swapaxes(1, 2).reshape(stack.shape), like=stack, overwrite=overwrite)
 
 
 def _facts(source: Source, output: Path) -> dict[str, Any]:

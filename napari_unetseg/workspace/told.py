@@ -16,16 +16,18 @@ class ToldProbabilities:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._role = ""
+        self._paths: dict[str, Path] = {}
         self._names: tuple[str, ...] = ()
 
     def take(self, role: str, names: Sequence[str]) -> None:
         """Take over what a network has answered: arrays of that role, of classes by name."""
-        self._role, self._names = role, tuple(names)
+        session = self._workspace.session
+        self._paths = {image: session.path(image, role) for image in self._workspace.images}
+        self._names = tuple(names)
 
     def forget(self) -> None:
         """Say that the segmentation shown is going to be another."""
-        self._role = ""
+        self._paths = {}
 
     def codes(self) -> list[int]:
         """Return the code of each class; none where a class is there no more."""
@@ -35,7 +37,7 @@ class ToldProbabilities:
 
     def path(self, image_id: str) -> Path | None:
         """Return the file of an image; None where nothing is told of it."""
-        path = self._workspace.session.path(image_id, self._role) if self._role else None
+        path = self._paths.get(image_id)
         return path if path is not None and path.is_file() and self.codes() else None
 
     def of(self, image_id: str) -> Told | None:

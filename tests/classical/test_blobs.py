@@ -6,7 +6,16 @@ import pytest
 from scipy import ndimage
 from skimage import feature
 
-from napari_unetseg.classical import METHODS, Chain, Source, View, parse_params, run_stack, run_view
+from napari_unetseg.classical import (
+    METHODS,
+    Chain,
+    Source,
+    View,
+    parse_params,
+    points_of,
+    run_stack,
+    run_view,
+)
 from napari_unetseg.classical.blob_overlap import share_of_smaller, without_overlaps
 from napari_unetseg.classical.cosine_space import CosineSpace
 from napari_unetseg.classical.mser import ComponentTree
@@ -177,6 +186,25 @@ def test_touching_spots_stay_two():
     found = points("blob_log", View(image[np.newaxis]))
     assert len(found) == 2
     np.testing.assert_allclose(np.sort(found[:, 1]), [30, 49], atol=1.5)
+
+
+def test_points_of_a_stack_lie_on_its_axes():
+    image = discs()
+    films = Stack(np.stack([[image, image + 1], [image, 0 * image]]), "TZYX")
+    found = points_of(Chain.of("blob_log"), Source(films, [0, 2]))
+    assert found.shape == (2 * len(DISCS), 5)
+    assert np.unique(found[:, :2], axis=0).tolist() == [[0, 0], [1, 0]]
+    (y, x), r = DISCS[1][:2], DISCS[1][2]
+    np.testing.assert_allclose(nearest(found[:, 2:], (y, x)), [y, x, r], atol=0.4)
+    one = points_of(Chain.of("blob_doh"), Source(Stack(image, "YX")))
+    assert one.shape == (len(DISCS), 3)
+    z, y, x = np.indices((24, 40, 44))
+    ball = 90.0 * ((z - 8) ** 2 + (y - 20) ** 2 + (x - 20) ** 2 <= 7**2)
+    chain = Chain.of("blob_dog", parse_params("blob_dog", ["in_3d=on"]))
+    source = Source(Stack(np.stack([ball * 0, ball]), "TZYX"), [24 + 8])
+    np.testing.assert_allclose(points_of(chain, source), [[1, 8, 20, 20, 7]], atol=0.4)
+    with pytest.raises(UserError, match="no points"):
+        points_of(Chain.of("otsu"), source)
 
 
 # ------------------------------------------------------------------- overlap

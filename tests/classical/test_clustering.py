@@ -7,7 +7,8 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
 from napari_unetseg.classical import Chain, Source, View, parse_params, run_stack, segment
-from napari_unetseg.classical.clustering import KMEANS, MIXTURE, KMeansParams, quantised
+from napari_unetseg.classical.clustering import KMEANS, MIXTURE, KMeansParams
+from napari_unetseg.classical.quantising import quantised
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import Stack
 
@@ -52,8 +53,8 @@ def test_clusters_of_colours_are_those_of_scikit_learn():
 @pytest.mark.parametrize("values", [[10, 80, 140, 220], COLOURS])
 def test_a_dark_foreground_reverses_the_order(name, values):
     image, _ = greys(values)
-    bright = segment(name, image, params(name, sigma_px=0))
-    dark = segment(name, image, params(name, sigma_px=0, foreground="dark"))
+    bright = segment(name, image, params(name, sigma_px=0, n_clusters=4))
+    dark = segment(name, image, params(name, sigma_px=0, n_clusters=4, foreground="dark"))
     assert set(np.unique(bright)) == {1, 2, 3, 4}
     np.testing.assert_array_equal(dark, 5 - bright)
 
@@ -208,7 +209,7 @@ def test_a_stack_may_share_its_clusters(name):
 def test_a_pixel_is_as_probable_as_scikit_learn_says(values, extra):
     """The Gaussians that were found, told to scikit-learn."""
     image, _ = greys(values, noise=20.0)
-    chosen = params("mixture", sigma_px=0, **extra)
+    chosen = params("mixture", sigma_px=0, n_clusters=4, **extra)
     view = View(image)
     features = MIXTURE.features(view, chosen)
     levels = MIXTURE.measure([features], chosen)

@@ -60,7 +60,7 @@ def test_gaussian_is_that_of_scipy_and_follows_the_shape_of_voxels(dtype):
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
-@pytest.mark.parametrize("radius", [1, 2, 4])
+@pytest.mark.parametrize("radius", [1, 2, 4, 7])
 def test_median_is_that_of_a_disc(dtype, radius):
     pixels = picture(dtype=dtype)
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]

@@ -338,3 +338,32 @@ def test_a_stack_of_masks_is_refined_slice_by_slice_or_as_a_volume():
         for _ in run_stack(chain, Source(stack, labels=codes), out=out):
             pass
         assert (out == 2).sum() == filled
+
+
+@pytest.mark.parametrize("steps", [("remove_small",), ("remove_small", "fill_holes:in_3d=on")])
+def test_objects_that_go_through_slices_stay_what_they_are(steps):
+    ids = np.zeros((3, 20, 20), np.uint32)
+    ids[:, 2:14, 2:14], ids[1, 17, 17] = 9, 4
+    stack = Stack(np.zeros((3, 20, 20), np.uint8), "ZYX", {"Z": 1.0, "Y": 1.0, "X": 1.0})
+    chain = Chain(steps=tuple(parse_step(step) for step in steps))
+    out = np.zeros_like(ids)
+    for _ in run_stack(chain, Source(stack, labels=ids), out=out):
+        pass
+    np.testing.assert_array_equal(out, np.where(ids == 9, 9, 0))
+
+
+def test_objects_of_a_volume_are_refined_slice_by_slice_without_falling_apart():
+    pixels = np.zeros((4, 40, 40), np.uint8)
+    pixels[:, 5:15, 5:15] = pixels[:, 25:35, 25:35] = 200
+    stack = Stack(pixels, "ZYX", {"Z": 1.0, "Y": 1.0, "X": 1.0})
+    steps = ("otsu:sigma_px=0", "split:in_3d=on", "smooth")
+    chain = Chain(steps=tuple(parse_step(step) for step in steps))
+    out = np.zeros(pixels.shape, np.uint32)
+    for _ in run_stack(chain, Source(stack), out=out):
+        pass
+    assert set(np.unique(out)) == {0, 1, 2}
+    assert (out[:, 10, 10] == out[0, 10, 10]).all()
+    by_slice = Chain(steps=(parse_step(steps[0]), parse_step("split"), parse_step("smooth")))
+    for _ in run_stack(by_slice, Source(stack), out=out):
+        pass
+    assert out.max() == 8

@@ -9,7 +9,7 @@ from PIL import Image
 from scipy import ndimage
 from sklearn.metrics import jaccard_score
 
-from napari_unetseg.classical import METHODS, parse_params, segment
+from napari_unetseg.classical import METHODS, parse_params, read_points, segment
 from napari_unetseg.cli import main
 from napari_unetseg.config import LabelClass
 from napari_unetseg.images import (
@@ -63,6 +63,83 @@ def test_a_stack_becomes_masks_with_its_calibration_and_a_record(cells, tmp_path
     assert record["images"][0]["image"] == str(cells)
     names = [c["name"] for c in record["recipe"]["classes"]]
     assert [c.name for c in read_labels(out, "masks").classes] == names
+
+
+def test_objects_are_written_as_ids_and_blobs_as_points_that_come_back(cells, tmp_path, capsys):
+    out, table = tmp_path / "ids.tif", tmp_path / "blobs.csv"
+    options = ("-p", "max_radius_px=14", "--table", table)
+    assert run("baseline", "blob_log", cells, "-o", out, *options) == 0
+    written = open_stack(out)
+    assert saved_kind(written) == "objects"
+    ids = np.asarray(written.data)
+    points, _ = read_points(table)
+    assert len(points) == ids.max() >= 3
+    for number, point in enumerate(points, start=1):
+        assert ids[tuple(np.rint(point).astype(int))] == number
+    squares = points[np.abs(points[:, 1:] - 19.5).max(axis=1) < 2]
+    assert sorted(squares[:, 0]) == [0, 1, 2]
+    capsys.readouterr()
+    assert run("baseline", "otsu", cells, "-o", tmp_path / "m.tif", "--table", table) == 2
+    assert "Otsu threshold finds no points" in capsys.readouterr().err
+    assert run("baseline", "blob_log", cells, "-o", tmp_path / "n.tif", "--table", table) == 2
+    assert "--overwrite" in capsys.readouterr().err
+
+
+def test_growing_takes_points_or_annotations_and_their_names(cells, tmp_path, capsys):
+    points = tmp_path / "points.csv"
+    points.write_text("index,axis-0,axis-1,axis-2,class\n0,1,20,20,2\n1,1,40,40,0\n")
+    out = tmp_path / "grown.tif"
+    assert run("baseline", "grow", cells, "-o", out, "--points", points) == 0
+    grown = read_labels(out, "masks")
+    assert not (grown.codes[0] > 1).any()
+    assert (grown.codes[1, 10:30, 10:30] == 3).mean() > 0.9
+    assert (grown.codes[1, 34:, 34:] == 1).all()
+    assert [c.name for c in grown.classes] == ["class 1", "class 2"]
+    painted, again = tmp_path / "painted.tif", tmp_path / "again.tif"
+    tifffile.imwrite(painted, grown.codes, photometric="minisblack")
+    options = ("-l", painted, "-p", "answer=objects")
+    assert run("baseline", "watershed", cells, "-o", again, *options) == 0
+    assert saved_kind(open_stack(again)) == "objects"
+    assert np.unique(open_stack(again).data[1]).tolist() == [0, 1]
+    points.write_text("index,axis-0,axis-1,axis-2\n0,1,20,200\n")
+    assert run("baseline", "grow", cells, "-o", tmp_path / "far.tif", "--points", points) == 2
+    assert "outside the image" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("axes", ["ZYX", "TCZYX", "CYX"])
+def test_the_image_in_the_colours_of_its_clusters_is_written_beside_the_masks(tmp_path, axes):
+    shape = {"ZYX": (3, 48, 56), "TCZYX": (2, 3, 2, 24, 28), "CYX": (3, 48, 56)}[axes]
+    pixels = np.random.default_rng(0).integers(0, 60, shape).astype(np.uint16)
+    pixels[..., 10:20, 10:20] += 900
+    n_channels = shape[axes.index("C")] if "C" in axes else 1
+    image = Stack(pixels, axes, channels=("",) * n_channels)
+    write_image(tmp_path / "image.tif", image)
+    arguments = ("kmeans", tmp_path / "image.tif", "-o", tmp_path / "m.tif", "-p", "n_clusters=2")
+    assert run("baseline", *arguments, "--quantised") == 0
+    painted, masks = open_stack(tmp_path / "m_quantised.tif"), open_stack(tmp_path / "m.tif")
+    assert (painted.axes, painted.shape, painted.dtype) == (axes, shape, np.uint16)
+    for index, (found, plane) in enumerate(zip(painted.planes(), image.planes(), strict=True)):
+        for group in (0, 1):
+            inside = masks.plane(index)[0] == group
+            for channel, of in zip(found, plane, strict=True):
+                assert len(np.unique(channel[inside])) == 1
+                assert abs(float(channel[inside][0]) - of[inside].mean()) <= 0.5
+    assert run("baseline", *arguments, "--quantised") == 2
+
+
+def test_a_pixel_classifier_learns_from_annotations_of_some_slices(cells, tmp_path, capsys):
+    codes = np.zeros((3, 48, 56), np.uint8)
+    codes[1, 2:6, 2:40], codes[1, 14:26, 14:26] = 1, 2
+    annotations = tmp_path / "annotations.tif"
+    write_image(annotations, Stack(codes, "ZYX"))
+    out = tmp_path / "m.tif"
+    assert run("baseline", "forest", cells, "-o", out) == 2
+    assert "paint some of each class" in capsys.readouterr().err
+    assert run("baseline", "forest", cells, "-o", out, "-l", annotations) == 0
+    truth = np.zeros(codes.shape, bool)
+    truth[:, 10:30, 10:30] = True
+    found = np.asarray(open_stack(out).data) == 1
+    assert (found & truth).sum() / (found | truth).sum() > 0.85
 
 
 def test_only_chosen_slices_are_segmented(cells, tmp_path):
@@ -150,7 +227,7 @@ def test_the_list_names_every_method_and_parameter(capsys):
     [
         (["baseline"], "--list"),
         (["baseline", "otsu", "CELLS"], "an output"),
-        (["baseline", "watershed", "CELLS", "-o", "m.tif"], "otsu, threshold"),
+        (["baseline", "sorcery", "CELLS", "-o", "m.tif"], "otsu, "),
         (["baseline", "otsu", "CELLS", "-o", "m.tif", "-p", "radius=3"], "sigma_px"),
         (["baseline", "otsu", "CELLS", "-o", "m.tif", "-p", "sigma_px=-3"], "sigma_px"),
         (["baseline", "otsu", "CELLS", "-o", "m.tif", "--slices", "7"], "no slice 7"),

@@ -146,3 +146,18 @@ def test_masks_are_refined_with_their_image(folder: Path, tmp_path: Path) -> Non
         Chain.of("crf", params), View(stack.data[0][np.newaxis]), labels=noisy[0].astype("uint8")
     )
     np.testing.assert_array_equal(found[0], alone)
+
+
+def test_masks_keep_their_classes_and_objects_their_ids(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "found.tif"
+    assert main(["baseline", "fill_holes", str(folder / "masks.tif"), "-o", str(out)]) == 0
+    assert read_labels(out, "masks").classes == CLASSES
+    stack, codes = picture()
+    ids = np.where(codes > 1, codes.astype(np.uint32) * 1000, 0)
+    ids[:, :3, :3] = 7
+    objects = tmp_path / "objects.tif"
+    write_labels(objects, ids, like=stack, kind="objects", classes=())
+    left = tmp_path / "left.tif"
+    assert main(["baseline", "remove_small", str(objects), "-o", str(left)]) == 0
+    assert saved_kind(open_stack(left)) == "objects"
+    np.testing.assert_array_equal(np.asarray(open_stack(left).data), np.where(ids == 7, 0, ids))

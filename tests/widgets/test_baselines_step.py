@@ -7,7 +7,15 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from stage import Stage, cells
 
-from napari_unetseg.classical import METHODS, Chain, Source, run_stack, segment
+from napari_unetseg.classical import (
+    METHODS,
+    Chain,
+    Source,
+    prepare,
+    run_stack,
+    run_view,
+    segment,
+)
 from napari_unetseg.jobs import BaselineCommand
 from napari_unetseg.widgets.baselines_step import BaselinesStep
 
@@ -51,6 +59,23 @@ def test_the_slice_in_view_is_previewed_with_the_method_chosen(stage, step):
         np.testing.assert_array_equal(preview(stage, step), expected)
 
 
+def test_strokes_grow_and_claim_superpixels_in_the_preview(stage, step):
+    stage.annotate(everything=True)
+    step.entered()
+    for method in ("grow", "watershed", "slic"):
+        choose(step, method)
+        if method == "slic":
+            before = preview(stage, step).copy()
+            step.editor.form.control("claim").value = True
+            assert step.seeds.isVisible()
+            assert preview(stage, step).max() < before.max()
+        shown = preview(stage, step)
+        part = step.preview.answer.box or (slice(None), slice(None))
+        painted = stage.entry.codes[stage.layers.current_plane(stage.entry)][part]
+        agree = shown[part][painted > 0] == painted[painted > 0]
+        assert agree.mean() > 0.8
+
+
 def test_the_preview_follows_the_slider_of_the_stack_and_those_of_the_form(stage, step):
     stage.viewer.dims.set_current_step(0, 3)
     np.testing.assert_array_equal(preview(stage, step), segment("otsu", stage.entry.stack.plane(3)))
@@ -68,6 +93,27 @@ def test_the_preview_is_what_apply_to_stack_will_give_where_slices_share_levels(
     list(run_stack(chain, Source(stage.entry.stack), out=out))
     stage.viewer.dims.set_current_step(0, 2)
     np.testing.assert_array_equal(preview(stage, step), out[2])
+
+
+def test_the_pixel_classifier_learns_what_is_painted_as_it_is_painted(stage, step):
+    stage.annotate()
+    plane = stage.layers.current_plane(stage.entry)
+    choose(step, "forest")
+    chain = Chain.of("forest", step.editor.form.value())
+    layer = stage.layers.annotations_layer(stage.entry.id)
+    shown = []
+    for stroke in (None, [(80, 30), (80, 90)]):
+        if stroke is not None:
+            stage.viewer.layers.selection.active = layer
+            layer.mode, layer.selected_label, layer.brush_size = "paint", 2, 9
+            stage.person.stroke(layer, stroke)
+            assert (stage.entry.codes[plane, 80, 40:80] == 2).all()
+        source = Source(stage.entry.stack, strokes=np.asarray(stage.entry.codes))
+        (learned,) = prepare(chain, [source])
+        expected = run_view(chain, source.slice_view(plane), prepared=learned)
+        np.testing.assert_array_equal(preview(stage, step), expected)
+        shown.append(expected)
+    assert (shown[0] != shown[1]).any()
 
 
 def test_the_preview_lies_on_the_image_and_takes_neither_selection_nor_camera(stage, step):
