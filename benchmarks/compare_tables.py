@@ -21,7 +21,6 @@ from pathlib import Path
 import numpy as np
 
 from napari_unetseg.comparison import DEFAULT_TIME_S, AnnotatedImage, Comparison
-from napari_unetseg.comparison.figure import draw_figure
 from napari_unetseg.config import LabelClass, shipped_models
 from napari_unetseg.events import MethodCompared, Progress
 from napari_unetseg.learning import read_training_set
@@ -104,7 +103,7 @@ TASKS: dict[str, Callable[[], Task]] = {
 
 
 def main() -> None:
-    """Compare, and write the page with its figures."""
+    """Compare, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=TASKS)
     parser.add_argument("--write", action="store_true", help="write the page, not only print it")
@@ -114,12 +113,8 @@ def main() -> None:
     for name in arguments.only or TASKS:
         task = TASKS[name]()
         comparison = compared(task, arguments.max_time)
-        page.append("\n".join(section(name, task.title, comparison)))
+        page.append("\n".join(section(task.title, comparison)))
         print(page[-1], flush=True)
-        if arguments.write:
-            (DOCS / "comparison").mkdir(exist_ok=True)
-            figure = draw_figure(comparison.rows, comparison.recommended(), comparison.scored_on)
-            figure.quantize(64).save(DOCS / "comparison" / f"{name}.png", optimize=True)
     if arguments.write:
         (DOCS / "comparison.md").write_text("\n".join(page), encoding="utf-8")
 
@@ -147,13 +142,12 @@ def compared(task: Task, max_time_s: float) -> Comparison:
     return comparison
 
 
-def section(name: str, title: str, comparison: Comparison) -> Iterator[str]:
+def section(title: str, comparison: Comparison) -> Iterator[str]:
     """Yield the lines of a table, and what is recommended."""
     recommended = comparison.recommended()
     yield f"## {title}\n"
     yield f"{comparison.scored_on}\n"
     yield f"**{recommended.sentence}**\n"
-    yield f"![mean IoU and seconds of each method](comparison/{name}.png)\n"
     yield "| method | mean IoU | Dice | boundary F1 | prepare | slice | labels |"
     yield "|---|---|---|---|---|---|---|"
     for row in comparison.rows:
