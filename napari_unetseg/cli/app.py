@@ -46,6 +46,9 @@ _STOPPED = 130
 _NOT_WRITTEN = 1
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EPIPE)
 
+#: Verbs that answer ``--help`` themselves: it depends on what else is asked.
+_OWN_HELP = ("baseline",)
+
 _QT_BINDINGS = ("PyQt6", "PySide6", "PyQt5", "PySide2")
 
 
@@ -107,7 +110,7 @@ def _program(verbs: Sequence[str]) -> typer.Typer:
     program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     program.callback(invoke_without_command=True)(_about)
     for verb in verbs:
-        program.command(verb)(load_verb(verb))
+        program.command(verb, add_help_option=verb not in _OWN_HELP)(load_verb(verb))
     return program
 
 

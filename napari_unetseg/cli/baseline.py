@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 def baseline(
+    context: typer.Context,
     method: Annotated[
         str | None,
         typer.Argument(help="A method or a refinement: otsu, canny, kmeans, …; see --list."),
@@ -83,9 +84,16 @@ def baseline(
         ),
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")] = False,
+    show_help: Annotated[
+        bool,
+        typer.Option("--help", help="Show this; after a method, what it is good for and takes."),
+    ] = False,
 ) -> None:
     """Segment images by a classical method, such as a threshold, edges or clusters."""
-    if list_methods:
+    if show_help and method is None:
+        print(context.get_help())
+        return
+    if list_methods or show_help:
         _print_steps(method)
         return
     if method is None or not images or output is None:
@@ -142,7 +150,7 @@ def _print_steps(only: str | None) -> None:
             console.print(f"\n{title}", style="bold underline")
             for name, step in steps:
                 _print_step(console, name, step, with_parameters=False)
-    console.print("\nParameters of one of them: baseline NAME --list")
+    console.print("\nParameters of one of them: baseline NAME --help")
 
 
 def _by_family(steps: Iterable[tuple[str, Step[Any]]]) -> list[tuple[str, Any]]:

@@ -101,8 +101,8 @@ class BaselinesStep(StepPanel):
         ):
             self.column.addWidget(widget)
         row = QHBoxLayout()
-        row.addWidget(self.show_preview, 1)
-        row.addWidget(self.fit)
+        row.addWidget(self.show_preview)
+        row.addWidget(self.fit, 1)
         self.column.addLayout(row)
         self.apply = self.primary(
             "Apply to stack",
@@ -214,8 +214,7 @@ class BaselinesStep(StepPanel):
             self._made_way = False
             self.show_preview.setChecked(True)
         self.choice.set_name(self.draft.method)
-        method = self._level_method()
-        if method is None or not method.decides_by_grey:
+        if self._decides_by_grey() is None:
             self.histogram.hide()
         self.seeds.setVisible(self._grows())
         self._say_summary()
@@ -275,26 +274,25 @@ class BaselinesStep(StepPanel):
             said.append(f"{preview.n_planes} slices")
         self.seen.setText(f"Previewed on {' of '.join(said)}: this takes longer." if said else "")
         self.seen.setVisible(bool(said))
-        grey, method = preview.grey, self._level_method()
+        grey, method = preview.grey, self._decides_by_grey()
         self.histogram.setVisible(grey is not None and method is not None)
         if grey is not None and method is not None:
             can = len(method.set_by_hand) == len(grey.levels) > 0
             self.histogram.show_values(grey.counts, grey.span, grey.levels, can_be_dragged=can)
 
-    def _level_method(self) -> LevelMethod[Any] | None:
-        name = self.draft.method
-        method = None if name is None else METHODS[name]
-        return method if isinstance(method, LevelMethod) else None
+    def _decides_by_grey(self) -> LevelMethod[Any] | None:
+        """Return the method if it has grey values for thresholds, and is looked at."""
+        at, name = self.draft.at, self.draft.method
+        method = None if name is None or self.draft.steps[at].step != name else METHODS[name]
+        return method if isinstance(method, LevelMethod) and method.decides_by_grey else None
 
     def _on_line_moved(self, line: int, level: float) -> None:
         """Set a threshold by hand."""
-        method = self._level_method()
-        at = next((i for i, s in enumerate(self.draft.steps) if s.step == self.draft.method), None)
-        if method is None or at is None:
+        method = self._decides_by_grey()
+        if method is None:
             return
-        self.draft.look_at(at)
         values = dict(zip(method.set_by_hand, self.histogram.levels, strict=True))
-        params = self.draft.steps[at].checked().replace(**values)
+        params = self.draft.steps[self.draft.at].checked().replace(**values)
         self.draft.set_params(params)
 
     # ------------------------------------------------------------------- fit

@@ -216,7 +216,7 @@ def test_the_list_names_every_method_and_parameter(capsys):
     said = capsys.readouterr().out
     for name, method in METHODS.items():
         assert f"{name} · {method.title}" in said
-        assert run("baseline", name, "--list") == 0
+        assert run("baseline", name, "--help") == 0
         listed = capsys.readouterr().out
         assert all(f"{key}=" in listed for key in method.params.model_fields)
         assert method.good_for[:20] in listed
