@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal, Self
 
@@ -18,7 +18,7 @@ from .filter_bank import Bank, Image, filter_bank, in_blocks
 from .kept import Kept, digest
 from .step import IN_3D, Codes, Method, View
 from .threads import parts_pool
-from .trees import TrainedForest
+from .trees import TrainedForest, forest_from_arrays, grown
 
 #: Features of slices seen last are kept, so that after a stroke trees alone are to be waited for:
 #: of four slices of 1024 × 1024 px with one channel.
@@ -121,24 +121,15 @@ class Forest(Method[ForestParams]):
         UserError
             If fewer than two classes are annotated, or views differ in channels.
         """
-        painted = [view for view in views if view.strokes is not None and view.strokes.any()]
-        n_painted = sum((_n_painted(view) for view in painted), np.zeros(256, np.int64))
-        if np.count_nonzero(n_painted) < 2:
-            raise UserError(
-                "The pixel classifier needs annotations of at least two classes (background is "
-                f"one); got {np.count_nonzero(n_painted)}. Paint some of each."
-            )
-        n_channels = {len(view.pixels) for view in painted}
-        if len(n_channels) > 1:
-            raise UserError(
-                "The pixel classifier learns from images with as many channels; got some with "
-                f"{' and some with '.join(map(str, sorted(n_channels)))}."
-            )
-        features, codes = _drawn([_sampled(view, params) for view in painted], params)
-        wanted = n_painted ** (1 - params.balance)
-        weights = (wanted / np.maximum(np.bincount(codes, minlength=256), 1))[codes]
-        weights = (weights / weights.mean()).astype(np.float32)
-        return TrainedForest(features, codes, weights, n_trees=params.n_trees, seed=params.seed)
+        return grown(*learned_from(views, params), n_trees=params.n_trees, seed=params.seed)
+
+    def to_arrays(self, prepared: TrainedForest) -> dict[str, npt.NDArray[Any]]:
+        """Return the trees."""
+        return prepared.to_arrays()
+
+    def from_arrays(self, arrays: Mapping[str, npt.NDArray[Any]]) -> TrainedForest:
+        """Return the forest of these trees."""
+        return forest_from_arrays(arrays)
 
     def segment(
         self, view: View, params: ForestParams, prepared: TrainedForest | None = None
@@ -221,6 +212,43 @@ def _key(view: View, bank: Bank) -> tuple[object, ...]:
 
 
 # ------------------------------------------------------------------- samples
+
+
+def learned_from(
+    views: Sequence[View], params: ForestParams
+) -> tuple[Image, Codes, npt.NDArray[np.float32]]:
+    """Return the annotated pixels that a forest grows from.
+
+    Returns
+    -------
+    features : ndarray, shape (n, F), float32
+    codes : ndarray, shape (n,), uint8
+    weights : ndarray, shape (n,), float32
+        How much each counts; 1 on average.
+
+    Raises
+    ------
+    UserError
+        If fewer than two classes are annotated, or views differ in channels.
+    """
+    painted = [view for view in views if view.strokes is not None and view.strokes.any()]
+    n_painted = sum((_n_painted(view) for view in painted), np.zeros(256, np.int64))
+    if np.count_nonzero(n_painted) < 2:
+        raise UserError(
+            "The pixel classifier needs annotations of at least two classes (background is "
+            f"one); got {np.count_nonzero(n_painted)}. Paint some of each."
+        )
+    n_channels = {len(view.pixels) for view in painted}
+    if len(n_channels) > 1:
+        raise UserError(
+            "The pixel classifier learns from images with as many channels; got some with "
+            f"{' and some with '.join(map(str, sorted(n_channels)))}."
+        )
+    features, codes = _drawn([_sampled(view, params) for view in painted], params)
+    wanted = n_painted ** (1 - params.balance)
+    weights = (wanted / np.maximum(np.bincount(codes, minlength=256), 1))[codes]
+    weights = (weights / weights.mean()).astype(np.float32)
+    return features, codes, weights
 
 
 def _n_painted(view: View) -> npt.NDArray[np.int64]:

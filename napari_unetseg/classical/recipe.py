@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,10 +13,18 @@ from pydantic import Field, ValidationError
 
 from napari_unetseg.config import Config, LabelClass, describe_validation_error
 from napari_unetseg.errors import UserError
+from napari_unetseg.images import Stack, fingerprint
 
 from .chain import Chain
+from .known_image import KnownImage, find_known
 from .mapping import lookup
-from .step import Labels
+from .packed import PackedArray
+from .run import sees_volumes
+from .source import Source
+from .step import Codes, Labels
+
+#: The most that a recipe keeps of strokes and classifiers, in characters of its file.
+MAX_KEPT = 2**26
 
 
 class ChainRecipe(Config):
@@ -27,18 +37,110 @@ class ChainRecipe(Config):
         Answers of the chain → codes of the annotations; None where they are the same.
     classes : tuple of LabelClass
         What codes 2, 3, … stand for.
+    learned : dict of str to PackedArray, or None
+        What the method learned from strokes, to be applied without them.
+    images : tuple of KnownImage
+        Those that it was made on, where the result depends on more than their pixels: on what is
+        painted there, or on how far slices are apart.
+
+    Notes
+    -----
+    Levels that the slices of a stack share are measured anew on every image.
     """
 
     version: Literal[1] = 1
     chain: Chain
     mapping: dict[int, int] | None = None
     classes: tuple[LabelClass, ...] = Field(default=(), max_length=254)
+    learned: dict[str, PackedArray] | None = None
+    images: tuple[KnownImage, ...] = ()
 
     def meant(self, labels: Labels) -> Labels:
         """Return an answer of the chain as codes of the annotations; ids as they are."""
         if self.mapping is None or labels.dtype != np.uint8:
             return labels
         return np.asarray(lookup(self.mapping)[labels])
+
+    def keeping(self, sources: Sequence[Source], prepared: Sequence[Any]) -> ChainRecipe:
+        """Return the recipe with what the method learned from, or grew on, these images.
+
+        That may take a while, and is left out where it is larger than `MAX_KEPT`.
+
+        Parameters
+        ----------
+        prepared : sequence
+            What `prepare` returned for `sources`.
+        """
+        found, learned = self.chain.method(), None
+        if found is None:
+            return self
+        method, params = found
+        learns = method.prepare_on(params) == "strokes"
+        grows = method.use_of_strokes(params) != "unused" and not learns
+        if learns:
+            arrays = method.to_arrays(prepared[0])
+            learned = {name: PackedArray.of(array) for name, array in arrays.items()}
+        known: list[KnownImage] = []
+        if grows or sees_volumes(self.chain):
+            known = [KnownImage.of(source, with_strokes=grows) for source in sources]
+        packed = [*(learned or {}).values(), *(image.strokes for image in known)]
+        if sum(len(one.data) for one in packed if one is not None) > MAX_KEPT:
+            learned, known = None, []
+        return self.model_copy(update={"learned": learned, "images": tuple(known)})
+
+    def needs_strokes(self) -> bool:
+        """Return whether annotations or points have to be given to replay it."""
+        found = self.chain.method()
+        if found is None or found[0].use_of_strokes(found[1]) != "needed":
+            return False
+        return self.learned is None and all(image.strokes is None for image in self.images)
+
+    def recalled(self) -> Any:
+        """Return what the method learned, as `prepare` would; None where nothing is kept.
+
+        Raises
+        ------
+        UserError
+            If it is damaged.
+        """
+        found = self.chain.method()
+        if self.learned is None or found is None:
+            return None
+        try:
+            arrays = {name: packed.array() for name, packed in self.learned.items()}
+            return found[0].from_arrays(arrays)
+        except (ValueError, KeyError, IndexError, TypeError) as error:
+            raise UserError(
+                f"What the recipe keeps of the {found[0].title.lower()} cannot be read ({error}); "
+                "let it learn anew from annotations."
+            ) from error
+
+    def strokes_on(self, stack: Stack) -> Codes | None:
+        """Return what the method grew from on this image, (planes, Y, X); None where it did not.
+
+        Raises
+        ------
+        UserError
+            If strokes are kept, but those of other images.
+        """
+        grown = tuple(image for image in self.images if image.strokes is not None)
+        if not grown:
+            return None
+        known = find_known(self.images, stack)
+        if known is not None:
+            return known.codes()
+        size = " × ".join(map(str, (stack.n_planes, *stack.plane_shape)))
+        told = ", ".join(f"{image.name} ({image.size()} px)" for image in grown[:3])
+        more = f" and {len(grown) - 3} more" if len(grown) > 3 else ""
+        raise UserError(
+            f"The recipe grows from strokes on {told}{more}; {stack.name} ({size} px) is another "
+            "image: paint on it, or give its own with -l LABELS or --points POINTS."
+        )
+
+    def calibrated(self, stack: Stack) -> Stack:
+        """Return an image that is known with the pixel size that it had, any other as it is."""
+        same = [image for image in self.images if image.fingerprint == fingerprint(stack)]
+        return replace(stack, pixel_size_um=dict(same[0].pixel_size_um)) if same else stack
 
 
 def read_recipe(path: str | Path) -> ChainRecipe:

@@ -27,6 +27,9 @@ from .threads import cores
 #: Slices that what a whole stack shares is measured on, evenly spread.
 _SHARED_PLANES = 16
 
+#: Stands for what has not been asked for; None is an answer.
+_UNPREPARED: Any = object()
+
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
@@ -189,7 +192,7 @@ def seen_by_method(chain: Chain, source: Source, planes: Sequence[int]) -> list[
 
 
 def run_stack(
-    chain: Chain, source: Source, *, out: Labels, prepared: Any = None
+    chain: Chain, source: Source, *, out: Labels, prepared: Any = _UNPREPARED
 ) -> Iterator[Progress]:
     """Take all steps of a chain on every slice, or on whole volumes, into `out`.
 
@@ -201,14 +204,14 @@ def run_stack(
     out : ndarray, shape (n, Y, X), uint8 or uint32
         Receives codes or ids, one plane for each of the slices chosen, in their order. Modified.
     prepared : object
-        What `prepare` returned for this source; prepared now if None.
+        What `prepare` returned for this source, perhaps among others; prepared now if left out.
 
     Yields
     ------
     Progress
         After each slice, ``done`` of them being in `out`.
     """
-    shared = prepare(chain, [source])[0] if prepared is None else prepared
+    shared = prepare(chain, [source])[0] if prepared is _UNPREPARED else prepared
     stages = _stages(chain, shared)
     chosen = source.chosen()
     by = _by_volume if any(stage.in_3d for stage in stages) else _by_slice

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
@@ -138,6 +138,20 @@ class Method(Step[P]):
 
     def prepare(self, views: Sequence[View], params: P) -> Any:
         """Return what all slices have in common, such as a threshold of the whole stack."""
+        return None
+
+    def to_arrays(self, prepared: Any) -> dict[str, Pixels]:
+        """Return what was learned from strokes, so that it can be kept without them."""
+        return {}
+
+    def from_arrays(self, arrays: Mapping[str, Pixels]) -> Any:
+        """Return what `prepare` did when `to_arrays` returned these.
+
+        Raises
+        ------
+        ValueError
+            If they are not those of this method.
+        """
         return None
 
     @abstractmethod

@@ -24,10 +24,19 @@ def run(
     ],
     labels: Annotated[
         list[str] | None,
-        typer.Option("--labels", "-l", help="Annotations, for methods that grow from them."),
+        typer.Option(
+            "--labels",
+            "-l",
+            help="Annotations to grow from, or to learn from anew, instead of those that the "
+            "recipe keeps; without them a pixel classifier is applied as it was trained, and what "
+            "grows from strokes grows from those kept, on the image that they are of.",
+        ),
     ] = None,
     points: Annotated[
-        Path | None, typer.Option(help="A table of points to grow from, as napari saves one.")
+        Path | None,
+        typer.Option(
+            help="A table of points to grow from, as napari saves one, instead of what is kept."
+        ),
     ] = None,
     stack: Annotated[bool, typer.Option("--stack", help="Read a folder as one Z stack.")] = False,
     slices: Annotated[
@@ -36,7 +45,11 @@ def run(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")] = False,
 ) -> None:
-    """Replay a recipe of classical steps on these or other images."""
+    """Replay a recipe of classical steps on these or other images.
+
+    On the images that it was made on the result is the same, pixel by pixel; give the same
+    --slices where there were some.
+    """
     from napari_unetseg.classical import read_recipe
 
     from .segmenting import Files, segment_files

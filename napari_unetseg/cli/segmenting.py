@@ -68,11 +68,13 @@ def segment_files(recipe: ChainRecipe, files: Files) -> None:
         recipe = recipe.replace(classes=recipe.classes or classes)
     else:
         labels = _annotations(paths, files)
-        sources = _open(paths, files, labels)
-        recipe = _named(recipe, sources, labels.values())
+        sources = _open(recipe, paths, files, labels)
+        if labels or files.points is not None:
+            recipe = _named(recipe, sources, labels.values()).replace(learned=None)
     if files.table is not None:
         _write_table(recipe, sources, files)
-    prepared = prepare(recipe.chain, sources)
+    learned = recipe.recalled()
+    prepared = prepare(recipe.chain, sources) if learned is None else [learned for _ in sources]
     facts = []
     with bar() as progress:
         task = progress.add_task("Segmenting", total=sum(len(s.chosen()) for s in sources))
@@ -83,8 +85,10 @@ def segment_files(recipe: ChainRecipe, files: Files) -> None:
             if target.quantised is not None:
                 _write_quantised(answered, source, target.quantised, overwrite=files.overwrite)
             facts.append(_facts(source, target.labels))
-    record = _record(recipe, facts)
-    write_record(plan.record, record, overwrite=files.overwrite)
+    recipe = recipe.keeping(sources, prepared)
+    write_record(plan.record, _record(recipe, facts), overwrite=files.overwrite)
+    if recipe.needs_strokes():
+        print(f"What is painted is too much to be kept: run {plan.record} needs -l LABELS.")
     print(f"Segmentation: {files.output}, and how it was made: {plan.record}")
 
 
@@ -119,8 +123,13 @@ def _open_begun(paths: Sequence[Path], files: Files) -> tuple[list[Source], tupl
     return sources, classes[0]
 
 
-def _open(paths: Sequence[Path], files: Files, annotations: Mapping[Path, Labels]) -> list[Source]:
-    """Open every image and check it before the first is segmented."""
+def _open(
+    recipe: ChainRecipe, paths: Sequence[Path], files: Files, annotations: Mapping[Path, Labels]
+) -> list[Source]:
+    """Open every image and check it before the first is segmented.
+
+    Strokes are those given, or else those that the recipe keeps.
+    """
     from napari_unetseg.classical import Source, read_points, strokes_at
     from napari_unetseg.images import check_pixels, open_stack, parse_slices
 
@@ -128,12 +137,16 @@ def _open(paths: Sequence[Path], files: Files, annotations: Mapping[Path, Labels
         raise UserError(f"Points belong to one image; {len(paths)} were given.")
     sources = []
     for path in paths:
-        stack = open_stack(path)
+        stack = recipe.calibrated(open_stack(path))
         planes = parse_slices(files.slices, stack.n_planes)
         check_pixels(stack, planes)
-        strokes = annotations[path].codes if path in annotations else None
+        strokes: Any = None
         if files.points is not None:
             strokes = strokes_at(*read_points(files.points), stack.labels_shape)
+        elif annotations:
+            strokes = annotations[path].codes
+        else:
+            strokes = recipe.strokes_on(stack)
         sources.append(Source(stack, planes, strokes))
     return sources
 

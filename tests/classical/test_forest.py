@@ -11,7 +11,7 @@ from napari_unetseg.classical import forest as forest_module
 from napari_unetseg.classical.filter_bank import filter_bank
 from napari_unetseg.classical.forest import FOREST, ForestParams, fair_shares
 from napari_unetseg.classical.run import run_view
-from napari_unetseg.classical.trees import TrainedForest, forest_from_arrays
+from napari_unetseg.classical.trees import forest_from_arrays, grown
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import Stack
 
@@ -61,10 +61,10 @@ def test_votes_are_those_of_scikit_learn_on_the_same_pixels():
     image, codes = texture(n_classes=3)
     view = View(image, strokes=stroked(codes))
     trained = FOREST.prepare([view], SMALL)
-    samples = trained.to_arrays()
+    features, drawn, weights = forest_module.learned_from([view], SMALL)
     reference = ExtraTreesClassifier(
         10, max_leaf_nodes=256, min_samples_leaf=2, max_features=0.4, random_state=0
-    ).fit(samples["features"], samples["codes"], samples["weights"])
+    ).fit(features, drawn, weights)
     pixels = filter_bank(view, SMALL.bank())
     expected = reference.predict_proba(pixels.reshape(len(pixels), -1).T)
     found = FOREST.probabilities(view, SMALL, trained)
@@ -79,7 +79,7 @@ def test_trees_that_need_not_be_asked_would_not_have_changed_the_answer(n_classe
     codes = random.integers(1, n_classes + 1, 600).astype(np.uint8)
     features = random.normal(0, 1, (600, 5)).astype(np.float32) + codes[:, np.newaxis] * 0.7
     weights = np.ones(600, np.float32)
-    forest = TrainedForest(features, codes, weights, n_trees=n_trees, seed=0)
+    forest = grown(features, codes, weights, n_trees=n_trees, seed=0)
     pixels = random.normal(1, 1.5, (20_000, 5)).astype(np.float32)
     shares = forest.shares(pixels)
     lead = np.diff(np.sort(shares, axis=1)[:, -2:], axis=1)[:, 0]
@@ -100,7 +100,23 @@ def test_a_forest_kept_as_plain_arrays_answers_the_same():
         again = forest_from_arrays(dict(kept))
     for answer in (FOREST.segment, FOREST.probabilities):
         np.testing.assert_array_equal(answer(view, SMALL, forest), answer(view, SMALL, again))
-    assert again.to_arrays().keys() == forest.to_arrays().keys()
+    for name, array in forest.to_arrays().items():
+        np.testing.assert_array_equal(again.to_arrays()[name], array)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("left", -3), ("left", 10**6), ("right", 0), ("feature", 9999), ("codes", 0), ("n_nodes", 7)],
+)
+def test_what_is_no_forest_is_refused_before_a_tree_is_asked(name, value):
+    image, codes = texture()
+    arrays = FOREST.prepare([View(image, strokes=stroked(codes))], SMALL).to_arrays()
+    arrays[name] = arrays[name].copy()
+    arrays[name][0] = value
+    with pytest.raises(ValueError, match="its "):
+        forest_from_arrays(arrays)
+    with pytest.raises(ValueError, match="its "):
+        forest_from_arrays(arrays | {name: arrays[name][:-1]})
 
 
 def test_the_same_strokes_give_the_same_forest_and_another_seed_another():
@@ -123,11 +139,11 @@ def test_pixels_are_drawn_evenly_from_classes_and_slices():
         strokes[:n_background] = 1
         strokes[-200:] = 3
         views.append(View(image, strokes=strokes.reshape(codes.shape)))
-    kept = FOREST.prepare(views, params).to_arrays()
-    assert np.bincount(kept["codes"]).tolist() == [0, 300, 0, 300]
+    features, drawn, _ = forest_module.learned_from(views, params)
+    assert np.bincount(drawn).tolist() == [0, 300, 0, 300]
     pixels = [set(map(bytes, filter_bank(v, params.bank()).reshape(8, -1).T.copy())) for v in views]
     for code, expected in ((1, [130, 130, 40]), (3, [100, 100, 100])):
-        rows = kept["features"][kept["codes"] == code]
+        rows = features[drawn == code]
         assert [sum(bytes(row) in known for row in rows) for known in pixels] == expected
 
 
@@ -143,9 +159,9 @@ def test_classes_count_alike_or_as_much_as_is_painted():
     view = View(image, strokes=strokes.astype(np.uint8))
     for balance, ratio in ((1, 1), (0.5, 47**0.5), (0, 47)):
         params = SMALL.replace(balance=balance, n_px=200)
-        kept = FOREST.prepare([view], params).to_arrays()
-        weights = [kept["weights"][kept["codes"] == code].sum() for code in (1, 2)]
-        assert weights[0] / weights[1] == pytest.approx(ratio, rel=1e-4)
+        _, drawn, weights = forest_module.learned_from([view], params)
+        of_code = [weights[drawn == code].sum() for code in (1, 2)]
+        assert of_code[0] / of_code[1] == pytest.approx(ratio, rel=1e-4)
 
 
 def test_strokes_on_any_slice_teach_all_of_them():
@@ -196,8 +212,9 @@ def test_large_views_are_answered_in_parts_as_in_one(monkeypatch):
         forest_module, "filter_bank", lambda *args: seen.append(1) or parts[0](*args)
     )
     monkeypatch.setattr(forest_module, "in_blocks", lambda *args: parts_of(*args, n_px=40 * 60))
-    again = FOREST.prepare([view], SMALL)
-    np.testing.assert_array_equal(again.to_arrays()["features"], forest.to_arrays()["features"])
+    again = FOREST.prepare([view], SMALL).to_arrays()
+    for name, kept in forest.to_arrays().items():
+        np.testing.assert_array_equal(again[name], kept)
     np.testing.assert_array_equal(FOREST.probabilities(view, SMALL, forest), whole)
     assert len(seen) > 5
 
