@@ -6,7 +6,7 @@ from .fit import FittedBaseline, fit_baseline
 from .method import BaselineParams, LevelMethod
 from .points import read_points, strokes_at, write_points
 from .preview import GreyValues, Preview, PreviewComputer, PreviewRequest
-from .recipe import ChainRecipe, read_recipe
+from .recipe import ChainRecipe, Learned, image_facts, read_recipe, record_of
 from .registry import FILTERS, METHODS, REFINEMENTS, find_method, find_step
 from .run import answers, filtered, prepare, run_stack, run_view, segment
 from .search import Fit, fit_method
@@ -25,6 +25,7 @@ __all__ = [
     "Fit",
     "FittedBaseline",
     "GreyValues",
+    "Learned",
     "LevelMethod",
     "Method",
     "Preview",
@@ -43,6 +44,7 @@ __all__ = [
     "find_step",
     "fit_baseline",
     "fit_method",
+    "image_facts",
     "in_words",
     "parse_params",
     "parse_step",
@@ -50,6 +52,7 @@ __all__ = [
     "prepare",
     "read_points",
     "read_recipe",
+    "record_of",
     "run_stack",
     "run_view",
     "segment",

@@ -45,6 +45,8 @@ class PreviewRequest:
         Other images that are annotated, for a method that learns from all.
     revision : int
         Of the annotations: another number where they have changed.
+    learned : object
+        What the method has learned before, and is applied with; None where it learns from strokes.
     """
 
     key: str
@@ -55,6 +57,7 @@ class PreviewRequest:
     visible: _Box | None = None
     others: Sequence[Source] = ()
     revision: int = 0
+    learned: Any = None
 
     def sources(self) -> list[Source]:
         """Return this image and all others that are annotated."""
@@ -182,8 +185,8 @@ class PreviewComputer:
         """Return what slices share, from what was measured before if nothing else is asked."""
         chain = request.chain
         method = chain.method()
-        if method is None:
-            return None
+        if method is None or request.learned is not None:
+            return request.learned
         wanted = method[0].prepare_on(method[1])
         strokes = method[0].use_of_strokes(method[1])
         if wanted == "nothing" and strokes != "needed":

@@ -6,25 +6,30 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from pydantic import Field, ValidationError
 
+from napari_unetseg import __version__
 from napari_unetseg.config import Config, LabelClass, describe_validation_error
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import Stack, fingerprint
 
-from .chain import Chain
+from .chain import Chain, in_words
 from .known_image import KnownImage, find_known
 from .mapping import lookup
 from .packed import PackedArray
-from .run import sees_volumes
+from .run import prepare, sees_volumes
 from .source import Source
 from .step import Codes, Labels
 
 #: The most that a recipe keeps of strokes and classifiers, in characters of its file.
 MAX_KEPT = 2**26
+
+
+#: What a method learned from strokes, by the names of `Method.to_arrays`.
+Learned: TypeAlias = dict[str, PackedArray]
 
 
 class ChainRecipe(Config):
@@ -52,7 +57,7 @@ class ChainRecipe(Config):
     chain: Chain
     mapping: dict[int, int] | None = None
     classes: tuple[LabelClass, ...] = Field(default=(), max_length=254)
-    learned: dict[str, PackedArray] | None = None
+    learned: Learned | None = None
     images: tuple[KnownImage, ...] = ()
 
     def meant(self, labels: Labels) -> Labels:
@@ -87,6 +92,32 @@ class ChainRecipe(Config):
         if sum(len(one.data) for one in packed if one is not None) > MAX_KEPT:
             learned, known = None, []
         return self.model_copy(update={"learned": learned, "images": tuple(known)})
+
+    def prepared_for(self, sources: Sequence[Source]) -> list[Any]:
+        """Return what `prepare` does, or what the recipe keeps of what the method learned.
+
+        Raises
+        ------
+        UserError
+            If that is damaged, or annotations are needed and there are none.
+        """
+        learned = self.recalled()
+        return prepare(self.chain, sources) if learned is None else [learned for _ in sources]
+
+    def serves(self, chain: Chain) -> bool:
+        """Return whether what is kept of strokes can be used with a chain.
+
+        What was learned goes with the steps that it was learned through; strokes with any method
+        that grows from some.
+        """
+        found, own = chain.method(), self.chain.method()
+        if found is None or own is None:
+            return False
+        if self.learned is not None:
+            return (found, chain.filters()) == (own, self.chain.filters())
+        learns = found[0].prepare_on(found[1]) == "strokes"
+        grows = found[0].use_of_strokes(found[1]) != "unused" and not learns
+        return grows and any(image.strokes is not None for image in self.images)
 
     def needs_strokes(self) -> bool:
         """Return whether annotations or points have to be given to replay it."""
@@ -164,3 +195,29 @@ def read_recipe(path: str | Path) -> ChainRecipe:
         return ChainRecipe.model_validate(recipe)
     except ValidationError as error:
         raise UserError(f"{path}: {describe_validation_error(error)}") from error
+
+
+def record_of(recipe: ChainRecipe, images: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return what is written beside results: how they were made, for people and for `read_recipe`.
+
+    Parameters
+    ----------
+    images : sequence of dict
+        As `image_facts` returns them.
+    """
+    return {
+        "recipe": recipe.model_dump(mode="json"),
+        "in words": in_words(recipe.chain),
+        "images": list(images),
+        "version": __version__,
+    }
+
+
+def image_facts(stack: Stack, output: Path, slices: Sequence[int]) -> dict[str, Any]:
+    """Return from which image a result was made, and where that is."""
+    return {
+        "image": str(stack.path or stack.name),
+        "output": str(output),
+        "slices": list(slices),
+        "fingerprint": fingerprint(stack),
+    }

@@ -12,7 +12,7 @@ from napari_unetseg.errors import UserError
 if TYPE_CHECKING:
     from napari_unetseg.classical import ChainRecipe, Source
     from napari_unetseg.config import LabelClass
-    from napari_unetseg.images import Labels, Stack
+    from napari_unetseg.images import Labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Files:
 
 def segment_files(recipe: ChainRecipe, files: Files) -> None:
     """Segment and write every image, and beside the result how it was made."""
-    from napari_unetseg.classical import prepare
+    from napari_unetseg.classical import image_facts, record_of
     from napari_unetseg.images import find_inputs
 
     from .outputs import check_outputs, plan_outputs, write_record
@@ -73,8 +73,7 @@ def segment_files(recipe: ChainRecipe, files: Files) -> None:
             recipe = _named(recipe, sources, labels.values()).replace(learned=None)
     if files.table is not None:
         _write_table(recipe, sources, files)
-    learned = recipe.recalled()
-    prepared = prepare(recipe.chain, sources) if learned is None else [learned for _ in sources]
+    prepared = recipe.prepared_for(sources)
     facts = []
     with bar() as progress:
         task = progress.add_task("Segmenting", total=sum(len(s.chosen()) for s in sources))
@@ -84,9 +83,9 @@ def segment_files(recipe: ChainRecipe, files: Files) -> None:
             _write(answered, recipe, source, target.labels, overwrite=files.overwrite)
             if target.quantised is not None:
                 _write_quantised(answered, source, target.quantised, overwrite=files.overwrite)
-            facts.append(_facts(source, target.labels))
+            facts.append(image_facts(source.stack, target.labels, source.chosen()))
     recipe = recipe.keeping(sources, prepared)
-    write_record(plan.record, _record(recipe, facts), overwrite=files.overwrite)
+    write_record(plan.record, record_of(recipe, facts), overwrite=files.overwrite)
     if recipe.needs_strokes():
         print(f"What is painted is too much to be kept: run {plan.record} needs -l LABELS.")
     print(f"Segmentation: {files.output}, and how it was made: {plan.record}")
@@ -243,27 +242,3 @@ def _write_quantised(answered: Any, source: Source, path: Path, *, overwrite: bo
         planes[plane] = quantised(answered[plane], stack.plane(plane))
     axes = planes.reshape(stack.size("T"), stack.size("Z"), *planes.shape[1:])
     write_image(path, axes.swapaxes(1, 2).reshape(stack.shape), like=stack, overwrite=overwrite)
-
-
-def _facts(source: Source, output: Path) -> dict[str, Any]:
-    from napari_unetseg.images import fingerprint
-
-    stack: Stack = source.stack
-    return {
-        "image": str(stack.path),
-        "output": str(output),
-        "slices": source.chosen(),
-        "fingerprint": fingerprint(stack),
-    }
-
-
-def _record(recipe: ChainRecipe, facts: list[dict[str, Any]]) -> dict[str, Any]:
-    from napari_unetseg import __version__
-    from napari_unetseg.classical import in_words
-
-    return {
-        "recipe": recipe.model_dump(mode="json"),
-        "in words": in_words(recipe.chain),
-        "images": facts,
-        "version": __version__,
-    }

@@ -235,12 +235,19 @@ class BaselineCommand:
     ----------
     chain : dict
         A `classical.Chain` as builtins.
+    learned : dict or None
+        What its method has learned before, as a `classical.ChainRecipe` keeps it; None: it learns
+        from the strokes on these images.
+    kept : str or None
+        Not there yet: a `classical.ChainRecipe` as JSON, with what was learned, or grown from.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     images: list[ImageToSegment]
     chain: dict[str, Any]
+    learned: dict[str, Any] | None = None
+    kept: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

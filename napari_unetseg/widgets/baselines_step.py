@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,38 +13,37 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel
 
 from napari_unetseg.classical import (
     METHODS,
-    Chain,
     ChainRecipe,
     FittedBaseline,
     LevelMethod,
     UseOfStrokes,
     find_step,
     in_words,
-    read_recipe,
 )
+from napari_unetseg.classical.mapping import lookup
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import MethodCompared
-from napari_unetseg.images import atomic_file
 from napari_unetseg.jobs import JobState
 from napari_unetseg.workspace.baseline_fits import BaselineFits, fit_chain
 from napari_unetseg.workspace.chain_draft import ChainDraft
+from napari_unetseg.workspace.kept_recipe import Kept, kept_recipe, recipe_of
+from napari_unetseg.workspace.model_classes import codes_for
 
 from .chain_editor import ChainEditor
 from .compared_table import ComparedTable
 from .context import Context
-from .dialogs import ask_paths
 from .histogram import Histogram
 from .listen import listen
 from .method_choice import MethodChoice
 from .newest import NewestWins
 from .preview import LivePreview, Request
+from .recipe_row import RecipeRow
 from .seeds_choice import SeedsChoice
 from .step import StepPanel
 from .use_result_row import UseResultRow
 
 Codes = npt.NDArray[np.uint8]
 
-_RECIPES = "Recipe (*.json)"
 _REFINES = "Betters the segmentation that is shown, or a part of it. Add the steps it takes."
 
 
@@ -59,7 +59,8 @@ class BaselinesStep(StepPanel):
         super().__init__(context)
         self._entered = False
         self.fits = BaselineFits()
-        self._tables: dict[str, Codes | None] = {}
+        self._mappings: dict[str, dict[int, int] | None] = {}
+        self._kept: Kept | None = None
         self._made_way = False
         self.preview = LivePreview(context, self)
         self._fitter = NewestWins()
@@ -111,16 +112,9 @@ class BaselinesStep(StepPanel):
         )
         self.use = UseResultRow(self.context)
         self.column.addWidget(self.use)
-        self.save = self.button(
-            "Save recipe …",
-            "Keep these steps in a file, to apply them here or with napari-unetseg run.",
-            self._on_save,
-        )
-        self.open = self.button("Open recipe …", "Take the steps from a file.", self._on_open)
-        row = QHBoxLayout()
-        row.addWidget(self.save)
-        row.addWidget(self.open)
-        self.column.addLayout(row)
+        self.recipes = RecipeRow(self.context, self._recipe)
+        self.save, self.open = self.recipes.save, self.recipes.open
+        self.column.addWidget(self.recipes)
         self.compared = ComparedTable(self.context)
         self.compared.used.connect(self._on_used)
         self.compared_section = self.advanced(self.compared, "Which method should I use?")
@@ -135,6 +129,8 @@ class BaselinesStep(StepPanel):
         self.preview.shown.connect(self._on_previewed)
         self.show_preview.toggled.connect(self._ask_preview)
         self.preview.failed.connect(context.say)
+        self.recipes.opened.connect(self._on_opened)
+        self.recipes.written.connect(self._update_buttons)
         self._fitter.answered.connect(self._on_fitted)
         self._fitter.failed.connect(self._on_fit_failed)
         listen(context.controller.state_changed, self._update_buttons)
@@ -177,7 +173,7 @@ class BaselinesStep(StepPanel):
         no_steps = None if self.draft.steps else "Add a step first, such as filling holes."
         self.enable(self.apply, no_image or self._why_not_apply() or no_steps or busy)
         self.enable(self.fit, no_image or self._why_not_fit())
-        self.enable(self.save, no_steps)
+        self.enable(self.save, no_steps or self.recipes.busy)
         self.use.refresh(entry)
 
     def _grows(self) -> bool:
@@ -186,7 +182,7 @@ class BaselinesStep(StepPanel):
     def _why_not_apply(self) -> str | None:
         if self._use_of_strokes() != "needed":
             return None
-        if self.seeds.points is not None or self._is_annotated():
+        if self.seeds.points or self.seeds.kept or self._is_annotated():
             return None
         return "Paint some of each class first; this method grows or learns from that."
 
@@ -216,10 +212,20 @@ class BaselinesStep(StepPanel):
         self.choice.set_name(self.draft.method)
         if self._decides_by_grey() is None:
             self.histogram.hide()
-        self.seeds.setVisible(self._grows())
+        self._offer_seeds()
         self._say_summary()
         self._update_buttons()
         self._ask_preview()
+
+    def _offer_seeds(self) -> None:
+        """Offer what the method can grow or learn from."""
+        chain, kept = self.draft.chain() if self.draft.steps else None, self._kept
+        serves = chain is not None and kept is not None and kept.recipe.serves(chain)
+        self.seeds.offer(kept if serves else None)
+        found = None if chain is None else chain.method()
+        learns = found is not None and found[0].prepare_on(found[1]) == "strokes"
+        self.seeds.verb.setText("Learn from" if learns else "Grow from")
+        self.seeds.setVisible(self._grows())
 
     def _on_view_changed(self, *_: object) -> None:
         self._update_buttons()
@@ -236,11 +242,19 @@ class BaselinesStep(StepPanel):
             self.summary.setText(_REFINES)
             return
         found = METHODS[method]
-        fitted = " Fitted to your annotations." if self._table() is not None else ""
+        is_fitted = self.fits.mapping(self.draft.chain()) is not None
+        fitted = " Fitted to your annotations." if is_fitted else ""
         self.summary.setText(f"{found.summary} Good for: {_lower(found.good_for)}{fitted}")
 
+    def _mapping(self) -> dict[int, int] | None:
+        """Return answers → codes, from a fit or by the names of classes; None where they stay."""
+        kept, chain = self.seeds.kept, self.draft.chain()
+        classes = self.context.workspace.classes
+        return self.fits.mapping(chain) if kept is None else kept.mapping(classes)
+
     def _table(self) -> Codes | None:
-        return self.fits.table(self.draft.chain()) if self.draft.steps else None
+        mapping = self._mapping() if self.draft.steps else None
+        return None if mapping is None else lookup(mapping)
 
     def _ask_preview(self, *_: object) -> None:
         if not self._entered:
@@ -257,7 +271,8 @@ class BaselinesStep(StepPanel):
             self.context.say(str(error))
             return
         chain, table = self.draft.chain(), self._table()
-        self.preview.request(Request(entry, plane, chain, table, strokes))
+        learned = None if self.seeds.kept is None else self.seeds.kept.learned
+        self.preview.request(Request(entry, plane, chain, table, strokes, learned))
 
     def _on_previewed(self) -> None:
         preview = self.preview.answer
@@ -323,28 +338,31 @@ class BaselinesStep(StepPanel):
     # ----------------------------------------------------------------- apply
 
     def _on_apply(self) -> None:
-        chain, images = self.draft.chain(), self.context.workspace.images
+        chain, kept = self.draft.chain(), self.seeds.kept
         try:
-            seeds = {i: self.seeds.strokes(entry) for i, entry in images.items()}
+            strokes = self._strokes()
         except UserError as error:
             self.context.say(str(error))
             return
-        strokes = {i: codes for i, codes in seeds.items() if codes is not None and self._grows()}
-        self._tables = dict.fromkeys(images, self._table())
-        self.context.controller.baseline(chain, strokes)
+        if kept is not None:
+            codes_for(self.context.workspace, kept.recipe.classes, "the recipe's")
+        self._mappings = dict.fromkeys(self.context.workspace.images, self._mapping())
+        learned = None if kept is None else kept.recipe.learned
+        self.context.controller.baseline(chain, strokes, learned)
 
-    def _on_baseline_ready(self, image_id: str, chain: Chain, labels: Any) -> None:
-        if image_id not in self._tables or image_id not in self.context.workspace.images:
+    def _on_baseline_ready(self, image_id: str, recipe: ChainRecipe, labels: Any) -> None:
+        if image_id not in self._mappings or image_id not in self.context.workspace.images:
             return
-        table = self._tables.pop(image_id)
+        mapping = self._mappings.pop(image_id)
         if labels.dtype != np.uint8:
             self.context.workspace.number_objects(image_id, labels)
             return
-        if table is not None:
+        recipe = recipe.model_copy(update={"mapping": mapping})
+        if mapping is not None:
             for plane in labels:
-                plane[...] = table[plane]
-        title = " · ".join(find_step(settings.step).title for settings in chain.steps)
-        self.context.layers.add_result(image_id, title, labels, in_words(chain))
+                plane[...] = recipe.meant(plane)
+        title = " · ".join(find_step(settings.step).title for settings in recipe.chain.steps)
+        self.context.layers.add_result(image_id, title, labels, in_words(recipe.chain), recipe)
         # The preview makes way for the result until the next move of a slider.
         self._made_way = self._made_way or self.show_preview.isChecked()
         self.show_preview.setChecked(False)
@@ -367,39 +385,32 @@ class BaselinesStep(StepPanel):
 
     # --------------------------------------------------------------- recipes
 
-    def _on_save(self) -> None:
-        chain = self.draft.chain()
-        chosen = ask_paths(self, "new", "Save recipe", _RECIPES, "recipe.json")
-        if not chosen:
-            return
-        path = chosen[0].with_suffix(".json")
-        mapping = self.fits.mapping(chain)
-        found = chain.method()
-        own = () if found is None else found[0].classes(found[1])
-        classes = own if mapping is None else self.context.workspace.classes
-        recipe = ChainRecipe(chain=chain, mapping=mapping, classes=classes)
-        try:
-            with atomic_file(path, overwrite=True) as partial:
-                partial.write_text(recipe.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            self.context.say(f"The recipe could not be written ({error.strerror}).")
-            return
-        self.context.say(f"Saved as {path.name}; napari-unetseg run {path.name} replays it.")
+    def _recipe(self) -> Callable[[], ChainRecipe]:
+        """Return what makes a recipe of the steps as they are now."""
+        classes = self.context.workspace.classes
+        recipe = recipe_of(self.draft.chain(), self.fits, self.seeds.kept, classes)
+        entries, strokes = list(self.context.workspace.images.values()), self._strokes()
+        return lambda: kept_recipe(recipe, entries, strokes)
 
-    def _on_open(self) -> None:
-        chosen = ask_paths(self, "file", "Open recipe", _RECIPES)
-        if chosen:
-            self.open_recipe(chosen[0])
+    def _strokes(self) -> dict[str, Codes]:
+        """Return by image what a method grows from, where that is not what is painted."""
+        return self.seeds.strokes_by_image() if self._grows() else {}
 
     def open_recipe(self, path: Path) -> None:
-        """Take over the steps of a recipe; what its answers mean comes from a fit."""
+        """Take over the steps of a recipe, and what it keeps."""
+        self.recipes.open_recipe(path)
+
+    def _on_opened(self, name: str, recipe: ChainRecipe) -> None:
         try:
-            recipe = read_recipe(path)
+            self._kept = Kept(name, recipe, recipe.recalled())
         except UserError as error:
             self.context.say(str(error))
             return
+        if recipe.serves(recipe.chain) and not self.context.workspace.in_use:
+            self.context.workspace.set_classes(recipe.classes or self.context.workspace.classes)
         self._take(recipe)
-        self.context.say(f"Took {path.name}: {in_words(recipe.chain)}.")
+        as_kept = "" if self.seeds.kept is None else f", with what {name} keeps"
+        self.context.say(f"Took {name}: {in_words(recipe.chain)}{as_kept}.")
 
     def _take(self, recipe: ChainRecipe) -> None:
         found = recipe.chain.method()

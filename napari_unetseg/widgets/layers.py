@@ -15,6 +15,7 @@ from napari.viewer import Viewer
 from psygnal import Signal
 
 from napari_unetseg.annotations import code_of
+from napari_unetseg.classical import ChainRecipe
 from napari_unetseg.workspace import ImageEntry, Workspace
 
 from .label_colors import OPACITY, Role, highest_label, label_colormap, label_features
@@ -223,7 +224,14 @@ class LayerBinder:
         with _mouse_elsewhere(self.viewer):
             self.viewer.layers.selection.active = layer
 
-    def add_result(self, image_id: str, title: str, codes: Codes, made_by: str) -> Labels:
+    def add_result(
+        self,
+        image_id: str,
+        title: str,
+        codes: Codes,
+        made_by: str,
+        recipe: ChainRecipe | None = None,
+    ) -> Labels:
         """Show what a baseline answered, as a layer of its own that can be edited.
 
         Parameters
@@ -231,10 +239,14 @@ class LayerBinder:
         codes : ndarray, shape (planes, Y, X), uint8
         made_by : str
             Method and settings, in words for a paper.
+        recipe : ChainRecipe, optional
+            Its steps, with what they learned or grew from.
         """
         entry = self.workspace.images[image_id]
         layer = self._add(entry, "baseline", codes, f"{entry.stack.name} · {title}")
         layer.metadata[METADATA]["made_by"] = made_by
+        if recipe is not None:
+            layer.metadata[METADATA]["recipe"] = recipe
         return layer
 
     def show_uncertainty(self, image_id: str, uncertainty: Codes) -> None:

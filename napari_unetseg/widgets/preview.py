@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,8 @@ class Request:
         The answers of the chain → codes; None where they are the same.
     strokes : ndarray of uint8, shape (planes, Y, X), or None
         What a method grows from, where that is not what is painted.
+    learned : object
+        What a method has learned before, and is applied with; None where it learns from strokes.
     """
 
     entry: ImageEntry
@@ -43,6 +46,7 @@ class Request:
     chain: Chain
     mapping: Codes | None = None
     strokes: Codes | None = None
+    learned: Any = None
 
     @property
     def slice_in_view(self) -> tuple[str, int]:
@@ -135,6 +139,7 @@ class LivePreview(QObject):
             self._visible(entry),
             others,
             self._revision,
+            request.learned,
         )
 
     def _visible(self, entry: ImageEntry) -> tuple[slice, slice] | None:

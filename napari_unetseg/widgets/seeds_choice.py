@@ -10,15 +10,20 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QWidget
 
 from napari_unetseg.classical import strokes_at
 from napari_unetseg.workspace import ImageEntry
+from napari_unetseg.workspace.kept_recipe import Kept
 
 from .context import Context
 from .listen import listen
+
+Codes = npt.NDArray[np.uint8]
 
 _PAINTED = "what is painted"
 
 
 class SeedsChoice(QWidget):
     """A box with the Points layers of the viewer; each point is a seed of the first class.
+
+    Beside them stand what is painted, and what an opened recipe keeps.
 
     Attributes
     ----------
@@ -32,14 +37,17 @@ class SeedsChoice(QWidget):
         super().__init__()
         self._context = context
         self._followed: Points | None = None
+        self._offered: Kept | None = None
+        self._on_image: dict[str, Codes | None] = {}
         self.box = QComboBox()
         self.box.setToolTip(
             "Strokes of each class, or the points of a layer: every point is a seed of the first "
-            "class, and what is painted counts as well."
+            "class, and what is painted counts as well. Or what a recipe that was opened keeps."
         )
+        self.verb = QLabel("Grow from")
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(QLabel("Grow from"))
+        row.addWidget(self.verb)
         row.addWidget(self.box, 1)
         layers = context.viewer.layers.events
         listen(layers.inserted, self._fill)
@@ -49,18 +57,46 @@ class SeedsChoice(QWidget):
 
     @property
     def points(self) -> Points | None:
-        """The layer chosen; None for what is painted."""
-        layer: Points | None = self.box.currentData()
-        return layer
+        """The layer chosen; None for anything else."""
+        chosen = self.box.currentData()
+        return chosen if isinstance(chosen, Points) else None
 
-    def strokes(self, entry: ImageEntry) -> npt.NDArray[np.uint8] | None:
-        """Return what is painted with a small disc at every point; None where no layer is chosen.
+    @property
+    def kept(self) -> Kept | None:
+        """The recipe chosen; None for anything else."""
+        chosen = self.box.currentData()
+        return chosen if isinstance(chosen, Kept) else None
+
+    def offer(self, kept: Kept | None) -> None:
+        """Choose what a recipe keeps; None: there is nothing to choose."""
+        if kept is not self._offered:
+            self._offered = kept
+            self._on_image = {}
+            self._fill()
+            if kept is not None:
+                self.box.setCurrentIndex(1)
+
+    def strokes_by_image(self) -> dict[str, Codes]:
+        """Return `strokes` of every image that has some that are not those painted on it."""
+        images = self._context.workspace.images
+        found = {image_id: self.strokes(entry) for image_id, entry in images.items()}
+        return {image_id: codes for image_id, codes in found.items() if codes is not None}
+
+    def strokes(self, entry: ImageEntry) -> Codes | None:
+        """Return strokes that are not those painted on the image; None: those are meant.
+
+        These are a small disc at every point and what is painted, or what the recipe keeps.
 
         Raises
         ------
         UserError
-            If a point lies outside the image.
+            If a point lies outside the image, or the recipe keeps strokes on other images.
         """
+        kept = self.kept
+        if kept is not None and kept.learned is None:
+            if entry.id not in self._on_image:
+                self._on_image[entry.id] = kept.recipe.strokes_on(entry.stack)
+            return self._on_image[entry.id]
         layer = self.points
         if layer is None:
             return None
@@ -71,16 +107,19 @@ class SeedsChoice(QWidget):
         return np.where(seeds > 0, seeds, entry.codes)
 
     def _fill(self, *_: object) -> None:
-        chosen = self.points
+        chosen = self.box.currentData()
         blocked = self.box.blockSignals(True)
         self.box.clear()
         self.box.addItem(_PAINTED, None)
+        if self._offered is not None:
+            self.box.addItem(f"what {self._offered.name} keeps", self._offered)
         for layer in self._context.viewer.layers:
             if isinstance(layer, Points):
                 self.box.addItem(layer.name, layer)
-        self.box.setCurrentIndex(max(0, self.box.findData(chosen)))
+        items = (i for i in range(self.box.count()) if self.box.itemData(i) is chosen)
+        self.box.setCurrentIndex(next(items, 0))
         self.box.blockSignals(blocked)
-        if self.points is not chosen:
+        if self.box.currentData() is not chosen:
             self._on_chosen()
 
     def _on_chosen(self, *_: object) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from psygnal import Signal
 
-from napari_unetseg.classical import Chain
+from napari_unetseg.classical import Chain, ChainRecipe, Learned, read_recipe
 from napari_unetseg.config import ModelInfo, Recipe, read_model_info
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import (
@@ -82,8 +82,9 @@ class JobController:
     model_changed : Signal()
         Another model is at hand.
     rounds_changed : Signal()
-    baseline_ready : Signal(str, Chain, object)
-        Image id, the steps, and ndarray (planes, Y, X): uint8 codes or uint32 ids of objects.
+    baseline_ready : Signal(str, ChainRecipe, object)
+        Image id, the steps with what they learned or grew from, and ndarray (planes, Y, X): uint8
+        codes or uint32 ids of objects.
     uncertainty_ready : Signal(str, object)
         Image id, and ndarray (planes, Y, X) of uint8: 0 certain, 255 as uncertain as can be.
     objects_ready : Signal(str, object)
@@ -321,18 +322,25 @@ class JobController:
         )
         self._begin(order)
 
-    def baseline(self, chain: Chain, strokes: Mapping[str, Codes] | None = None) -> None:
+    def baseline(
+        self,
+        chain: Chain,
+        strokes: Mapping[str, Codes] | None = None,
+        learned: Learned | None = None,
+    ) -> None:
         """Apply classical steps to every image; each result arrives as `baseline_ready`.
 
         Parameters
         ----------
         strokes : mapping of str to ndarray (planes, Y, X), uint8, optional
             By image: what a method grows from, where that is not what is painted.
+        learned : dict, optional
+            What a recipe keeps of what the method has learned; it learns from strokes if None.
         """
         if self._state is not JobState.IDLE or not self.workspace.images:
             self.status.emit("Choose an image in the Data step first.")
             return
-        self._begin(self._orders.baseline(chain, strokes or {}))
+        self._begin(self._orders.baseline(chain, strokes or {}, learned))
 
     def why_not_compare(self) -> str | None:
         """Return why methods cannot be compared now; None where they can."""
@@ -574,9 +582,10 @@ class JobController:
         """Hand on what a job has answered that becomes a layer of its own."""
         images, files = self.workspace.images, self._files
         if job.baseline:
-            chain, role = job.baseline
+            chain, role, kept = job.baseline
+            recipe = read_recipe(kept) if kept.is_file() else ChainRecipe(chain=chain)
             for image_id, labels in files.answered(images, role):
-                self.baseline_ready.emit(image_id, chain, labels)
+                self.baseline_ready.emit(image_id, recipe, labels)
         if job.uncertainty:
             for image_id, uncertainty in files.answered(images, job.uncertainty):
                 self.uncertainty_ready.emit(image_id, uncertainty)

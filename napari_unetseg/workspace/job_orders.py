@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from napari_unetseg.classical import Chain
+from napari_unetseg.classical import Chain, Learned
 from napari_unetseg.config import Recipe
 from napari_unetseg.jobs.commands import (
     BaselineCommand,
@@ -173,7 +173,9 @@ class JobOrders:
         )
         return JobOrder(self._record(), lambda: command)
 
-    def baseline(self, chain: Chain, strokes: Mapping[str, Codes]) -> JobOrder:
+    def baseline(
+        self, chain: Chain, strokes: Mapping[str, Codes], learned: Learned | None
+    ) -> JobOrder:
         """Apply classical steps to every image; `strokes` by image, where others than painted."""
         entries = self._entries()
         role = self._files.new_role("baseline")
@@ -183,10 +185,14 @@ class JobOrders:
                 entry, role, chain, strokes.get(entry.id), told=self._told
             )
 
-        def command() -> Command:
-            return BaselineCommand([image(e) for e in entries], chain.model_dump(mode="json"))
+        kept = self._files.folder("recipes") / f"{role}.json"
 
-        return JobOrder(self._record(baseline=(chain, role)), command)
+        def command() -> Command:
+            before = None if learned is None else {k: a.model_dump() for k, a in learned.items()}
+            asked = chain.model_dump(mode="json")
+            return BaselineCommand([image(e) for e in entries], asked, before, str(kept))
+
+        return JobOrder(self._record(baseline=(chain, role, kept)), command)
 
     def compare(
         self, models: Sequence[Path], folder: Path, max_time_s: float, device: str

@@ -1,4 +1,4 @@
-"""The classes of a model, among those of the window."""
+"""The classes of a model, or of a recipe, among those of the window."""
 
 from __future__ import annotations
 
@@ -18,17 +18,28 @@ def slots_for(workspace: Workspace, info: ModelInfo) -> Codes:
     -------
     ndarray of uint8, shape (256,)
     """
-    names = [c.name for c in workspace.classes]
-    missing = tuple(c for c in info.classes if c.name not in names)
-    if missing:
-        workspace.change_classes(_append, missing, label="adding the model's classes")
-        names = [c.name for c in workspace.classes]
     ours = workspace.prediction_slots()
     slots = np.zeros(256, np.uint8)
-    slots[BACKGROUND] = ours[BACKGROUND]
-    for k, cls in enumerate(info.classes, 1):
-        slots[k + 1] = ours[names.index(cls.name) + 2]
+    for code, our_code in codes_for(workspace, info.classes, "the model's").items():
+        slots[code] = ours[our_code]
     return slots
+
+
+def codes_for(workspace: Workspace, classes: Classes, whose: str) -> dict[int, int]:
+    """Return the codes of classes → those that they have here; classes that are missing are added.
+
+    Parameters
+    ----------
+    whose : str
+        For the history, such as "the model's".
+    """
+    names = [c.name for c in workspace.classes]
+    missing = tuple(c for c in classes if c.name not in names)
+    if missing:
+        workspace.change_classes(_append, missing, label=f"adding {whose} classes")
+        names = [c.name for c in workspace.classes]
+    codes = {BACKGROUND: BACKGROUND}
+    return codes | {code: names.index(c.name) + 2 for code, c in enumerate(classes, 2)}
 
 
 def _append(classes: Classes, more: Classes) -> tuple[Classes, Codes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from napari_unetseg.classical import Chain
 from napari_unetseg.events import (
@@ -45,8 +46,8 @@ class JobRecord:
     ----------
     slots : ndarray of uint8, shape (256,)
         Where each code of the job's answer is stored: see `Workspace.prediction_slots`.
-    baseline : tuple of (Chain, str) or None
-        Steps and array of a baseline's answer.
+    baseline : tuple of (Chain, str, Path) or None
+        Steps and array of a baseline's answer, and the recipe that is written with it.
     uncertainty : str or None
         Array of how uncertain a model is.
     objects : str or None
@@ -64,7 +65,7 @@ class JobRecord:
     is_comparison: bool = False
     has_base: bool = False
     saved: bool = False
-    baseline: tuple[Chain, str] | None = None
+    baseline: tuple[Chain, str, Path] | None = None
     uncertainty: str | None = None
     objects: str | None = None
     probabilities: tuple[str, tuple[str, ...]] | None = None

@@ -141,8 +141,8 @@ def test_a_baseline_runs_over_the_stack_and_can_become_annotations(desk):
     desk.controller.baseline_ready.connect(lambda *result: ready.append(result))
     desk.controller.baseline(Chain.of("otsu"))
     desk.run()
-    image_id, chain, codes = ready[0]
-    assert (image_id, chain) == (desk.entry.id, Chain.of("otsu"))
+    image_id, recipe, codes = ready[0]
+    assert (image_id, recipe.chain) == (desk.entry.id, Chain.of("otsu"))
     assert ((codes == 2) == desk.truth).mean() > 0.95
     n_filled = desk.workspace.use_as_annotations(image_id, codes, [0, 1])
     assert n_filled == 2 * 96 * 96

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from pydantic import ValidationError
 
-from napari_unetseg.classical import Chain, Source, Told, answers, find_step, prepare, run_stack
+from napari_unetseg.classical import (
+    Chain,
+    ChainRecipe,
+    Source,
+    Told,
+    answers,
+    find_step,
+    run_stack,
+)
 from napari_unetseg.config import describe_validation_error
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Finished, FinishReason
@@ -21,10 +31,11 @@ def run_baseline(command: BaselineCommand, job: Job, emit: Emit) -> Finished:
     """Segment every slice of every image."""
     try:
         chain = Chain.model_validate(command.chain)
+        recipe = ChainRecipe.model_validate({"chain": chain, "learned": command.learned})
     except ValidationError as error:
         raise UserError(describe_validation_error(error)) from error
     sources = [_source(item) for item in command.images]
-    prepared = prepare(chain, sources)
+    prepared = recipe.prepared_for(sources)
     total = sum(source.stack.n_planes for source in sources)
     countdown = Countdown(emit, "Segmenting slice", total)
     for item, source, shared in zip(command.images, sources, prepared, strict=True):
@@ -34,6 +45,9 @@ def run_baseline(command: BaselineCommand, job: Job, emit: Emit) -> Finished:
             countdown.advance()
             job.check()
         output.flush()
+    if command.kept is not None:
+        kept = recipe.keeping(sources, prepared)
+        Path(command.kept).write_text(kept.model_dump_json(), encoding="utf-8")
     titles = [find_step(settings.step).title for settings in chain.steps]
     verb = "was" if len(titles) == 1 else "were"
     done = f"{', '.join(titles)} {verb} applied to {counted(total, 'slice')}."

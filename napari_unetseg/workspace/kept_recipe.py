@@ -1,0 +1,103 @@
+"""Recipes with what their methods learned from, or grew on: opened ones, and those to save."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from napari_unetseg.annotations import Classes
+from napari_unetseg.classical import Chain, ChainRecipe, Source
+from napari_unetseg.errors import UserError
+
+from .baseline_fits import BaselineFits
+from .image_entry import ImageEntry
+from .slots import Codes
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """What an opened recipe keeps of strokes.
+
+    Attributes
+    ----------
+    name : str
+        Of its file.
+    recipe : ChainRecipe
+    learned : object
+        What its method learned from them; None where the recipe keeps the strokes.
+    """
+
+    name: str
+    recipe: ChainRecipe
+    learned: Any = None
+
+    def mapping(self, classes: Classes) -> dict[int, int] | None:
+        """Return answers → codes that the recipe's classes have here; None where all stay.
+
+        Classes that are missing here have the codes that `codes_for` will give them.
+        """
+        names = [c.name for c in classes]
+        names += [c.name for c in self.recipe.classes if c.name not in names]
+        here = {code: names.index(c.name) + 2 for code, c in enumerate(self.recipe.classes, 2)}
+        meant = self.recipe.mapping or {code: code for code in here}
+        mapping = {answer: here.get(code, code) for answer, code in meant.items()}
+        return None if all(answer == code for answer, code in mapping.items()) else mapping
+
+
+def recipe_of(chain: Chain, fits: BaselineFits, kept: Kept | None, classes: Classes) -> ChainRecipe:
+    """Return steps with what their answers stand for, and with what was kept before.
+
+    Parameters
+    ----------
+    classes : tuple of LabelClass
+        That are painted here: those of answers which are in their codes.
+    """
+    if kept is not None:
+        return kept.recipe.replace(chain=chain)
+    found, mapping = chain.method(), fits.mapping(chain)
+    if found is not None and mapping is None and found[0].use_of_strokes(found[1]) == "unused":
+        classes = found[0].classes(found[1])
+    return ChainRecipe(chain=chain, mapping=mapping, classes=classes)
+
+
+def kept_recipe(
+    recipe: ChainRecipe, entries: Sequence[ImageEntry], strokes: Mapping[str, Codes]
+) -> ChainRecipe:
+    """Let the method of a recipe learn, and keep that, or the strokes; called on a thread.
+
+    Parameters
+    ----------
+    recipe : ChainRecipe
+        What it has learned already stays.
+    strokes : mapping of str to ndarray (planes, Y, X), uint8
+        By image: what a method grows from, where that is not what is painted.
+
+    Returns
+    -------
+    ChainRecipe
+        The steps alone where too little is painted to learn from.
+    """
+    found = recipe.chain.method()
+    if found is None:
+        return recipe
+    method, params = found
+    used = method.use_of_strokes(params) != "unused"
+    sources = [Source(e.stack, strokes=_painted(e, strokes) if used else None) for e in entries]
+    prepared: list[Any] = [None for _ in sources]
+    if method.prepare_on(params) == "strokes":
+        try:
+            prepared = recipe.prepared_for(sources)
+        except UserError:
+            return recipe
+    return recipe.keeping(sources, prepared)
+
+
+def _painted(entry: ImageEntry, strokes: Mapping[str, Codes]) -> Codes:
+    if entry.id in strokes:
+        return strokes[entry.id]
+    if entry.region is None:
+        return entry.codes
+    return np.stack([entry.training_codes(plane) for plane in range(entry.shape[0])])
