@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_unetseg.annotations import Classes
 from napari_unetseg.classical import Chain, ChainRecipe, Source
+from napari_unetseg.config import BACKGROUND
 from napari_unetseg.errors import UserError
 
 from .baseline_fits import BaselineFits
@@ -42,6 +43,7 @@ class Kept:
         names = [c.name for c in classes]
         names += [c.name for c in self.recipe.classes if c.name not in names]
         here = {code: names.index(c.name) + 2 for code, c in enumerate(self.recipe.classes, 2)}
+        here[BACKGROUND] = BACKGROUND
         meant = self.recipe.mapping or {code: code for code in here}
         mapping = {answer: here.get(code, code) for answer, code in meant.items()}
         return None if all(answer == code for answer, code in mapping.items()) else mapping
