@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from napari_unetseg import __version__
-from napari_unetseg.config import Config, LabelClass, describe_validation_error
+from napari_unetseg.config import UNLABELLED, Config, LabelClass, describe_validation_error
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import Stack, fingerprint
 
@@ -47,6 +47,8 @@ class ChainRecipe(Config):
     images : tuple of KnownImage
         Those that it was made on, where the result depends on more than their pixels: on what is
         painted there, or on how far slices are apart.
+    n_painted : dict of int to int
+        Annotated pixels that it learned or grew from, by their codes.
 
     Notes
     -----
@@ -59,6 +61,7 @@ class ChainRecipe(Config):
     classes: tuple[LabelClass, ...] = Field(default=(), max_length=254)
     learned: Learned | None = None
     images: tuple[KnownImage, ...] = ()
+    n_painted: dict[int, int] = Field(default_factory=dict)
 
     def meant(self, labels: Labels) -> Labels:
         """Return an answer of the chain as codes of the annotations; ids as they are."""
@@ -91,7 +94,11 @@ class ChainRecipe(Config):
         packed = [*(learned or {}).values(), *(image.strokes for image in known)]
         if sum(len(one.data) for one in packed if one is not None) > MAX_KEPT:
             learned, known = None, []
-        return self.model_copy(update={"learned": learned, "images": tuple(known)})
+        n_painted = self.n_painted
+        if self.learned is None and (learns or grows):
+            n_painted = _count(sources)
+        kept = {"learned": learned, "images": tuple(known), "n_painted": n_painted}
+        return self.model_copy(update=kept)
 
     def prepared_for(self, sources: Sequence[Source]) -> list[Any]:
         """Return what `prepare` does, or what the recipe keeps of what the method learned.
@@ -172,6 +179,15 @@ class ChainRecipe(Config):
         """Return an image that is known with the pixel size that it had, any other as it is."""
         same = [image for image in self.images if image.fingerprint == fingerprint(stack)]
         return replace(stack, pixel_size_um=dict(same[0].pixel_size_um)) if same else stack
+
+
+def _count(sources: Sequence[Source]) -> dict[int, int]:
+    """Count annotated pixels by their codes."""
+    counts = np.zeros(256, np.int64)
+    for source in sources:
+        for plane in source.annotated_planes():
+            counts += np.bincount(np.ravel(source.strokes[plane]), minlength=256)  # type: ignore[index]
+    return {code: int(n) for code, n in enumerate(counts) if code != UNLABELLED and n}
 
 
 def read_recipe(path: str | Path) -> ChainRecipe:

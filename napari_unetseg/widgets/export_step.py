@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
@@ -246,7 +247,9 @@ class ExportStep(StepPanel):
         path, completed = with_suffix(chosen[0])
         codes = None if result is None else _labels_of(result).reshape(entry.shape)
         # The dialog has asked before it gave a name that exists, but not for a completed one.
-        return [Export(entry, kind, path, codes, overwrite=not completed)]
+        known = result.metadata[METADATA] if isinstance(result, Labels) else {}
+        recipe = known.get("recipe")
+        return [Export(entry, kind, path, codes, overwrite=not completed, recipe=recipe)]
 
     def _ask_folder(self, entries: list[ImageEntry], kind: ExportKind) -> list[Export]:
         title = f"Folder for the {kind} of {len(entries)} images"
@@ -290,14 +293,17 @@ class ExportStep(StepPanel):
 
     def _describe(self) -> None:
         result = self.what.currentData()
-        facts = method_facts(
-            self.context.workspace,
-            self.context.controller,
-            {"napari": napari.__version__},
-            made_by=(
-                result.metadata[METADATA].get("made_by", "") if isinstance(result, Labels) else None
-            ),
-        )
+        workspace, versions = self.context.workspace, {"napari": napari.__version__}
+        facts = method_facts(workspace, self.context.controller, versions)
+        if isinstance(result, Labels):
+            known = result.metadata[METADATA]
+            answered = _labels_of(result)
+            facts = replace(
+                facts,
+                made_by=known.get("made_by", ""),
+                answered=answered.reshape(-1, *answered.shape[-2:]),
+                recipe=known.get("recipe"),
+            )
         self._describer.ask(lambda: methods_paragraph(facts))
 
     def _on_described(self, paragraph: Any) -> None:

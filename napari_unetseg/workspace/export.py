@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +12,10 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from napari_unetseg.classical import ChainRecipe, image_facts, record_of
 from napari_unetseg.config import MODEL_JSON, LabelClass
 from napari_unetseg.errors import UserError
-from napari_unetseg.images import atomic_folder, suffix_of, write_labels
+from napari_unetseg.images import atomic_file, atomic_folder, suffix_of, write_labels
 
 from .image_entry import ImageEntry
 from .slots import Codes
@@ -36,6 +38,8 @@ class Export:
     codes : ndarray, shape (planes, Y, X), uint8, or None
         Labels to write; the segmentation or the annotations of the image where there are none. Of
         objects ids, uint32.
+    recipe : ChainRecipe or None
+        Steps that made them, written beside the file; None where something else did.
     """
 
     entry: ImageEntry
@@ -43,6 +47,7 @@ class Export:
     path: Path
     codes: npt.NDArray[np.unsignedinteger[Any]] | None = None
     overwrite: bool = False
+    recipe: ChainRecipe | None = None
 
 
 def segmentation_codes(entry: ImageEntry) -> Codes:
@@ -114,24 +119,44 @@ def write_exports(exports: Sequence[Export], classes: Sequence[LabelClass]) -> s
     """
     for export in exports:
         check_free(export.path, overwrite=export.overwrite)
+        if export.recipe is not None:
+            check_free(_record_path(export), overwrite=export.overwrite)
     for export in exports:
         codes = export.codes
         if codes is None:
             is_masks = export.kind == "masks"
             codes = segmentation_codes(export.entry) if is_masks else export.entry.codes
+        slices = [i for i, plane in enumerate(codes) if export.kind != "masks" or plane.any()]
         write_labels(
             export.path,
             codes,
             like=export.entry.stack,
             kind=export.kind,
             classes=classes,
-            slices=[i for i, plane in enumerate(codes) if export.kind != "masks" or plane.any()],
+            slices=slices,
             overwrite=export.overwrite,
         )
+        if export.recipe is not None:
+            _write_record(export, export.recipe, classes, slices)
     what = "segmentation" if exports[0].kind == "masks" else exports[0].kind
     if len(exports) > 1:
         return f"Saved the {what} of {len(exports)} images in {exports[0].path.parent}."
     return f"Saved the {what} of {exports[0].entry.stack.name} as {exports[0].path}."
+
+
+def _record_path(export: Export) -> Path:
+    """Return where `run` looks for how a result was made: beside it."""
+    return export.path.with_name(f"{export.path.name}.json")
+
+
+def _write_record(
+    export: Export, recipe: ChainRecipe, classes: Sequence[LabelClass], slices: Sequence[int]
+) -> None:
+    facts = image_facts(export.entry.stack, export.path, slices)
+    record = record_of(recipe.model_copy(update={"classes": tuple(classes)}), [facts])
+    record["by hand"] = "what was painted on the result afterwards is no part of the recipe"
+    with atomic_file(_record_path(export), overwrite=export.overwrite) as partial:
+        partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:

@@ -6,8 +6,11 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from napari_unetseg import __version__
 from napari_unetseg.annotations import BLOCK_PX, MIN_BOX_SECTIONS
+from napari_unetseg.classical import ChainRecipe
 from napari_unetseg.config import (
     LabelClass,
     LossConfig,
@@ -24,6 +27,7 @@ from .export import count_pixels
 from .image_entry import ImageEntry
 from .open_model import OpenModel
 from .rounds import Round
+from .slots import Codes
 from .workspace import Workspace
 
 _DEVICES = {"cpu": "a CPU", "cuda": "an NVIDIA GPU", "mps": "an Apple GPU"}
@@ -69,6 +73,10 @@ class MethodFacts:
         Of programs that only the window knows, by name.
     made_by : str or None
         A classical method with its settings, where the result of one is what is described.
+    answered : ndarray, shape (planes, Y, X), uint8, or None
+        That result, in codes.
+    recipe : ChainRecipe or None
+        Its steps, with what they learned or grew from.
     """
 
     entries: Mapping[str, ImageEntry]
@@ -77,6 +85,8 @@ class MethodFacts:
     round: Round | None
     versions: Mapping[str, str]
     made_by: str | None = None
+    answered: Codes | None = None
+    recipe: ChainRecipe | None = None
 
 
 def method_facts(
@@ -104,7 +114,7 @@ def methods_paragraph(facts: MethodFacts) -> str:
     """
     if facts.entries and facts.made_by is not None:
         facts = replace(facts, info=None)
-        return f"{_images(facts)} Each slice was segmented by {facts.made_by}."
+        return f"{_images(facts)} {_classical(facts)}"
     annotated = any(entry.annotated_planes() for entry in facts.entries.values())
     if not facts.entries or not (annotated or facts.info):
         return ""
@@ -114,6 +124,37 @@ def methods_paragraph(facts: MethodFacts) -> str:
         sentences += [_training(facts.info), _sampling(facts.info.recipe)]
         sentences += [_held_out(facts.info, facts.round), _applied(facts)]
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _classical(facts: MethodFacts) -> str:
+    """Say by which steps, into which classes, and what they grew or learned from."""
+    into = ""
+    if facts.answered is not None:
+        found = np.zeros(256, np.int64)
+        for plane in facts.answered:
+            found += np.bincount(plane.ravel(), minlength=256)[:256]
+        names = ("background", *(c.name for c in facts.classes))
+        present = [name for name, n in zip(names, found[1:], strict=False) if n]
+        into = f" into {_list(present)}" if present else ""
+    by = f"Each slice was segmented{into} by {facts.made_by}."
+    return f"{by}{_grown_from(facts)}"
+
+
+def _grown_from(facts: MethodFacts) -> str:
+    """Say from how many annotated pixels steps grew or learned; nothing where from none."""
+    recipe = facts.recipe
+    if recipe is None:
+        return ""
+    if recipe.learned is not None and not recipe.n_painted:
+        return " It had been trained before, and was applied as it was."
+    names = dict(enumerate(("background", *(c.name for c in facts.classes)), 1))
+    mapping = recipe.mapping or {}
+    painted = [
+        f"{names.get(mapping.get(code, code), 'unnamed')} ({n:,} px)"
+        for code, n in recipe.n_painted.items()
+    ]
+    verb = "grew" if recipe.learned is None else "learned"
+    return f" It {verb} from pixels annotated as {_list(painted)}." if painted else ""
 
 
 def _images(facts: MethodFacts) -> str:

@@ -18,9 +18,10 @@ def slots_for(workspace: Workspace, info: ModelInfo) -> Codes:
     -------
     ndarray of uint8, shape (256,)
     """
+    codes = codes_for(workspace, info.classes, "the model's")
     ours = workspace.prediction_slots()
     slots = np.zeros(256, np.uint8)
-    for code, our_code in codes_for(workspace, info.classes, "the model's").items():
+    for code, our_code in codes.items():
         slots[code] = ours[our_code]
     return slots
 

@@ -7,7 +7,10 @@ from qtpy.QtWidgets import QApplication
 from stage import Stage, cells
 
 from napari_unetseg.annotations import rename_class
-from napari_unetseg.images import open_stack
+from napari_unetseg.classical import Chain, ChainRecipe, Source, in_words, prepare, run_stack
+from napari_unetseg.cli import main
+from napari_unetseg.config import LabelClass
+from napari_unetseg.images import open_stack, write_image
 from napari_unetseg.widgets import export_step
 from napari_unetseg.widgets.export_step import ExportStep
 from napari_unetseg.widgets.readers import get_reader
@@ -143,6 +146,35 @@ def test_the_result_of_a_baseline_can_be_saved(stage, step, answer):
     stage.person.wait(lambda: "Otsu (foreground bright)" in step.methods.toPlainText(), 5)
     assert "network" not in step.methods.toPlainText()
     assert open_stack(answer["path"]).pixel_size_um["X"] == pytest.approx(0.01)
+
+
+def test_a_result_is_saved_with_what_replays_it(stage, step, answer):
+    stage.workspace.set_classes((LabelClass(name="cell", color="#e69f00"),))
+    strokes = np.zeros(stage.entry.shape, np.uint8)
+    strokes[1, 2:6, 2:60], strokes[1, 46:50, 18:22] = 1, 2
+    source = Source(stage.entry.stack, strokes=strokes)
+    recipe = ChainRecipe(chain=Chain.of("forest"))
+    prepared = prepare(recipe.chain, [source])
+    codes = np.zeros(stage.entry.shape, np.uint8)
+    list(run_stack(recipe.chain, source, out=codes, prepared=prepared[0]))
+    recipe = recipe.keeping([source], prepared)
+    stage.layers.add_result(stage.entry.id, "Forest", codes, in_words(recipe.chain), recipe)
+    step.what.setCurrentIndex(1)
+    step.what.activated.emit(1)
+    said = "segmented into background and cell by Pixel classifier (sigma min px"
+    stage.person.wait(lambda: said in step.methods.toPlainText(), 5)
+    painted = "It learned from pixels annotated as background (232 px) and cell (16 px)."
+    assert painted in step.methods.toPlainText()
+    answer["path"] = stage.folder / "forest.tif"
+    stage.person.click(step.save_segmentation)
+    settle(stage, step)
+    write_image(stage.folder / "cells.tif", stage.entry.stack)
+    record, again = stage.folder / "forest.tif.json", stage.folder / "again.tif"
+    assert main(["run", str(record), str(stage.folder / "cells.tif"), "-o", str(again)]) == 0
+    first = open_stack(answer["path"])
+    np.testing.assert_array_equal(open_stack(again).data, first.data)
+    assert open_stack(again).metadata["classes"] == first.metadata["classes"]
+    assert first.metadata["classes"] == [{"name": "cell", "color": "#e69f00"}]
 
 
 def test_the_model_is_copied_to_a_folder_of_that_name(stage, step, answer):

@@ -149,6 +149,35 @@ def test_a_baseline_runs_over_the_stack_and_can_become_annotations(desk):
     assert not desk.entry.codes[2].any()
 
 
+def test_a_baseline_says_what_it_learned_and_is_applied_with_that_again(desk):
+    ready: list = []
+    desk.controller.baseline_ready.connect(lambda *result: ready.append(result))
+    desk.paint()
+    desk.controller.baseline(Chain.of("forest"))
+    desk.run()
+    _, recipe, codes = ready.pop()
+    first = np.array(codes)
+    assert recipe.learned
+    assert recipe.n_painted == {1: 30 * 85, 2: 20 * 40}
+    desk.workspace.undo()
+    assert not desk.entry.codes.any()
+    desk.controller.baseline(Chain.of("forest"), learned=recipe.learned)
+    desk.run()
+    _, again, codes = ready.pop()
+    np.testing.assert_array_equal(codes, first)
+    assert again.learned == recipe.learned
+
+
+def test_a_baseline_says_what_it_grew_from(desk):
+    ready: list = []
+    desk.controller.baseline_ready.connect(lambda *result: ready.append(result))
+    desk.paint()
+    desk.controller.baseline(Chain.of("grow"))
+    desk.run()
+    _, recipe, _ = ready.pop()
+    np.testing.assert_array_equal(recipe.strokes_on(desk.entry.stack), desk.entry.codes)
+
+
 def test_a_model_with_other_classes_adds_them_and_keeps_what_was_painted(desk, tmp_path):
     desk.paint()
     desk.controller.train(desk.recipe(steps=30))
