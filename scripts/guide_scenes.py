@@ -288,7 +288,7 @@ or drag the line in the histogram: the slice in view shows the answer at once. *
 filter before it, such as smoothing, or a refinement after it, such as filling holes. *Fit to my
 annotations* looks for the settings that agree best with what you painted. *Apply to stack* makes a
 layer of it, and *Use result as annotations* lets the network learn from it. A recipe keeps the
-steps for other images.
+steps, and the pixel classifier as it was trained, for other images.
 
 Not sure what to use? Paint some of each class, open *Which method should I use?* and press *Compare
 methods*: all of them are tried on annotations that they have not seen, and one is recommended.

@@ -29,46 +29,39 @@ class KnownImage(Config):
         Slices, rows, columns.
     pixel_size_um : dict of str to float
         As it was known when the recipe was made: a step that looks along Z depends on it.
-    painted : tuple of int
-        Slices with strokes.
-    strokes : PackedArray or None
-        Those on them, shape (painted, Y, X), uint8: 1 background, k + 1 class k. None where the
-        method uses none, or nothing was painted.
+    strokes : dict of int to PackedArray
+        Slices with strokes, and those on them, shape (Y, X), uint8: 1 background, k + 1 class k.
+        Empty where the method uses none, or nothing was painted.
     """
 
     name: str
     fingerprint: str
     shape: tuple[int, int, int]
     pixel_size_um: dict[str, float] = Field(default_factory=dict)
-    painted: tuple[int, ...] = ()
-    strokes: PackedArray | None = None
+    strokes: dict[int, PackedArray] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        n_planes = self.shape[0]
-        expected = (len(self.painted), *self.shape[1:])
-        if not all(0 <= plane < n_planes for plane in self.painted):
-            raise ValueError(f"{self.name} has no slices {self.painted}")
-        if self.strokes is not None and (
-            self.strokes.dtype != "uint8" or self.strokes.shape != expected
-        ):
-            raise ValueError(f"the strokes on {self.name} are not of its shape")
+        for plane, packed in self.strokes.items():
+            if not 0 <= plane < self.shape[0]:
+                raise ValueError(f"{self.name} has no slice {plane}")
+            if (packed.dtype, packed.shape) != ("uint8", self.shape[1:]):
+                raise ValueError(f"the strokes on slice {plane} of {self.name} are not of its size")
         return self
 
     @classmethod
     def of(cls, source: Source, *, with_strokes: bool) -> KnownImage:
         """Take down what there is to know of an image, and of what is painted on it."""
         stack = source.stack
-        painted = source.annotated_planes() if with_strokes else []
-        strokes = None
-        if painted and source.strokes is not None:
-            strokes = PackedArray.of(np.stack([source.strokes[plane] for plane in painted]))
+        strokes = {}
+        if with_strokes and source.strokes is not None:
+            painted = source.annotated_planes()
+            strokes = {plane: PackedArray.of(source.strokes[plane]) for plane in painted}
         return cls(
             name=stack.name,
             fingerprint=fingerprint(stack),
             shape=(stack.n_planes, *stack.plane_shape),
             pixel_size_um=dict(stack.pixel_size_um),
-            painted=tuple(painted),
             strokes=strokes,
         )
 
@@ -80,11 +73,12 @@ class KnownImage(Config):
         UserError
             If the text is damaged.
         """
-        if self.strokes is None:
+        if not self.strokes:
             return None
         codes = np.zeros(self.shape, np.uint8)
         try:
-            codes[list(self.painted)] = self.strokes.array()
+            for plane, packed in self.strokes.items():
+                codes[plane] = packed.array()
         except ValueError as error:
             raise UserError(
                 f"What the recipe keeps of {self.name} cannot be read ({error}); give annotations "
@@ -103,10 +97,8 @@ class KnownImage(Config):
 
 def find_known(known: tuple[KnownImage, ...], stack: Stack) -> KnownImage | None:
     """Return what is known of an image: of the same pixels, or else of the only one of its size."""
-    wanted = fingerprint(stack)
-    for image in known:
-        if image.fingerprint == wanted:
-            return image
-    alone = known[0] if len(known) == 1 else None
-    shape = (stack.n_planes, *stack.plane_shape)
-    return alone if alone is not None and alone.shape == shape else None
+    wanted, shape = fingerprint(stack), (stack.n_planes, *stack.plane_shape)
+    of_its_size = [image for image in known if image.shape == shape]
+    same = [image for image in of_its_size if image.fingerprint == wanted]
+    alone = of_its_size if len(known) == 1 else []
+    return next(iter([*same, *alone]), None)

@@ -91,8 +91,9 @@ class ChainRecipe(Config):
         known: list[KnownImage] = []
         if grows or sees_volumes(self.chain):
             known = [KnownImage.of(source, with_strokes=grows) for source in sources]
-        packed = [*(learned or {}).values(), *(image.strokes for image in known)]
-        if sum(len(one.data) for one in packed if one is not None) > MAX_KEPT:
+        packed = list((learned or {}).values())
+        packed += [of_slice for image in known for of_slice in image.strokes.values()]
+        if sum(len(one.data) for one in packed) > MAX_KEPT:
             learned, known = None, []
         n_painted = self.n_painted
         if self.learned is None and (learns or grows):
@@ -124,14 +125,14 @@ class ChainRecipe(Config):
             return (found, chain.filters()) == (own, self.chain.filters())
         learns = found[0].prepare_on(found[1]) == "strokes"
         grows = found[0].use_of_strokes(found[1]) != "unused" and not learns
-        return grows and any(image.strokes is not None for image in self.images)
+        return grows and any(image.strokes for image in self.images)
 
     def needs_strokes(self) -> bool:
         """Return whether annotations or points have to be given to replay it."""
         found = self.chain.method()
-        if found is None or found[0].use_of_strokes(found[1]) != "needed":
-            return False
-        return self.learned is None and all(image.strokes is None for image in self.images)
+        needed = found is not None and found[0].use_of_strokes(found[1]) == "needed"
+        kept = self.learned is not None or any(image.strokes for image in self.images)
+        return (needed or bool(self.n_painted)) and not kept
 
     def recalled(self) -> Any:
         """Return what the method learned, as `prepare` would; None where nothing is kept.
@@ -161,9 +162,14 @@ class ChainRecipe(Config):
         UserError
             If strokes are kept, but those of other images.
         """
-        grown = tuple(image for image in self.images if image.strokes is not None)
-        if not grown:
+        grown = [image for image in self.images if image.strokes]
+        if not grown and (self.learned is not None or not self.n_painted):
             return None
+        if not grown:
+            raise UserError(
+                "The recipe keeps its steps, and not what was painted for them: paint some of each "
+                "class, or give annotations with -l LABELS or --points POINTS."
+            )
         known = find_known(self.images, stack)
         if known is not None:
             return known.codes()

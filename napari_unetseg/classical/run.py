@@ -156,7 +156,10 @@ def prepare(chain: Chain, sources: Sequence[Source]) -> list[Any]:
     method, params = found
     needed = method.use_of_strokes(params) == "needed"
     if needed and not any(source.has_strokes() for source in sources):
-        raise UserError(f"{method.title} needs annotations: paint some of each class first.")
+        raise UserError(
+            f"{method.title} needs annotations: paint some of each class first, or give them with "
+            "-l LABELS on the command line."
+        )
     wanted = method.prepare_on(params)
     if wanted == "nothing":
         return [None for _ in sources]

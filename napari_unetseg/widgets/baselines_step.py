@@ -26,7 +26,7 @@ from napari_unetseg.events import MethodCompared
 from napari_unetseg.jobs import JobState
 from napari_unetseg.workspace.baseline_fits import BaselineFits, fit_chain
 from napari_unetseg.workspace.chain_draft import ChainDraft
-from napari_unetseg.workspace.kept_recipe import Kept, kept_recipe, recipe_of
+from napari_unetseg.workspace.kept_recipe import Kept, kept_recipe, other_pixel_sizes, recipe_of
 from napari_unetseg.workspace.model_classes import codes_for
 
 from .chain_editor import ChainEditor
@@ -373,6 +373,7 @@ class BaselinesStep(StepPanel):
     def _on_used(self, row: MethodCompared) -> None:
         """Go on with a row of the table: with its steps, or with its model."""
         if row.recipe is not None:
+            self._kept = None
             self._take(ChainRecipe.model_validate(row.recipe))
             self.context.say(f"{row.title} is set as it was compared; apply it to the stack.")
         elif row.model is not None:
@@ -409,8 +410,10 @@ class BaselinesStep(StepPanel):
         if recipe.serves(recipe.chain) and not self.context.workspace.in_use:
             self.context.workspace.set_classes(recipe.classes or self.context.workspace.classes)
         self._take(recipe)
-        as_kept = "" if self.seeds.kept is None else f", with what {name} keeps"
-        self.context.say(f"Took {name}: {in_words(recipe.chain)}{as_kept}.")
+        titles = ", ".join(find_step(settings.step).title for settings in recipe.chain.steps)
+        kept = f", {self._kept.in_words()}" if self.seeds.kept is self._kept else ""
+        entries = self.context.workspace.images.values()
+        self.context.say(f"Took {name}: {titles}{kept}.{other_pixel_sizes(recipe, entries)}")
 
     def _take(self, recipe: ChainRecipe) -> None:
         found = recipe.chain.method()

@@ -112,6 +112,6 @@ def _written(path: Path, recipe: ChainRecipe) -> str:
     kept = ""
     if recipe.learned is not None:
         kept = " with what it has learned"
-    elif any(image.strokes is not None for image in recipe.images):
+    elif any(image.strokes for image in recipe.images):
         kept = " with what is painted"
     return f"Saved as {path.name}{kept}; napari-unetseg run {path.name} replays it."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from napari_unetseg.annotations import Classes
 from napari_unetseg.classical import Chain, ChainRecipe, Source
 from napari_unetseg.config import BACKGROUND
 from napari_unetseg.errors import UserError
+from napari_unetseg.images import format_length
 
 from .baseline_fits import BaselineFits
 from .image_entry import ImageEntry
@@ -35,6 +36,10 @@ class Kept:
     recipe: ChainRecipe
     learned: Any = None
 
+    def in_words(self) -> str:
+        """Return what it keeps."""
+        return "with the strokes it grew from" if self.learned is None else "as it was trained"
+
     def mapping(self, classes: Classes) -> dict[int, int] | None:
         """Return answers → codes that the recipe's classes have here; None where all stay.
 
@@ -47,6 +52,19 @@ class Kept:
         meant = self.recipe.mapping or {code: code for code in here}
         mapping = {answer: here.get(code, code) for answer, code in meant.items()}
         return None if all(answer == code for answer, code in mapping.items()) else mapping
+
+
+def other_pixel_sizes(recipe: ChainRecipe, entries: Iterable[ImageEntry]) -> str:
+    """Say which image had another pixel size when the recipe was made; nothing where none had."""
+    for entry in entries if recipe.images else ():
+        before = recipe.calibrated(entry.stack).pixel_size_um
+        if before != entry.stack.pixel_size_um:
+            sizes = ", ".join(f"{axis} {format_length(size)}" for axis, size in before.items())
+            return (
+                f" {entry.stack.name} had another pixel size then ({sizes or 'none'}); "
+                "set that in Data for the same result."
+            )
+    return ""
 
 
 def recipe_of(chain: Chain, fits: BaselineFits, kept: Kept | None, classes: Classes) -> ChainRecipe:

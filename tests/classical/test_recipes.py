@@ -217,11 +217,13 @@ def test_a_method_that_can_do_without_strokes_is_replayed_without(tmp_path):
 def test_what_is_too_much_is_not_kept_and_is_known_to_be_missing(monkeypatch):
     stack = image()
     monkeypatch.setattr(recipe_module, "MAX_KEPT", 10)
-    for name in ("forest", "grow"):
+    for name in ("forest", "grow", "chan_vese"):
         _, kept = made(recipe_of(name), [Source(stack, strokes=painted(stack))])
         assert kept.learned is None
         assert not kept.images
         assert kept.needs_strokes()
+        with pytest.raises(UserError, match="-l LABELS"):
+            kept.strokes_on(stack)
 
 
 @pytest.mark.parametrize(
@@ -269,14 +271,15 @@ def test_a_damaged_forest_is_one_sentence(change, tmp_path):
 def test_strokes_of_another_shape_than_they_say_are_refused(tmp_path):
     stack = image()
     _, kept = made(recipe_of("grow"), [Source(stack, strokes=painted(stack))])
-    for change in ({"painted": [0, 9]}, {"shape": [3, 40, 57]}, {"painted": [0]}):
+    (*_, packed) = json.loads(kept.model_dump_json())["images"][0]["strokes"].values()
+    for change in ({"strokes": {"9": packed}}, {"shape": [3, 40, 57]}):
         text = json.loads(kept.model_dump_json())
         text["images"][0] |= change
         (tmp_path / "r.json").write_text(json.dumps(text))
         with pytest.raises(UserError, match=r"r\.json"):
             read_recipe(tmp_path / "r.json")
     text = json.loads(kept.model_dump_json())
-    text["images"][0]["strokes"]["data"] = "eJw="
+    text["images"][0]["strokes"]["0"]["data"] = "eJw="
     (tmp_path / "r.json").write_text(json.dumps(text))
     with pytest.raises(UserError, match="cannot be read"):
         read_recipe(tmp_path / "r.json").strokes_on(stack)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -161,7 +162,7 @@ def test_a_forest_from_a_recipe_is_applied_where_nothing_is_painted(stage, step,
     )
     file.write_text(recipe.model_dump_json())
     stage.person.click(step.open)
-    assert "with what recipe.json keeps" in stage.said[-1]
+    assert stage.said[-1] == "Took recipe.json: Gaussian, Pixel classifier, as it was trained."
     assert stage.workspace.classes == (CELL, DEBRIS)
     assert step.seeds.isVisible()
     assert step.seeds.verb.text() == "Learn from"
@@ -219,6 +220,16 @@ def test_strokes_from_a_recipe_grow_on_their_image_and_on_no_other(stage, step, 
     stage.person.click(step.apply)
     assert "other (2 × 60 × 80 px) is another image" in stage.said[-1]
     assert len(stage.worker.commands) == n
+
+
+def test_another_pixel_size_than_then_is_pointed_out(stage, step, file):
+    stack = replace(stage.entry.stack, pixel_size_um={"Z": 0.3, "Y": 0.01, "X": 0.01})
+    strokes = np.where(cells() > 120, 2, 1).astype(np.uint8)
+    recipe = of_cells("grow", "in_3d=on", kept_of=Source(stack, strokes=strokes))
+    file.write_text(recipe.model_dump_json())
+    stage.person.click(step.open)
+    assert "with the strokes it grew from. cells had another pixel size then" in stage.said[-1]
+    assert "Z 0.3 µm" in stage.said[-1]
 
 
 def test_classes_of_a_recipe_keep_their_names_among_those_that_are_painted(stage, step, file):
