@@ -38,7 +38,7 @@ class SeedsChoice(QWidget):
         self._context = context
         self._followed: Points | None = None
         self._offered: Kept | None = None
-        self._on_image: dict[str, Codes | None] = {}
+        self._on_image: dict[str, Codes] = {}
         self.box = QComboBox()
         self.box.setToolTip(
             "Strokes of each class, or the points of a layer: every point is a seed of the first "
@@ -95,7 +95,10 @@ class SeedsChoice(QWidget):
         kept = self.kept
         if kept is not None and kept.learned is None:
             if entry.id not in self._on_image:
-                self._on_image[entry.id] = kept.recipe.strokes_on(entry.stack)
+                grown = kept.recipe.strokes_on(entry.stack)
+                self._on_image[entry.id] = (
+                    np.zeros(entry.shape, np.uint8) if grown is None else grown
+                )
             return self._on_image[entry.id]
         layer = self.points
         if layer is None:

@@ -23,7 +23,7 @@ from napari_unetseg.classical import (
     run_stack,
 )
 from napari_unetseg.config import LabelClass
-from napari_unetseg.images import open_stack, write_image
+from napari_unetseg.images import Stack, open_stack, write_image
 from napari_unetseg.widgets import recipe_row
 from napari_unetseg.widgets.baselines_step import BaselinesStep
 
@@ -230,6 +230,21 @@ def test_another_pixel_size_than_then_is_pointed_out(stage, step, file):
     stage.person.click(step.open)
     assert "with the strokes it grew from. cells had another pixel size then" in stage.said[-1]
     assert "Z 0.3 µm" in stage.said[-1]
+
+
+def test_an_image_without_strokes_in_the_recipe_has_none_whatever_is_painted(stage, step, file):
+    strokes = np.zeros(stage.entry.shape, np.uint8)
+    other = Source(
+        Stack(cells((2, 60, 80)), "ZYX", name="other"), strokes=np.ones((2, 60, 80), "u1")
+    )
+    recipe = ChainRecipe(chain=Chain.of("grow"), classes=(CELL,))
+    sources = [Source(stage.entry.stack, strokes=strokes), other]
+    recipe = recipe.keeping(sources, prepare(recipe.chain, sources))
+    file.write_text(recipe.model_dump_json())
+    stage.annotate()
+    stage.person.click(step.open)
+    stage.person.click(step.apply)
+    assert not np.load(stage.submitted().images[0].strokes).any()
 
 
 def test_classes_of_a_recipe_keep_their_names_among_those_that_are_painted(stage, step, file):
