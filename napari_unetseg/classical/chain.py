@@ -51,13 +51,17 @@ class Chain(Config):
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:
-        stages = [_stage(settings.step) for settings in self.steps]
+        names = [settings.step for settings in self.steps]
+        stages = [_stage(name) for name in names]
         if stages != sorted(stages):
-            raise ValueError("filters come first, then a method, then refinements")
+            raise ValueError(
+                f"filters come first, then a method, then refinements; these are {', '.join(names)}"
+            )
         if stages.count(1) > 1:
-            raise ValueError("one method segments, not several")
+            methods = " and ".join(name for name in names if name in METHODS)
+            raise ValueError(f"one method segments, not several: choose between {methods}")
         if stages.count(1) == 0 and stages.count(0):
-            raise ValueError("filters need a method after them")
+            raise ValueError(f"filters need a method after them, and there is none: {names[0]}")
         if not stages:
             raise ValueError("a chain has at least one step")
         return self

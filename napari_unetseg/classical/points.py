@@ -46,7 +46,7 @@ def read_points(path: str | Path) -> tuple[npt.NDArray[np.float64], npt.NDArray[
         axes = sorted(name for name in (rows[0] if rows else {}) if name.startswith("axis-"))
         points = np.array([[float(row[axis]) for axis in axes] for row in rows])
         classes = np.array([int(float(row.get(_CLASS) or 1)) for row in rows])
-    except (OSError, UnicodeDecodeError, csv.Error, ValueError, TypeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error, ValueError, TypeError, OverflowError) as error:
         raise UserError(f"{path} is no table of points ({error}).") from error
     if not axes:
         raise UserError(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 from pydantic import Field, ValidationError
@@ -27,6 +27,9 @@ from .step import Codes, Labels
 #: The most that a recipe keeps of strokes and classifiers, in characters of its file.
 MAX_KEPT = 2**26
 
+
+#: 0 unlabelled, 1 background, k + 1 class k; or what a method answers.
+Code: TypeAlias = Annotated[int, Field(ge=0, le=255)]
 
 #: What a method learned from strokes, by the names of `Method.to_arrays`.
 Learned: TypeAlias = dict[str, PackedArray]
@@ -57,11 +60,11 @@ class ChainRecipe(Config):
 
     version: Literal[1] = 1
     chain: Chain
-    mapping: dict[int, int] | None = None
+    mapping: dict[Code, Code] | None = None
     classes: tuple[LabelClass, ...] = Field(default=(), max_length=254)
     learned: Learned | None = None
     images: tuple[KnownImage, ...] = ()
-    n_painted: dict[int, int] = Field(default_factory=dict)
+    n_painted: dict[Code, int] = Field(default_factory=dict)
 
     def meant(self, labels: Labels) -> Labels:
         """Return an answer of the chain as codes of the annotations; ids as they are."""
@@ -205,7 +208,7 @@ def read_recipe(path: str | Path) -> ChainRecipe:
         If it cannot be read, or is something else.
     """
     try:
-        found: Any = json.loads(Path(path).read_text(encoding="utf-8"))
+        found: Any = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}); check the path.") from error
     except (ValueError, RecursionError) as error:

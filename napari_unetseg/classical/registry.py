@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Generic, TypeVar
@@ -24,6 +25,11 @@ class Registry(Mapping[str, S], Generic[S]):
     def __init__(self, kind: type[S], places: Mapping[str, str]) -> None:
         self._kind = kind
         self._places = dict(places)
+
+    @property
+    def kind_name(self) -> str:
+        """What its steps are called: filter, method or refinement."""
+        return self._kind.__name__.lower()
 
     def __getitem__(self, name: str) -> S:
         module, attribute = self._places[name].split(":")
@@ -117,22 +123,35 @@ def find_method(name: str) -> Method[Any]:
     UserError
         If there is none of that name.
     """
-    if name not in METHODS:
-        raise UserError(f"No method is called {name!r}; the methods are {', '.join(METHODS)}.")
-    return METHODS[name]
+    found: Method[Any] = find_step(name, METHODS)
+    return found
 
 
-def find_step(name: str) -> Step[Any]:
+def find_step(name: str, *kinds: Registry[Any]) -> Any:
     """Return a filter, a method or a refinement by name.
+
+    Parameters
+    ----------
+    name : str
+    *kinds : Registry
+        Where it is looked for; in all of them where left out.
+
+    Returns
+    -------
+    Step
 
     Raises
     ------
     UserError
         If there is none of that name.
     """
-    for registry in (FILTERS, METHODS, REFINEMENTS):
+    asked = kinds or (FILTERS, METHODS, REFINEMENTS)
+    for registry in asked:
         if name in registry:
-            step: Step[Any] = registry[name]
-            return step
-    known = ", ".join([*FILTERS, *METHODS, *REFINEMENTS])
-    raise UserError(f"No step is called {name!r}; the steps are {known}.")
+            return registry[name]
+    what = " or ".join(registry.kind_name for registry in asked)
+    known = [known for registry in asked for known in registry]
+    alike = difflib.get_close_matches(name.strip().lower(), known, n=1)
+    if alike:
+        raise UserError(f"No {what} is called {name!r}; did you mean {alike[0]}?")
+    raise UserError(f"No {what} is called {name!r}; there are {', '.join(known)}.")

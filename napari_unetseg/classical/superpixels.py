@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, TypeVar
@@ -168,6 +169,8 @@ class Felzenszwalb(_Superpixels[FelzenszwalbParams]):
         from skimage.segmentation import felzenszwalb
 
         channels = unit_channels(view, params.sigma_px)
+        # Four channels and more are meant; threads share filters, so that none is set for a moment.
+        warnings.filterwarnings("ignore", "Got image with third dimension", RuntimeWarning)
         ids: Any = felzenszwalb(
             channels, params.scale, sigma=0, min_size=params.min_area_px, channel_axis=0
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -111,18 +112,16 @@ def baseline(
 def _recipe(method: str, param: list[str], before: list[str], then: list[str]) -> ChainRecipe:
     from pydantic import ValidationError
 
-    from napari_unetseg.classical import Chain, ChainRecipe, find_step, parse_params, parse_step
+    from napari_unetseg.classical import Chain, ChainRecipe, parse_params
     from napari_unetseg.config import describe_validation_error
 
-    find_step(method)
+    from .steps import check_method, filters_of, refinements_of
+
+    check_method(method)
     own = parse_params(method, param)
+    filters, refinements = filters_of(before), refinements_of(then)
     try:
-        chain = Chain.of(
-            method,
-            own,
-            before=[parse_step(text) for text in before],
-            then=[parse_step(text) for text in then],
-        )
+        chain = Chain.of(method, own, before=filters, then=refinements)
     except ValidationError as error:
         raise UserError(describe_validation_error(error)) from error
     found = chain.method()
@@ -163,8 +162,9 @@ def _by_family(steps: Iterable[tuple[str, Step[Any]]]) -> list[tuple[str, Any]]:
 def _print_step(console: Any, name: str, step: Step[Any], *, with_parameters: bool) -> None:
     from rich.table import Table
 
-    console.print(f"{name} · {step.title}. {step.summary}", style="bold")
-    console.print(f"    Good for: {step.good_for}")
+    headline = f"{name} · {step.title}. {step.summary}"
+    console.print(_indented(headline, console.width), style="bold")
+    console.print(_indented(f"    Good for: {step.good_for}", console.width))
     if not with_parameters:
         return
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
@@ -178,10 +178,16 @@ def _print_step(console: Any, name: str, step: Step[Any], *, with_parameters: bo
     console.print(table)
 
 
+def _indented(text: str, width: int) -> str:
+    """Break a text into lines, all but the first of which begin 4 columns to the right."""
+    return textwrap.fill(text, width, subsequent_indent=" " * 4, break_on_hyphens=False)
+
+
 def _allowed(field: dict[str, Any]) -> str:
     """Say which values a parameter may have, from its JSON schema; nothing where any will do."""
     if "enum" in field:
         return " or ".join(map(str, field["enum"]))
     if "minimum" in field and "maximum" in field:
-        return f"{field['minimum']:g} to {field['maximum']:g}"
+        ends = field["minimum"], field["maximum"]
+        return " to ".join(f"{int(end)}" if end == int(end) else f"{end:g}" for end in ends)
     return ""

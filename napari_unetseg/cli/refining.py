@@ -26,16 +26,14 @@ def refinements(texts: Sequence[str], *, of_objects: bool) -> Chain | None:
     UserError
         If one of them is no refinement, or takes classes where objects are asked for.
     """
-    from napari_unetseg.classical import REFINEMENTS, Chain, parse_step
+    from napari_unetseg.classical import REFINEMENTS, Chain
+
+    from .steps import refinements_of
 
     if not texts:
         return None
-    steps = tuple(parse_step(text) for text in texts)
+    steps = tuple(refinements_of(texts))
     for settings in steps:
-        if settings.step not in REFINEMENTS:
-            raise UserError(
-                f"{settings.step} is no refinement; --then takes {', '.join(REFINEMENTS)}."
-            )
         refinement = REFINEMENTS[settings.step]
         if of_objects and refinement.wants_probabilities:
             raise UserError(

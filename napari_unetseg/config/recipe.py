@@ -92,7 +92,7 @@ def load_recipe(path_or_preset: str) -> Recipe:
             f"the presets are {', '.join(PRESETS)}."
         )
     try:
-        return Recipe.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        return Recipe.model_validate(json.loads(path.read_text(encoding="utf-8-sig")))
     except ValidationError as error:
         raise UserError(f"{path}: {describe_validation_error(error)}") from error
     except (ValueError, RecursionError) as error:
@@ -108,4 +108,9 @@ def describe_validation_error(error: ValidationError) -> str:
     key = ".".join(shown) or "the top level"
     if first["type"] == "extra_forbidden":
         return f"{key!r} is not a setting; remove it or correct its spelling."
-    return f"{key!r} is {first['input']!r}: {first['msg'].lower()}."
+    said = str(first.get("ctx", {}).get("error", "")).rstrip(".")
+    if said and isinstance(first["input"], dict | list | tuple):
+        return (
+            f"{said}."  # a sentence of ours on several settings, of which it names those it means
+        )
+    return f"{key!r} is {first['input']!r}: {said or first['msg'].lower()}."

@@ -13,6 +13,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,9 +147,11 @@ class Session:
 
         What holds neither annotations nor a model goes, and of the oldest what `MAX_KEPT` says.
         """
-        self.flush()
+        with suppress(OSError):  # on a full disk: that the process is gone tells the same
+            self.flush()
         self._arrays.clear()
-        self._write_description(process=None)
+        with suppress(OSError):
+            self._write_description(process=None)
         kept = 0
         later: list[EarlierWork] = []
         for ended in _ended_sessions(self.root, here=True):

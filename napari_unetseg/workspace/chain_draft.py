@@ -182,7 +182,7 @@ class ChainDraft:
 
 def title_of(settings: StepSettings) -> str:
     """Return what people call a step."""
-    return find_step(settings.step).title
+    return str(find_step(settings.step).title)
 
 
 def _stage(step: str) -> int:

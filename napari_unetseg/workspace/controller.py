@@ -403,7 +403,10 @@ class JobController:
         return self._job is not None and self._job.is_comparison
 
     def stop(self) -> None:
-        """End training, or a comparison, now and keep what there is."""
+        """End training, or a comparison, now and keep what there is; if it has not begun, cancel."""
+        if self._pending is not None:
+            self.cancel()
+            return
         self._live_again = None
         self._worker.stop()
         comparing = self.is_comparing

@@ -1,5 +1,6 @@
 """What is found, kept and thrown away when the process of a session is gone."""
 
+import errno
 import json
 import os
 import platform
@@ -163,3 +164,24 @@ def test_arrays_cut_short_hide_no_other_work_and_are_not_deleted(tmp_path, role,
     assert [w.n_labelled_px for w in session.earlier_work("abc")] == [20]
     session.close()
     assert path.is_file()
+
+
+@pytest.mark.parametrize("fails", ["flush", "_write_description"])
+def test_a_full_disk_keeps_no_window_from_closing_and_no_stroke_from_being_found(
+    tmp_path, monkeypatch, fails
+):
+    session = Session(tmp_path)
+    paint(session)
+
+    def no_room(self, *_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Session, fails, no_room)
+    session.close()
+    monkeypatch.undo()
+    path = session.folder / "session.json"
+    description = json.loads(path.read_text())
+    if fails == "_write_description":  # the process that it names is this one; let it be gone
+        path.write_text(json.dumps({**description, "process": NOBODY}))
+    (found,) = Session(tmp_path).earlier_work("abc")
+    assert found.n_labelled_px == 50

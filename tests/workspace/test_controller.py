@@ -197,3 +197,16 @@ def test_a_model_with_other_classes_adds_them_and_keeps_what_was_painted(desk, t
     finally:
         other.controller.close()
         other.workspace.close()
+
+
+def test_what_is_stopped_before_it_began_does_not_begin(desk):
+    desk.paint()
+    desk.controller.compare([], 60.0)
+    desk.controller.stop()
+    desk.wait(lambda: desk.finished)
+    assert desk.finished[-1].reason is FinishReason.CANCELLED
+    assert desk.controller.state is JobState.IDLE
+    desk.controller.baseline(Chain.of("otsu"))
+    desk.run()
+    assert desk.finished[-1].reason is FinishReason.COMPLETED
+    assert len(desk.finished) == 2

@@ -1,0 +1,130 @@
+"""What people get wrong on the command line, each told in words that help."""
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_unetseg.cli import main
+
+
+def run(*arguments):
+    return main([str(argument) for argument in arguments])
+
+
+def picture(shape=(2, 40, 48), seed=0):
+    pixels = np.random.default_rng(seed).integers(10, 60, shape)
+    pixels[..., 10:30, 10:30] += 120
+    return pixels.astype(np.uint8)
+
+
+def write(path, data):
+    tifffile.imwrite(path, data, photometric="minisblack")
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Return a folder, which is where one is, with an image, strokes and points."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "im.tif", picture())
+    codes = np.zeros((2, 40, 48), np.uint8)
+    codes[:, 12:20, 12:28], codes[:, 32:38, 2:40] = 2, 1
+    write(tmp_path / "strokes.tif", codes)
+    (tmp_path / "points.csv").write_text("index,axis-0,axis-1,axis-2\n0,0,15,15\n")
+    return tmp_path
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def refused(folder, capsys):
+    """Run a command that must fail in one sentence and leave everything as it is."""
+
+    def run_it(command):
+        before = contents(folder)
+        assert run(*command.split()) == 2
+        captured = capsys.readouterr()
+        (line,) = captured.err.splitlines()
+        assert captured.out == ""
+        assert contents(folder) == before
+        assert "StepSettings" not in line
+        assert "the top level" not in line
+        return line
+
+    return run_it
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("gaussian im.tif -o o.tif", "--before gaussian"),
+        ("otsu im.tif -o o.tif --then otsu", "otsu is a method, and --then takes refinements"),
+        ("otsu im.tif -o o.tif --then sobel:sigma_px=2", "sobel is a method"),
+        ("otsu im.tif -o o.tif --before fill_holes", "--then fill_holes"),
+        ("otsu im.tif -o o.tif --before li", "li is a method, and --before takes filters"),
+        ("fill_holes im.tif -o o.tif --before gaussian", "filters need a method after them"),
+        ("canny im.tif -o o.tif -p low_percent=95", "high_percent must not be below low_percent"),
+        ("hysteresis im.tif -o o.tif -p lower_percent=100", "upper_percent must not be below"),
+        ("Otsu im.tif -o o.tif", "did you mean otsu?"),
+        ("otsu im.tif -o o.tif --before gausian", "No filter is called 'gausian'; did you mean"),
+        ("otsu im.tif -o o.tif --then fillholes", "did you mean fill_holes?"),
+    ],
+)
+def test_a_step_in_a_wrong_place_or_with_a_wrong_name(refused, command, says):
+    assert says in refused(f"baseline {command}")
+
+
+def test_only_what_fits_is_listed_where_no_name_is_alike(refused):
+    line = refused("baseline sorcery im.tif -o o.tif")
+    assert "otsu, " in line
+    assert "fill_holes" in line
+    assert "gaussian" not in line
+
+
+def test_the_list_keeps_its_indent_and_says_whole_numbers(folder, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run("baseline", "--list") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    names = {"otsu", "gaussian", "fill_holes"}
+    starts = {line.split(" · ")[0] for line in lines if line and not line.startswith(" ")}
+    assert names < starts
+    # Whatever begins at the margin is a step, a heading or the last line.
+    assert all(
+        " · " in line or len(line.split()) < 5 or "NAME" in line
+        for line in lines
+        if line[:1].strip()
+    )
+    assert run("baseline", "kmeans", "--help") == 0
+    said = capsys.readouterr().out
+    assert "0 to 4294967295" in said
+    assert "e+09" not in said
+
+
+@pytest.mark.parametrize("mapping", [{"300": 1}, {"1": -1}, {"1": 10**30}])
+def test_a_recipe_that_gives_answers_to_codes_that_are_none(refused, folder, mapping):
+    recipe = {"chain": {"steps": [{"step": "otsu"}]}, "mapping": mapping}
+    (folder / "r.json").write_text(json.dumps(recipe))
+    assert "'mapping." in refused("run r.json im.tif -o o.tif")
+
+
+def test_a_recipe_from_an_editor_that_marks_its_files_is_read(folder):
+    recipe = {"chain": {"steps": [{"step": "otsu"}]}}
+    (folder / "r.json").write_text(json.dumps(recipe), encoding="utf-8-sig")
+    assert run("run", "r.json", "im.tif", "-o", "o.tif") == 0
+
+
+@pytest.mark.parametrize("kind", ["1e400", "1e30", "-1", "nan"])
+def test_points_of_a_class_that_cannot_be(refused, folder, kind):
+    (folder / "p.csv").write_text(f"axis-0,axis-1,axis-2,class\n0,5,5,{kind}\n")
+    assert refused("baseline grow im.tif -o o.tif --points p.csv")
+
+
+def test_a_picture_of_many_channels_is_cut_without_a_warning(folder, recwarn):
+    write(folder / "five.tif", picture((5, 40, 48)))
+    assert run("baseline", "felzenszwalb", "five.tif", "-o", "o.tif") == 0
+    assert not recwarn.list
