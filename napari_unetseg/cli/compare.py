@@ -75,9 +75,10 @@ def compare(
     annotations; all are scored on the rest. What the time does not suffice for is left out, and
     said to be. Ctrl+C ends the comparison and prints what is known by then.
     """
-    from napari_unetseg.config import shipped_models
+    from napari_unetseg.config import find_model, shipped_models
     from napari_unetseg.errors import UserError
 
+    from .inputs_kept import check_inputs_kept
     from .progress import process_started_at
     from .train import parse_duration
 
@@ -88,7 +89,15 @@ def compare(
     if files is not None:
         files.check(overwrite=overwrite)
     from napari_unetseg.comparison import AnnotatedImage, Comparison
-    from napari_unetseg.learning import read_training_set
+    from napari_unetseg.learning import open_inputs, read_training_set
+
+    if files is not None:
+        read = {
+            "image": open_inputs(images, as_stack=stack),
+            "labels file": open_inputs(labels, as_stack=stack),
+            "model": [find_model(model) for model in models or []],
+        }
+        check_inputs_kept(read, files.written())
 
     data = read_training_set(images, labels, labels_kind, slices=slices, as_stack=stack)
     for note in data.notes:
@@ -168,6 +177,10 @@ class _Files:
     def model(self) -> Path:
         return self._with(".unet")
 
+    def written(self) -> list[Path]:
+        """Return everything that may be written."""
+        return [self.csv, self.figure, self.recipe, self.model]
+
     def _with(self, suffix: str) -> Path:
         return self.base.with_name(self.base.name + suffix)
 
@@ -178,7 +191,7 @@ class _Files:
 
         if not self.base.name:
             raise UserError(f"{str(self.base)!r} is no name for a table; name a new file.")
-        for path in (self.csv, self.figure, self.recipe, self.model):
+        for path in self.written():
             check_output(path, overwrite)
 
     def write(self, comparison: Comparison, *, overwrite: bool) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from napari_unetseg.errors import UserError
+
+from .inputs_kept import check_inputs_kept
 
 #: Endings of a single result; any other name is that of a folder.
 FILE_SUFFIXES = (".tif", ".tiff", ".zarr")
@@ -46,12 +48,24 @@ class OutputPlan:
         What is made to hold `files`.
     aside : tuple of Path
         Files or folders of what was asked for beside the labels.
+    table : Path or None
+        Of points.
     """
 
     files: list[Outputs]
     record: Path
     folders: tuple[Path, ...] = ()
     aside: tuple[Path, ...] = ()
+    table: Path | None = None
+
+    def written(self) -> list[Path]:
+        """Return every file, or Zarr, that is written."""
+        of_images = [
+            path
+            for file in self.files
+            for path in (file.labels, file.probabilities, file.uncertainty, file.quantised)
+        ]
+        return [path for path in [*of_images, self.record, self.table] if path is not None]
 
 
 def plan_outputs(
@@ -61,14 +75,28 @@ def plan_outputs(
     probabilities: bool = False,
     uncertainty: bool = False,
     quantised: bool = False,
+    table: Path | None = None,
+    read: Mapping[str, Iterable[str | Path]] | None = None,
 ) -> OutputPlan:
     """Decide the name of every file.
+
+    Parameters
+    ----------
+    images : sequence of Path
+    output : Path
+        A file, or a folder.
+    probabilities, uncertainty, quantised : bool
+        What is written beside the labels.
+    table : Path, optional
+        Where points are written.
+    read : mapping of str to iterable of paths, optional
+        What else the command reads, as of `check_inputs_kept`.
 
     Raises
     ------
     UserError
-        If several images are to go into one file, two would get the same name, or an image
-        would be replaced by its own result.
+        If several images are to go into one file, two results would get the same name, or
+        something that is read would be replaced.
     """
     if not output.name:
         raise UserError(f"{str(output)!r} is no name for a result; name a file or a new folder.")
@@ -82,13 +110,14 @@ def plan_outputs(
     beside = tuple(path for path in aside if path is not None)
     record = output.with_name(f"{output.name}.json")
     if is_file:
-        _check_images_stay(images, [output, *beside])
         if len(images) > 1:
             raise UserError(
                 f"{len(images)} images do not fit into the one file {output}; "
                 "name a folder, without an ending, or use --stack for slices of one stack."
             )
-        return OutputPlan([Outputs(output, *aside)], record, aside=beside)
+        plan = OutputPlan([Outputs(output, *aside)], record, aside=beside, table=table)
+        check_inputs_kept({"image": images, **(read or {})}, plan.written())
+        return plan
     if output.suffix.lower() in (".png", ".jpg", ".jpeg", ".npy", ".h5"):
         raise UserError(f"{output} would be no stack; write a .tif, a .zarr or a folder.")
     names = [f"{_stem(image)}.tif" for image in images]
@@ -96,19 +125,9 @@ def plan_outputs(
     if twice:
         raise UserError(f"Several images would be written as {twice[0]}; rename one of them.")
     files = [Outputs(output / n, *(None if a is None else a / n for a in aside)) for n in names]
-    _check_images_stay(images, [folder / n for folder in (output, *beside) for n in names])
-    return OutputPlan(files, record, (output, *beside), beside)
-
-
-def _check_images_stay(images: Sequence[Path], written: Sequence[Path]) -> None:
-    """Raise `UserError` where a result would replace an image, or a part of one."""
-    kept = {image.resolve() for image in images}
-    for path in written:
-        if path.resolve() in kept:
-            raise UserError(f"{path} is the image itself; choose another name for the result.")
-        inside = next((folder for folder in path.resolve().parents if folder in kept), None)
-        if inside is not None:
-            raise UserError(f"{path} lies within the image {inside}; choose another place for it.")
+    plan = OutputPlan(files, record, (output, *beside), beside, table)
+    check_inputs_kept({"image": images, **(read or {})}, plan.written())
+    return plan
 
 
 def check_outputs(plan: OutputPlan, *, overwrite: bool) -> None:
@@ -118,14 +137,9 @@ def check_outputs(plan: OutputPlan, *, overwrite: bool) -> None:
     """
     from napari_unetseg.images import check_output
 
-    written = [
-        path
-        for file in plan.files
-        for path in (file.labels, file.probabilities, file.uncertainty, file.quantised)
-    ]
-    for path in [*written, plan.record]:
-        if path is not None:
-            check_output(path, overwrite)
+    written = plan.written()
+    for path in written:
+        check_output(path, overwrite)
     for folder in plan.folders:
         if folder.exists() and not folder.is_dir():
             raise UserError(f"{folder} is a file, not a folder; choose another name.")

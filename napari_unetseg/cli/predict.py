@@ -80,6 +80,7 @@ def predict(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")] = False,
 ) -> None:
     """Segment images with a model."""
+    from napari_unetseg.config import find_model
     from napari_unetseg.learning import (
         Predictor,
         choose_device,
@@ -95,7 +96,13 @@ def predict(
     chain = refinements(then or [], of_objects=objects)
     weighed = probabilities or wants_probabilities(chain)
     paths = open_inputs(images, as_stack=stack)
-    plan = plan_outputs(paths, output, probabilities=probabilities, uncertainty=uncertainty)
+    plan = plan_outputs(
+        paths,
+        output,
+        probabilities=probabilities,
+        uncertainty=uncertainty,
+        read={"model": [find_model(model)]},
+    )
     check_outputs(plan, overwrite=overwrite)
     loaded = load_model(model)
     if resample is None:

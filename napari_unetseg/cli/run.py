@@ -54,5 +54,5 @@ def run(
 
     from .segmenting import Files, segment_files
 
-    files = Files(images, output, labels or (), points, slices, stack, overwrite)
+    files = Files(images, output, labels or (), points, slices, stack, overwrite, recipe=recipe)
     segment_files(read_recipe(recipe), files)

@@ -36,6 +36,8 @@ class Files:
         Where the blobs of a single image are written as points.
     quantised : bool
         Also write the images in the colours of their clusters.
+    recipe : Path or None
+        Where the recipe was read from.
     """
 
     images: Sequence[str]
@@ -47,6 +49,7 @@ class Files:
     overwrite: bool = False
     table: Path | None = None
     quantised: bool = False
+    recipe: Path | None = None
 
 
 def segment_files(recipe: ChainRecipe, files: Files) -> None:
@@ -61,7 +64,14 @@ def segment_files(recipe: ChainRecipe, files: Files) -> None:
     for image in files.images:
         as_one = files.stack and Path(image).is_dir()
         paths += [Path(image)] if as_one else find_inputs([image])
-    plan = plan_outputs(paths, files.output, quantised=files.quantised)
+    read = {
+        "labels file": find_inputs(files.labels),
+        "table of points": [] if files.points is None else [files.points],
+        "recipe": [] if files.recipe is None else [files.recipe],
+    }
+    plan = plan_outputs(
+        paths, files.output, quantised=files.quantised, table=files.table, read=read
+    )
     check_outputs(plan, overwrite=files.overwrite)
     if recipe.chain.method() is None:
         sources, classes = _open_begun(paths, files)

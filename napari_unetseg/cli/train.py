@@ -106,17 +106,29 @@ def train(
     recipe = _recipe(config, steps, max_time, seed, dims, transfer, new_head, pretrain)
     if recipe.training.max_time_s is None:
         wait_briefly()
+    from napari_unetseg.config import find_model
     from napari_unetseg.learning import (
         StateFile,
         Trainer,
         check_model_output,
         load_model,
+        open_inputs,
         read_source_set,
         read_training_set,
     )
 
+    from .inputs_kept import check_inputs_kept
     from .progress import process_started_at, show_training
 
+    check_inputs_kept(
+        {
+            "image": open_inputs([*images, *(source or [])], as_stack=stack),
+            "labels file": open_inputs([*labels, *(source_labels or [])], as_stack=stack),
+            "config": [config] if config and Path(config).is_file() else [],
+            "base model": [] if base is None else [find_model(base)],
+        },
+        [output],
+    )
     check_model_output(output, overwrite=overwrite or resume)
     state_file = StateFile(output, resume=resume)
     base_model = None if base is None else load_model(base)

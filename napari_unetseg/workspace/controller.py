@@ -403,7 +403,7 @@ class JobController:
         return self._job is not None and self._job.is_comparison
 
     def stop(self) -> None:
-        """End training, or a comparison, now and keep what there is; if it has not begun, cancel."""
+        """End training, or a comparison, now and keep what there is; none that has not begun."""
         if self._pending is not None:
             self.cancel()
             return

@@ -1,12 +1,16 @@
 """What people get wrong on the command line, each told in words that help."""
 
 import json
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from napari_unetseg.cli import main
+from napari_unetseg.cli.inputs_kept import check_inputs_kept
 
 
 def run(*arguments):
@@ -128,3 +132,57 @@ def test_a_picture_of_many_channels_is_cut_without_a_warning(folder, recwarn):
     write(folder / "five.tif", picture((5, 40, 48)))
     assert run("baseline", "felzenszwalb", "five.tif", "-o", "o.tif") == 0
     assert not recwarn.list
+
+
+GROWN = "baseline grow im.tif -o o.tif --points points.csv"
+BLOBS = "baseline blob_log im.tif -p max_radius_px=9"
+COMPARED = "compare im.png -l strokes.png --no-networks --overwrite"
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (f"{BLOBS} -o o.tif --table im.tif --overwrite", "im.tif is the image itself"),
+        (f"{BLOBS} -o o.tif --table o.tif", "Two results would be written to o.tif"),
+        (f"{BLOBS} -o o.tif --table o.tif.json", "Two results would be written to o.tif.json"),
+        (f"{BLOBS} -o o.zarr --table o.zarr/p.csv", "Two results would be written to o.zarr"),
+        (f"{BLOBS} -o o.tif --table o_quantised.tif --quantised", "Two results"),
+        (f"{BLOBS} -o p.tif --table there.csv", "there.csv exists"),
+        (f"{GROWN} --table points.csv --overwrite", "points.csv is the table of points itself"),
+        ("baseline grow im.tif -l strokes.tif -o strokes.tif --overwrite", "is the labels file"),
+        ("baseline otsu ./im.tif -o sub/../im.tif --overwrite", "is the image itself"),
+        ("baseline otsu link.tif -o im.tif --overwrite", "is the image itself"),
+        ("run o.tif.json im.tif -o o.tif --overwrite", "o.tif.json is the recipe itself"),
+        (f"{COMPARED} -o im", "im.png is the image itself"),
+        (f"{COMPARED} -o strokes.csv", "strokes.png is the labels file itself"),
+        ("train m.unet/im.tif -l strokes.tif -o m.unet --overwrite", "m.unet holds the image"),
+        ("train im.tif -l strokes.tif --base m.unet -o m.unet --overwrite", "is the base model"),
+        ("train im.tif -l strokes.tif --config c.json -o c.json --overwrite", "is the config"),
+        ("predict im.tif -m m.unet -o m.unet/o.tif", "lies within the model"),
+        ("predict im.tif -m m.unet -o . --overwrite", "no name for a result"),
+    ],
+)
+def test_nothing_that_is_read_or_written_is_replaced_by_a_result(refused, folder, command, says):
+    for name in ("im", "strokes"):
+        Image.fromarray(tifffile.imread(f"{name}.tif")[0]).save(f"{name}.png")
+    (folder / "m.unet").mkdir()
+    (folder / "m.unet" / "model.json").write_text("{}")
+    write(folder / "m.unet" / "im.tif", picture())
+    (folder / "link.tif").symlink_to("im.tif")
+    (folder / "there.csv").write_text("years of work")
+    (folder / "c.json").write_text("{}")
+    (folder / "o.tif.json").write_text(json.dumps({"chain": {"steps": [{"step": "otsu"}]}}))
+    assert says in refused(command)
+
+
+def test_a_table_beside_the_masks_of_a_folder_is_no_stranger_there(folder):
+    command = (*BLOBS.split(), "-o", "out", "--table", "out/points.csv")
+    assert run(*command) == 0
+    assert run(*command, "--overwrite") == 0
+
+
+def test_names_of_many_files_are_checked_in_no_time():
+    images = [Path(f"in/{i}.tif") for i in range(2000)]
+    began = time.perf_counter()
+    check_inputs_kept({"image": images}, [Path(f"out/{i}.tif") for i in range(2000)])
+    assert time.perf_counter() - began < 5
