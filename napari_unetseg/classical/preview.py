@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_unetseg.config import Config
-from napari_unetseg.errors import UserError
-from napari_unetseg.images import Stack
+from napari_unetseg.images import Stack, check_numbers
 
 from .chain import Chain
 from .grey import sample
@@ -219,13 +218,8 @@ class _Part:
     def view(self) -> View:
         """Read its pixels."""
         source = replace(self.request.source, probabilities=None)
+        check_numbers(source.stack, self.planes)
         views = [source.slice_view(plane) for plane in self.planes]
-        for plane, view in zip(self.planes, views, strict=True):
-            if not np.isfinite(view.pixels).all():
-                raise UserError(
-                    f"{source.stack.name} contains NaN or infinite values in slice {plane}; "
-                    "replace them by numbers, for instance with numpy.nan_to_num."
-                )
         cropped = [view.pixels[self._where(None)] for view in views]
         pixels = cropped[0] if len(cropped) == 1 else np.stack(cropped, axis=1)
         return replace(views[0], pixels=pixels, strokes=None)

@@ -116,14 +116,20 @@ def compare(
         raise KeyboardInterrupt
     if files is not None and comparison.rows:
         files.write(comparison, overwrite=overwrite)
-    if as_json:
-        print(json.dumps(_facts(comparison), indent=2, ensure_ascii=False))
-    else:
-        _print(comparison)
-        if files is not None and comparison.rows:
-            print(files.sentence(comparison))
+    _tell(comparison, files, as_json=as_json)
     if stopped:
         raise KeyboardInterrupt
+    if not comparison.rows:
+        raise UserError("No method could be compared; give more annotations, or more --max-time.")
+
+
+def _tell(comparison: Comparison, files: _Files | None, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(_facts(comparison), indent=2, ensure_ascii=False))
+        return
+    _print(comparison)
+    if files is not None and comparison.rows:
+        print(files.sentence(comparison))
 
 
 def _watch(comparison: Comparison) -> bool:

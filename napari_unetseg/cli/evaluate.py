@@ -37,8 +37,11 @@ def evaluate(
         ),
     ] = False,
     tolerance_px: Annotated[
-        float, typer.Option("--tolerance", help="With --all: contours this close agree, in pixels.")
-    ] = 2.0,
+        float | None,
+        typer.Option(
+            "--tolerance", help="With --all: contours this close agree, in pixels; 2 by default."
+        ),
+    ] = None,
     in_3d: Annotated[
         bool,
         typer.Option(
@@ -57,9 +60,16 @@ def evaluate(
     """
     import json
 
+    from napari_unetseg.errors import UserError
+    from napari_unetseg.measure import TOLERANCE_PX
     from napari_unetseg.measure import evaluate as compare
 
     from .scores_table import print_scores
+
+    contours = everything or as_json
+    if not contours and (in_3d or tolerance_px is not None):
+        given = "--in-3d" if in_3d else "--tolerance"
+        raise UserError(f"{given} is about contours, which are compared with --all; add that.")
 
     scores = compare(
         predicted,
@@ -67,8 +77,8 @@ def evaluate(
         kind=kind,  # type: ignore[arg-type] # anything else is refused there, in one sentence
         slices=slices,
         iou=iou,
-        contours=everything or as_json,
-        tolerance_px=tolerance_px,
+        contours=contours,
+        tolerance_px=TOLERANCE_PX if tolerance_px is None else tolerance_px,
         in_3d=in_3d,
         probabilities=probabilities or None,
     )

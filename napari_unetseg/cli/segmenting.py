@@ -12,7 +12,7 @@ from napari_unetseg.errors import UserError
 if TYPE_CHECKING:
     from napari_unetseg.classical import ChainRecipe, Source
     from napari_unetseg.config import LabelClass
-    from napari_unetseg.images import Labels
+    from napari_unetseg.images import Labels, Stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,7 @@ def segment_files(recipe: ChainRecipe, files: Files) -> None:
     from .outputs import check_outputs, plan_outputs, write_record
     from .progress import bar
 
+    _check_used(recipe, files)
     paths: list[Path] = []
     for image in files.images:
         as_one = files.stack and Path(image).is_dir()
@@ -102,34 +103,63 @@ def segment_files(recipe: ChainRecipe, files: Files) -> None:
 
 
 def _open_begun(paths: Sequence[Path], files: Files) -> tuple[list[Source], tuple[LabelClass, ...]]:
-    """Open masks or objects to refine, and the classes of the first.
+    """Open masks or objects to refine, and the classes of them.
 
     These are the labels given with the images, or else the images themselves.
     """
     from napari_unetseg.classical import Source
     from napari_unetseg.images import (
-        check_pixels,
+        check_numbers,
         find_inputs,
         open_stack,
         pair_inputs,
         parse_slices,
-        read_labels,
-        saved_kind,
     )
 
-    begun = find_inputs(files.labels) if files.labels else paths
-    pairs = pair_inputs(paths, begun)
-    sources, classes = [], []
-    for image, path in pairs:
-        stack = open_stack(image)
+    pairs = pair_inputs(paths, find_inputs(files.labels) if files.labels else paths)
+    stacks = [open_stack(image) for image, _ in pairs]
+    read = _masks_or_objects([path for _, path in pairs], stacks)
+    sources = []
+    for stack, labels in zip(stacks, read, strict=True):
         planes = parse_slices(files.slices, stack.n_planes)
-        check_pixels(stack, planes)
-        is_objects = saved_kind(open_stack(path)) == "objects"
-        labels = read_labels(path, "objects" if is_objects else "masks", like=stack)
-        classes.append(labels.classes)
+        check_numbers(stack, planes)
         found = labels.codes if labels.ids is None else labels.ids
         sources.append(Source(stack, planes, labels=found))
-    return sources, classes[0]
+    return sources, max((labels.classes for labels in read), key=len)
+
+
+def _masks_or_objects(paths: Sequence[Path], stacks: Sequence[Stack]) -> list[Labels]:
+    """Read what each file says that it holds, else masks, a value being the same class in all."""
+    from napari_unetseg.images import LabelsKind, open_stack, read_label_files, saved_kind
+
+    found: dict[int, Labels] = {}
+    ids = [saved_kind(open_stack(path)) == "objects" for path in paths]
+    kinds: tuple[LabelsKind, ...] = ("masks", "objects")
+    for kind in kinds:
+        chosen = [i for i, is_ids in enumerate(ids) if is_ids == (kind == "objects")]
+        if chosen:
+            likes = [stacks[i] for i in chosen]
+            read = read_label_files([paths[i] for i in chosen], kind, likes=likes)
+            found.update(zip(chosen, read, strict=True))
+    return [found[i] for i in range(len(paths))]
+
+
+def _check_used(recipe: ChainRecipe, files: Files) -> None:
+    """Raise `UserError` where something is given that would not be looked at."""
+    found = recipe.chain.method()
+    if found is None and files.points is not None:
+        raise UserError(
+            "A refinement changes masks and grows from nothing; leave --points out, or name a "
+            "method such as grow first."
+        )
+    if found is None or found[0].use_of_strokes(found[1]) != "unused":
+        return
+    given = "--points" if files.points is not None else "--labels" if files.labels else ""
+    if given:
+        raise UserError(
+            f"{found[0].title} looks at no annotations; leave {given} out, or choose a method "
+            "that grows or learns, such as grow or forest."
+        )
 
 
 def _open(

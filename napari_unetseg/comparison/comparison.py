@@ -21,6 +21,7 @@ from napari_unetseg.events import (
     Progress,
     Recommended,
 )
+from napari_unetseg.images import check_numbers, check_training_set
 from napari_unetseg.measure import scores
 
 from .baselines import baselines
@@ -91,6 +92,11 @@ class Comparison:
         So far.
     scored_on : str
         A sentence.
+
+    Raises
+    ------
+    UserError
+        If a pixel is no number, an annotated slice holds no image, or too little is annotated.
     """
 
     def __init__(
@@ -109,6 +115,9 @@ class Comparison:
     ) -> None:
         self.rows: list[MethodCompared] = []
         self.not_run: list[MethodNotRun] = []
+        check_training_set([image.stack for image in images], [image.codes for image in images])
+        for image in images:
+            check_numbers(image.stack)
         self._split = split_annotations(images)
         self._parts = self._split.parts()
         self.scored_on = self._split.sentence()
@@ -203,7 +212,7 @@ class Comparison:
             missed = MethodNotRun(name, title, str(error).rstrip("."))
         except (ValueError, ArithmeticError, LookupError, RuntimeError, MemoryError) as error:
             # One method that fails on an image is no reason to withhold all others.
-            _log.warning("%s failed", title, exc_info=True)
+            _log.info("%s failed", title, exc_info=True)
             missed = MethodNotRun(name, title, f"it failed ({error})")
         self.not_run.append(missed)
         yield missed

@@ -3,6 +3,7 @@
 from .atomic import atomic_file, atomic_folder, check_output
 from .checks import (
     check_channels,
+    check_numbers,
     check_pixels,
     check_same_slices,
     check_training_inputs,
@@ -51,6 +52,7 @@ __all__ = [
     "atomic_file",
     "atomic_folder",
     "check_channels",
+    "check_numbers",
     "check_output",
     "check_pixels",
     "check_resampling",

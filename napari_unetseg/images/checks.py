@@ -15,6 +15,27 @@ from napari_unetseg.wording import counted
 from .stack import Stack
 
 
+def check_numbers(stack: Stack, planes: Iterable[int] | None = None) -> None:
+    """Raise where a value is not a number; of whole numbers nothing is read.
+
+    Parameters
+    ----------
+    stack : Stack
+        The image.
+    planes : iterable of int, optional
+        The slices to look at; all where left out.
+
+    Raises
+    ------
+    UserError
+        If a pixel is NaN or infinite, or the image holds something else than numbers.
+    """
+    if stack.dtype.kind in "iub":
+        return
+    for index in range(stack.n_planes) if planes is None else planes:
+        _check_plane(stack, index, stack.plane(index))
+
+
 def check_pixels(stack: Stack, planes: Iterable[int] | None = None) -> None:
     """Raise where there is nothing to see or a value that is not a number.
 
@@ -33,21 +54,25 @@ def check_pixels(stack: Stack, planes: Iterable[int] | None = None) -> None:
     low, high = np.inf, -np.inf
     for index in range(stack.n_planes) if planes is None else planes:
         plane = stack.plane(index)
-        if plane.dtype.kind not in "iubf":
-            raise UserError(
-                f"{_name(stack)} holds {plane.dtype} values; an image needs integers or floats."
-            )
-        if plane.dtype.kind == "f" and not np.isfinite(plane).all():
-            what = "NaN" if np.isnan(plane).any() else "infinite values"
-            raise UserError(
-                f"{_name(stack)} contains {what} in slice {index}; replace them by numbers, for "
-                "instance with numpy.nan_to_num, and save it again."
-            )
+        _check_plane(stack, index, plane)
         low, high = min(low, plane.min()), max(high, plane.max())
     if low == high:
         raise UserError(
             f"{_name(stack)} has the same value {low:g} everywhere; there is nothing to segment, "
             "so check that it was exported with its pixels."
+        )
+
+
+def _check_plane(stack: Stack, index: int, plane: npt.NDArray[Any]) -> None:
+    if plane.dtype.kind not in "iubf":
+        raise UserError(
+            f"{_name(stack)} holds {plane.dtype} values; an image needs integers or floats."
+        )
+    if plane.dtype.kind == "f" and not np.isfinite(plane).all():
+        what = "NaN" if np.isnan(plane).any() else "infinite values"
+        raise UserError(
+            f"{_name(stack)} contains {what} in slice {index}; replace them by numbers, for "
+            "instance with numpy.nan_to_num, and save it again."
         )
 
 
@@ -129,8 +154,8 @@ def _check_present(present: set[int], n_classes: int, names: Sequence[str]) -> N
         painted = "background" if code == 1 else f"class {code - 1}"
         missing = "some of a class" if code == 1 else "some background or another class"
         raise UserError(
-            f"The labels of {where} hold only {painted}; paint {missing} too, a network learns "
-            "to tell them apart; if 0 is background in the file, say --labels-kind masks."
+            f"The labels of {where} hold only {painted}; paint {missing} too, as there is "
+            "nothing to tell apart yet; if 0 is background in the file, say --labels-kind masks."
         )
 
 

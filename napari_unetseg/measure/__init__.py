@@ -4,7 +4,7 @@ Everything is added plane by plane and pooled, so that what is measured may be l
 """
 
 from .confusion import ConfusionMatrix
-from .contours import ContourDistances, Contours, ContourScores
+from .contours import TOLERANCE_PX, ContourDistances, Contours, ContourScores
 from .evaluation import evaluate
 from .objects import ObjectMatcher, ObjectScores
 from .precision_recall import Curve, PrecisionRecall, ProbabilityScores
@@ -12,6 +12,7 @@ from .regions import RegionScores
 from .scores import ClassScores, Scores, scores
 
 __all__ = [
+    "TOLERANCE_PX",
     "ClassScores",
     "ConfusionMatrix",
     "ContourDistances",

@@ -19,6 +19,7 @@ from napari_unetseg.classical import (
 )
 from napari_unetseg.classical.mapping import lookup
 from napari_unetseg.config import UNLABELLED
+from napari_unetseg.images import check_pixels
 
 from .image_entry import ImageEntry
 
@@ -60,6 +61,11 @@ def fit_chain(chain: Chain, entries: Sequence[ImageEntry]) -> FittedBaseline:
     """Search parameters of a chain's method; its filters stay, its refinements take no part.
 
     What is held out is not looked at.
+
+    Raises
+    ------
+    UserError
+        If a pixel is no number, all are the same, or too little is annotated.
     """
     found = chain.method()
     if found is None:
@@ -67,6 +73,9 @@ def fit_chain(chain: Chain, entries: Sequence[ImageEntry]) -> FittedBaseline:
     annotated = [(entry, plane) for entry in entries for plane in entry.annotated_planes()]
     n = min(len(annotated), _FITTED_SLICES)
     chosen = [annotated[i] for i in np.linspace(0, len(annotated) - 1, n).round().astype(int)]
+    for entry in entries:
+        if looked_at := [plane for other, plane in chosen if other is entry]:
+            check_pixels(entry.stack, looked_at)
     planes, codes = [], []
     for entry, plane in chosen:
         held_out = held_out_mask(entry.blocks, plane, entry.shape[1:])

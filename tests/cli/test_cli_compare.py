@@ -86,7 +86,7 @@ def test_json_holds_everything_and_nothing_else_is_printed(board, capsys):
 
 
 def test_what_did_not_fit_is_listed_with_its_reason(board, capsys):
-    assert main([*ASKED, "--max-time", "0.01s"]) == 0
+    assert main([*ASKED, "--max-time", "0.01s"]) == 2
     said = " ".join(capsys.readouterr().out.split())
     assert "Not in the table (no time was left): Otsu threshold" in said
     assert "No method could be compared" in said
@@ -109,6 +109,54 @@ def test_a_model_that_is_not_there_is_one_sentence(board, capsys):
     asked = [argument for argument in ASKED if argument != "--no-networks"]
     assert main([*asked, "-m", "nowhere.unet"]) == 2
     assert "There is no model nowhere.unet" in capsys.readouterr().err
+
+
+def spoiled(folder, how):
+    pixels = np.random.default_rng(0).normal(60, 20, (2, 256, 256)).astype(np.float32)
+    truth = np.stack([tifffile.imread(folder / "truth.tif")] * 2)
+    if how == "constant":
+        pixels[:] = 7
+    else:
+        pixels[1, 200, 3] = how
+        truth[1] = 0
+    tifffile.imwrite(folder / "spoiled.tif", pixels, photometric="minisblack")
+    codes = truth + np.uint8(how == "constant")
+    codes[0] = truth[0] + 1
+    tifffile.imwrite(folder / "codes.tif", codes, photometric="minisblack")
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [(np.nan, "contains NaN in slice 1"), (np.inf, "infinite values"), ("constant", "everywhere")],
+)
+def test_pixels_that_are_none_are_one_sentence(board, capfd, how, said):
+    spoiled(board, how)
+    asked = ["compare", "spoiled.tif", "-l", "codes.tif", "--no-networks", *TIME]
+    assert main(asked) == 2
+    captured = capfd.readouterr()
+    assert said in captured.err
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+def test_masks_taken_for_annotations_are_pointed_out(board, capsys):
+    assert main(["compare", "board.tif", "-l", "truth.tif", "--no-networks", *TIME]) == 2
+    assert "say --labels-kind masks" in capsys.readouterr().err
+
+
+def test_a_table_without_a_row_is_a_failure_that_says_why(board, capfd, monkeypatch):
+    from napari_unetseg.classical import METHODS
+
+    def broken(self, *_):
+        raise ValueError("a wheel came off")
+
+    for name in ("otsu", "sobel"):
+        monkeypatch.setattr(type(METHODS[name]), "features", broken)
+    assert main(ASKED) == 2
+    captured = capfd.readouterr()
+    assert "a wheel came off" in captured.out
+    assert "Traceback" not in captured.err
+    assert "No method could be compared" in captured.err
 
 
 def test_ctrl_c_keeps_what_is_done_by_then(board, capsys, monkeypatch):

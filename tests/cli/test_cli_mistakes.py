@@ -186,3 +186,37 @@ def test_names_of_many_files_are_checked_in_no_time():
     began = time.perf_counter()
     check_inputs_kept({"image": images}, [Path(f"out/{i}.tif") for i in range(2000)])
     assert time.perf_counter() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("fill_holes strokes.tif -o o.tif --points points.csv", "leave --points out"),
+        ("otsu im.tif -o o.tif --points points.csv", "leave --points out"),
+        ("otsu im.tif -o o.tif -l strokes.tif", "leave --labels out"),
+    ],
+)
+def test_what_no_step_would_look_at_is_not_taken(refused, command, says):
+    assert says in refused(f"baseline {command}")
+
+
+@pytest.mark.parametrize("option", ["--in-3d", "--tolerance 3"])
+def test_options_of_contours_want_contours(refused, folder, capsys, option):
+    assert "--all" in refused(f"evaluate strokes.tif -t strokes.tif {option}")
+    for more in ("--all", "--json"):
+        assert run(*f"evaluate strokes.tif -t strokes.tif {option} {more}".split()) == 0
+
+
+def test_an_empty_mask_among_others_is_refined_to_an_empty_one(folder):
+    full = np.zeros((1, 40, 48), np.uint8)
+    full[0, 5:30, 5:30], full[0, 1, 1], full[0, 35:39, 3:30] = 2, 1, 1
+    only_2 = np.where(full == 2, full, 0)
+    for name, mask in (("a", full * 0), ("b", full), ("c", only_2)):
+        (folder / "masks").mkdir(exist_ok=True)
+        write(folder / "masks" / f"{name}.tif", mask)
+    assert run("baseline", "remove_small", "masks", "-o", "out", "-p", "min_area_px=9") == 0
+    written = {name: tifffile.imread(folder / "out" / f"{name}.tif") for name in "abc"}
+    assert not written["a"].any()
+    full[0, 1, 1] = 0
+    np.testing.assert_array_equal(written["b"].reshape(full.shape), full)
+    np.testing.assert_array_equal(written["c"].reshape(full.shape), only_2)

@@ -78,4 +78,4 @@ def test_too_little_annotated_is_one_sentence(worker, jobs, command, tmp_path):
     np.save(tmp_path / "annotations.npy", np.zeros((2, 256, 256), np.uint8))
     _, finished = jobs.run(worker, command)
     assert finished.reason == FinishReason.FAILED
-    assert "at least two classes" in finished.sentence
+    assert "hold no label" in finished.sentence

@@ -240,6 +240,25 @@ def test_a_baseline_fills_its_output(worker, scene, jobs):
     assert [e.done for e in events if isinstance(e, Progress)][-1] == N_PLANES
 
 
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [(np.nan, "contains NaN in slice 1"), (np.inf, "infinite values"), (None, "same value")],
+)
+@pytest.mark.parametrize("step", ["otsu", "kmeans", "sobel"])
+def test_a_baseline_on_pixels_that_are_none_is_one_sentence(worker, scene, jobs, step, spoil, says):
+    pixels = np.load(scene.image.path).astype(np.float32)
+    if spoil is None:
+        pixels[:] = 3
+    else:
+        pixels[1, 5, 5] = spoil
+    np.save(scene.image.path, pixels)
+    target = ImageToSegment(scene.image, str(scene.folder / "answer.npy"))
+    _, finished = jobs.run(worker, BaselineCommand([target], {"steps": [{"step": step}]}))
+    assert finished.reason is FinishReason.FAILED
+    assert says in finished.sentence
+    assert not Path(target.output).exists()
+
+
 def test_what_cannot_work_is_one_sentence_and_the_child_stays(worker, scene, jobs):
     jobs.run(worker, scene.training(steps=1, predict_after=False))
     pid = worker.pid

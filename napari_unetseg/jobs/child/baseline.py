@@ -19,7 +19,7 @@ from napari_unetseg.classical import (
 from napari_unetseg.config import describe_validation_error
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Finished, FinishReason
-from napari_unetseg.images import map_npy
+from napari_unetseg.images import check_numbers, check_pixels, map_npy
 from napari_unetseg.jobs.commands import BaselineCommand, ImageToSegment
 from napari_unetseg.jobs.pixels import create_labels, open_codes, open_image
 from napari_unetseg.wording import counted
@@ -35,6 +35,9 @@ def run_baseline(command: BaselineCommand, job: Job, emit: Emit) -> Finished:
     except ValidationError as error:
         raise UserError(describe_validation_error(error)) from error
     sources = [_source(item) for item in command.images]
+    check = check_numbers if chain.method() is None else check_pixels
+    for source in sources:
+        check(source.stack)
     prepared = recipe.prepared_for(sources)
     total = sum(source.stack.n_planes for source in sources)
     countdown = Countdown(emit, "Segmenting slice", total)
