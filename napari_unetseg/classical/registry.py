@@ -150,8 +150,10 @@ def find_step(name: str, *kinds: Registry[Any]) -> Any:
         if name in registry:
             return registry[name]
     what = " or ".join(registry.kind_name for registry in asked)
-    known = [known for registry in asked for known in registry]
-    alike = difflib.get_close_matches(name.strip().lower(), known, n=1)
+    known = [step for registry in asked for step in registry]
+    meant = name.strip().lower()
+    alike = difflib.get_close_matches(meant, known, n=1)
+    alike += [step for step in known if meant and meant in step]
     if alike:
         raise UserError(f"No {what} is called {name!r}; did you mean {alike[0]}?")
     raise UserError(f"No {what} is called {name!r}; there are {', '.join(known)}.")

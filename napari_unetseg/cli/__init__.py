@@ -18,16 +18,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         The exit status: 0; 1 where there is no room for what is written; 2 after bad input; 130
-        after Ctrl+C. Each but the first is said in one sentence on stderr.
+        after Ctrl+C; 143 where another program ended it. Each but the first is said in one
+        sentence on stderr.
     """
     try:
         # Takes most of the time that the program needs to start, in which people press Ctrl+C.
         from .app import run
 
         return run(list(sys.argv[1:] if argv is None else argv))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
+        from .termination import Terminated
+
         print("stopped", file=sys.stderr)
-        return 130
+        return 143 if isinstance(interrupt, Terminated) else 130
 
 
 __all__ = ["main"]

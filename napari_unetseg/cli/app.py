@@ -20,6 +20,8 @@ import typer
 from napari_unetseg import __version__
 from napari_unetseg.errors import UserError
 
+from .termination import terminated_like_interrupted
+
 PROGRAM = "napari-unetseg"
 
 #: In the order of ``--help``.
@@ -48,6 +50,9 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EPIPE)
 
 #: Verbs that answer ``--help`` themselves: it depends on what else is asked.
 _OWN_HELP = ("baseline",)
+
+#: Verbs that may open a window.
+_OPENING_WINDOWS = ("demo",)
 
 _QT_BINDINGS = ("PyQt6", "PySide6", "PyQt5", "PySide2")
 
@@ -90,6 +95,13 @@ def _run(arguments: list[str]) -> int:
     if not arguments or _is_path(arguments[0]):
         open_window([Path(argument) for argument in arguments])
         return 0
+    if arguments[0] in _OPENING_WINDOWS:  # a window has its own ways to end
+        return _do(arguments)
+    with terminated_like_interrupted():
+        return _do(arguments)
+
+
+def _do(arguments: list[str]) -> int:
     wanted = [arguments[0]] if arguments[0] in VERBS else VERBS
     program = typer.main.get_command(_program(wanted))
     try:

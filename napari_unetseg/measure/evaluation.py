@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from napari_unetseg.config import default_class
 from napari_unetseg.errors import UserError
-from napari_unetseg.images import LabelPlanes, LabelsKind, parse_slices
+from napari_unetseg.images import LabelsKind, parse_slices
 from napari_unetseg.wording import counted
 
 from .agreement import agree_on_values
@@ -135,7 +135,7 @@ class _Tally:
         predicted, truth = OpenSide(pair.predicted), OpenSide(pair.truth)
         maps = None
         if probabilities is not None and self.curves is not None:
-            n_codes = max(pair.truth.labels.classes_present, default=0) + 1
+            n_codes = max(pair.truth.classes_present, default=0) + 1
             maps = ProbabilityCounts(self.curves, probabilities, pair, n_codes)
         depth = pair.truth.labels.planes_per_volume
         before: tuple[int, int] | None = None
@@ -210,16 +210,12 @@ def _described(shape: tuple[int, ...]) -> str:
 
 def _class_names(pairs: Sequence[Pair]) -> list[str]:
     """Take names that somebody gave, from the truth if it has them, else from the prediction."""
-    names = ["background"]
-    candidates = [pair.truth.labels for pair in pairs]
-    candidates += [pair.predicted.labels for pair in pairs]
-    n_classes = max(len(labels.classes) for labels in candidates)
-    for k in range(1, n_classes + 1):
-        plain = default_class(k).name
-        given = (_name(labels, k) for labels in candidates)
-        names.append(next((name for name in given if name not in (None, plain)), plain) or plain)
-    return names
-
-
-def _name(labels: LabelPlanes, k: int) -> str | None:
-    return labels.classes[k - 1].name if k <= len(labels.classes) else None
+    given: dict[int, str] = {}
+    for side in [*(pair.truth for pair in pairs), *(pair.predicted for pair in pairs)]:
+        for own, label_class in enumerate(side.labels.classes, start=1):
+            k = own if side.table is None else int(side.table[own + 1]) - 1
+            given.setdefault(k, default_class(k).name)
+            if label_class.name != default_class(own).name and given[k] == default_class(k).name:
+                given[k] = label_class.name
+    every = range(1, max(given, default=0) + 1)
+    return ["background", *(given.get(k, default_class(k).name) for k in every)]

@@ -52,6 +52,13 @@ class Side:
         """Whether there are objects and not only classes."""
         return self.is_connected or self.labels.kind == "objects"
 
+    @property
+    def classes_present(self) -> list[int]:
+        """Classes that occur, numbered as on the other side."""
+        if self.table is None:
+            return self.labels.classes_present
+        return sorted(int(self.table[k + 1]) - 1 for k in self.labels.classes_present)
+
 
 class OpenSide:
     """A side whose file is open, to be read slice by slice."""

@@ -1,6 +1,9 @@
 """What people get wrong on the command line, each told in words that help."""
 
 import json
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -220,3 +223,40 @@ def test_an_empty_mask_among_others_is_refined_to_an_empty_one(folder):
     full[0, 1, 1] = 0
     np.testing.assert_array_equal(written["b"].reshape(full.shape), full)
     np.testing.assert_array_equal(written["c"].reshape(full.shape), only_2)
+
+
+SLOW_TO_WRITE = """
+import sys, time
+from napari_unetseg.images import atomic
+def sync(path):
+    print("writing", flush=True)
+    time.sleep(60)
+atomic._sync = sync
+from napari_unetseg.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to catch")
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["TERM", "INT"]
+)
+def test_a_command_that_is_ended_while_it_writes_leaves_nothing(folder, number, status):
+    before = contents(folder)
+    # A process that a shell started in the background would ignore Ctrl+C, and so its children.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    child = subprocess.Popen(
+        [sys.executable, "-c", heed + SLOW_TO_WRITE, "baseline", "otsu", "im.tif", "-o", "o.tif"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with child:
+        assert child.stdout.readline() == "writing\n"
+        assert any(path.suffix == ".partial" for path in folder.iterdir())
+        child.send_signal(number)
+        _, said = child.communicate(timeout=30)
+    assert child.returncode == status
+    assert said.split()[-1] == "stopped"
+    assert "Traceback" not in said
+    assert contents(folder) == before

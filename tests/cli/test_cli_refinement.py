@@ -115,8 +115,8 @@ def test_pieces_become_objects_in_the_slices_asked_for(folder: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--then", "otsu"), "otsu is no refinement"),
-        (("--then", "fill"), "No step is called"),
+        (("--then", "otsu"), "otsu is a method, and --then takes refinements"),
+        (("--then", "fill"), "did you mean fill_holes?"),
         (("--then", "split", "--then", "crf"), "let --then split follow it"),
         (("--objects", "--then", "crf"), "leave --objects out"),
         (("--then", "smooth:sigma=2"), "has no parameter"),

@@ -119,6 +119,56 @@ def test_a_class_that_one_side_lacks_does_not_shift_the_others():
     assert found.iou["class 2"] == 1
 
 
+@pytest.mark.parametrize(
+    ("predicted_values", "truth_values"),
+    [
+        ([0, 1, 3], [0, 2, 3]),
+        ([0, 2], [0, 1]),
+        ([0, 1], [0, 2]),
+        ([0, 5, 9], [0, 1, 2]),
+        ([0, 1, 2, 255], [0, 1, 9]),
+        ([0, 300, 70_000], [0, 300, 5]),
+    ],
+)
+@pytest.mark.parametrize("kind", ["masks", "annotations"])
+def test_a_value_is_the_same_class_on_both_sides(tmp_path, predicted_values, truth_values, kind):
+    random = np.random.default_rng(5)
+    predicted = random.choice(np.array(predicted_values, np.uint32), (2, 20, 24))
+    truth = random.choice(np.array(truth_values, np.uint32), predicted.shape)
+    expected = macro(truth, predicted)
+    given = truth + (kind == "annotations")
+    assert evaluate(predicted, given, kind=kind).mean_iou == pytest.approx(expected)
+    files = plain(tmp_path / "p.tif", predicted), plain(tmp_path / "t.tif", given)
+    assert evaluate(*files, kind=kind).mean_iou == pytest.approx(expected)
+
+
+def test_names_stay_with_their_values_where_the_other_side_has_more(tmp_path):
+    random = np.random.default_rng(6)
+    predicted, truth = (random.choice(np.uint8(v), (1, 20, 24)) for v in ([0, 2], [0, 1, 2, 7]))
+    named, foreign = save(tmp_path / "p.tif", predicted), plain(tmp_path / "t.tif", truth[0])
+    for found in (evaluate(named, foreign), evaluate(foreign, named)):
+        assert list(found.iou) == ["background", "cell", "core", "class 3"]
+        assert found.mean_iou == pytest.approx(macro(truth, predicted))
+        hits, union = (
+            ((truth == 2) & (predicted == 2)).sum(),
+            ((truth == 2) | (predicted == 2)).sum(),
+        )
+        assert found.iou["core"] == pytest.approx(hits / union)
+
+
+def test_more_values_than_there_are_classes_are_one_sentence():
+    predicted, truth = np.arange(0, 400, 2).reshape(10, 20), np.arange(1, 401, 2).reshape(10, 20)
+    with pytest.raises(UserError, match="399 values together"):
+        evaluate(predicted, truth)
+
+
+def test_probabilities_have_a_channel_for_every_class_of_both_sides():
+    truth, predicted = np.zeros((1, 8, 8), np.uint8), np.zeros((1, 8, 8), np.uint8)
+    truth[0, :4], predicted[0, :4], predicted[0, 6] = 2, 2, 1
+    with pytest.raises(UserError, match="2 channels and the truth 3 classes"):
+        evaluate(predicted, truth, probabilities=np.full((1, 2, 8, 8), 0.5))
+
+
 def objects(shape=(3, 40, 40)):
     ids = np.zeros(shape, np.uint16)
     for number, (y, x) in enumerate(((3, 3), (3, 23), (23, 3)), start=1):
