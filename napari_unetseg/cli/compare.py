@@ -75,10 +75,10 @@ def compare(
     annotations; all are scored on the rest. What the time does not suffice for is left out, and
     said to be. Ctrl+C ends the comparison and prints what is known by then.
     """
-    from napari_unetseg.config import find_model, shipped_models
+    from napari_unetseg.config import shipped_models
     from napari_unetseg.errors import UserError
 
-    from .inputs_kept import check_inputs_kept
+    from .inputs_kept import check_inputs_kept, folders_of
     from .progress import process_started_at
     from .train import parse_duration
 
@@ -95,7 +95,7 @@ def compare(
         read = {
             "image": open_inputs(images, as_stack=stack),
             "labels file": open_inputs(labels, as_stack=stack),
-            "model": [find_model(model) for model in models or []],
+            "model": folders_of(models or []),
         }
         check_inputs_kept(read, files.written())
 

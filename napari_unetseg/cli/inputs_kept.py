@@ -49,6 +49,19 @@ def check_inputs_kept(read: Mapping[str, Iterable[str | Path]], written: Sequenc
             raise _written_twice(results[outer])
 
 
+def folders_of(models: Iterable[str | Path]) -> list[Path]:
+    """Return where models lie; what is none of them is told by whoever reads it.
+
+    Raises
+    ------
+    UserError
+        If there is nothing of such a name.
+    """
+    from napari_unetseg.config import MODEL_JSON, find_model
+
+    return [folder for folder in map(find_model, models) if (folder / MODEL_JSON).is_file()]
+
+
 def _identity(path: Path) -> Path:
     """Return where a path leads, spelled as the system does where case does not matter."""
     return Path(os.path.normcase(path.resolve()))

@@ -80,7 +80,6 @@ def predict(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")] = False,
 ) -> None:
     """Segment images with a model."""
-    from napari_unetseg.config import find_model
     from napari_unetseg.learning import (
         Predictor,
         choose_device,
@@ -89,6 +88,7 @@ def predict(
         open_inputs,
     )
 
+    from .inputs_kept import folders_of
     from .outputs import check_outputs, plan_outputs, write_record
     from .progress import bar
     from .refining import refinements, wants_probabilities
@@ -101,7 +101,7 @@ def predict(
         output,
         probabilities=probabilities,
         uncertainty=uncertainty,
-        read={"model": [find_model(model)]},
+        read={"model": folders_of([model])},
     )
     check_outputs(plan, overwrite=overwrite)
     loaded = load_model(model)

@@ -106,7 +106,6 @@ def train(
     recipe = _recipe(config, steps, max_time, seed, dims, transfer, new_head, pretrain)
     if recipe.training.max_time_s is None:
         wait_briefly()
-    from napari_unetseg.config import find_model
     from napari_unetseg.learning import (
         StateFile,
         Trainer,
@@ -117,7 +116,7 @@ def train(
         read_training_set,
     )
 
-    from .inputs_kept import check_inputs_kept
+    from .inputs_kept import check_inputs_kept, folders_of
     from .progress import process_started_at, show_training
 
     check_inputs_kept(
@@ -125,7 +124,7 @@ def train(
             "image": open_inputs([*images, *(source or [])], as_stack=stack),
             "labels file": open_inputs([*labels, *(source_labels or [])], as_stack=stack),
             "config": [config] if config and Path(config).is_file() else [],
-            "base model": [] if base is None else [find_model(base)],
+            "base model": folders_of([] if base is None else [base]),
         },
         [output],
     )
