@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_unetseg.config import Config
-from napari_unetseg.errors import UserError
-from napari_unetseg.images import Stack
+from napari_unetseg.images import Stack, check_values
 
 from .chain import Chain
 from .grey import sample
@@ -117,7 +116,7 @@ class PreviewComputer:
         Raises
         ------
         UserError
-            If a pixel is no number, or the method needs annotations that are not there.
+            If values cannot be computed with, or the method needs annotations that are not there.
         """
         chain, source = request.chain, request.source
         steps: list[tuple[Step[Any], Config]] = [*chain.filters(), *chain.refinements()]
@@ -218,11 +217,7 @@ class _Part:
         source = replace(self.request.source, probabilities=None)
         views = [source.slice_view(plane) for plane in self.planes]
         for plane, view in zip(self.planes, views, strict=True):
-            if not np.isfinite(view.pixels).all():
-                raise UserError(
-                    f"{source.stack.name} contains NaN or infinite values in slice {plane}; "
-                    "replace them by numbers, for instance with numpy.nan_to_num."
-                )
+            check_values(view.pixels, source.stack.name, plane)
         cropped = [view.pixels[self._where(None)] for view in views]
         pixels = cropped[0] if len(cropped) == 1 else np.stack(cropped, axis=1)
         return replace(views[0], pixels=pixels, strokes=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, TypeVar
@@ -168,9 +169,12 @@ class Felzenszwalb(_Superpixels[FelzenszwalbParams]):
         from skimage.segmentation import felzenszwalb
 
         channels = unit_channels(view, params.sigma_px)
-        ids: Any = felzenszwalb(
-            channels, params.scale, sigma=0, min_size=params.min_area_px, channel_axis=0
-        )
+        with warnings.catch_warnings():
+            # Of more than three channels scikit-image asks whether they are meant to be channels.
+            warnings.filterwarnings("ignore", "Got image with third dimension")
+            ids: Any = felzenszwalb(
+                channels, params.scale, sigma=0, min_size=params.min_area_px, channel_axis=0
+            )
         return np.asarray(ids + 1, np.uint32)
 
     def grid(self, views: Sequence[View]) -> Iterator[FelzenszwalbParams]:
