@@ -27,6 +27,8 @@ from sklearn.cluster import KMeans
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.mixture import GaussianMixture
 
+from napari_unetseg.classical.region_growing import GrowParams
+
 Plain = Callable[[Any, Any], Any]
 
 
@@ -180,14 +182,18 @@ PLAIN: dict[str, Plain] = {
 
 
 def flooded(grey: Any, strokes: Any) -> Any:
-    """Return what a flood reaches from each stroke of a class, a tenth of the range being alike."""
-    pieces = measure.label(strokes, connectivity=1)
-    found = np.zeros(grey.shape, np.uint8)
+    """Return what a flood reaches from each stroke over values near its mean."""
+    pieces = measure.label(strokes, connectivity=2)
+    found = np.ones(grey.shape, np.uint8)
+    nearest = np.full(grey.shape, np.inf)
+    tolerance = GrowParams().percent / 100 * np.ptp(grey)
     for piece in measure.regionprops(pieces):
         seed = tuple(piece.coords[0])
-        if strokes[seed] > 1:
-            reached = segmentation.flood(grey, seed, tolerance=0.1 * np.ptp(grey))
-            found[reached] = strokes[seed]
+        own = pieces == piece.label
+        apart = np.abs(grey - grey[own].mean()) / tolerance
+        area = segmentation.flood((apart <= 1) | own, seed, connectivity=1)
+        wins = area & (apart < nearest)
+        found[wins], nearest[wins] = strokes[seed], apart[wins]
     return found
 
 

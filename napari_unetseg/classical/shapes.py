@@ -195,7 +195,7 @@ def prevailing(labels: Labels, sigmas: tuple[float, ...]) -> Labels:
     ground = ground_of(labels)
     reach = tuple(int(_TRUNCATE * sigma + 0.5) for sigma in sigmas)
     if labels.dtype == np.uint8 and labels.min(initial=ground) == ground == labels.max() - 1:
-        return (_share(labels != ground, sigmas) > 0.5) + labels.dtype.type(ground)
+        return np.where(_share(labels != ground, sigmas) > 0.5, labels.max(), np.uint8(ground))
     out = np.full(labels.shape, ground, labels.dtype)
     most = _share(labels == ground, sigmas)
     for value, window in each(labels, reach):
