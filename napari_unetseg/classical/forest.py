@@ -108,7 +108,8 @@ class Forest(Method[ForestParams]):
         "you have painted some of each class."
     )
     needs_strokes: ClassVar[bool] = True
-    is_slow: ClassVar[bool] = True
+    #: While one paints, half a second for a slice of 1024 × 1024 px would be long.
+    previews_part: ClassVar[bool] = True
     params = ForestParams
 
     def prepare_on(self, params: ForestParams) -> Literal["strokes"]:

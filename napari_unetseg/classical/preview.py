@@ -123,7 +123,8 @@ class PreviewComputer:
         if method := chain.method():
             steps.append(method)
         in_3d = any(step.sees_volumes(params) for step, params in steps)
-        box = _box(request) if in_3d or any(step.is_slow for step, _ in steps) else None
+        in_part = in_3d or any(step.is_slow or step.previews_part for step, _ in steps)
+        box = _box(request) if in_part else None
         planes = _planes(source, request.plane) if in_3d else [request.plane]
         part = _Part(request, planes, box)
         view = part.said(self._once("view", part.key, part.view))
