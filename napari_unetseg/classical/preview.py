@@ -123,7 +123,10 @@ class PreviewComputer:
         if method := chain.method():
             steps.append(method)
         in_3d = any(step.sees_volumes(params) for step, params in steps)
-        in_part = in_3d or any(step.is_slow or step.previews_part for step, _ in steps)
+        is_large = max(source.stack.plane_shape) > SLOW_PX
+        in_part = in_3d or any(
+            step.is_slow or (step.previews_part and is_large) for step, _ in steps
+        )
         box = _box(request) if in_part else None
         planes = _planes(source, request.plane) if in_3d else [request.plane]
         part = _Part(request, planes, box)

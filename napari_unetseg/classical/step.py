@@ -88,7 +88,8 @@ class Step(ABC, Generic[P]):
         Whether a slice takes so long that a preview shows the part in view alone, and comparisons
         leave it for last.
     previews_part : bool
-        Whether a preview shows the part in view alone though a slice takes no longer than others.
+        Whether a preview of a large slice shows the part in view alone, though the step is not
+        slow.
     """
 
     name: ClassVar[str]

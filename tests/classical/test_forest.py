@@ -1,12 +1,23 @@
 import io
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import ndimage
 from sklearn.ensemble import ExtraTreesClassifier
 
-from napari_unetseg.classical import Chain, Source, View, parse_params, prepare, run_stack, segment
+from napari_unetseg.classical import (
+    Chain,
+    PreviewComputer,
+    PreviewRequest,
+    Source,
+    View,
+    parse_params,
+    prepare,
+    run_stack,
+    segment,
+)
 from napari_unetseg.classical import forest as forest_module
 from napari_unetseg.classical.filter_bank import filter_bank
 from napari_unetseg.classical.forest import FOREST, ForestParams, fair_shares
@@ -225,6 +236,22 @@ def test_a_slice_is_described_once_however_often_its_strokes_change(monkeypatch)
     assert not described
     FOREST.segment(View(image + np.uint8(1)), SMALL, FOREST.prepare([view], SMALL))
     assert len(described) == 1
+
+
+def test_a_large_slice_is_previewed_where_it_is_in_sight_having_learned_from_all_strokes():
+    image, codes = texture(shape=(40, 500), seed=5)
+    strokes = np.zeros_like(codes)
+    strokes[:, [230, 231, 460, 461]] = codes[:, [230, 231, 460, 461]]
+    source = Source(Stack(image[0][np.newaxis], "ZYX", {}), strokes=strokes[np.newaxis])
+    request = PreviewRequest("a", source, 0, Chain.of("forest", SMALL))
+    whole = FOREST.segment(
+        View(image), SMALL, FOREST.prepare([View(image, strokes=strokes)], SMALL)
+    )
+    preview = PreviewComputer().compute(replace(request, visible=(slice(0, 40), slice(0, 400))))
+    assert preview.box == (slice(0, 40), slice(8, 392))
+    inner = slice(8 + 30, 392 - 30)  # what features see there is in sight, too
+    np.testing.assert_array_equal(preview.labels[:, inner], whole[:, inner])
+    assert not preview.labels[:, 400:].any()
 
 
 def test_a_slice_is_described_around_its_strokes_alone_where_these_are_few(monkeypatch):
