@@ -72,7 +72,8 @@ def previews(names: list[str], sides: list[int], repeats: int) -> None:
         for side in sides:
             ms = preview_ms(name, samples[side], repeats)
             cells.append(f"{ms:8.0f}{' over' if ms > LIMIT_MS else '     '}")
-        shown = "in sight" if find_step(name).is_slow else ""
+        step = find_step(name)
+        shown = "in sight" if step.is_slow or step.previews_part else ""
         print(f"{name:20}{''.join(cells)} {shown}", flush=True)
 
 

@@ -1,7 +1,8 @@
 """What somebody writes who calls scikit-image, scikit-learn or SciPy on one slice.
 
 Each takes a slice, (Y, X), and its strokes, 0 unlabelled, and is given the same settings as our
-defaults as far as the library has them.
+defaults as far as the library has them. scikit-image has no regions of extremal stability, only the
+tree of components that they are found in; no library here has the conditional random field.
 """
 
 # mypy: disallow-untyped-calls=False
@@ -12,9 +13,21 @@ from typing import Any
 
 import numpy as np
 from scipy import ndimage
-from skimage import exposure, feature, filters, measure, morphology, restoration, segmentation
+from skimage import (
+    exposure,
+    feature,
+    filters,
+    measure,
+    morphology,
+    restoration,
+    segmentation,
+    util,
+)
 from sklearn.cluster import KMeans
+from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.mixture import GaussianMixture
+
+from napari_unetseg.classical.region_growing import GrowParams
 
 Plain = Callable[[Any, Any], Any]
 
@@ -146,6 +159,8 @@ PLAIN: dict[str, Plain] = {
     "watershed": lambda plane, strokes: segmentation.watershed(
         filters.sobel(smooth(plane)), strokes
     ),
+    "grow": lambda plane, strokes: flooded(smooth(plane), strokes),
+    "forest": lambda plane, strokes: classified(plane, strokes),
     "gaussian": before_otsu(smooth),
     "median": before_otsu(lambda plane: filters.median(plane, morphology.disk(1))),
     "background": before_otsu(lambda plane: plane - filters.gaussian(plane, 50)),
@@ -154,6 +169,8 @@ PLAIN: dict[str, Plain] = {
         lambda plane: restoration.denoise_nl_means(plane, 5, 6, 8, preserve_range=True)
     ),
     "clahe": before_otsu(lambda plane: exposure.equalize_adapthist(plane, 128)),
+    "invert": before_otsu(util.invert),
+    "channel": before_otsu(np.asarray),
     "fill_holes": after_otsu(lambda mask: morphology.remove_small_holes(mask, max_size=100)),
     "remove_small": after_otsu(lambda mask: morphology.remove_small_objects(mask, max_size=63)),
     "open": after_otsu(lambda mask: morphology.opening(mask, morphology.disk(1))),
@@ -162,6 +179,30 @@ PLAIN: dict[str, Plain] = {
     "keep_largest": after_otsu(lambda mask: largest(measure.label(mask))),
     "split": after_otsu(lambda mask: split(mask)),
 }
+
+
+def flooded(grey: Any, strokes: Any) -> Any:
+    """Return what a flood reaches from each stroke over values near its mean."""
+    pieces = measure.label(strokes, connectivity=2)
+    found = np.ones(grey.shape, np.uint8)
+    nearest = np.full(grey.shape, np.inf)
+    tolerance = GrowParams().percent / 100 * np.ptp(grey)
+    for piece in measure.regionprops(pieces):
+        seed = tuple(piece.coords[0])
+        own = pieces == piece.label
+        apart = np.abs(grey - grey[own].mean()) / tolerance
+        area = segmentation.flood((apart <= 1) | own, seed, connectivity=1)
+        wins = area & (apart < nearest)
+        found[wins], nearest[wins] = strokes[seed], apart[wins]
+    return found
+
+
+def classified(plane: Any, strokes: Any) -> Any:
+    """Return what as many trees say as ours have, on scikit-image's features, slice by slice."""
+    features = feature.multiscale_basic_features(plane, sigma_min=1, sigma_max=8)
+    trees = ExtraTreesClassifier(20, random_state=0, n_jobs=1)
+    trees.fit(features[strokes > 0], strokes[strokes > 0])
+    return trees.predict(features.reshape(-1, features.shape[-1])).reshape(plane.shape)
 
 
 def largest(pieces: Any) -> Any:

@@ -164,11 +164,10 @@ class Clahe(Filter[ClaheParams]):
         tile = [min(length, size) for length, size in zip(wanted, view.shape, strict=True)]
 
         def equalised(channel: Pixels) -> Pixels:
-            span = float(np.ptp(channel))
-            if span == 0:
+            low, high = float(channel.min()), float(channel.max())
+            if low == high:
                 return np.zeros(channel.shape, np.float32)
-            low = float(channel.min())
-            scaled = ((np.asarray(channel, np.float64) - low) / span).astype(np.float32)
+            scaled = ((np.asarray(channel, np.float64) - low) / (high - low)).astype(np.float32)
             found = equalize_adapthist(scaled, tile, params.clip_percent / 100)
             return np.asarray(found, np.float32)
 

@@ -383,6 +383,8 @@ def colour_features(pixels: Pixels, contrast: float) -> tuple[npt.NDArray[np.int
 def _scaled(pixels: Pixels) -> Image:
     """Return channels, or their three principal components, from 0 to 1; shape (C, …)."""
     scaled = np.empty(pixels.shape, np.float32)
+    if pixels.dtype == bool:
+        pixels = pixels.view(np.uint8)
     for channel, out in zip(pixels, scaled, strict=True):
         low, high = np.percentile(sample([channel]), (1, 99))
         span = high - low

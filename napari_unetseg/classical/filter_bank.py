@@ -16,10 +16,10 @@ from .threads import parts_pool
 Image = npt.NDArray[np.float32]
 
 #: Gaussians end at this many standard deviations.
-_TRUNCATE = 3.0
+TRUNCATE = 3.0
 
 #: The window of the structure tensor, in standard deviations of the Gaussian before it.
-_WINDOW = 1.0
+WINDOW = 1.0
 
 _TINY = np.finfo(np.float32).tiny
 
@@ -51,10 +51,12 @@ class Bank:
 
     def n_features(self, view: View) -> int:
         """Return how many features a pixel has."""
-        return len(view.pixels) * (1 + len(self.sigmas_px) * self._n_per_scale(view.ndim))
+        return len(view.pixels) * (1 + len(self.sigmas_px) * n_per_scale(self, view.ndim))
 
-    def _n_per_scale(self, ndim: int) -> int:
-        return 1 + 2 * self.edges + ndim * self.lines + ndim * self.texture
+
+def n_per_scale(bank: Bank, ndim: int) -> int:
+    """Return how many features of a pixel are of one scale."""
+    return 1 + 2 * bank.edges + ndim * bank.lines + ndim * bank.texture
 
 
 def filter_bank(view: View, bank: Bank) -> Image:
@@ -120,8 +122,8 @@ def in_blocks(view: View, bank: Bank, n_px: int = _BLOCK_PX) -> Iterator[tuple[s
 def _margin(view: View, bank: Bank) -> int:
     """Return how far features look along the first axis, in its steps."""
     sigma = view.per_axis(max(bank.sigmas_px, default=0.0))[0]
-    looks = int(_TRUNCATE * sigma + 0.5)
-    return looks + (int(_TRUNCATE * _WINDOW * sigma + 0.5) if bank.texture else 0) + 2
+    looks = int(TRUNCATE * sigma + 0.5)
+    return looks + (int(TRUNCATE * WINDOW * sigma + 0.5) if bank.texture else 0) + 2
 
 
 def _fill(out: Image, channel: Image, view: View, sigma_px: float, bank: Bank) -> None:
@@ -141,7 +143,7 @@ def _fill(out: Image, channel: Image, view: View, sigma_px: float, bank: Bank) -
             for value in eigenvalues(diagonal, mixed):
                 np.copyto(next(rest), value)
     if bank.texture:
-        window = view.per_axis(_WINDOW * sigma_px)
+        window = view.per_axis(WINDOW * sigma_px)
         diagonal = [_gaussian(d * d, window) for d in gradient]
         mixed = [_gaussian(gradient[a] * gradient[b], window) for a, b in _pairs(view.ndim)]
         for value in eigenvalues(diagonal, mixed):
@@ -154,7 +156,7 @@ def _pairs(ndim: int) -> tuple[tuple[int, int], ...]:
 
 def _gaussian(image: Image, sigmas: tuple[float, ...], out: Image | None = None) -> Image:
     found: Image = ndimage.gaussian_filter(
-        image, sigmas, mode="reflect", truncate=_TRUNCATE, output=np.float32 if out is None else out
+        image, sigmas, mode="reflect", truncate=TRUNCATE, output=np.float32 if out is None else out
     )
     return found
 
@@ -177,10 +179,10 @@ def _second(image: Image, axis: int, step: float) -> Image:
     if image.shape[axis] > 1:
         to, of = np.moveaxis(out, axis, 0), np.moveaxis(image, axis, 0)
         np.add(of[2:], of[:-2], out=to[1:-1])
-        to[1:-1] -= of[1:-1]
-        to[1:-1] -= of[1:-1]
-        np.subtract(of[1], of[0], out=to[0])
-        np.subtract(of[-2], of[-1], out=to[-1])
+        np.add(of[1], of[0], out=to[0])
+        np.add(of[-1], of[-2], out=to[-1])
+        to -= of
+        to -= of
         out *= np.float32(step * step)
     return out
 

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from napari_unetseg.config import BACKGROUND, UNLABELLED, Config
 from napari_unetseg.errors import UserError
 
+from .features_at import features_at, squares_around
 from .filter_bank import Bank, Image, filter_bank, in_blocks
 from .kept import Kept, digest
 from .step import IN_3D, Codes, Method, View
@@ -107,6 +108,8 @@ class Forest(Method[ForestParams]):
         "you have painted some of each class."
     )
     needs_strokes: ClassVar[bool] = True
+    #: While one paints, half a second for a slice of 1024 × 1024 px would be long.
+    previews_part: ClassVar[bool] = True
     params = ForestParams
 
     def prepare_on(self, params: ForestParams) -> Literal["strokes"]:
@@ -274,6 +277,19 @@ def _sample(view: View, strokes: Codes, bank: Bank, params: ForestParams) -> _Sa
         n = min(len(of_code), params.n_px)
         chosen.append(np.sort(random.choice(of_code, n, replace=False, shuffle=False)))
     where = np.sort(np.concatenate(chosen))
+    return _features_of(view, bank, where), strokes[where]
+
+
+def _features_of(view: View, bank: Bank, where: npt.NDArray[np.int64]) -> Image:
+    """Return features of some pixels, numbered in the order of rows, shape (n, F).
+
+    Of slices they are computed around these alone, where that is less work.
+    """
+    if view.ndim == 2 and _features.found(_key(view, bank)) is None:
+        y, x = np.divmod(where, view.shape[1])
+        squares = squares_around(y, x, bank)
+        if squares.cost_px(bank) < math.prod(view.shape):
+            return features_at(view.pixels, y, x, squares, bank)
     features = np.empty((len(where), bank.n_features(view)), np.float32)
     per_step = math.prod(view.shape[1:])
     for part, describe in _described(view, bank):
@@ -281,7 +297,7 @@ def _sample(view: View, strokes: Codes, bank: Bank, params: ForestParams) -> _Sa
         if first < last:
             found = describe().reshape(features.shape[1], -1)
             features[first:last] = found[:, where[first:last] - part.start * per_step].T
-    return features, strokes[where]
+    return features
 
 
 def _drawn(samples: Sequence[_Samples], params: ForestParams) -> _Samples:

@@ -31,12 +31,18 @@ class Kept(Generic[T]):
         self._lock = Lock()
         self._results: OrderedDict[object, T] = OrderedDict()
 
-    def once(self, key: object, compute: Callable[[], T]) -> T:
-        """Return a result, computed if it is not there."""
+    def found(self, key: object) -> T | None:
+        """Return a result that is there, or None."""
         with self._lock:
             if key in self._results:
                 self._results.move_to_end(key)
-                return self._results[key]
+            return self._results.get(key)
+
+    def once(self, key: object, compute: Callable[[], T]) -> T:
+        """Return a result, computed if it is not there."""
+        kept = self.found(key)
+        if kept is not None:
+            return kept
         found = compute()
         with self._lock:
             self._results[key] = found

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_unetseg.config import Config
-from napari_unetseg.images import Stack, check_numbers
+from napari_unetseg.images import Stack, check_values
 
 from .chain import Chain
 from .grey import sample
@@ -119,14 +119,18 @@ class PreviewComputer:
         Raises
         ------
         UserError
-            If a pixel is no number, or the method needs annotations that are not there.
+            If values cannot be computed with, or the method needs annotations that are not there.
         """
         chain, source = request.chain, request.source
         steps: list[tuple[Step[Any], Config]] = [*chain.filters(), *chain.refinements()]
         if method := chain.method():
             steps.append(method)
         in_3d = any(step.sees_volumes(params) for step, params in steps)
-        box = _box(request) if in_3d or any(step.is_slow for step, _ in steps) else None
+        is_large = max(source.stack.plane_shape) > SLOW_PX
+        in_part = in_3d or any(
+            step.is_slow or (step.previews_part and is_large) for step, _ in steps
+        )
+        box = _box(request) if in_part else None
         planes = _planes(source, request.plane) if in_3d else [request.plane]
         part = _Part(request, planes, box)
         view = part.said(self._once("view", part.key, part.view))
@@ -218,8 +222,9 @@ class _Part:
     def view(self) -> View:
         """Read its pixels."""
         source = replace(self.request.source, probabilities=None)
-        check_numbers(source.stack, self.planes)
         views = [source.slice_view(plane) for plane in self.planes]
+        for plane, view in zip(self.planes, views, strict=True):
+            check_values(view.pixels, source.stack.name, plane)
         cropped = [view.pixels[self._where(None)] for view in views]
         pixels = cropped[0] if len(cropped) == 1 else np.stack(cropped, axis=1)
         return replace(views[0], pixels=pixels, strokes=None)

@@ -18,6 +18,9 @@ from .step import Labels
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Window: TypeAlias = tuple[slice, ...]
 
+#: Reaches along rows up to this are found by widening a shape a pixel at a time.
+_SHORT_PX = 8
+
 #: Beyond so many standard deviations a Gaussian weighs nothing.
 _TRUNCATE = 3.0
 
@@ -110,8 +113,9 @@ def holes_in(shape: Mask) -> npt.NDArray[np.int32]:
 def within(shape: Mask, radii: tuple[float, ...]) -> Mask:
     """Return which pixels are in reach of a shape: its dilation by an ellipsoid.
 
-    Distances along X are found by running along rows; the rows of the ellipsoid are then compared
-    with them one by one. On 1024 × 1024 a disc of 50 px takes 10 ms, a distance transform 60.
+    How far pixels are along X is found for rows; the rows of the ellipsoid are then compared with
+    them one by one. On 1024 × 1024 a disc of 50 px takes 24 ms, one of 2 px 2, and a distance
+    transform 60.
 
     Parameters
     ----------
@@ -122,8 +126,7 @@ def within(shape: Mask, radii: tuple[float, ...]) -> Mask:
     *across, along = radii
     if not shape.any():
         return np.zeros_like(shape)
-    farthest = min(int(along) + 1, 65000)
-    distance = _distance_along_rows(shape, farthest)
+    reaches = _reached_along_rows(shape, int(along))
     found = np.zeros_like(shape)
     ranges = [range(-int(r), int(r) + 1) for r in across]
     for offsets in itertools.product(*ranges):
@@ -132,8 +135,22 @@ def within(shape: Mask, radii: tuple[float, ...]) -> Mask:
             continue
         reach = math.floor(along * math.sqrt(max(rest, 0.0)) + 1e-9)
         to, origin = _shifted(offsets, shape.shape)
-        np.logical_or(found[to], distance[origin] <= reach, out=found[to])
+        np.logical_or(found[to], reaches(reach)[origin], out=found[to])
     return found
+
+
+def _reached_along_rows(shape: Mask, farthest: int) -> Callable[[int], Mask]:
+    """Return what tells which pixels have the shape within a reach along X, at most `farthest`."""
+    if farthest > _SHORT_PX:
+        distance = _distance_along_rows(shape, min(farthest + 1, 65000))
+        return lambda reach: distance <= reach
+    reached = [shape]
+    for _ in range(farthest):
+        wider = reached[-1].copy()
+        wider[..., 1:] |= reached[-1][..., :-1]
+        wider[..., :-1] |= reached[-1][..., 1:]
+        reached.append(wider)
+    return reached.__getitem__
 
 
 def _distance_along_rows(shape: Mask, farthest: int) -> npt.NDArray[np.uint16]:
@@ -177,6 +194,8 @@ def prevailing(labels: Labels, sigmas: tuple[float, ...]) -> Labels:
     """
     ground = ground_of(labels)
     reach = tuple(int(_TRUNCATE * sigma + 0.5) for sigma in sigmas)
+    if labels.dtype == np.uint8 and labels.min(initial=ground) == ground == labels.max() - 1:
+        return np.where(_share(labels != ground, sigmas) > 0.5, labels.max(), np.uint8(ground))
     out = np.full(labels.shape, ground, labels.dtype)
     most = _share(labels == ground, sigmas)
     for value, window in each(labels, reach):

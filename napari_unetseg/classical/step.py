@@ -85,7 +85,11 @@ class Step(ABC, Generic[P]):
         Fields with ranges, and descriptions with units, from which forms are made. A field
         ``in_3d: bool`` says that it can look along Z.
     is_slow : bool
-        Whether a slice takes long enough that a preview shows the part in view alone.
+        Whether a slice takes so long that a preview shows the part in view alone, and comparisons
+        leave it for last.
+    previews_part : bool
+        Whether a preview of a large slice shows the part in view alone, though the step is not
+        slow.
     """
 
     name: ClassVar[str]
@@ -95,6 +99,7 @@ class Step(ABC, Generic[P]):
     good_for: ClassVar[str]
     params: type[P]
     is_slow: ClassVar[bool] = False
+    previews_part: ClassVar[bool] = False
 
     @staticmethod
     def sees_volumes(params: Config) -> bool:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 
 def cores() -> int:
@@ -19,3 +24,26 @@ def parts_pool() -> ThreadPoolExecutor:
     Nothing that runs on one of them waits for another.
     """
     return ThreadPoolExecutor(cores(), "parts")
+
+
+def in_bands(
+    change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]], image: npt.NDArray[Any], margin: int
+) -> npt.NDArray[Any]:
+    """Change an image in as many bands along its first axis as there are cores.
+
+    Parameters
+    ----------
+    change : callable
+        Returns an array of the shape it is given; looks no farther than `margin` along that axis.
+    """
+    length = len(image)
+    thickness = -(-length // cores())
+    if cores() == 1 or thickness < 2 * margin:
+        return change(image)
+
+    def of_band(start: int) -> npt.NDArray[Any]:
+        first = max(0, start - margin)
+        found = change(image[first : start + thickness + margin])
+        return found[start - first : start - first + thickness]
+
+    return np.concatenate(list(parts_pool().map(of_band, range(0, length, thickness))))

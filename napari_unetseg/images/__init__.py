@@ -8,6 +8,7 @@ from .checks import (
     check_same_slices,
     check_training_inputs,
     check_training_set,
+    check_values,
 )
 from .formats import SUFFIXES
 from .inputs import find_inputs, pair_inputs, parse_slices
@@ -59,6 +60,7 @@ __all__ = [
     "check_same_slices",
     "check_training_inputs",
     "check_training_set",
+    "check_values",
     "classes_present",
     "codes_to_masks",
     "even_size",

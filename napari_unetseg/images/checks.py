@@ -14,9 +14,12 @@ from napari_unetseg.wording import counted
 
 from .stack import Stack
 
+#: Squares of squares of what lies between two such values can be told in 32-bit floats.
+LARGEST = 2.0**32
+
 
 def check_numbers(stack: Stack, planes: Iterable[int] | None = None) -> None:
-    """Raise where a value is not a number; of whole numbers nothing is read.
+    """Raise where a value cannot be computed with; of whole numbers up to 32 bits nothing is read.
 
     Parameters
     ----------
@@ -28,12 +31,12 @@ def check_numbers(stack: Stack, planes: Iterable[int] | None = None) -> None:
     Raises
     ------
     UserError
-        If a pixel is NaN or infinite, or the image holds something else than numbers.
+        If a pixel is NaN, infinite or too large, or the image holds something else than numbers.
     """
-    if stack.dtype.kind in "iub":
+    if stack.dtype.kind in "iub" and stack.dtype.itemsize <= 4:
         return
     for index in range(stack.n_planes) if planes is None else planes:
-        _check_plane(stack, index, stack.plane(index))
+        check_values(stack.plane(index), _name(stack), index)
 
 
 def check_pixels(stack: Stack, planes: Iterable[int] | None = None) -> None:
@@ -49,12 +52,12 @@ def check_pixels(stack: Stack, planes: Iterable[int] | None = None) -> None:
     Raises
     ------
     UserError
-        If a pixel is NaN or infinite, or all of them are the same.
+        If a pixel is NaN, infinite or too large, or all of them are the same.
     """
     low, high = np.inf, -np.inf
     for index in range(stack.n_planes) if planes is None else planes:
         plane = stack.plane(index)
-        _check_plane(stack, index, plane)
+        check_values(plane, _name(stack), index)
         low, high = min(low, plane.min()), max(high, plane.max())
     if low == high:
         raise UserError(
@@ -63,17 +66,35 @@ def check_pixels(stack: Stack, planes: Iterable[int] | None = None) -> None:
         )
 
 
-def _check_plane(stack: Stack, index: int, plane: npt.NDArray[Any]) -> None:
+def check_values(plane: npt.NDArray[Any], name: str, index: int) -> None:
+    """Raise where values cannot be computed with.
+
+    Parameters
+    ----------
+    plane : ndarray, any shape
+        A slice of the image that is called `name`, the one numbered `index`.
+
+    Raises
+    ------
+    UserError
+        If it holds no numbers, NaN, infinite values, or some that are beyond those of 32 bits.
+    """
     if plane.dtype.kind not in "iubf":
-        raise UserError(
-            f"{_name(stack)} holds {plane.dtype} values; an image needs integers or floats."
-        )
+        raise UserError(f"{name} holds {plane.dtype} values; an image needs integers or floats.")
     if plane.dtype.kind == "f" and not np.isfinite(plane).all():
         what = "NaN" if np.isnan(plane).any() else "infinite values"
         raise UserError(
-            f"{_name(stack)} contains {what} in slice {index}; replace them by numbers, for "
+            f"{name} contains {what} in slice {index}; replace them by numbers, for "
             "instance with numpy.nan_to_num, and save it again."
         )
+    if plane.dtype.kind == "f" or plane.dtype.itemsize > 4:
+        largest = max(abs(float(plane.min())), abs(float(plane.max())))
+        if largest > LARGEST:
+            raise UserError(
+                f"{name} has values as large as {largest:.2g} in slice {index}; they can be "
+                f"computed with up to {LARGEST:.2g}, so divide all of them by the same number, and "
+                "save it again."
+            )
 
 
 def check_same_slices(labels: npt.NDArray[Any], image: Stack, name: str) -> None:

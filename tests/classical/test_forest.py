@@ -1,12 +1,23 @@
 import io
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import ndimage
 from sklearn.ensemble import ExtraTreesClassifier
 
-from napari_unetseg.classical import Chain, Source, View, parse_params, prepare, run_stack, segment
+from napari_unetseg.classical import (
+    Chain,
+    PreviewComputer,
+    PreviewRequest,
+    Source,
+    View,
+    parse_params,
+    prepare,
+    run_stack,
+    segment,
+)
 from napari_unetseg.classical import forest as forest_module
 from napari_unetseg.classical.filter_bank import filter_bank
 from napari_unetseg.classical.forest import FOREST, ForestParams, fair_shares
@@ -228,6 +239,7 @@ def parts_of(view, bank, *, n_px):
 def test_a_slice_is_described_once_however_often_its_strokes_change(monkeypatch):
     image, codes = texture(seed=3)
     strokes = stroked(codes)
+    FOREST.segment(View(image), SMALL, FOREST.prepare([View(image, strokes=strokes)], SMALL))
     described = []
     real = forest_module.filter_bank
     monkeypatch.setattr(
@@ -238,9 +250,42 @@ def test_a_slice_is_described_once_however_often_its_strokes_change(monkeypatch)
         strokes[row] = codes[row]
         view = View(image, strokes=strokes)
         FOREST.segment(view, SMALL, FOREST.prepare([view], SMALL))
-    assert len(described) == 1
+    assert not described
     FOREST.segment(View(image + np.uint8(1)), SMALL, FOREST.prepare([view], SMALL))
-    assert len(described) == 2
+    assert len(described) == 1
+
+
+def test_a_large_slice_is_previewed_where_it_is_in_sight_having_learned_from_all_strokes():
+    image, codes = texture(shape=(40, 500), seed=5)
+    strokes = np.zeros_like(codes)
+    strokes[:, [230, 231, 460, 461]] = codes[:, [230, 231, 460, 461]]
+    source = Source(Stack(image[0][np.newaxis], "ZYX", {}), strokes=strokes[np.newaxis])
+    request = PreviewRequest("a", source, 0, Chain.of("forest", SMALL))
+    whole = FOREST.segment(
+        View(image), SMALL, FOREST.prepare([View(image, strokes=strokes)], SMALL)
+    )
+    preview = PreviewComputer().compute(replace(request, visible=(slice(0, 40), slice(0, 400))))
+    assert preview.box == (slice(0, 40), slice(8, 392))
+    inner = slice(8 + 30, 392 - 30)  # what features see there is in sight, too
+    np.testing.assert_array_equal(preview.labels[:, inner], whole[:, inner])
+    assert not preview.labels[:, 400:].any()
+
+
+def test_a_slice_is_described_around_its_strokes_alone_where_these_are_few(monkeypatch):
+    image, codes = texture(shape=(300, 280), seed=4)
+    strokes = np.zeros_like(codes)
+    strokes[:6, :9], strokes[150:153, 100:120] = codes[:6, :9], codes[150:153, 100:120]
+    strokes[299, 279] = codes[299, 279]
+    view, described, real = View(image, strokes=strokes), [], forest_module.filter_bank
+    monkeypatch.setattr(
+        forest_module, "filter_bank", lambda *args: described.append(1) or real(*args)
+    )
+    learned = FOREST.prepare([view], SMALL).to_arrays()["features"]
+    assert not described
+    of_all = real(View(image), SMALL.bank()).reshape(learned.shape[1], -1)
+    expected = of_all[:, np.flatnonzero(strokes)].T
+    by_rows = [np.unique(features, axis=0) for features in (learned, expected)]
+    np.testing.assert_array_equal(*by_rows)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "int32", "float32", "float64"])

@@ -6,9 +6,20 @@ import numpy as np
 import pytest
 from scipy import ndimage
 from skimage import morphology
+from skimage.segmentation import watershed
 
-from napari_unetseg.classical import REFINEMENTS, Chain, Source, View, parse_step, run_stack
+from napari_unetseg.classical import (
+    REFINEMENTS,
+    Chain,
+    Source,
+    View,
+    parse_step,
+    run_stack,
+    splitting,
+    threads,
+)
 from napari_unetseg.classical.shapes import closed, opened, within
+from napari_unetseg.classical.splitting import SPLIT
 from napari_unetseg.images import Stack
 
 
@@ -367,3 +378,31 @@ def test_objects_of_a_volume_are_refined_slice_by_slice_without_falling_apart():
     for _ in run_stack(by_slice, Source(stack), out=out):
         pass
     assert out.max() == 8
+
+
+def test_what_touches_at_a_corner_alone_stays_with_its_object():
+    labels = np.ones((9, 9), np.uint8)
+    labels[1:5, 1:5] = 2
+    labels[5, 5] = labels[6, 6] = 2
+    ids = SPLIT.apply(labels, View(np.zeros((1, 9, 9))), SPLIT.params())
+    np.testing.assert_array_equal(ids, (labels == 2).astype(np.uint32))
+
+
+def test_bands_and_pieces_flooded_apart_are_a_watershed_of_the_whole(monkeypatch):
+    monkeypatch.setattr(threads, "cores", lambda: 2)
+    monkeypatch.setattr(splitting, "cores", lambda: 2)
+    monkeypatch.setattr(splitting, "_SEEN_PX", 20)
+    random = np.random.default_rng(0)
+    shape = ndimage.gaussian_filter(random.normal(size=(160, 120)), 4) > 0
+    view = View(np.zeros((1, *shape.shape)))
+    for mask in (shape, np.pad(np.ones((100, 60), bool), 30)):  # deeper than a band sees
+        view = View(np.zeros((1, *mask.shape)))
+        depth = splitting.depth_in(mask, view, 1.5)
+        whole = ndimage.gaussian_filter(
+            ndimage.distance_transform_edt(mask).astype(np.float32), 1.5, mode="nearest"
+        )
+        np.testing.assert_array_equal(depth, whole.round(2))
+        seeds = splitting.seeds_in(mask, depth, (6.0, 6.0))
+        expected = watershed(-depth, seeds, mask=mask)
+        found = splitting.flooded(depth, seeds, mask)
+        np.testing.assert_array_equal(found[expected > 0], expected[expected > 0])

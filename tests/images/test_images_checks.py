@@ -51,6 +51,17 @@ def test_a_pixel_that_is_no_number_is_named_with_its_slice(value, said):
     check_pixels(stack, [0, 1])
 
 
+@pytest.mark.parametrize(
+    ("dtype", "value"), [("float32", 1e38), ("float64", -1e300), ("uint64", 2**63)]
+)
+def test_values_too_large_to_compute_with_are_named_with_their_slice(dtype, value):
+    stack = image(dtype)
+    stack.data[0, 2, 3, 3] = value
+    with pytest.raises(UserError, match=r"cells has values as large as .* in slice 2; .* divide"):
+        check_pixels(stack)
+    check_pixels(stack, [0, 1])
+
+
 def test_a_constant_image_is_refused_and_a_constant_slice_is_not():
     stack = image()
     stack.data[:, 1] = 7
