@@ -9,7 +9,7 @@ from .preview import GreyValues, Preview, PreviewComputer, PreviewRequest
 from .recipe import ChainRecipe, read_recipe
 from .registry import FILTERS, METHODS, REFINEMENTS, find_method, find_step
 from .run import answers, filtered, prepare, run_stack, run_view, segment
-from .search import Fit, fit_method
+from .search import Fit, can_answer_classes, fit_method
 from .source import Source
 from .step import Filter, Method, Refinement, Step, UseOfStrokes, View
 from .told import Told
@@ -41,6 +41,7 @@ __all__ = [
     "filtered",
     "find_method",
     "find_step",
+    "can_answer_classes",
     "fit_baseline",
     "fit_method",
     "in_words",

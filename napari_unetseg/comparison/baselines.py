@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from typing import Any, ClassVar
@@ -14,6 +15,7 @@ from napari_unetseg.classical import (
     ChainRecipe,
     Fit,
     Source,
+    can_answer_classes,
     find_method,
     fit_method,
     prepare,
@@ -22,15 +24,11 @@ from napari_unetseg.classical import (
 from napari_unetseg.config import Config, LabelClass
 from napari_unetseg.errors import UserError
 
-from .contestant import Clock, Contestant, Fitted, Kind, OutOfTime
+from .contestant import Clock, Contestant, Fitted, Kind, OutOfTime, Stopwatch
 from .split import Codes, Part
 
 #: Share of its time that a method may search parameters for; it then has slices to segment.
-_SEARCH_SHARE = 0.6
-
-#: A method that seems to need so many times the time that is left is not begun: slices are
-#: segmented on all cores, parameters searched on one.
-_PATIENCE = 1.5
+_SEARCH_SHARE = 0.5
 
 
 class Baseline(Contestant):
@@ -49,9 +47,11 @@ class Baseline(Contestant):
     def __init__(self, name: str, classes: Sequence[LabelClass]) -> None:
         method = find_method(name)
         super().__init__(name, method.title, needs_labels=method.needs_strokes)
-        if method.answers != "classes":
-            self.excluded = "they find objects, not classes"
-        self._method = method
+        if not can_answer_classes(method):
+            self.excluded = "they count and outline single objects, and say nothing of the rest"
+        self.weight = 3.0 if method.needs_strokes else 2.0 if method.is_slow else 1.0
+        if not method.is_slow:
+            self.patience = math.inf  # whatever little it takes, it has a row
         self._classes = tuple(classes)
 
     def fit(self, part: Part, clock: Clock) -> Generator[float, None, Fitted]:
@@ -59,33 +59,43 @@ class Baseline(Contestant):
         yield from ()
         with self.preparing.running():
             found = self._searched(part, clock)
-            if part.split.kind == "slices" and self._grows_from_strokes(found.params):
-                raise UserError("it needs strokes on every slice, and whole slices are scored on")
-            if found.px_s * part.scored_area() > _PATIENCE * clock.left_s():
-                raise OutOfTime
+            self.needs_labels = found.use_of_strokes == "needed"
             chain = Chain.of(self.name, found.params)
+            if part.split.kind == "slices" and grows_from_strokes(chain):
+                raise UserError("it needs strokes on every slice, and whole slices are scored on")
+            if found.px_s * part.scored_area() > clock.left_s():
+                raise OutOfTime
             recipe = ChainRecipe(chain=chain, mapping=found.mapping, classes=self._classes)
-            sources = [self._source(part, i) for i in range(len(part.images))]
-            prepared = prepare(recipe.chain, sources)
-
-        def segment(image: int, planes: Sequence[int]) -> Iterator[Codes]:
-            answers = _answers(recipe, sources[image], planes, prepared[image])
-            return self.segmenting.each(answers)
-
-        return Fitted(segment, recipe)
+            return fitted_chain(recipe, part, self.segmenting)
 
     def _searched(self, part: Part, clock: Clock) -> Fit:
-        searching = clock.part(_SEARCH_SHARE * clock.left_s())
-        codes = [part.training(where) for where in part.fitted_slices]
-        return fit_method(self.name, part.views, codes, spent=searching.spent)
+        spent = clock.fair(_SEARCH_SHARE).spent
+        return fit_method(self.name, part.views, part.fitted_codes, spent=spent)
 
-    def _source(self, part: Part, image: int) -> Source:
-        strokes = part.training_codes(image) if self._method.needs_strokes else None
-        return Source(part.images[image].stack, strokes=strokes)
 
-    def _grows_from_strokes(self, params: Config) -> bool:
-        """Return whether it needs strokes on the very slice, rather than learning from some."""
-        return self._method.needs_strokes and self._method.prepare_on(params) != "strokes"
+def grows_from_strokes(chain: Chain) -> bool:
+    """Return whether a chain needs strokes on the very slice, rather than learning from some."""
+    found = chain.method()
+    if found is None:
+        return False
+    method, params = found
+    return method.use_of_strokes(params) == "needed" and method.prepare_on(params) != "strokes"
+
+
+def fitted_chain(recipe: ChainRecipe, part: Part, watch: Stopwatch) -> Fitted:
+    """Return a chain that can segment, once what slices share has been measured."""
+    found = recipe.chain.method()
+    needs = found is not None and found[0].use_of_strokes(found[1]) == "needed"
+    sources = [
+        Source(image.stack, strokes=part.training_codes(i) if needs else None)
+        for i, image in enumerate(part.images)
+    ]
+    prepared = prepare(recipe.chain, sources)
+
+    def segment(image: int, planes: Sequence[int]) -> Iterator[Codes]:
+        return watch.each(_answers(recipe, sources[image], planes, prepared[image]))
+
+    return Fitted(segment, recipe)
 
 
 def baselines(classes: Sequence[LabelClass]) -> list[Baseline]:

@@ -160,7 +160,16 @@ class Part:
         return codes
 
     def scored(self, where: Where) -> Codes:
-        """Return what a slice is scored on, shape (Y, X), uint8; 0 elsewhere."""
+        """Return what a slice is scored on, shape (Y, X), uint8; 0 elsewhere. Not to be modified."""
+        if where not in self._scored:
+            self._scored[where] = self._scored_on(where)
+        return self._scored[where]
+
+    @cached_property
+    def _scored(self) -> dict[Where, Codes]:
+        return {}
+
+    def _scored_on(self, where: Where) -> Codes:
         codes = self.images[where[0]].codes[where[1]]
         if self.fold is None:
             return np.zeros_like(codes)
@@ -186,6 +195,11 @@ class Part:
         """Slices with something to fit to, some of them where they are many."""
         found = [where for where in self.split.folds if self.training(where).any()]
         return evenly(found, MOST_FITTED)
+
+    @cached_property
+    def fitted_codes(self) -> list[Codes]:
+        """What may be seen of the annotations of `fitted_slices`. Not to be modified."""
+        return [self.training(where) for where in self.fitted_slices]
 
     def scored_area(self) -> int:
         """Return the pixels of all slices that are scored on."""

@@ -99,7 +99,8 @@ def test_methods_with_levels_are_fitted_as_ever():
 
 def test_a_search_without_time_still_answers(methods):
     view, codes = scene()
-    assert fit_method("splits", [view], [codes], spent=lambda: 2.0).params.level == 20
+    defaults = fit_method("splits", [view], [codes], spent=lambda: 2.0)
+    assert defaults.params.level == 0
     assert fit_method("otsu", [view], [codes], spent=lambda: 2.0).mean_iou > 0.9
 
 
