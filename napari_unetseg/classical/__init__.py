@@ -2,6 +2,7 @@
 
 from .blob_points import points_of
 from .chain import Chain, StepSettings, in_words, parse_params, parse_step
+from .chain_search import ChainFit, fit_chain
 from .fit import FittedBaseline, fit_baseline
 from .method import BaselineParams, LevelMethod
 from .points import read_points, strokes_at, write_points
@@ -20,6 +21,7 @@ __all__ = [
     "REFINEMENTS",
     "BaselineParams",
     "Chain",
+    "ChainFit",
     "ChainRecipe",
     "Filter",
     "Fit",
@@ -38,11 +40,12 @@ __all__ = [
     "UseOfStrokes",
     "View",
     "answers",
+    "can_answer_classes",
     "filtered",
     "find_method",
     "find_step",
-    "can_answer_classes",
     "fit_baseline",
+    "fit_chain",
     "fit_method",
     "in_words",
     "parse_params",

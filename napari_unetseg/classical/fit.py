@@ -27,7 +27,7 @@ _SCORED_PX = 65536
 #: Side of the part of a plane in which candidates of other methods are compared first, in px.
 _WINDOW_PX = 320
 
-#: Side of the part of a plane that is looked at meanwhile, in px: its levels stand for those of all.
+#: Side of the part of a plane that is looked at meanwhile, in px.
 _SEEN_PX = 512
 
 #: Planes on which candidates are compared first; those with the most annotated classes and pixels.
@@ -184,7 +184,10 @@ class _Search:
         self._codes = codes
         ranked = sorted(
             range(len(views)),
-            key=lambda i: (-np.count_nonzero(np.bincount(codes[i].ravel())), -np.count_nonzero(codes[i])),
+            key=lambda i: (
+                -np.count_nonzero(np.bincount(codes[i].ravel())),
+                -np.count_nonzero(codes[i]),
+            ),
         )
         self._parts = [self._part(i) for i in sorted(ranked[:_SEARCH_PLANES])]
         self._key: tuple[object, ...] | None = None
@@ -252,6 +255,7 @@ class _Search:
 
     def _fit(self, params: BaselineParams) -> FittedBaseline:
         """Fit levels, and the meaning of the answers, on every annotated pixel."""
+
         def measure(params: BaselineParams) -> Levels | None:
             return None if params.per_slice else self._method.prepare(self._views, params)
 

@@ -17,11 +17,13 @@ from napari_unetseg.classical import (
     Source,
     can_answer_classes,
     find_method,
+    find_step,
+    fit_chain,
     fit_method,
     prepare,
     run_stack,
 )
-from napari_unetseg.config import Config, LabelClass
+from napari_unetseg.config import LabelClass
 from napari_unetseg.errors import UserError
 
 from .contestant import Clock, Contestant, Fitted, Kind, OutOfTime, Stopwatch
@@ -29,6 +31,10 @@ from .split import Codes, Part
 
 #: Share of its time that a method may search parameters for; it then has slices to segment.
 _SEARCH_SHARE = 0.5
+
+
+#: Name of the best method with steps before and after it.
+CHAIN = "chain"
 
 
 class Baseline(Contestant):
@@ -40,6 +46,11 @@ class Baseline(Contestant):
         In ``METHODS``.
     classes : sequence of LabelClass
         Of the annotations.
+
+    Attributes
+    ----------
+    found : dict
+        What parameters were found, by the fold of the part that was fitted to.
     """
 
     kind: ClassVar[Kind] = "classical"
@@ -53,12 +64,13 @@ class Baseline(Contestant):
         if not method.is_slow:
             self.patience = math.inf  # whatever little it takes, it has a row
         self._classes = tuple(classes)
+        self.found: dict[int | None, Fit] = {}
 
     def fit(self, part: Part, clock: Clock) -> Generator[float, None, Fitted]:
         """Search parameters, and measure what slices share."""
         yield from ()
         with self.preparing.running():
-            found = self._searched(part, clock)
+            found = self.found[part.fold] = self._searched(part, clock)
             self.needs_labels = found.use_of_strokes == "needed"
             chain = Chain.of(self.name, found.params)
             if part.split.kind == "slices" and grows_from_strokes(chain):
@@ -71,6 +83,51 @@ class Baseline(Contestant):
     def _searched(self, part: Part, clock: Clock) -> Fit:
         spent = clock.fair(_SEARCH_SHARE).spent
         return fit_method(self.name, part.views, part.fitted_codes, spent=spent)
+
+
+class BestChain(Contestant):
+    """The best of several methods, with steps before and after it where these make it better.
+
+    Methods, steps and their parameters are chosen on what may be seen.
+
+    Parameters
+    ----------
+    methods : sequence of Baseline
+        That were tried before; those that do without annotations are built on.
+    classes : sequence of LabelClass
+    """
+
+    kind: ClassVar[Kind] = "classical"
+
+    def __init__(self, methods: Sequence[Baseline], classes: Sequence[LabelClass]) -> None:
+        super().__init__(CHAIN, "Several steps", needs_labels=False)
+        self.weight = 8.0
+        self._methods = methods
+        self._classes = tuple(classes)
+
+    def fit(self, part: Part, clock: Clock) -> Generator[float, None, Fitted]:
+        """Search steps."""
+        yield from ()
+        with self.preparing.running():
+            fits = {
+                method.name: method.found[part.fold]
+                for method in self._methods
+                if part.fold in method.found and method.found[part.fold].use_of_strokes == "unused"
+            }
+            if not fits:
+                raise UserError("there is no method to put steps before or after")
+            found = fit_chain(
+                fits,
+                part.views,
+                part.fitted_codes,
+                around=part.around,
+                spent=clock.fair(_SEARCH_SHARE).spent,
+            )
+            if part.is_last and len(found.chain.steps) == 1:
+                raise UserError("no step before or after a method made it better")
+            recipe = ChainRecipe(chain=found.chain, mapping=found.mapping, classes=self._classes)
+            self.title = " → ".join(find_step(s.step).title for s in found.chain.steps)
+            return fitted_chain(recipe, part, self.segmenting)
 
 
 def grows_from_strokes(chain: Chain) -> bool:
@@ -98,14 +155,18 @@ def fitted_chain(recipe: ChainRecipe, part: Part, watch: Stopwatch) -> Fitted:
     return Fitted(segment, recipe)
 
 
-def baselines(classes: Sequence[LabelClass]) -> list[Baseline]:
-    """Return every classical method: the slow ones last, and else one of each family in turn."""
+def baselines(classes: Sequence[LabelClass]) -> list[Contestant]:
+    """Return every classical method: the slow ones late, and else one of each family in turn.
+
+    The last is the best of them with steps before and after it.
+    """
     n_before: Counter[str] = Counter()
     order: dict[str, tuple[bool, int]] = {}
     for name, method in METHODS.items():
         order[name] = method.is_slow, n_before[method.family]
         n_before[method.family] += 1
-    return [Baseline(name, classes) for name in sorted(order, key=lambda name: order[name])]
+    found = [Baseline(name, classes) for name in sorted(order, key=lambda name: order[name])]
+    return [*found, BestChain(found, classes)]
 
 
 def _answers(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, TypeAlias
 
@@ -33,6 +33,12 @@ MOST_SCORED = 24
 
 #: Slices on which parameters are searched.
 MOST_FITTED = 12
+
+#: Slices on either side that steps see which are tried in volumes.
+_BESIDE = 4
+
+#: Larger volumes are segmented slice by slice.
+_MOST_IN_VOLUME_PX = 2**25
 
 _NEVER = -1
 
@@ -146,6 +152,11 @@ class Part:
         """The images, with all of their annotations."""
         return self.split.images
 
+    @property
+    def is_last(self) -> bool:
+        """Whether what is fitted to it is what a person goes on with."""
+        return self.fold is None or self.split.kind == "held out"
+
     def training(self, where: Where) -> Codes:
         """Return what methods may see of the annotations of a slice.
 
@@ -160,7 +171,7 @@ class Part:
         return codes
 
     def scored(self, where: Where) -> Codes:
-        """Return what a slice is scored on, shape (Y, X), uint8; 0 elsewhere. Not to be modified."""
+        """Return what a slice is scored on, shape (Y, X), uint8; 0 elsewhere; read only."""
         if where not in self._scored:
             self._scored[where] = self._scored_on(where)
         return self._scored[where]
@@ -210,6 +221,32 @@ class Part:
         """What steps see of `fitted_slices`."""
         sources = [Source(image.stack) for image in self.images]
         return [sources[i].slice_view(plane) for i, plane in self.fitted_slices]
+
+    def around(self, number: int, inside: tuple[slice, slice]) -> tuple[View, int] | None:
+        """Return a part of one of `fitted_slices` with the slices beside it.
+
+        Parameters
+        ----------
+        number : int
+            In `fitted_slices`.
+        inside : tuple of slice
+            Rows and columns.
+
+        Returns
+        -------
+        tuple of View and int, or None
+            A volume, (C, Z, Y, X), and which of its slices it is; None where there is a single
+            one, or where the whole volume is too large to segment it for some slices of it.
+        """
+        image, plane = self.fitted_slices[number]
+        stack = self.images[image].stack
+        depth = stack.size("Z")
+        if depth < 2 or depth * np.prod(stack.plane_shape) > _MOST_IN_VOLUME_PX:
+            return None
+        first = plane // depth * depth
+        low, high = max(first, plane - _BESIDE), min(first + depth, plane + _BESIDE + 1)
+        pixels = np.stack([stack.plane(p)[(..., *inside)] for p in range(low, high)], axis=1)
+        return replace(self.views[number], pixels=pixels), plane - low
 
     def seen(self) -> set[int]:
         """Return the codes that may be seen."""
