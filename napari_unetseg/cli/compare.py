@@ -227,7 +227,7 @@ def _print(comparison: Comparison) -> None:
 
     recommended = comparison.recommended()
     table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("method", no_wrap=True, vertical="bottom")
+    table.add_column("method", vertical="bottom")
     titles = ("mean IoU", "Dice\n= F1", "boundary\nF1", "prepare", "slice", "labels")
     for title in titles:
         table.add_column(title, justify="right", no_wrap=True)

@@ -60,7 +60,7 @@ class Baseline(Contestant):
         super().__init__(name, method.title, needs_labels=method.needs_strokes)
         if not can_answer_classes(method):
             self.excluded = "they count and outline single objects, and say nothing of the rest"
-        self.weight = 3.0 if method.needs_strokes else 2.0 if method.is_slow else 1.0
+        self.weight = 2.0 if method.is_slow else 8.0 if method.needs_strokes else 1.0
         if not method.is_slow:
             self.patience = math.inf  # whatever little it takes, it has a row
         self._classes = tuple(classes)

@@ -28,6 +28,7 @@ _KINDS = {
     "network": "network trained here",
 }
 _SENTENCE = 105  # characters that fit into a line
+_TITLE = 38
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +92,13 @@ def _draw_row(
 ) -> None:
     color = _COLORS[row.kind]
     right = _SCORES[0] - 12
+    lines = textwrap.wrap(row.title, _TITLE)
+    title, font = "\n".join(lines), _font(16 if len(lines) == 1 else 13)
     if bold:
-        width = draw.textlength(row.title, _font(16))
-        draw.line((right - width, middle + 12, right, middle + 12), _INK, 2)
-    draw.text((right, middle), row.title, _INK, _font(16), anchor="rm")
+        width = draw.textlength(max(lines, key=len), font)
+        below = middle + (12 if len(lines) == 1 else 16)
+        draw.line((right - width, below, right, below), _INK, 2)
+    draw.text((right, middle), title, _INK, font, anchor="rm", align="right", spacing=2)
     end = scores.at(row.mean_iou)
     draw.rectangle((scores.at(0), middle - _BAR // 2, end, middle + _BAR // 2), fill=color)
     if row.spread is not None:
