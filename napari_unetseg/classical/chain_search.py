@@ -71,6 +71,11 @@ class ChainFit:
     mean_iou: float
     px_s: float
 
+    @property
+    def worth(self) -> float:
+        """The mean IoU, less what each step has to be worth."""
+        return self.mean_iou - LEAST_GAIN * len(self.chain.steps)
+
 
 def fit_chain(
     fits: Mapping[str, Fit],
@@ -105,7 +110,7 @@ def fit_chain(
     ranked = sorted(fits, key=lambda name: -fits[name].mean_iou)[:_METHODS]
     search = _Search(views, codes, spent)
     found = search.with_steps_before({name: fits[name] for name in ranked})
-    best = max((search.refined(fit) for fit in found), key=lambda fit: fit.mean_iou)
+    best = max((search.refined(fit) for fit in found), key=lambda fit: fit.worth)
     return best if around is None else search.along_z(best, around)
 
 
@@ -139,8 +144,7 @@ class _Search:
                 part = (_BEFORE_SHARE - self._spent()) / (len(tried) - n_done) / len(names)
                 fit = fit_method(name, views, known, spent=self._within(part))
                 found.append(self._scored(Chain.of(name, fit.params, before=[step])))
-        # A step has to be worth it.
-        found.sort(key=lambda fit: LEAST_GAIN * len(fit.chain.steps) - fit.mean_iou)
+        found.sort(key=lambda fit: -fit.worth)
         return found[:_REFINED]
 
     def refined(self, fit: ChainFit) -> ChainFit:
