@@ -28,6 +28,9 @@ N_FOLDS = 3
 #: Sides of the squares that are then tried, in px.
 _SIDES_PX = (BLOCK_PX, BLOCK_PX // 2, BLOCK_PX // 4, BLOCK_PX // 8)
 
+#: Held-out squares that are needed to score on them.
+_LEAST_SQUARES = 2
+
 #: Slices on which methods are scored; of more, so many are chosen, evenly spread.
 MOST_SCORED = 24
 
@@ -256,8 +259,9 @@ class Part:
 def split_annotations(images: Sequence[AnnotatedImage]) -> Split:
     """Divide annotations spatially.
 
-    Where blocks with at least two classes are held out, these are scored on. Else slices take
-    turns, or squares of slices, so that every class is seen at every turn.
+    Where at least two blocks, with at least two classes, are held out, these are scored on: a
+    single one says nothing of how sure scores are. Else slices take turns, or squares of slices, so
+    that every class is seen at every turn.
 
     Raises
     ------
@@ -342,7 +346,10 @@ def _present(codes: Codes, side: int) -> npt.NDArray[np.bool_]:
 def _can_score(split: Split, classes: set[int]) -> bool:
     part = split.everything()
     scored = _codes_in(part.scored(where) for where in split.folds)
-    return len(scored) >= 2 and part.seen() == classes
+    squares = sum(
+        np.unique(split.squares(where)[part.scored(where) > 0]).size for where in part.scored_slices
+    )
+    return len(scored) >= 2 and squares >= _LEAST_SQUARES and part.seen() == classes
 
 
 def _can_take_turns(split: Split, classes: set[int]) -> bool:
