@@ -62,6 +62,8 @@ class ChainFit:
         The chain's answer → the annotations' code; None where they are the same.
     mean_iou : float
         On the annotations that it was fitted to, in [0, 1].
+    expected_iou : float
+        As of `Fit`, and what steps after the method have added to `mean_iou`.
     px_s : float
         Seconds that it took to segment a pixel.
     """
@@ -69,12 +71,13 @@ class ChainFit:
     chain: Chain
     mapping: dict[int, int] | None
     mean_iou: float
+    expected_iou: float
     px_s: float
 
     @property
     def worth(self) -> float:
-        """The mean IoU, less what each step has to be worth."""
-        return self.mean_iou - LEAST_GAIN * len(self.chain.steps)
+        """The mean IoU expected, less what each step has to be worth."""
+        return self.expected_iou - LEAST_GAIN * len(self.chain.steps)
 
 
 def fit_chain(
@@ -87,7 +90,8 @@ def fit_chain(
 ) -> ChainFit:
     """Add steps to the best of some methods, one at a time, as long as that betters the mean IoU.
 
-    Parameters of the methods are searched again behind each step before them.
+    Parameters of the methods are searched again behind each step before them. Methods, and steps
+    before them, are chosen by what they come to where they have not been searched.
 
     Parameters
     ----------
@@ -107,7 +111,7 @@ def fit_chain(
     ChainFit
         Maybe of a method alone, where no step makes it better.
     """
-    ranked = sorted(fits, key=lambda name: -fits[name].mean_iou)[:_METHODS]
+    ranked = sorted(fits, key=lambda name: -fits[name].expected_iou)[:_METHODS]
     search = _Search(views, codes, spent)
     found = search.with_steps_before({name: fits[name] for name in ranked})
     best = max((search.refined(fit) for fit in found), key=lambda fit: fit.worth)
@@ -132,7 +136,7 @@ class _Search:
 
     def with_steps_before(self, fits: Mapping[str, Fit]) -> list[ChainFit]:
         """Return the best chains of methods, with a step before them and without."""
-        found = [self._scored(Chain.of(name, fit.params)) for name, fit in fits.items()]
+        found = [self._scored(Chain.of(name, fit.params), fit) for name, fit in fits.items()]
         tried = list(self._before(fits))
         for n_done, (step, names) in enumerate(tried):
             if self._spent() >= _BEFORE_SHARE:
@@ -143,7 +147,7 @@ class _Search:
             for name in names:
                 part = (_BEFORE_SHARE - self._spent()) / (len(tried) - n_done) / len(names)
                 fit = fit_method(name, views, known, spent=self._within(part))
-                found.append(self._scored(Chain.of(name, fit.params, before=[step])))
+                found.append(self._scored(Chain.of(name, fit.params, before=[step]), fit))
         found.sort(key=lambda fit: -fit.worth)
         return found[:_REFINED]
 
@@ -164,7 +168,8 @@ class _Search:
                 return fit
             score, step, answers = better
             chain = fit.chain.replace(steps=(*fit.chain.steps, step))
-            fit = ChainFit(chain, self._meaning(answers)[0], score, fit.px_s)
+            expected = fit.expected_iou + score - fit.mean_iou
+            fit = ChainFit(chain, self._meaning(answers)[0], score, expected, fit.px_s)
         return fit
 
     def along_z(self, fit: ChainFit, around: Around) -> ChainFit:
@@ -181,7 +186,9 @@ class _Search:
         answers = [run_view(chain, view)[z] for view, z in volumes]
         px_s = (time.perf_counter() - began) / sum(np.prod(view.shape) for view, _ in volumes)
         mapping, score = self._meaning(answers)
-        return ChainFit(chain, mapping, score, px_s) if score > fit.mean_iou + LEAST_GAIN else fit
+        gain = score - fit.mean_iou
+        better = ChainFit(chain, mapping, score, fit.expected_iou + gain, px_s)
+        return better if gain > LEAST_GAIN else fit
 
     def _before(self, fits: Mapping[str, Fit]) -> Iterator[tuple[StepSettings, list[str]]]:
         """Yield steps, and the methods to try behind each."""
@@ -203,11 +210,11 @@ class _Search:
         began = self._spent()
         return lambda: 1.0 if part <= 0 else (self._spent() - began) / part
 
-    def _scored(self, chain: Chain) -> ChainFit:
+    def _scored(self, chain: Chain, fit: Fit) -> ChainFit:
         began = time.perf_counter()
         answers = self._answers(chain)
         px_s = (time.perf_counter() - began) / sum(piece.codes.size for piece in self._pieces)
-        return ChainFit(chain, *self._meaning(answers), px_s)
+        return ChainFit(chain, *self._meaning(answers), fit.expected_iou, px_s)
 
     def _answers(self, chain: Chain) -> list[Labels]:
         prepared = _prepared(chain, [piece.view for piece in self._pieces])

@@ -42,6 +42,11 @@ _SEARCH_SHARE = 0.6
 #: Share of it in which candidates are looked at that lie far apart, where not all can be.
 _COARSE_SHARE = 0.4
 
+#: Answers that methods have, at most.
+_MOST_ANSWERS = 64
+
+Table: TypeAlias = npt.NDArray[np.int64]
+
 #: Returns how much of the time for a search is used up, 1 for all of it.
 Spent: TypeAlias = Callable[[], float]
 
@@ -62,6 +67,9 @@ class FittedBaseline:
         Levels shared by all slices, where ``params.per_slice`` is off.
     mean_iou : float
         On all annotated pixels given, in [0, 1].
+    expected_iou : float
+        What a search on some of them comes to on the others, in [0, 1]: lower, the more the search
+        fits what is peculiar to single slices, or to parts of one.
     """
 
     method: str
@@ -69,6 +77,7 @@ class FittedBaseline:
     mapping: dict[int, int]
     mean_iou: float
     levels: Any = None
+    expected_iou: float = 0.0
 
     def apply(self, plane: Pixels) -> Codes:
         """Segment a plane, shape (C, Y, X), into codes of the annotations, shape (Y, X)."""
@@ -192,6 +201,7 @@ class _Search:
         self._parts = [self._part(i) for i in sorted(ranked[:_SEARCH_PLANES])]
         self._key: tuple[object, ...] | None = None
         self._found: dict[Config, FittedBaseline] = {}
+        self._tables: list[list[Table]] = []
 
     def run(self) -> FittedBaseline:
         """Compare all candidates on parts, then the best of them on everything."""
@@ -201,7 +211,8 @@ class _Search:
         if self._spent() < 1 and (finer := list(self._method.refine(best))):
             scored += search_grid(finer, self._score_part, self._spent)
         scored.sort(key=lambda pair: -pair[0])
-        return self._decided([params for _, params in scored[:_FINALISTS]])
+        best_of_all = self._decided([params for _, params in scored[:_FINALISTS]])
+        return replace(best_of_all, expected_iou=expected_iou(self._tables))
 
     def _decided(self, ranked: Sequence[Any]) -> FittedBaseline:
         """Compare the best on whole planes, as far as there is time for that."""
@@ -225,13 +236,18 @@ class _Search:
         self._prepare(params)
         shared = self._shared_levels(params)
 
-        def table(part: _Part) -> npt.NDArray[np.int64]:
-            levels = self._method.measure([part.thinned], params) if shared is None else shared
-            return contingency(
-                self._method.label(part.features[part.where], params, levels), part.codes
-            )
+        # Of a single part, halves stand for what else there may be.
+        n = 2 if len(self._parts) == 1 else 1
 
-        tables = at_once(table, self._parts)
+        def tables_of(part: _Part) -> list[Table]:
+            levels = self._method.measure([part.thinned], params) if shared is None else shared
+            answered = self._method.label(part.features[part.where], params, levels)
+            halves = zip(np.array_split(answered, n), np.array_split(part.codes, n), strict=True)
+            return [contingency(one, known) for one, known in halves]
+
+        tables = [table for one in at_once(tables_of, self._parts) for table in one]
+        n_codes = max(int(codes.max()) for codes in self._codes) + 1
+        self._tables.append([_compact(table, n_codes) for table in tables])
         fit = self._found[params] = self._fitted(params, shared, tables, self._shared_levels)
         return fit.mean_iou
 
@@ -283,6 +299,38 @@ class _Search:
             shared = measure(params)
         levels = None if shared is None else shared.tolist()
         return FittedBaseline(self._method.name, params, mapping, mean_iou, levels)
+
+
+def expected_iou(tables: Sequence[Sequence[Table]]) -> float:
+    """Return the mean IoU on parts of a search that does not see them, each in turn.
+
+    Parameters
+    ----------
+    tables : sequence of sequence of ndarray, each (answers, codes)
+        Of every candidate, how often answers and annotations meet in each part, without what is
+        not annotated; all of a candidate's of the same shape.
+    """
+    n_parts, n_codes = len(tables[0]), tables[0][0].shape[1]
+    totals = [np.sum(of_parts, axis=0) for of_parts in tables]
+    met = np.zeros((n_codes, n_codes), np.int64)
+    for left_out in range(n_parts):
+        seen = [total - one[left_out] for total, one in zip(totals, tables, strict=True)]
+        meanings = [best_mapping(table) if table.any() else ({}, 0.0) for table in seen]
+        best = max(range(len(tables)), key=lambda i: meanings[i][1])
+        table = tables[best][left_out]
+        meant = lookup(meanings[best][0])[: len(table)]
+        np.add.at(met, meant, table)
+    hits = np.diagonal(met)
+    union = met.sum(axis=0) + met.sum(axis=1) - hits
+    there = union > 0
+    return float((hits[there] / union[there]).mean()) if there.any() else 0.0
+
+
+def _compact(table: Table, n_codes: int) -> Table:
+    """Return the part of a table of `contingency` that is not always empty."""
+    small = table[:_MOST_ANSWERS, :n_codes].copy()
+    small[:, UNLABELLED] = 0
+    return small
 
 
 def with_defaults(method: Method[Any], views: Sequence[View]) -> list[Any]:

@@ -48,6 +48,8 @@ class Fit:
         Seconds that it took to segment a pixel; 0 where that is not known.
     use_of_strokes : {'unused', 'used', 'needed'}
         Whether it looks at annotations once parameters are known.
+    expected_iou : float
+        As of `FittedBaseline`; 0 where that is not known.
     """
 
     params: Config
@@ -55,6 +57,7 @@ class Fit:
     mean_iou: float
     px_s: float = 0.0
     use_of_strokes: UseOfStrokes = "unused"
+    expected_iou: float = 0.0
 
 
 def fit_method(
@@ -85,7 +88,8 @@ def fit_method(
     if isinstance(method, LevelMethod):
         pixels = [view.pixels for view in views]
         found = fit_baseline(name, pixels, codes, spent=spent)
-        return Fit(found.params, found.mapping, found.mean_iou)
+        expected = found.expected_iou
+        return Fit(found.params, found.mapping, found.mean_iou, expected_iou=expected)
     return _Search(method, views, codes, spent).run()
 
 

@@ -126,7 +126,7 @@ def test_slices_beside_are_looked_at_where_that_is_better(truth):
 
 def test_the_method_that_agrees_best_is_chosen_and_others_are_not_run(truth):
     view = view_of(truth)
-    bad = Fit(fit_method("triangle", [view], [truth]).params.replace(foreground="dark"), None, 0.1)
+    bad = Fit(fit_method("triangle", [view], [truth]).params, None, 0.1, expected_iou=0.1)
     fits = {"otsu": fit_method("otsu", [view], [truth]), "triangle": bad}
     fit = fit_chain(fits, [view], [truth])
     assert steps(fit) == ["otsu"]
