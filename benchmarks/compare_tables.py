@@ -232,7 +232,7 @@ def told(row: MethodCompared) -> list[str]:
         "" if row.boundary_f1 is None else f"{row.boundary_f1:.3f}",
         f"{row.prepare_s:.1f} s",
         f"{np.ceil(1000 * row.slice_s):.0f} ms",
-        "needed" if row.needs_labels else "",
+        "on each slice" if row.on_each_slice else "needed" if row.needs_labels else "",
     ]
 
 

@@ -253,7 +253,7 @@ def _cells(row: MethodCompared) -> list[str]:
         "" if row.boundary_f1 is None else f"{row.boundary_f1:.3f}",
         _seconds(row.prepare_s),
         _seconds(row.slice_s),
-        "needed" if row.needs_labels else "",
+        "each slice" if row.on_each_slice else "needed" if row.needs_labels else "",
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -32,6 +33,8 @@ from .split import Codes, Part
 #: Share of its time that a method may search parameters for; it then has slices to segment.
 _SEARCH_SHARE = 0.5
 
+
+_ON_EACH = "It needs annotations on every slice that it segments, and saw those beside what it is scored on."
 
 #: Name of the best method with steps before and after it.
 CHAIN = "chain"
@@ -73,12 +76,14 @@ class Baseline(Contestant):
             found = self.found[part.fold] = self._searched(part, clock)
             self.needs_labels = found.use_of_strokes == "needed"
             chain = Chain.of(self.name, found.params)
-            if part.split.kind == "slices" and grows_from_strokes(chain):
+            self.on_each_slice = grows_from_strokes(chain)
+            if part.split.kind == "slices" and self.on_each_slice:
                 raise UserError("it needs strokes on every slice, and whole slices are scored on")
             if found.px_s * part.scored_area() > clock.left_s():
                 raise OutOfTime
             recipe = ChainRecipe(chain=chain, mapping=found.mapping, classes=self._classes)
-            return fitted_chain(recipe, part, self.segmenting)
+            fitted = fitted_chain(recipe, part, self.segmenting)
+        return replace(fitted, note=_ON_EACH) if self.on_each_slice else fitted
 
     def _searched(self, part: Part, clock: Clock) -> Fit:
         spent = clock.fair(_SEARCH_SHARE).spent

@@ -261,6 +261,7 @@ class Comparison:
             model=fitted.model,
             codes=fitted.codes,
             note=fitted.note,
+            on_each_slice=contestant.on_each_slice,
         )
 
     def _uncertainty(self, first: MethodCompared, second: MethodCompared) -> float | None:

@@ -131,7 +131,7 @@ class Contestant(ABC):
 
     Attributes
     ----------
-    name, title, kind, needs_labels
+    name, title, kind, needs_labels, on_each_slice
         As of `events.MethodCompared`.
     excluded : str
         Why it is not to be tried; empty where it is.
@@ -149,6 +149,7 @@ class Contestant(ABC):
         self.name = name
         self.title = title
         self.needs_labels = needs_labels
+        self.on_each_slice = False
         self.excluded = ""
         self.weight = 3.0 if needs_labels else 1.0
         self.patience = 3.0

@@ -369,6 +369,8 @@ def test_superpixels_that_strokes_claim_are_in_the_table(dense, scene, monkeypat
     comparison, _, _ = compared([dense], scene)
     row = next(row for row in comparison.rows if row.name == "slic")
     assert row.needs_labels
+    assert row.on_each_slice
+    assert row.note.startswith("It needs annotations on every slice")
     assert row.recipe["chain"]["steps"][0]["params"]["claim"]
     assert {m.name: m.reason for m in comparison.not_run}["blob_log"] == OBJECTS
 

@@ -136,6 +136,15 @@ def test_one_step_is_simpler_than_several_where_these_are_no_better():
     assert sentence.startswith("Background removal → Otsu threshold is best, with")
 
 
+def test_what_needs_strokes_on_every_slice_is_not_recommended_beside_others():
+    walker = row("Random walker", 0.95, needs_labels=True)
+    walker = dataclasses.replace(walker, on_each_slice=True)
+    name, sentence = said(walker, network(0.9), row("Otsu", 0.7))
+    assert name == "u-net trained here"
+    assert sentence.startswith("U-Net trained here is best")
+    assert said(walker)[0] == "random walker"
+
+
 def test_time_to_prepare_is_said_where_it_is_saved_too():
     trained = dataclasses.replace(network(0.905, 0.4), prepare_s=60.0)
     assert said(trained, row("Otsu", 0.9, 0.01, prepare_s=0.5))[1] == (
