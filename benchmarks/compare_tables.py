@@ -213,9 +213,9 @@ def section(title: str, comparison: Comparison) -> Iterator[str]:
         bold = "**" if row.name == recommended.name else ""
         yield f"| {bold}{row.title}{bold} | {cells} |"
     yield ""
-    for row in comparison.rows:
-        if row.note:
-            yield f"{row.title}: {row.note[0].lower()}{row.note[1:]}"
+    for note in dict.fromkeys(row.note for row in comparison.rows if row.note):
+        titles = ", ".join(row.title for row in comparison.rows if row.note == note)
+        yield f"{titles}: {note[0].lower()}{note[1:]}\n"
     reasons = dict.fromkeys(missed.reason for missed in comparison.not_run)
     for reason in reasons:
         missed = [one.title for one in comparison.not_run if one.reason == reason]

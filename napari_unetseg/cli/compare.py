@@ -238,9 +238,9 @@ def _print(comparison: Comparison) -> None:
     console = Console(highlight=False, markup=False, width=max(Console().width, _LEAST_WIDTH))
     if comparison.rows:
         console.print(table)
-    for row in comparison.rows:
-        if row.note:
-            console.print(f"{row.title}: {row.note}")
+    for note in dict.fromkeys(row.note for row in comparison.rows if row.note):
+        titles = ", ".join(row.title for row in comparison.rows if row.note == note)
+        console.print(f"{titles}: {note}")
     for reason, missed in _by_reason(comparison.not_run):
         console.print(f"Not in the table ({reason}): {', '.join(missed)}.")
     console.print(recommended.sentence, style="bold")

@@ -34,7 +34,9 @@ from .split import Codes, Part
 _SEARCH_SHARE = 0.5
 
 
-_ON_EACH = "It needs annotations on every slice that it segments, and saw those beside what it is scored on."
+_ON_EACH = (
+    "It needs annotations on every slice that it segments, and saw those around what is scored."
+)
 
 #: Name of the best method with steps before and after it.
 CHAIN = "chain"

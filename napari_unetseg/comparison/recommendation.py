@@ -35,7 +35,8 @@ def recommend(rows: Sequence[MethodCompared], uncertainty: Uncertainty) -> Recom
     A method that only needs its parameters is simpler than a model as it is, that simpler than a
     method that learns from annotations, and a network that has to be trained the least simple; one
     step is simpler than several. What needs annotations on every slice is not chosen, however good:
-    it leaves a person to annotate every slice. Where several are equally simple, the better one is chosen.
+    it leaves a person to annotate every slice. Where several are equally simple, the better one is
+    chosen.
 
     Parameters
     ----------
