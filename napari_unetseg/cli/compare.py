@@ -239,8 +239,8 @@ def _print(comparison: Comparison) -> None:
     if comparison.rows:
         console.print(table)
     for note in dict.fromkeys(row.note for row in comparison.rows if row.note):
-        titles = ", ".join(row.title for row in comparison.rows if row.note == note)
-        console.print(f"{titles}: {note}")
+        noted = ", ".join(row.title for row in comparison.rows if row.note == note)
+        console.print(f"{noted}: {note}")
     for reason, missed in _by_reason(comparison.not_run):
         console.print(f"Not in the table ({reason}): {', '.join(missed)}.")
     console.print(recommended.sentence, style="bold")

@@ -35,7 +35,7 @@ _SEARCH_SHARE = 0.5
 
 
 _ON_EACH = (
-    "It needs annotations on every slice that it segments, and saw those around what is scored."
+    "It needs annotations on every slice that it segments, and saw some beside what is scored."
 )
 
 #: Name of the best method with steps before and after it.
