@@ -63,7 +63,7 @@ class ChainFit:
     mean_iou : float
         On the annotations that it was fitted to, in [0, 1].
     expected_iou : float
-        As of `Fit`, and what steps after the method have added to `mean_iou`.
+        The same, less what the search for parameters loses elsewhere, as of `Fit`.
     px_s : float
         Seconds that it took to segment a pixel.
     """
@@ -214,7 +214,9 @@ class _Search:
         began = time.perf_counter()
         answers = self._answers(chain)
         px_s = (time.perf_counter() - began) / sum(piece.codes.size for piece in self._pieces)
-        return ChainFit(chain, *self._meaning(answers), fit.expected_iou, px_s)
+        mapping, score = self._meaning(answers)
+        expected = score - (fit.mean_iou - fit.expected_iou)
+        return ChainFit(chain, mapping, score, expected, px_s)
 
     def _answers(self, chain: Chain) -> list[Labels]:
         prepared = _prepared(chain, [piece.view for piece in self._pieces])
