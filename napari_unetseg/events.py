@@ -272,6 +272,8 @@ class MethodCompared:
         ``"classical"``; ``"model"``, used as it is; ``"network"``, trained for this table.
     needs_labels : bool
         Whether it can do nothing without annotations.
+    on_each_slice : bool
+        Whether it needs some on every slice that it segments, rather than learning from a few.
     mean_iou, dice, f1 : float
         Means over the classes, background included, on pixels that it had not seen; in [0, 1].
     spread : float or None
@@ -315,6 +317,7 @@ class MethodCompared:
     codes: list[int] | None = None
     note: str = ""
     answers: dict[str, str] = field(default_factory=dict)
+    on_each_slice: bool = False
 
 
 @dataclass(frozen=True, slots=True)

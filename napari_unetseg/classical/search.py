@@ -13,11 +13,12 @@ import numpy.typing as npt
 from napari_unetseg.config import BACKGROUND, UNLABELLED, Config
 from napari_unetseg.errors import UserError
 
-from .fit import Spent, fit_baseline, search_grid, unhurried
+from .fit import Spent, fit_baseline, search_grid, unhurried, with_defaults
 from .mapping import N_CODES, best_mapping, contingency
 from .method import LevelMethod
 from .registry import find_method
-from .step import Codes, Method, View
+from .step import Codes, Method, UseOfStrokes, View
+from .threads import at_once
 from .window import busiest_window
 
 #: Views in parts of which candidates are compared first, and the side of these parts, in px.
@@ -45,12 +46,18 @@ class Fit:
         On the annotations that it was fitted to, in [0, 1].
     px_s : float
         Seconds that it took to segment a pixel; 0 where that is not known.
+    use_of_strokes : {'unused', 'used', 'needed'}
+        Whether it looks at annotations once parameters are known.
+    expected_iou : float
+        As of `FittedBaseline`; 0 where that is not known.
     """
 
     params: Config
     mapping: dict[int, int] | None
     mean_iou: float
     px_s: float = 0.0
+    use_of_strokes: UseOfStrokes = "unused"
+    expected_iou: float = 0.0
 
 
 def fit_method(
@@ -64,7 +71,7 @@ def fit_method(
     Parameters
     ----------
     name : str
-        In ``METHODS``, of a method that answers classes.
+        In ``METHODS``, of a method that answers classes, with some parameters at least.
     views : sequence of View
         Slices; their strokes are not looked at.
     codes : sequence of ndarray, each (Y, X), uint8
@@ -81,8 +88,16 @@ def fit_method(
     if isinstance(method, LevelMethod):
         pixels = [view.pixels for view in views]
         found = fit_baseline(name, pixels, codes, spent=spent)
-        return Fit(found.params, found.mapping, found.mean_iou)
+        expected = found.expected_iou
+        return Fit(found.params, found.mapping, found.mean_iou, expected_iou=expected)
     return _Search(method, views, codes, spent).run()
+
+
+def can_answer_classes(method: Method[Any]) -> bool:
+    """Return whether what is searched answers classes, as superpixels do that strokes claim."""
+    if method.answers == "classes":
+        return True
+    return any(method.answers_with(params) == "classes" for params in method.grid(()))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,11 +121,14 @@ class _Search:
     ) -> None:
         self._method = method
         self._spent = spent
-        self._views = views
+        self._grid = with_defaults(method, views)
+        if not self._grid:
+            raise UserError(f"{method.title} sees volumes alone.")
+        self._use = method.use_of_strokes(self._grid[0])
         self._fits: dict[Config, Fit] = {}
         self._shares: dict[Config, float] = {}
         self._pieces = [
-            _shown(view, known) if method.needs_strokes else _Piece(view, known)
+            _shown(view, known) if self._use == "needed" else _Piece(view, known)
             for view, known in zip(views, codes, strict=True)
         ]
         ranked = sorted(
@@ -120,14 +138,11 @@ class _Search:
 
     def run(self) -> Fit:
         """Compare all candidates in windows, and the best of them on everything."""
-        grid = [params for params in self._method.grid(self._views) if self._sees_slices(params)]
-        if not grid:
-            raise UserError(f"{self._method.title} sees volumes alone.")
-        if len(grid) == 1 and self._method.needs_strokes:
-            return Fit(grid[0], None, 0.0)
-        scored = search_grid(grid, self._in_windows, self._spent)
+        if len(self._grid) == 1 and self._use == "needed":
+            return Fit(self._grid[0], None, 0.0, use_of_strokes=self._use)
+        scored = search_grid(self._grid, self._in_windows, self._spent)
         best = max(scored, key=lambda pair: pair[0])[1]
-        if finer := list(self._method.refine(best)):
+        if self._spent() < 1 and (finer := list(self._method.refine(best))):
             scored += search_grid(finer, self._in_windows, self._spent)
         scored.sort(key=lambda pair: -pair[0])
         return self._decided([params for _, params in scored[:_FINALISTS]])
@@ -142,9 +157,6 @@ class _Search:
             finalists.append(self._fit(params, self._pieces))
         return max(finalists, key=lambda fit: fit.mean_iou, default=self._fits[ranked[0]])
 
-    def _sees_slices(self, params: Config) -> bool:
-        return not self._method.sees_volumes(params)
-
     def _in_windows(self, params: Config) -> float:
         began = self._spent()
         fit = self._fits[params] = self._fit(params, self._windows)
@@ -155,12 +167,12 @@ class _Search:
         try:
             table, seconds = self._table(params, pieces)
         except UserError:  # such as too few strokes in view; told when it is run, if it is
-            return Fit(params, None, -1.0)
+            return Fit(params, None, -1.0, use_of_strokes=self._use)
         px_s = seconds / _area(pieces)
-        if self._method.needs_strokes:
-            return Fit(params, None, _mean_iou(table), px_s)
+        if self._use == "needed":
+            return Fit(params, None, _mean_iou(table), px_s, self._use)
         mapping, mean_iou = best_mapping(table)
-        return Fit(params, mapping, mean_iou, px_s)
+        return Fit(params, mapping, mean_iou, px_s, self._use)
 
     def _table(
         self, params: Config, pieces: Sequence[_Piece]
@@ -169,11 +181,13 @@ class _Search:
         method, prepared = self._method, None
         if method.prepare_on(params) != "nothing":
             prepared = method.prepare([piece.view for piece in pieces], params)
-        table = np.zeros((N_CODES, N_CODES), np.int64)
         began = time.perf_counter()
-        for piece in pieces:
+
+        def of(piece: _Piece) -> npt.NDArray[np.int64]:
             answered = method.segment(piece.view, params, prepared)
-            table += contingency(np.asarray(answered, np.uint8), piece.codes)
+            return contingency(np.asarray(answered, np.uint8), piece.codes)
+
+        table: npt.NDArray[np.int64] = np.sum(at_once(of, pieces), axis=0)
         table[:, UNLABELLED] = 0
         return table, time.perf_counter() - began
 

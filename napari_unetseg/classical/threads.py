@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 
 
 def cores() -> int:
@@ -47,3 +50,16 @@ def in_bands(
         return found[start - first : start - first + thickness]
 
     return np.concatenate(list(parts_pool().map(of_band, range(0, length, thickness))))
+
+
+def at_once(call: Callable[[_T], _R], items: Iterable[_T]) -> list[_R]:
+    """Return what calls return for items, in their order, computed on all cores.
+
+    Not to be used by what is called.
+    """
+    return list(_searches_pool().map(call, items))
+
+
+@cache
+def _searches_pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(cores(), "search")

@@ -19,27 +19,31 @@ def busiest_window(codes: npt.NDArray[np.uint8], side_px: int) -> tuple[slice, s
     codes : ndarray, shape (Y, X), uint8
         0 unlabelled.
     side_px : int
-        Side of the square, in px; a smaller plane is returned whole.
+        Side of the square, in px, a multiple of 32; a smaller plane is returned whole.
 
     Returns
     -------
     rows, columns : slice
         Of the square with the largest sum, over classes, of the share of a class's pixels in it.
     """
-    height, width = codes.shape
-    rows = list(range(0, max(1, height - side_px + 1), _STEP_PX))
-    columns = list(range(0, max(1, width - side_px + 1), _STEP_PX))
-    total = np.zeros((len(rows), len(columns)))
-    for code in np.unique(codes[codes != UNLABELLED]):
-        counted = np.pad((codes == code).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
-        below = [min(y + side_px, height) for y in rows]
-        right = [min(x + side_px, width) for x in columns]
+    n_steps = side_px // _STEP_PX
+    total = np.zeros([max(1, (size - side_px) // _STEP_PX + 1) for size in codes.shape])
+    starts = [np.arange(0, size, _STEP_PX) for size in codes.shape]
+    for code in np.flatnonzero(np.bincount(codes.ravel())[UNLABELLED + 1 :]) + UNLABELLED + 1:
+        rows = np.add.reduceat(codes == code, starts[0], axis=0, dtype=np.int64)
+        counts = np.add.reduceat(rows, starts[1], axis=1)
+        counted = np.pad(counts.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+        (top, below), (left, right) = (
+            (np.arange(n), np.minimum(np.arange(n) + n_steps, size))
+            for n, size in zip(total.shape, counts.shape, strict=True)
+        )
         inside = (
             counted[np.ix_(below, right)]
-            - counted[np.ix_(rows, right)]
-            - counted[np.ix_(below, columns)]
-            + counted[np.ix_(rows, columns)]
+            - counted[np.ix_(top, right)]
+            - counted[np.ix_(below, left)]
+            + counted[np.ix_(top, left)]
         )
         total += inside / counted[-1, -1]
     y, x = np.unravel_index(int(total.argmax()), total.shape)
-    return slice(rows[y], rows[y] + side_px), slice(columns[x], columns[x] + side_px)
+    corner = int(y) * _STEP_PX, int(x) * _STEP_PX
+    return slice(corner[0], corner[0] + side_px), slice(corner[1], corner[1] + side_px)

@@ -246,7 +246,7 @@ def _print(comparison: Comparison) -> None:
 
     recommended = comparison.recommended()
     table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("method", no_wrap=True, vertical="bottom")
+    table.add_column("method", vertical="bottom")
     titles = ("mean IoU", "Dice\n= F1", "boundary\nF1", "prepare", "slice", "labels")
     for title in titles:
         table.add_column(title, justify="right", no_wrap=True)
@@ -257,9 +257,9 @@ def _print(comparison: Comparison) -> None:
     console = Console(highlight=False, markup=False, width=max(Console().width, _LEAST_WIDTH))
     if comparison.rows:
         console.print(table)
-    for row in comparison.rows:
-        if row.note:
-            console.print(f"{row.title}: {row.note}")
+    for note in dict.fromkeys(row.note for row in comparison.rows if row.note):
+        noted = ", ".join(row.title for row in comparison.rows if row.note == note)
+        console.print(f"{noted}: {note}")
     for reason, missed in _by_reason(comparison.not_run):
         console.print(f"Not in the table ({reason}): {', '.join(missed)}.")
     console.print(recommended.sentence, style="bold")
@@ -272,7 +272,7 @@ def _cells(row: MethodCompared) -> list[str]:
         "" if row.boundary_f1 is None else f"{row.boundary_f1:.3f}",
         _seconds(row.prepare_s),
         _seconds(row.slice_s),
-        "needed" if row.needs_labels else "",
+        "each slice" if row.on_each_slice else "needed" if row.needs_labels else "",
     ]
 
 

@@ -40,12 +40,6 @@ _CLASSICAL_SHARE, _MODELS_SHARE = 0.45, 0.65
 #: Share of the time in which models are looked at, to try those first that fit best.
 _LOOK_SHARE = 0.15
 
-#: A method may take so many times its share of the time: most need less.
-_GENEROSITY = 3.0
-
-#: And one that learns so many times as much as others.
-_LEARNING = 3.0
-
 #: Takes the name of a method, the number of an image, a slice of it and its codes.
 Keep: TypeAlias = Callable[[str, int, int, Codes], None]
 
@@ -166,15 +160,13 @@ class Comparison:
         self._n_methods = sum(len(group) for group in groups)
         yield ComparisonStarted(self._n_methods, self.scored_on)
         for group, share in zip(groups, shares, strict=True):
-            n_left = sum(not contestant.excluded for contestant in group)
-            for contestant in group:
+            for i, contestant in enumerate(group):
                 seconds = max(0.0, self._clock.left_s() - (1 - share) * total)
-                patience = _GENEROSITY * seconds / max(1, n_left)
-                if contestant.needs_labels:
-                    patience *= _LEARNING
-                n_left -= not contestant.excluded
+                to_come = sum(other.weight for other in group[i:] if not other.excluded)
+                fair_s = seconds * contestant.weight / max(contestant.weight, to_come)
+                within = min(seconds, contestant.patience * fair_s)
                 yield self._progress(contestant.title)
-                yield from self._try(contestant, Clock(min(seconds, patience), self._look_up))
+                yield from self._try(contestant, Clock(within, self._look_up, fair_s))
         yield self.recommended()
 
     def _progress(self, doing: str) -> Progress:
@@ -224,8 +216,7 @@ class Comparison:
         tally = Tally(len(self._classes) + BACKGROUND + 1)
         n_fits = split.n_folds if split.kind == "held out" else split.n_folds + 1
         for n_before, part in enumerate(self._parts):
-            within = clock.part(clock.left_s() / (n_fits - n_before))
-            fitted = yield from self._fit(contestant, part, within)
+            fitted = yield from self._fit(contestant, part, clock.nth(n_fits - n_before))
             self._segment(contestant, fitted, part, tally, clock)
         if split.kind != "held out":  # what is used afterwards learns from everything
             fitted = yield from self._fit(contestant, split.everything(), clock)
@@ -279,6 +270,7 @@ class Comparison:
             model=fitted.model,
             codes=fitted.codes,
             note=fitted.note,
+            on_each_slice=contestant.on_each_slice,
         )
 
     def _uncertainty(self, first: MethodCompared, second: MethodCompared) -> float | None:

@@ -31,16 +31,30 @@ class Clock:
         From now on.
     check : callable, optional
         Called whenever the clock is looked at; may raise, to end what is going on.
+    fair_s : float, optional
+        Of these, what it takes from nobody else; all by default.
     """
 
-    def __init__(self, seconds: float, check: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, seconds: float, check: Callable[[], None] | None = None, fair_s: float | None = None
+    ) -> None:
         self._began = time.monotonic()
         self._seconds = seconds
         self._check = check
+        self._fair_s = seconds if fair_s is None else min(seconds, fair_s)
 
     def part(self, seconds: float) -> Clock:
         """Return a clock for less than what is left of this one."""
         return Clock(min(seconds, self.left_s()), self._check)
+
+    def nth(self, n: int) -> Clock:
+        """Return a clock for one of `n` things that are still to be done."""
+        fair_s = self._began + self._fair_s - time.monotonic()
+        return Clock(self.left_s() / n, self._check, max(0.0, fair_s) / n)
+
+    def fair(self, share: float) -> Clock:
+        """Return a clock for a part of what this one may take without taking it from others."""
+        return self.part(share * self._fair_s)
 
     def left_s(self) -> float:
         """Return the seconds that are left; none is 0."""
@@ -117,10 +131,14 @@ class Contestant(ABC):
 
     Attributes
     ----------
-    name, title, kind, needs_labels
+    name, title, kind, needs_labels, on_each_slice
         As of `events.MethodCompared`.
     excluded : str
         Why it is not to be tried; empty where it is.
+    weight : float
+        How much of the time is its fair share, beside 1 of a quick method.
+    patience : float
+        So many times its fair share it may take.
     preparing, segmenting : Stopwatch
         What it took so far, of fits and of slices.
     """
@@ -131,7 +149,10 @@ class Contestant(ABC):
         self.name = name
         self.title = title
         self.needs_labels = needs_labels
+        self.on_each_slice = False
         self.excluded = ""
+        self.weight = 3.0 if needs_labels else 1.0
+        self.patience = 3.0
         self.preparing = Stopwatch()
         self.segmenting = Stopwatch()
 

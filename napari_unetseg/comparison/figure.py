@@ -28,6 +28,9 @@ _KINDS = {
     "network": "network trained here",
 }
 _SENTENCE = 105  # characters that fit into a line
+_TITLE, _LONG_TITLE = 38, 46
+#: What the font that comes with Pillow has no letters for.
+_LETTERS = str.maketrans({"×": "x", "→": ">", "–": "-", "−": "-", "…": "...", "≠": "/"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ def draw_figure(
     scored_on : str
         A sentence.
     """
-    lines = textwrap.wrap(recommended.sentence, _SENTENCE)
+    lines = textwrap.wrap(recommended.sentence.translate(_LETTERS), _SENTENCE)
     notes = textwrap.wrap(scored_on, _SENTENCE + 25)
     top = _MARGIN + 30 * len(lines) + 22 * len(notes) + 60
     bottom = top + _ROW * len(rows)
@@ -91,10 +94,16 @@ def _draw_row(
 ) -> None:
     color = _COLORS[row.kind]
     right = _SCORES[0] - 12
+    name = row.title.translate(_LETTERS)
+    lines = [name]
+    if len(name) > _TITLE:
+        lines = textwrap.wrap(name, _LONG_TITLE, max_lines=2, placeholder=" ...")
+    title, font = "\n".join(lines), _font(16 if len(name) <= _TITLE else 13)
     if bold:
-        width = draw.textlength(row.title, _font(16))
-        draw.line((right - width, middle + 12, right, middle + 12), _INK, 2)
-    draw.text((right, middle), row.title, _INK, _font(16), anchor="rm")
+        width = draw.textlength(max(lines, key=len), font)
+        below = middle + (12 if len(lines) == 1 else 17)
+        draw.line((right - width, below, right, below), _INK, 2)
+    draw.text((right, middle), title, _INK, font, anchor="rm", align="right", spacing=2)
     end = scores.at(row.mean_iou)
     draw.rectangle((scores.at(0), middle - _BAR // 2, end, middle + _BAR // 2), fill=color)
     if row.spread is not None:

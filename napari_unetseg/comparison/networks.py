@@ -93,7 +93,8 @@ class ModelAtHand(Contestant):
                 yield meant[self._answer(part, (image, plane))]
 
         same = codes == list(range(BACKGROUND, BACKGROUND + len(codes)))
-        note = self._note(part)
+        said = [self._note(part), _swapped(self.loaded().class_names, codes)]
+        note = " ".join(sentence for sentence in said if sentence)
         return Fitted(segment, None, str(self.folder), None if same else codes, note)
 
     def _note(self, part: Part) -> str:
@@ -164,6 +165,16 @@ class ModelAtHand(Contestant):
             with self.segmenting.running():
                 self._answered[where] = self._predictors[image].codes(plane)
         return self._answered[where]
+
+
+def _swapped(names: Sequence[str], codes: Sequence[int]) -> str:
+    """Say so where background is what a model finds, and what it finds is background."""
+    if codes != [BACKGROUND + 1, BACKGROUND]:
+        return ""
+    return (
+        f"Its classes are swapped: what it calls {names[1]} is background here, which fits the "
+        "annotations that it may see better."
+    )
 
 
 class TrainedHere(Contestant):

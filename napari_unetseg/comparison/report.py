@@ -21,6 +21,7 @@ _COLUMNS = (
     "title",
     "kind",
     "needs_labels",
+    "on_each_slice",
     "mean_iou",
     "spread",
     "dice",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, TypeAlias
 
@@ -28,11 +28,20 @@ N_FOLDS = 3
 #: Sides of the squares that are then tried, in px.
 _SIDES_PX = (BLOCK_PX, BLOCK_PX // 2, BLOCK_PX // 4, BLOCK_PX // 8)
 
+#: Held-out squares that are needed to score on them.
+_LEAST_SQUARES = 2
+
 #: Slices on which methods are scored; of more, so many are chosen, evenly spread.
 MOST_SCORED = 24
 
 #: Slices on which parameters are searched.
 MOST_FITTED = 12
+
+#: Slices on either side that steps see which are tried in volumes.
+_BESIDE = 4
+
+#: Larger volumes are segmented slice by slice.
+_MOST_IN_VOLUME_PX = 2**25
 
 _NEVER = -1
 
@@ -146,6 +155,11 @@ class Part:
         """The images, with all of their annotations."""
         return self.split.images
 
+    @property
+    def is_last(self) -> bool:
+        """Whether what is fitted to it is what a person goes on with."""
+        return self.fold is None or self.split.kind == "held out"
+
     def training(self, where: Where) -> Codes:
         """Return what methods may see of the annotations of a slice.
 
@@ -160,7 +174,16 @@ class Part:
         return codes
 
     def scored(self, where: Where) -> Codes:
-        """Return what a slice is scored on, shape (Y, X), uint8; 0 elsewhere."""
+        """Return what a slice is scored on, shape (Y, X), uint8; 0 elsewhere; read only."""
+        if where not in self._scored:
+            self._scored[where] = self._scored_on(where)
+        return self._scored[where]
+
+    @cached_property
+    def _scored(self) -> dict[Where, Codes]:
+        return {}
+
+    def _scored_on(self, where: Where) -> Codes:
         codes = self.images[where[0]].codes[where[1]]
         if self.fold is None:
             return np.zeros_like(codes)
@@ -187,6 +210,11 @@ class Part:
         found = [where for where in self.split.folds if self.training(where).any()]
         return evenly(found, MOST_FITTED)
 
+    @cached_property
+    def fitted_codes(self) -> list[Codes]:
+        """What may be seen of the annotations of `fitted_slices`. Not to be modified."""
+        return [self.training(where) for where in self.fitted_slices]
+
     def scored_area(self) -> int:
         """Return the pixels of all slices that are scored on."""
         return sum(self.images[i].codes[plane].size for i, plane in self.scored_slices)
@@ -197,6 +225,32 @@ class Part:
         sources = [Source(image.stack) for image in self.images]
         return [sources[i].slice_view(plane) for i, plane in self.fitted_slices]
 
+    def around(self, number: int, inside: tuple[slice, slice]) -> tuple[View, int] | None:
+        """Return a part of one of `fitted_slices` with the slices beside it.
+
+        Parameters
+        ----------
+        number : int
+            In `fitted_slices`.
+        inside : tuple of slice
+            Rows and columns.
+
+        Returns
+        -------
+        tuple of View and int, or None
+            A volume, (C, Z, Y, X), and which of its slices it is; None where there is a single
+            one, or where the whole volume is too large to segment it for some slices of it.
+        """
+        image, plane = self.fitted_slices[number]
+        stack = self.images[image].stack
+        depth = stack.size("Z")
+        if depth < 2 or depth * np.prod(stack.plane_shape) > _MOST_IN_VOLUME_PX:
+            return None
+        first = plane // depth * depth
+        low, high = max(first, plane - _BESIDE), min(first + depth, plane + _BESIDE + 1)
+        pixels = np.stack([stack.plane(p)[(..., *inside)] for p in range(low, high)], axis=1)
+        return replace(self.views[number], pixels=pixels), plane - low
+
     def seen(self) -> set[int]:
         """Return the codes that may be seen."""
         return _codes_in(self.training(where) for where in self.split.folds)
@@ -205,8 +259,9 @@ class Part:
 def split_annotations(images: Sequence[AnnotatedImage]) -> Split:
     """Divide annotations spatially.
 
-    Where blocks with at least two classes are held out, these are scored on. Else slices take
-    turns, or squares of slices, so that every class is seen at every turn.
+    Where at least two blocks, with at least two classes, are held out, these are scored on: a
+    single one says nothing of how sure scores are. Else slices take turns, or squares of slices, so
+    that every class is seen at every turn.
 
     Raises
     ------
@@ -291,7 +346,10 @@ def _present(codes: Codes, side: int) -> npt.NDArray[np.bool_]:
 def _can_score(split: Split, classes: set[int]) -> bool:
     part = split.everything()
     scored = _codes_in(part.scored(where) for where in split.folds)
-    return len(scored) >= 2 and part.seen() == classes
+    squares = sum(
+        np.unique(split.squares(where)[part.scored(where) > 0]).size for where in part.scored_slices
+    )
+    return len(scored) >= 2 and squares >= _LEAST_SQUARES and part.seen() == classes
 
 
 def _can_take_turns(split: Split, classes: set[int]) -> bool:

@@ -26,7 +26,7 @@ class Tally:
     def __init__(self, n_codes: int) -> None:
         self._n_codes = n_codes
         self._counts: dict[tuple[Where, int], npt.NDArray[np.int64]] = {}
-        self._contours = ContourDistances()
+        self._contours = ContourDistances(near_only=True)
 
     def add(self, part: Part, where: Where, answered: Codes) -> None:
         """Count a slice, shape (Y, X); pixels that are not scored on are left out."""

@@ -113,6 +113,9 @@ class ContourDistances:
     in_3d : bool
         Compare the surfaces of volumes: distances go through slices, and `end_volume` says
         where a volume ends.
+    near_only : bool
+        In slices, look no farther than the tolerance, which is faster: shares have values then,
+        and distances mean nothing.
 
     References
     ----------
@@ -133,8 +136,11 @@ class ContourDistances:
     0.5
     """
 
-    def __init__(self, *, tolerance_px: float = TOLERANCE_PX, in_3d: bool = False) -> None:
+    def __init__(
+        self, *, tolerance_px: float = TOLERANCE_PX, in_3d: bool = False, near_only: bool = False
+    ) -> None:
         self.tolerance_px = tolerance_px
+        self._near_only = near_only
         self.in_3d = in_3d
         self._step: float | None = None
         self._classes: dict[int, ClassDistances] = {}
@@ -186,6 +192,7 @@ class ContourDistances:
         where: npt.NDArray[np.bool_] | None,
     ) -> None:
         """Compare the outlines in a slice, class by class."""
+        at_most = self.tolerance_px * spacing[-1] if self._near_only else np.inf
         places = [np.argwhere(contour) for contour in contours]
         codes = [plane[tuple(at.T)] for plane, at in zip(contours, places, strict=True)]
         counted = [np.ones(len(at), bool) if where is None else where[tuple(at.T)] for at in places]
@@ -199,8 +206,8 @@ class ContourDistances:
             counts.n_one_sided += not (here[0].any() and here[1].any())
             self._count(
                 counts,
-                outlines[1].distances(places[0][here[0] & counted[0]]),
-                outlines[0].distances(places[1][here[1] & counted[1]]),
+                outlines[1].distances(places[0][here[0] & counted[0]], at_most),
+                outlines[0].distances(places[1][here[1] & counted[1]], at_most),
                 spacing,
             )
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_unetseg.classical import Method, View, find_method, fit_baseline, fit_method, search
-from napari_unetseg.classical.fit import search_grid
+from napari_unetseg.classical.fit import expected_iou, search_grid
 from napari_unetseg.config import Config
 
 
@@ -99,7 +99,8 @@ def test_methods_with_levels_are_fitted_as_ever():
 
 def test_a_search_without_time_still_answers(methods):
     view, codes = scene()
-    assert fit_method("splits", [view], [codes], spent=lambda: 2.0).params.level == 20
+    defaults = fit_method("splits", [view], [codes], spent=lambda: 2.0)
+    assert defaults.params.level == 0
     assert fit_method("otsu", [view], [codes], spent=lambda: 2.0).mean_iou > 0.9
 
 
@@ -120,3 +121,28 @@ def test_where_time_is_short_candidates_are_sampled_and_then_those_beside_the_be
     assert len(found) == len(calls) == 20
     assert len(set(calls)) == len(calls)
     assert abs(max(found)[1] - best) <= 2
+
+
+def test_what_fits_single_slices_is_expected_to_do_worse_on_others():
+    """Of candidates that are right on one slice each, none is known to be right on another."""
+    right, wrong = (
+        np.array([[0, 0, 0], [0, 9, 1], [0, 1, 9]]),
+        np.array([[0, 0, 0], [0, 6, 4], [0, 4, 6]]),
+    )
+    steady = expected_iou([[right, right], [wrong, wrong]])
+    assert steady == pytest.approx(9 / 11)
+    assert expected_iou([[right, wrong], [wrong, right]]) == pytest.approx(6 / 14)
+    # Answers may mean something else: that is learned from the other part, too.
+    swapped = right[[0, 2, 1]]
+    assert expected_iou([[swapped, swapped]]) == pytest.approx(9 / 11)
+    assert expected_iou([[swapped, right]]) == pytest.approx(1 / 19)
+
+
+@pytest.mark.parametrize("n_views", [1, 2])
+def test_a_fit_says_what_its_search_comes_to_on_what_it_does_not_see(n_views):
+    views, codes = zip(*(scene(seed) for seed in range(n_views)), strict=True)
+    found = fit_method("otsu", views, codes)
+    assert found.expected_iou == pytest.approx(found.mean_iou, abs=0.02)
+    random = np.random.default_rng(0).integers(1, 3, codes[0].shape, np.uint8)
+    guessed = fit_method("threshold", views, [random] * n_views)
+    assert guessed.expected_iou < guessed.mean_iou + 0.005

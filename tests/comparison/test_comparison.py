@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_unetseg.annotations import held_out_mask
 from napari_unetseg.classical import (
@@ -10,10 +11,17 @@ from napari_unetseg.classical import (
     ChainRecipe,
     LevelMethod,
     Source,
+    can_answer_classes,
+    chain_search,
     prepare,
+    read_recipe,
     run_stack,
 )
 from napari_unetseg.comparison import AnnotatedImage, Comparison, baselines, disagreement
+from napari_unetseg.comparison.baselines import CHAIN, Baseline
+from napari_unetseg.comparison.contestant import Clock
+from napari_unetseg.comparison.report import write_csv, write_recipe
+from napari_unetseg.comparison.split import split_annotations
 from napari_unetseg.config import Recipe
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import (
@@ -23,8 +31,10 @@ from napari_unetseg.events import (
     Progress,
     Recommended,
 )
+from napari_unetseg.images import Stack
 
 LONG_S = 600
+OBJECTS = "they count and outline single objects, and say nothing of the rest"
 TINY = Recipe.model_validate(
     {
         "network": {"depth": 2, "filters": 4},
@@ -34,6 +44,10 @@ TINY = Recipe.model_validate(
 
 
 def leave(monkeypatch, names):
+    """Leave these methods, and few steps to put before and after them."""
+    monkeypatch.setattr(chain_search, "_METHODS", 1)
+    monkeypatch.setattr(chain_search, "_BEFORE_SHARE", 0.0)
+    monkeypatch.setattr(chain_search, "_AFTER", (("remove_small", "min_area_px", (20,)),))
     monkeypatch.setattr(baselines, "METHODS", {name: METHODS[name] for name in names})
 
 
@@ -75,12 +89,13 @@ def test_every_baseline_that_suits_has_a_row_and_the_best_is_first(dense, scene)
     assert isinstance(events[-1], Recommended)
     rows = [event for event in events if isinstance(event, MethodCompared)]
     missed = [event for event in events if isinstance(event, MethodNotRun)]
-    assert {e.name for e in rows} | {e.name for e in missed} == set(METHODS)
+    assert {e.name for e in rows} | {e.name for e in missed} == {*METHODS, CHAIN}
     assert [e.reason for e in missed if "failed" in e.reason] == []
     assert sorted(rows, key=lambda row: -row.mean_iou) == comparison.rows
-    assert events[0].n_methods == len(METHODS)
+    n = len(METHODS) + 1
+    assert events[0].n_methods == n
     done = [(e.done, e.total) for e in events if isinstance(e, Progress)]
-    assert done == [(i, len(METHODS)) for i in range(len(METHODS))]
+    assert done == [(i, n) for i in range(n)]
     best = comparison.rows[0]
     assert best.mean_iou > 0.85
     for row in rows:
@@ -92,7 +107,9 @@ def test_every_baseline_that_suits_has_a_row_and_the_best_is_first(dense, scene)
 
 
 def test_each_family_has_its_turn_and_slow_methods_come_last(scene):
-    order = [METHODS[one.name] for one in baselines.baselines(scene.classes)]
+    contestants = baselines.baselines(scene.classes)
+    assert contestants.pop().name == CHAIN
+    order = [METHODS[one.name] for one in contestants]
     assert sorted(method.name for method in order) == sorted(METHODS)
     slow = [method.is_slow for method in order]
     assert slow == sorted(slow)
@@ -206,7 +223,7 @@ def test_a_model_that_learned_from_these_images_is_said_to_have(dense, scene, tm
     few, _, _ = compared(
         [scene.annotated(dense.stack, codes)], scene, models=[path], recipe=TINY, device="cpu"
     )
-    (missed,) = few.not_run
+    missed = next(m for m in few.not_run if m.name == "model:mine")
     assert missed.reason == "it has learned from these annotations, and none of them are held out"
 
 
@@ -216,8 +233,6 @@ def test_a_model_that_is_not_there_is_said_at_once(dense, scene):
 
 
 def test_a_model_of_other_channels_is_missed_and_why(scene, quick):
-    from napari_unetseg.images import Stack
-
     stack, codes = scene.discs()
     colours = Stack(np.stack([stack.data] * 3), "CZYX", channels=("r", "g", "b"))
     comparison, _, _ = compared(
@@ -232,12 +247,10 @@ def test_what_the_time_does_not_suffice_for_is_listed_as_not_run(dense, scene):
     comparison = Comparison([dense], scene.classes, models=None, max_time_s=1e-6)
     events = list(comparison.run())
     assert comparison.rows == []
-    assert {missed.name for missed in comparison.not_run} == set(METHODS)
+    assert {missed.name for missed in comparison.not_run} == {*METHODS, CHAIN}
     for missed in comparison.not_run:
-        finds_objects = METHODS[missed.name].answers == "objects"
-        assert missed.reason == (
-            "they find objects, not classes" if finds_objects else "no time was left"
-        )
+        answers = missed.name == CHAIN or can_answer_classes(METHODS[missed.name])
+        assert missed.reason == ("no time was left" if answers else OBJECTS)
     assert events[-1].name is None
 
 
@@ -245,7 +258,7 @@ def test_a_network_needs_seconds_to_be_trained(dense, scene, quick):
     comparison = Comparison([dense], scene.classes, models=[], max_time_s=5, device="cpu")
     list(comparison.run())
     assert [missed.name for missed in comparison.not_run][-1] == "network"
-    assert {row.name for row in comparison.rows} == {"otsu", "sobel"}
+    assert {row.name for row in comparison.rows} >= {"otsu", "sobel"}
 
 
 def test_stopping_keeps_the_rows_so_far(dense, scene):
@@ -256,7 +269,7 @@ def test_stopping_keeps_the_rows_so_far(dense, scene):
     assert len(comparison.rows) == 1
     assert comparison.recommended().name == comparison.rows[0].name
     reasons = {missed.reason for missed in comparison.not_run}
-    assert reasons - {"they find objects, not classes"} == {"you stopped before it"}
+    assert reasons - {OBJECTS} == {"you stopped before it"}
 
 
 def test_a_check_that_raises_cancels_in_the_middle_of_a_method(dense, scene):
@@ -282,9 +295,9 @@ def test_a_method_that_fails_is_a_row_that_is_missing(dense, scene, quick, monke
 
     monkeypatch.setattr(type(METHODS["otsu"]), "measure", fail)
     comparison, _, _ = compared([dense], scene)
-    (missed,) = comparison.not_run
+    missed = comparison.not_run[0]
     assert (missed.name, missed.reason) == ("otsu", "it failed (no such thing)")
-    assert [row.name for row in comparison.rows] == ["sobel"]
+    assert "sobel" in [row.name for row in comparison.rows]
 
 
 def test_two_answers_disagree_where_both_say_something_else():
@@ -299,3 +312,113 @@ def test_many_images_of_other_sizes_are_compared_as_one(scene, quick):
     assert {image for _, image, _ in answers} == {0, 1}
     assert answers["otsu", 1, 0].shape == (320, 320)
     assert comparison.rows[0].mean_iou > 0.8
+
+
+@pytest.fixture
+def specked(scene):
+    """Discs with specks and holes that no threshold can tell from discs."""
+    random = np.random.default_rng(4)
+    stack, codes = scene.discs()
+    specks = ndimage.binary_dilation(random.random(codes.shape) < 0.002, np.ones((1, 4, 4)))
+    pixels = np.where(specks, np.where(codes == 2, 90, 150), np.where(codes == 2, 150, 90))
+    return scene.annotated(Stack(pixels.astype(np.uint8), "ZYX", name=stack.name), codes)
+
+
+def test_the_best_chain_has_a_row_that_replays_and_it_never_saw_what_it_is_scored_on(
+    specked, scene, quick, tmp_path
+):
+    comparison, _, answers = compared([specked], scene)
+    row = next(row for row in comparison.rows if row.name == CHAIN)
+    assert row.title.endswith(" → Remove small pieces")
+    assert comparison.rows[0] is row
+    assert comparison.recommended().name == CHAIN
+    path = tmp_path / "recipe.json"
+    write_recipe(path, row)
+    recipe = read_recipe(path)
+    out = np.zeros(specked.codes.shape, np.uint8)
+    list(run_stack(recipe.chain, Source(specked.stack), out=out))
+    for plane in range(2):
+        np.testing.assert_array_equal(recipe.meant(out[plane]), answers[CHAIN, 0, plane])
+    write_csv(tmp_path / "table.csv", comparison.rows)
+    assert "then Remove small pieces (min area px 20" in (tmp_path / "table.csv").read_text()
+    again, _, others = compared([poisoned(specked)], scene)
+    other = next(row for row in again.rows if row.name == CHAIN)
+    assert without_scores(other) == without_scores(row)
+    np.testing.assert_array_equal(others[CHAIN, 0, 1], answers[CHAIN, 0, 1])
+
+
+def test_a_chain_is_found_anew_for_every_part_that_takes_its_turn(
+    sparse, scene, quick, monkeypatch
+):
+    seen = []
+
+    def spy(fits, views, codes, **options):
+        seen.append([np.array(c) for c in codes])
+        return chain_search.fit_chain(fits, views, codes, **options)
+
+    monkeypatch.setattr(baselines, "fit_chain", spy)
+    compared([sparse], scene)
+    *parts, everything = [sum(np.count_nonzero(c) for c in codes) for codes in seen]
+    assert len(parts) == 3
+    assert sum(parts) == 2 * everything
+    assert everything == np.count_nonzero(sparse.codes)
+
+
+def test_superpixels_that_strokes_claim_are_in_the_table(dense, scene, monkeypatch):
+    leave(monkeypatch, ("slic", "blob_log"))
+    comparison, _, _ = compared([dense], scene)
+    row = next(row for row in comparison.rows if row.name == "slic")
+    assert row.needs_labels
+    assert row.on_each_slice
+    assert row.note.startswith("It needs annotations on every slice")
+    assert row.recipe["chain"]["steps"][0]["params"]["claim"]
+    assert {m.name: m.reason for m in comparison.not_run}["blob_log"] == OBJECTS
+
+
+def test_superpixels_are_not_compared_on_slices_without_strokes(scene, monkeypatch):
+    leave(monkeypatch, ("slic",))
+    stack, truth = scene.discs(n_planes=6, side=64)
+    comparison, _, _ = compared([AnnotatedImage(stack, truth)], scene)
+    assert "slices" in comparison.scored_on
+    reasons = {missed.name: missed.reason for missed in comparison.not_run}
+    assert reasons["slic"].startswith("it needs strokes on every slice")
+
+
+@pytest.mark.parametrize("name", ["otsu", "local", "sobel", "kmeans"])
+def test_a_quick_method_whose_search_has_no_time_is_tried_as_it_comes(dense, scene, name):
+    part = split_annotations([dense]).parts()[0]
+    method = Baseline(name, scene.classes)
+    fitting = method.fit(part, Clock(LONG_S, fair_s=0))
+    with pytest.raises(StopIteration) as end:
+        next(fitting)
+    fitted = end.value.value
+    (codes,) = fitted.segment(0, [1])
+    assert set(np.unique(codes)) <= {1, 2}
+    params = fitted.recipe.chain.method()[1]
+    usual = METHODS[name].params()
+    assert params.replace(foreground=usual.foreground) == usual
+
+
+def test_time_that_is_fair_is_shared_by_what_is_still_to_be_done():
+    clock = Clock(100, fair_s=40)
+    assert clock.left_s() == pytest.approx(100, abs=1)
+    assert clock.fair(0.5).left_s() == pytest.approx(20, abs=1)
+    half = clock.nth(2)
+    assert half.left_s() == pytest.approx(50, abs=1)
+    assert half.fair(1).left_s() == pytest.approx(20, abs=1)
+    assert Clock(10, fair_s=40).fair(1).left_s() == pytest.approx(10, abs=1)
+
+
+def test_a_model_whose_classes_are_swapped_is_said_to_have_them_swapped(scene, quick):
+    """The ground is annotated as the structure; the model finds discs."""
+    stack, codes = scene.discs(side=256)
+    options = {"models": ["nuclei"], "recipe": TINY, "device": "cpu"}
+    said = {}
+    for swapped in (False, True):
+        known = np.where(codes == 2, 1, 2).astype(np.uint8) if swapped else codes
+        comparison, _, _ = compared([scene.annotated(stack, known)], scene, **options)
+        row = next(row for row in comparison.rows if row.kind == "model")
+        said[swapped] = row.note
+        assert row.mean_iou > 0.6
+    assert said[False] == ""
+    assert said[True].startswith("Its classes are swapped: what it calls nucle")

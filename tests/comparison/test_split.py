@@ -56,6 +56,20 @@ def test_a_class_that_is_nowhere_but_in_held_out_blocks_makes_squares_take_turns
     assert split_annotations([AnnotatedImage(dense.stack, codes, dense.blocks)]).kind != "held out"
 
 
+def test_a_single_square_that_is_held_out_is_too_little_to_be_sure_of(dense):
+    codes = dense.codes.copy()
+    held = held_out_mask(dense.blocks, 1, dense.stack.plane_shape)
+    codes[1, held] = 0
+    kinds = []
+    for n_kept in (2, 1):
+        kept = codes.copy()
+        first = held_out_mask(dense.blocks, 0, dense.stack.plane_shape)
+        for y, x in np.argwhere(first[::64, ::64])[n_kept:]:
+            kept[0, 64 * y : 64 * y + 64, 64 * x : 64 * x + 64] = 0
+        kinds.append(split_annotations([AnnotatedImage(dense.stack, kept, dense.blocks)]).kind)
+    assert kinds == ["held out", "squares"]
+
+
 @pytest.mark.parametrize("codes", [[], [1], [2, 2]])
 def test_less_than_two_classes_are_one_sentence(codes):
     annotations = np.zeros((1, 64, 64), np.uint8)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from stage import Stage, cells
 
-from napari_unetseg.classical import Chain, ChainRecipe
+from napari_unetseg.classical import Chain, ChainRecipe, StepSettings
 from napari_unetseg.events import ComparisonStarted, MethodCompared, MethodNotRun, Recommended
 from napari_unetseg.jobs.commands import CompareCommand
 from napari_unetseg.widgets import compared_table
@@ -135,6 +135,29 @@ def test_a_row_is_used_with_its_steps_or_its_model(stage, step, tmp_path):
     stage.person.click(step.compared.use)
     assert stage.controller.model.info.name == "shipped"
     assert "apply it in Train" in stage.said[-1]
+
+
+def several_steps():
+    """A row of a chain of three steps."""
+    before = StepSettings(step="background", params={"radius_px": 25, "foreground": "dark"})
+    then = StepSettings(step="fill_holes", params={"max_area_px": 30})
+    chain = Chain.of("otsu", before=[before], then=[then])
+    recipe = ChainRecipe(chain=chain, mapping={1: 1, 2: 2})
+    title = "Background removal → Otsu threshold → Fill holes"
+    return replace(
+        OTSU, name="chain", title=title, mean_iou=0.88, recipe=recipe.model_dump(mode="json")
+    )
+
+
+def test_several_steps_are_used_in_their_order(stage, step):
+    compare(stage, step)
+    row = several_steps()
+    stage.say(OTSU, row, Recommended("chain", "Use it."))
+    stage.finish()
+    assert titles(step)[0] == row.title
+    assert step.compared.table.item(0, 0).toolTip().startswith(row.title)
+    stage.person.click(step.compared.use)
+    assert step.draft.chain() == ChainRecipe.model_validate(row.recipe).chain
 
 
 def test_two_rows_are_compared_in_a_layer(stage, step, tmp_path):
