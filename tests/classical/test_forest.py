@@ -280,7 +280,7 @@ def test_a_slice_is_described_around_its_strokes_alone_where_these_are_few(monke
     monkeypatch.setattr(
         forest_module, "filter_bank", lambda *args: described.append(1) or real(*args)
     )
-    learned = FOREST.prepare([view], SMALL).to_arrays()["features"]
+    learned, _, _ = forest_module.learned_from([view], SMALL)
     assert not described
     of_all = real(View(image), SMALL.bank()).reshape(learned.shape[1], -1)
     expected = of_all[:, np.flatnonzero(strokes)].T
