@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 from qtpy.QtGui import QHideEvent, QShowEvent
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_unetseg.classical import (
     METHODS,
@@ -19,11 +19,9 @@ from napari_unetseg.classical import (
     UseOfStrokes,
     find_step,
     in_words,
-    read_recipe,
 )
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import MethodCompared
-from napari_unetseg.images import atomic_file
 from napari_unetseg.jobs import JobState
 from napari_unetseg.workspace.baseline_fits import BaselineFits, fit_chain
 from napari_unetseg.workspace.chain_draft import ChainDraft
@@ -31,19 +29,18 @@ from napari_unetseg.workspace.chain_draft import ChainDraft
 from .chain_editor import ChainEditor
 from .compared_table import ComparedTable
 from .context import Context
-from .dialogs import ask_paths
 from .histogram import Histogram
 from .listen import listen
 from .method_choice import MethodChoice
 from .newest import NewestWins
 from .preview import LivePreview, Request
+from .recipe_menu import RecipeMenu
 from .seeds_choice import SeedsChoice
 from .step import StepPanel
 from .use_result_row import UseResultRow
 
 Codes = npt.NDArray[np.uint8]
 
-_RECIPES = "Recipe (*.json)"
 _REFINES = "Betters the segmentation that is shown, or a part of it. Add the steps it takes."
 
 
@@ -91,6 +88,13 @@ class BaselinesStep(StepPanel):
         )
         self.histogram.hide()
         self.seen.hide()
+        self.use = UseResultRow(self.context)
+        self.recipes = RecipeMenu(self.context, self.draft, self.fits)
+        self.editor.beside_add.addWidget(self.recipes)
+        by_hand = QWidget()
+        column = QVBoxLayout(by_hand)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(self.column.spacing())
         for widget in (
             self.choice,
             self.summary,
@@ -99,31 +103,23 @@ class BaselinesStep(StepPanel):
             self.histogram,
             self.seen,
         ):
-            self.column.addWidget(widget)
+            column.addWidget(widget)
         row = QHBoxLayout()
         row.addWidget(self.show_preview)
         row.addWidget(self.fit, 1)
-        self.column.addLayout(row)
+        column.addLayout(row)
         self.apply = self.primary(
             "Apply to stack",
             "Segment every slice of every image into a labels layer that you can edit.",
             self._on_apply,
+            column,
         )
-        self.use = UseResultRow(self.context)
-        self.column.addWidget(self.use)
-        self.save = self.button(
-            "Save recipe …",
-            "Keep these steps in a file, to apply them here or with napari-unetseg run.",
-            self._on_save,
-        )
-        self.open = self.button("Open recipe …", "Take the steps from a file.", self._on_open)
-        row = QHBoxLayout()
-        row.addWidget(self.save)
-        row.addWidget(self.open)
-        self.column.addLayout(row)
+        column.addWidget(self.use)
+        self.column.addWidget(by_hand)
         self.compared = ComparedTable(self.context)
         self.compared.used.connect(self._on_used)
-        self.compared_section = self.advanced(self.compared, "Which method should I use?")
+        self.compared_section = self.instead(by_hand, self.compared, "Which method should I use?")
+        self.compared_section.toggled.connect(self._ask_preview)
         self.column.addStretch(1)
 
     def _connect(self) -> None:
@@ -131,6 +127,7 @@ class BaselinesStep(StepPanel):
         self.choice.chosen.connect(self.draft.choose)
         listen(self.draft.changed, self._on_draft_changed)
         self.seeds.changed.connect(self._on_view_changed)
+        self.recipes.opened.connect(self._take)
         self.histogram.moved.connect(self._on_line_moved)
         self.preview.shown.connect(self._on_previewed)
         self.show_preview.toggled.connect(self._ask_preview)
@@ -177,7 +174,7 @@ class BaselinesStep(StepPanel):
         no_steps = None if self.draft.steps else "Add a step first, such as filling holes."
         self.enable(self.apply, no_image or self._why_not_apply() or no_steps or busy)
         self.enable(self.fit, no_image or self._why_not_fit())
-        self.enable(self.save, no_steps)
+        self.recipes.refresh(no_steps)
         self.use.refresh(entry)
 
     def _grows(self) -> bool:
@@ -246,7 +243,11 @@ class BaselinesStep(StepPanel):
         if not self._entered:
             return
         entry = self.context.layers.current_image()
-        wanted = self.show_preview.isChecked() and self._why_not_apply() is None
+        wanted = (
+            self.show_preview.isChecked()
+            and self._why_not_apply() is None
+            and not self.compared_section.isExpanded()
+        )
         if entry is None or not wanted or not self.draft.steps:
             self.preview.remove()
             return
@@ -355,6 +356,7 @@ class BaselinesStep(StepPanel):
     def _on_used(self, row: MethodCompared) -> None:
         """Go on with a row of the table: with its steps, or with its model."""
         if row.recipe is not None:
+            self.compared_section.collapse(animate=False)
             self._take(ChainRecipe.model_validate(row.recipe))
             self.context.say(f"{row.title} is set as it was compared; apply it to the stack.")
         elif row.model is not None:
@@ -364,42 +366,6 @@ class BaselinesStep(StepPanel):
                 self.context.say(str(error))
                 return
             self.context.say(f"{row.title} is the model at hand now; apply it in Train.")
-
-    # --------------------------------------------------------------- recipes
-
-    def _on_save(self) -> None:
-        chain = self.draft.chain()
-        chosen = ask_paths(self, "new", "Save recipe", _RECIPES, "recipe.json")
-        if not chosen:
-            return
-        path = chosen[0].with_suffix(".json")
-        mapping = self.fits.mapping(chain)
-        found = chain.method()
-        own = () if found is None else found[0].classes(found[1])
-        classes = own if mapping is None else self.context.workspace.classes
-        recipe = ChainRecipe(chain=chain, mapping=mapping, classes=classes)
-        try:
-            with atomic_file(path, overwrite=True) as partial:
-                partial.write_text(recipe.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            self.context.say(f"The recipe could not be written ({error.strerror}).")
-            return
-        self.context.say(f"Saved as {path.name}; napari-unetseg run {path.name} replays it.")
-
-    def _on_open(self) -> None:
-        chosen = ask_paths(self, "file", "Open recipe", _RECIPES)
-        if chosen:
-            self.open_recipe(chosen[0])
-
-    def open_recipe(self, path: Path) -> None:
-        """Take over the steps of a recipe; what its answers mean comes from a fit."""
-        try:
-            recipe = read_recipe(path)
-        except UserError as error:
-            self.context.say(str(error))
-            return
-        self._take(recipe)
-        self.context.say(f"Took {path.name}: {in_words(recipe.chain)}.")
 
     def _take(self, recipe: ChainRecipe) -> None:
         found = recipe.chain.method()

@@ -10,7 +10,7 @@ from stage import Stage, cells
 
 from napari_unetseg.classical import METHODS, REFINEMENTS, Chain, Source, read_recipe, run_stack
 from napari_unetseg.jobs import BaselineCommand
-from napari_unetseg.widgets import baselines_step
+from napari_unetseg.widgets import recipe_menu
 from napari_unetseg.widgets.baselines_step import BaselinesStep
 from napari_unetseg.widgets.method_choice import REFINE
 
@@ -138,15 +138,15 @@ def test_a_recipe_is_saved_and_opened_again(stage, step, tmp_path, monkeypatch):
     add(step, "gaussian")
     add(step, "fill_holes")
     saved = step.draft.steps
-    monkeypatch.setattr(baselines_step, "ask_paths", lambda *_, **__: [tmp_path / "cells.json"])
-    stage.person.click(step.save)
+    monkeypatch.setattr(recipe_menu, "ask_paths", lambda *_, **__: [tmp_path / "cells.json"])
+    step.recipes.save.trigger()
     assert "cells.json" in stage.said[-1]
     assert read_recipe(tmp_path / "cells.json").chain.steps == saved
     step.draft.choose("sobel")
-    stage.person.click(step.open)
+    step.recipes.open.trigger()
     assert step.draft.steps == saved
     (tmp_path / "cells.json").write_text("{}")
-    stage.person.click(step.open)
+    step.recipes.open.trigger()
     assert "not a recipe" in stage.said[-1]
     assert step.draft.steps == saved
 

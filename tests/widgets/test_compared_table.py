@@ -107,9 +107,12 @@ def test_rows_come_in_one_by_one_the_best_first_and_one_is_recommended(stage, st
     stage.say(Recommended("otsu", "Otsu is as good and quicker: use it."))
     stage.finish()
     assert [row.name for row in step.compared.selected()] == ["otsu"]
-    said = step.compared.sentence.text()
-    assert said.startswith("Otsu is as good and quicker: use it.")
-    assert "Slow one (there was no time left for it)" in said
+    assert step.compared.sentence.text() == "Otsu is as good and quicker: use it."
+    assert not step.compared.how.isVisible()
+    stage.person.click(step.compared.how_fold)
+    assert step.compared.how.isVisible()
+    assert "Scored on 500 px" in step.compared.how.text()
+    assert "Slow one: there was no time left for it." in step.compared.how.text()
     assert step.compared.compare.text() == "Compare methods"
 
 
@@ -131,6 +134,9 @@ def test_a_row_is_used_with_its_steps_or_its_model(stage, step, tmp_path):
     stage.person.click(step.compared.use)
     assert step.draft.method == "otsu"
     assert step.fits.mapping(step.draft.chain()) == {1: 2, 2: 1}
+    assert step.apply.isVisible(), "what was taken over is in view"
+    stage.person.click(step.compared_section.toggleButton())
+    assert not step.apply.isVisible()
     step.compared.table.selectRow(0)
     stage.person.click(step.compared.use)
     assert stage.controller.model.info.name == "shipped"
