@@ -81,6 +81,10 @@ class BaselinesStep(StepPanel):
         self.show_preview.setToolTip(
             "Show what the steps answer on the slice in view while you move the sliders."
         )
+        self.in_means = QCheckBox("Mean colours")
+        self.in_means.setToolTip(
+            "Show each group in its mean colour, its centroid: the image in few colours."
+        )
         self.fit = self.button(
             "Fit to my annotations",
             "Search the settings of the method that agree best with what you painted.",
@@ -106,6 +110,7 @@ class BaselinesStep(StepPanel):
             column.addWidget(widget)
         row = QHBoxLayout()
         row.addWidget(self.show_preview)
+        row.addWidget(self.in_means)
         row.addWidget(self.fit, 1)
         column.addLayout(row)
         self.apply = self.primary(
@@ -131,6 +136,7 @@ class BaselinesStep(StepPanel):
         self.histogram.moved.connect(self._on_line_moved)
         self.preview.shown.connect(self._on_previewed)
         self.show_preview.toggled.connect(self._ask_preview)
+        self.in_means.toggled.connect(self._ask_preview)
         self.preview.failed.connect(context.say)
         self._fitter.answered.connect(self._on_fitted)
         self._fitter.failed.connect(self._on_fit_failed)
@@ -177,6 +183,9 @@ class BaselinesStep(StepPanel):
         self.recipes.refresh(no_steps)
         self.use.refresh(entry)
 
+    def _groups(self) -> bool:
+        return self.draft.method is not None and METHODS[self.draft.method].groups
+
     def _grows(self) -> bool:
         return self._use_of_strokes() != "unused"
 
@@ -214,6 +223,7 @@ class BaselinesStep(StepPanel):
         if self._decides_by_grey() is None:
             self.histogram.hide()
         self.seeds.setVisible(self._grows())
+        self.in_means.setVisible(self._groups())
         self._say_summary()
         self._update_buttons()
         self._ask_preview()
@@ -258,7 +268,8 @@ class BaselinesStep(StepPanel):
             self.context.say(str(error))
             return
         chain, table = self.draft.chain(), self._table()
-        self.preview.request(Request(entry, plane, chain, table, strokes))
+        in_means = self.in_means.isChecked() and self._groups()
+        self.preview.request(Request(entry, plane, chain, table, strokes, in_means))
 
     def _on_previewed(self) -> None:
         preview = self.preview.answer
