@@ -23,16 +23,16 @@ from napari_unetseg.classical import (
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import MethodCompared
 from napari_unetseg.jobs import JobState
-from napari_unetseg.workspace.baseline_fits import BaselineFits, fit_chain
+from napari_unetseg.workspace.baseline_fits import BaselineFits, can_be_fitted
 from napari_unetseg.workspace.chain_draft import ChainDraft
 
 from .chain_editor import ChainEditor
 from .compared_table import ComparedTable
 from .context import Context
+from .fit_button import FitButton
 from .histogram import Histogram
 from .listen import listen
 from .method_choice import MethodChoice
-from .newest import NewestWins
 from .preview import LivePreview, Request
 from .recipe_menu import RecipeMenu
 from .seeds_choice import SeedsChoice
@@ -59,7 +59,6 @@ class BaselinesStep(StepPanel):
         self._tables: dict[str, Codes | None] = {}
         self._made_way = False
         self.preview = LivePreview(context, self)
-        self._fitter = NewestWins()
         self.draft = ChainDraft(next(iter(METHODS)))
         self._build()
         self._connect()
@@ -85,11 +84,7 @@ class BaselinesStep(StepPanel):
         self.in_means.setToolTip(
             "Show each group in its mean colour, its centroid: the image in few colours."
         )
-        self.fit = self.button(
-            "Fit to my annotations",
-            "Search the settings of the method that agree best with what you painted.",
-            self._on_fit,
-        )
+        self.fit = FitButton()
         self.histogram.hide()
         self.seen.hide()
         self.use = UseResultRow(self.context)
@@ -138,8 +133,9 @@ class BaselinesStep(StepPanel):
         self.show_preview.toggled.connect(self._ask_preview)
         self.in_means.toggled.connect(self._ask_preview)
         self.preview.failed.connect(context.say)
-        self._fitter.answered.connect(self._on_fitted)
-        self._fitter.failed.connect(self._on_fit_failed)
+        self.fit.pressed_to_fit.connect(self._on_fit)
+        self.fit.fitted.connect(self._on_fitted)
+        self.fit.failed.connect(self._on_fit_failed)
         listen(context.controller.state_changed, self._update_buttons)
         listen(context.controller.baseline_ready, self._on_baseline_ready)
         listen(context.workspace.images_changed, self._on_view_changed)
@@ -197,11 +193,10 @@ class BaselinesStep(StepPanel):
         return "Paint some of each class first; this method grows or learns from that."
 
     def _why_not_fit(self) -> str | None:
-        if self._fitter.busy:
-            return "Searching settings …"
-        method = self.draft.method
-        if method is None or not isinstance(METHODS[method], LevelMethod):
-            return "This method has no settings that are searched; try them on the preview."
+        if self.fit.busy:
+            return None
+        if not can_be_fitted(self.draft.method):
+            return "Settings are searched for methods that find classes; try these on the preview."
         if self._is_annotated():
             return None
         return "Paint some of each class first; the settings are fitted to that."
@@ -310,10 +305,8 @@ class BaselinesStep(StepPanel):
     # ------------------------------------------------------------------- fit
 
     def _on_fit(self) -> None:
-        chain = self.draft.chain()
-        entries = list(self.context.workspace.images.values())
         self.context.say("Searching the settings that agree best with your annotations …")
-        self._fitter.ask(lambda: fit_chain(chain, entries))
+        self.fit.search(self.draft.chain(), list(self.context.workspace.images.values()))
         self._update_buttons()
 
     def _on_fitted(self, fitted: FittedBaseline) -> None:
@@ -324,9 +317,14 @@ class BaselinesStep(StepPanel):
         self.draft.set_params(fitted.params)
         self._on_draft_changed()
         self.context.say(
-            f"Fitted: mean IoU {fitted.mean_iou:.3f} on what you painted. "
+            f"Fitted: mean IoU {fitted.mean_iou:.3f} on {self._fitted_on()}. "
             "Look at the preview, then apply it to the stack."
         )
+
+    def _fitted_on(self) -> str:
+        if self._use_of_strokes() == "needed":
+            return "the half of what you painted that it was not shown"
+        return "what you painted"
 
     def _on_fit_failed(self, sentence: str) -> None:
         self.context.say(sentence)

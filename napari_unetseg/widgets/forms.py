@@ -93,6 +93,8 @@ class ConfigForm(Generic[C]):
     ----------
     changed : Signal()
         A person, or `set_value`, changed something.
+    more : Fold or None
+        The button that unfolds, once there is a widget.
     """
 
     changed = Signal()
@@ -108,7 +110,7 @@ class ConfigForm(Generic[C]):
     ) -> None:
         self._config = config
         self._folded = folded
-        self._more: Fold | None = None
+        self.more: Fold | None = None
         self._others: dict[str, Any] = {}
         self._fields = {
             name: _control(name, config.model_fields[name], (labels or {}).get(name, ""), sliders)
@@ -133,8 +135,8 @@ class ConfigForm(Generic[C]):
         folded = [_row(control) for n, control in self._fields.items() if n in self._folded]
         if folded:
             rows = [part for row in folded for part in row]
-            self._more = Fold("More settings", "Settings that are seldom changed.", rows)
-            form.addRow(self._more)
+            self.more = Fold("More settings", "Settings that are seldom changed.", rows)
+            form.addRow(self.more)
         for row in folded:
             form.addRow(*row)
         return widget
@@ -173,8 +175,8 @@ class ConfigForm(Generic[C]):
             if name not in self._fields
         }
         usual = self._config.model_fields
-        if self._more and any(getattr(value, n) != usual[n].default for n in self._folded):
-            self._more.setChecked(True)
+        if self.more and any(getattr(value, n) != usual[n].default for n in self._folded):
+            self.more.setChecked(True)
         self.changed.emit()
 
     def _on_changed(self, *_: object) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QLabel
 from stage import Stage, cells
 
 from napari_unetseg.classical import METHODS, REFINEMENTS, Chain, Source, read_recipe, run_stack
@@ -74,6 +75,21 @@ def test_steps_are_added_reordered_and_undone_with_the_mouse(stage, step):
     person.click(editor.redo)
     assert names(step) == ["gaussian", "otsu", "remove_small", "fill_holes"]
     np.testing.assert_array_equal(preview(stage, step), expected(stage, step))
+
+
+def test_the_menu_of_steps_has_headings_that_are_drawn(stage, step):
+    stage.person.wait(step.editor.add.isVisible)
+    menu = step.editor.menu
+    menu.popup(step.editor.add.mapToGlobal(QPoint(0, 0)))
+    stage.person.wait(menu.isVisible)
+    labels = [label for label in menu.findChildren(QLabel) if label.isVisible()]
+    assert [label.text() for label in labels] == ["Before the method", "After the method"]
+    for label in labels:
+        assert label.height() >= label.sizeHint().height()
+        drawn = label.grab().toImage()
+        colors = {drawn.pixel(x, y) for x in range(0, 80) for y in range(drawn.height())}
+        assert len(colors) > 2, "its letters are painted"
+    menu.close()
 
 
 def test_the_form_is_that_of_the_step_looked_at(stage, step):
