@@ -1,11 +1,12 @@
 """The evented model of what is open in a window; no Qt."""
 
-from .controller import JobController, OpenModel
+from .controller import JobController
 from .image_entry import ImageEntry
 from .live import Checkpoint, LiveSettings, LiveTraining
 from .model_names import name_model
 from .object_corrections import ObjectCorrections, SmallObjects
 from .objects import ObjectSet, ObjectSets
+from .open_model import OpenModel
 from .progress import SliceFacts, SliceState, StackProgress, slice_name
 from .proofreading import Proofreading
 from .rounds import Round

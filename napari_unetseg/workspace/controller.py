@@ -7,9 +7,9 @@ hands the child's events on.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from psygnal import Signal
@@ -34,23 +34,15 @@ from napari_unetseg.events import (
     Warned,
 )
 from napari_unetseg.jobs import JobState, Worker
-from napari_unetseg.jobs.commands import (
-    BaselineCommand,
-    Command,
-    CompareCommand,
-    LiveCommand,
-    PredictCommand,
-    PredictFilesCommand,
-    SuggestCommand,
-    TrainCommand,
-)
+from napari_unetseg.jobs.commands import Command
 
 from .before import BeforeTraining
 from .compared import ComparedMethods
 from .job_files import JobFiles
+from .job_orders import N_SUGGESTED, JobOrder, JobOrders
 from .live import LiveSettings, LiveTraining
-from .model_classes import slots_for
 from .model_previews import ModelPreviews
+from .open_model import OpenModel
 from .readiness import why_not_predict, why_not_train
 from .rounds import JobRecord, Round
 from .slots import Codes
@@ -58,22 +50,11 @@ from .suggestions import Suggestions
 from .told import ToldProbabilities
 from .workspace import Workspace
 
-#: Regions that are suggested at a time.
-N_SUGGESTED = 10
-
 _TRAINING = "Training. Painting can go on meanwhile."
 _LIVE = "Live: paint where it is wrong, and it follows."
 _FROZEN = "Live is frozen: it learns nothing for now, and shows slices as it sees them so far."
 _UP_TO_DATE = "Live: it has learned what is painted. Paint where it is still wrong."
 _CLASSES_CHANGED = "The classes changed while the images were being prepared; start again."
-
-
-@dataclass(frozen=True, slots=True)
-class OpenModel:
-    """The model at hand."""
-
-    path: Path
-    info: ModelInfo
 
 
 class JobController:
@@ -157,9 +138,9 @@ class JobController:
         self._job: JobRecord | None = None
         self._looked_at: tuple[str, int, list[int] | None] | None = None
         self._events: deque[Event] = deque()
-        self._n_models = 0
         self._probabilities = ""
         self.told = ToldProbabilities(workspace)
+        self._orders = JobOrders(workspace, self._files, self.told)
         self.renewing.connect(self.told.forget)
         workspace.images_changed.connect(self._warm_up)
         workspace.classes_changed.connect(self._on_classes_changed)
@@ -220,30 +201,12 @@ class JobController:
         if why_not is not None:
             self.status.emit(why_not)
             return
-        model_path = self._new_model_path()
-        classes = [c.model_dump() for c in self.workspace.classes]
-        entries = list(self.workspace.images.values())
-        role = self._files.new_role("uncertainty") if uncertainty else None
-        probable = self._files.new_role("probabilities") if probabilities else None
-
-        def command() -> Command:
-            return TrainCommand(
-                images=[self._files.training_image(entry, role, probable) for entry in entries],
-                recipe=recipe.model_dump(mode="json"),
-                classes=classes,
-                base=None if base is None else str(base),
-                device=device,
-                model_path=str(model_path),
-                predict_after=True,
-            )
-
-        slots = self.workspace.prediction_slots()
-        record = JobRecord(slots, is_training=True, has_base=base is not None, uncertainty=role)
-        if probable:
-            record.probabilities = probable, tuple(c.name for c in self.workspace.classes)
+        order = self._orders.train(
+            recipe, base, device=device, uncertainty=uncertainty, probabilities=probabilities
+        )
         self.renewing.emit()
         self.before.begin()
-        self._begin(record, command)
+        self._begin(order)
 
     def go_live(self, settings: LiveSettings, *, goes_on: bool = False) -> None:
         """Train on what is annotated and on what is painted from now on, until `stop`.
@@ -256,33 +219,16 @@ class JobController:
         goes_on : bool
             As of `BeforeTraining.begin`.
         """
-        base = settings.base
-        why_not = self.why_not_train_from(base)
+        why_not = self.why_not_train_from(settings.base)
         if why_not is not None:
             self.status.emit(why_not)
             return
-        model_path = self._new_model_path()
-        checkpoints = self._files.folder(f"checkpoints-{self._n_models}")
-        classes = [c.model_dump() for c in self.workspace.classes]
-        entries = list(self.workspace.images.values())
-
-        def command() -> Command:
-            return LiveCommand(
-                images=[self._files.training_image(entry, None) for entry in entries],
-                recipe=settings.recipe.model_dump(mode="json"),
-                classes=classes,
-                base=None if base is None else str(base),
-                device=settings.device,
-                model_path=str(model_path),
-                checkpoints=str(checkpoints),
-            )
-
-        slots = self.workspace.prediction_slots()
+        order = self._orders.live(settings)
         self.renewing.emit()
         self.before.begin(goes_on=goes_on)
         self.live.begin(settings)
         self._live_again = None
-        self._begin(JobRecord(slots, is_training=True, has_base=base is not None), command)
+        self._begin(order)
 
     def _on_frozen(self, on: bool) -> None:
         self.status.emit(_FROZEN if on else _LIVE)
@@ -294,15 +240,6 @@ class JobController:
             self._live_again = self.live.settings
             self.status.emit("The classes have changed, so training begins again with them.")
             self._worker.stop()
-
-    def _new_model_path(self) -> Path:
-        name = next(iter(self.workspace.images.values())).stack.name
-        models = self._files.folder("models")
-        while True:
-            self._n_models += 1
-            path = models / f"{name}-{self._n_models}.unet"
-            if not path.exists():  # a person may have given this name to a model
-                return path
 
     def why_not_train_from(self, base: Path | None) -> str | None:
         """Return what `why_not_train` does, or why the model to start from cannot be read.
@@ -344,25 +281,17 @@ class JobController:
         if why_not is not None or self.model is None:
             self.status.emit(why_not or "")
             return
-        info = self.model.info
-        slots = slots_for(self.workspace, info)
-        entries = list(self.workspace.images.values())
-        model = str(self.model.path)
-        role = self._files.new_role("uncertainty") if uncertainty else None
-        ids = self._files.new_role("objects") if objects else None
-        probable = self._files.new_role("probabilities") if probabilities else None
-
-        def command() -> Command:
-            images = [self._files.image_to_predict(entry, role, ids, probable) for entry in entries]
-            return PredictCommand(
-                images=images, model=model, device=device, resample=resample, tta=tta
-            )
-
-        record = JobRecord(slots, uncertainty=role, objects=ids)
-        if probable:
-            record.probabilities = probable, tuple(c.name for c in info.classes)
+        order = self._orders.predict(
+            self.model,
+            device=device,
+            resample=resample,
+            tta=tta,
+            uncertainty=uncertainty,
+            objects=objects,
+            probabilities=probabilities,
+        )
         self.renewing.emit()
-        self._begin(record, command)
+        self._begin(order)
 
     def predict_files(
         self,
@@ -381,17 +310,16 @@ class JobController:
         if self._state is not JobState.IDLE or self.model is None:
             self.status.emit(self.why_not_predict() or "")
             return
-        command = PredictFilesCommand(
-            paths=[str(path) for path in paths],
-            model=str(self.model.path),
-            out_dir=str(out_dir),
+        order = self._orders.predict_files(
+            self.model,
+            paths,
+            out_dir,
             device=device,
             resample=resample,
             tta=tta,
             objects=objects,
-            overwrite=False,
         )
-        self._begin(JobRecord(self.workspace.prediction_slots()), lambda: command)
+        self._begin(order)
 
     def baseline(self, chain: Chain, strokes: Mapping[str, Codes] | None = None) -> None:
         """Apply classical steps to every image; each result arrives as `baseline_ready`.
@@ -404,21 +332,7 @@ class JobController:
         if self._state is not JobState.IDLE or not self.workspace.images:
             self.status.emit("Choose an image in the Data step first.")
             return
-        entries = list(self.workspace.images.values())
-        role = self._files.new_role("baseline")
-        job = JobRecord(self.workspace.prediction_slots(), baseline=(chain, role))
-        told = self.told
-
-        def command() -> Command:
-            images = [
-                self._files.image_to_segment(
-                    entry, role, chain, (strokes or {}).get(entry.id), told=told
-                )
-                for entry in entries
-            ]
-            return BaselineCommand(images, chain.model_dump(mode="json"))
-
-        self._begin(job, command)
+        self._begin(self._orders.baseline(chain, strokes or {}))
 
     def why_not_compare(self) -> str | None:
         """Return why methods cannot be compared now; None where they can."""
@@ -435,18 +349,10 @@ class JobController:
         if (why_not := self.why_not_compare()) is not None:
             self.status.emit(why_not)
             return
-        entries = list(self.workspace.images.values())
         folder = self._files.folder("compared")
-        classes = [c.model_dump() for c in self.workspace.classes]
         at_hand = [] if self.model is None else [self.model.path]
-        tried = list(dict.fromkeys(str(path) for path in [*at_hand, *models]))
-
-        def command() -> Command:
-            images = [self._files.annotated_image(entry) for entry in entries]
-            return CompareCommand(images, classes, str(folder), tried, max_time_s, device)
-
         self.compared.begin(folder)
-        self._begin(JobRecord(self.workspace.prediction_slots(), is_comparison=True), command)
+        self._begin(self._orders.compare([*at_hand, *models], folder, max_time_s, device))
 
     def why_not_suggest(self) -> str | None:
         """Return why nothing can be suggested now; None when it can."""
@@ -468,15 +374,8 @@ class JobController:
             return
         at_hand = self.model
         fits = at_hand is not None and why_not_predict(self.workspace, at_hand.info) is None
-        model = str(at_hand.path) if fits and at_hand is not None else None
-        entries = list(self.workspace.images.values())
-
-        def command() -> Command:
-            images = [self._files.annotated_image(entry) for entry in entries]
-            return SuggestCommand(images=images, model=model, n=N_SUGGESTED, device=device)
-
         self.suggestions.ask()
-        self._begin(JobRecord(self.workspace.prediction_slots()), command)
+        self._begin(self._orders.suggest(at_hand if fits else None, device))
 
     def look_at(self, image_id: str, plane: int, box: list[int] | None = None) -> None:
         """Say which slice is in view: it is predicted first, and again while training.
@@ -524,7 +423,7 @@ class JobController:
         UserError
             If the folder is no model.
         """
-        self.model = OpenModel(Path(path), read_model_info(path))
+        self.model = OpenModel.read(path)
         if not self.workspace.in_use:
             self.workspace.set_classes(self.model.info.classes)
         self.model_changed.emit()
@@ -563,13 +462,13 @@ class JobController:
         if self.workspace.images:
             self._worker.start()
 
-    def _begin(self, job: JobRecord, command: Callable[[], Command]) -> None:
-        self._job = job
+    def _begin(self, order: JobOrder) -> None:
+        self._job = order.record
         self._set_state(JobState.PREPARING)
         self.progressed.emit(None, None)
         self.status.emit("Preparing the images …")
         self._classes_changed = False
-        self._pending = self._writer.submit(command)
+        self._pending = self._writer.submit(order.command)
 
     def _submit(self, pending: Future[Command]) -> None:
         self._pending = None
@@ -602,7 +501,7 @@ class JobController:
                 self._show(image, plane)
             case ModelSaved(path):
                 self._job.saved = True
-                self.model = OpenModel(Path(path), read_model_info(path))
+                self.model = OpenModel.read(path)
                 self.model_changed.emit()
                 if self._live_again is not None:
                     self._worker.cancel()  # it need not segment everything now

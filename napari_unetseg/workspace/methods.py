@@ -19,9 +19,10 @@ from napari_unetseg.config import (
 from napari_unetseg.images import Stack, format_length
 from napari_unetseg.wording import counted
 
-from .controller import JobController, OpenModel
+from .controller import JobController
 from .export import count_pixels
 from .image_entry import ImageEntry
+from .open_model import OpenModel
 from .rounds import Round
 from .workspace import Workspace
 
