@@ -34,8 +34,8 @@ _PATIENCE = 1.5
 
 #: What to know of the scores of a method that needs strokes beside what it segments.
 _GROWS = (
-    "It was given only the strokes of the training part, and what is scored on it could only reach "
-    "from there; so its score says little about slices that are painted on."
+    "Given only the strokes of the training part, from which it had to reach what is scored on; so "
+    "the score says little about slices that are painted on."
 )
 
 

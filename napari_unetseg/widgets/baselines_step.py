@@ -179,6 +179,10 @@ class BaselinesStep(StepPanel):
         self.recipes.refresh(no_steps)
         self.use.refresh(entry)
 
+    def _learns(self) -> bool:
+        found = self.draft.chain().method() if self.draft.steps else None
+        return found is not None and found[0].prepare_on(found[1]) == "strokes"
+
     def _groups(self) -> bool:
         return self.draft.method is not None and METHODS[self.draft.method].groups
 
@@ -218,6 +222,7 @@ class BaselinesStep(StepPanel):
         if self._decides_by_grey() is None:
             self.histogram.hide()
         self.seeds.setVisible(self._grows())
+        self.seeds.label.setText("Learn from" if self._learns() else "Grow from")
         self.in_means.setVisible(self._groups())
         self._say_summary()
         self._update_buttons()
