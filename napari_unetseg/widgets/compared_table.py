@@ -46,6 +46,10 @@ _ASK = (
     "Tries every method on what you annotated, each on parts that it has not seen, and says which "
     "one to use."
 )
+_OF_STROKES = (
+    "Scores are of what you painted: if those are easy places, paint some that are doubtful, too, "
+    "and compare again."
+)
 
 
 class ComparedTable(QWidget):
@@ -163,7 +167,7 @@ class ComparedTable(QWidget):
         for missed in compared.not_run:
             reasons.setdefault(missed.reason, []).append(missed.title)
         left_out = [f"• {', '.join(titles)}: {reason}." for reason, titles in reasons.items()]
-        lines = [compared.scored_on, *(["Not tried:", *left_out] if left_out else [])]
+        lines = [compared.scored_on, _OF_STROKES, *(["Not tried:", *left_out] if left_out else [])]
         self.how.setText("\n".join(lines))
         n_left_out = f" ({len(compared.not_run)} were not)" if left_out else ""
         self.how_fold.setText(f"How they were compared{n_left_out}")
