@@ -56,7 +56,7 @@ def settle(stage):
 
 def test_apply_is_in_view_for_every_method(stage):
     step = stage.step
-    for method in METHODS:
+    for method in (*METHODS, None):
         step.draft.choose(method)
         settle(stage)
         assert step.apply.isVisible()
