@@ -228,8 +228,8 @@ def _print(comparison: Comparison) -> None:
     recommended = comparison.recommended()
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("method", no_wrap=True, vertical="bottom")
-    titles = ("mean IoU", "Dice\n= F1", "boundary\nF1", "prepare", "slice", "labels")
-    for title in titles:
+    columns = ("mean IoU", "Dice\n= F1", "boundary\nF1", "prepare", "slice", "labels")
+    for title in columns:
         table.add_column(title, justify="right", no_wrap=True)
     for row in comparison.rows:
         style = "bold" if row.name == recommended.name else None
@@ -238,9 +238,12 @@ def _print(comparison: Comparison) -> None:
     console = Console(highlight=False, markup=False, width=max(Console().width, _LEAST_WIDTH))
     if comparison.rows:
         console.print(table)
+    notes: dict[str, list[str]] = {}
     for row in comparison.rows:
-        if row.note:
-            console.print(f"{row.title}: {row.note}")
+        notes.setdefault(row.note, []).append(row.title)
+    for note, titles in notes.items():
+        if note:
+            console.print(f"{', '.join(titles)}: {note}")
     for reason, missed in _by_reason(comparison.not_run):
         console.print(f"Not in the table ({reason}): {', '.join(missed)}.")
     console.print(recommended.sentence, style="bold")

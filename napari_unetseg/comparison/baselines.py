@@ -32,6 +32,12 @@ _SEARCH_SHARE = 0.6
 #: segmented on all cores, parameters searched on one.
 _PATIENCE = 1.5
 
+#: What to know of the scores of a method that needs strokes beside what it segments.
+_GROWS = (
+    "Given only the strokes of the training part, from which it had to reach what is scored on; so "
+    "the score says little about slices that are painted on."
+)
+
 
 class Baseline(Contestant):
     """A classical method, its parameters searched on what may be seen.
@@ -72,7 +78,9 @@ class Baseline(Contestant):
             answers = _answers(recipe, sources[image], planes, prepared[image])
             return self.segmenting.each(answers)
 
-        return Fitted(segment, recipe)
+        return Fitted(
+            segment, recipe, note=_GROWS if self._grows_from_strokes(found.params) else ""
+        )
 
     def _searched(self, part: Part, clock: Clock) -> Fit:
         searching = clock.part(_SEARCH_SHARE * clock.left_s())

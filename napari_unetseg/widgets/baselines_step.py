@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 from qtpy.QtGui import QHideEvent, QShowEvent
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_unetseg.classical import (
     METHODS,
@@ -19,31 +19,28 @@ from napari_unetseg.classical import (
     UseOfStrokes,
     find_step,
     in_words,
-    read_recipe,
 )
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import MethodCompared
-from napari_unetseg.images import atomic_file
 from napari_unetseg.jobs import JobState
-from napari_unetseg.workspace.baseline_fits import BaselineFits, fit_chain
+from napari_unetseg.workspace.baseline_fits import BaselineFits, can_be_fitted
 from napari_unetseg.workspace.chain_draft import ChainDraft
 
 from .chain_editor import ChainEditor
 from .compared_table import ComparedTable
 from .context import Context
-from .dialogs import ask_paths
+from .fit_button import FitButton
 from .histogram import Histogram
 from .listen import listen
 from .method_choice import MethodChoice
-from .newest import NewestWins
 from .preview import LivePreview, Request
+from .recipe_menu import RecipeMenu
 from .seeds_choice import SeedsChoice
 from .step import StepPanel
 from .use_result_row import UseResultRow
 
 Codes = npt.NDArray[np.uint8]
 
-_RECIPES = "Recipe (*.json)"
 _REFINES = "Betters the segmentation that is shown, or a part of it. Add the steps it takes."
 
 
@@ -62,7 +59,6 @@ class BaselinesStep(StepPanel):
         self._tables: dict[str, Codes | None] = {}
         self._made_way = False
         self.preview = LivePreview(context, self)
-        self._fitter = NewestWins()
         self.draft = ChainDraft(next(iter(METHODS)))
         self._build()
         self._connect()
@@ -84,13 +80,20 @@ class BaselinesStep(StepPanel):
         self.show_preview.setToolTip(
             "Show what the steps answer on the slice in view while you move the sliders."
         )
-        self.fit = self.button(
-            "Fit to my annotations",
-            "Search the settings of the method that agree best with what you painted.",
-            self._on_fit,
+        self.in_means = QCheckBox("Mean colours")
+        self.in_means.setToolTip(
+            "Show each group in its mean colour, its centroid: the image in few colours."
         )
+        self.fit = FitButton()
         self.histogram.hide()
         self.seen.hide()
+        self.use = UseResultRow(self.context)
+        self.recipes = RecipeMenu(self.context, self.draft, self.fits)
+        self.editor.beside_add.addWidget(self.recipes)
+        by_hand = QWidget()
+        column = QVBoxLayout(by_hand)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(self.column.spacing())
         for widget in (
             self.choice,
             self.summary,
@@ -99,31 +102,24 @@ class BaselinesStep(StepPanel):
             self.histogram,
             self.seen,
         ):
-            self.column.addWidget(widget)
+            column.addWidget(widget)
         row = QHBoxLayout()
         row.addWidget(self.show_preview)
+        row.addWidget(self.in_means)
         row.addWidget(self.fit, 1)
-        self.column.addLayout(row)
+        column.addLayout(row)
         self.apply = self.primary(
             "Apply to stack",
             "Segment every slice of every image into a labels layer that you can edit.",
             self._on_apply,
+            column,
         )
-        self.use = UseResultRow(self.context)
-        self.column.addWidget(self.use)
-        self.save = self.button(
-            "Save recipe …",
-            "Keep these steps in a file, to apply them here or with napari-unetseg run.",
-            self._on_save,
-        )
-        self.open = self.button("Open recipe …", "Take the steps from a file.", self._on_open)
-        row = QHBoxLayout()
-        row.addWidget(self.save)
-        row.addWidget(self.open)
-        self.column.addLayout(row)
+        column.addWidget(self.use)
+        self.column.addWidget(by_hand)
         self.compared = ComparedTable(self.context)
         self.compared.used.connect(self._on_used)
-        self.compared_section = self.advanced(self.compared, "Which method should I use?")
+        self.compared_section = self.instead(by_hand, self.compared, "Which method should I use?")
+        self.compared_section.toggled.connect(self._ask_preview)
         self.column.addStretch(1)
 
     def _connect(self) -> None:
@@ -131,12 +127,15 @@ class BaselinesStep(StepPanel):
         self.choice.chosen.connect(self.draft.choose)
         listen(self.draft.changed, self._on_draft_changed)
         self.seeds.changed.connect(self._on_view_changed)
+        self.recipes.opened.connect(self._take)
         self.histogram.moved.connect(self._on_line_moved)
         self.preview.shown.connect(self._on_previewed)
         self.show_preview.toggled.connect(self._ask_preview)
+        self.in_means.toggled.connect(self._ask_preview)
         self.preview.failed.connect(context.say)
-        self._fitter.answered.connect(self._on_fitted)
-        self._fitter.failed.connect(self._on_fit_failed)
+        self.fit.pressed_to_fit.connect(self._on_fit)
+        self.fit.fitted.connect(self._on_fitted)
+        self.fit.failed.connect(self._on_fit_failed)
         listen(context.controller.state_changed, self._update_buttons)
         listen(context.controller.baseline_ready, self._on_baseline_ready)
         listen(context.workspace.images_changed, self._on_view_changed)
@@ -177,8 +176,15 @@ class BaselinesStep(StepPanel):
         no_steps = None if self.draft.steps else "Add a step first, such as filling holes."
         self.enable(self.apply, no_image or self._why_not_apply() or no_steps or busy)
         self.enable(self.fit, no_image or self._why_not_fit())
-        self.enable(self.save, no_steps)
+        self.recipes.refresh(no_steps)
         self.use.refresh(entry)
+
+    def _learns(self) -> bool:
+        found = self.draft.chain().method() if self.draft.steps else None
+        return found is not None and found[0].prepare_on(found[1]) == "strokes"
+
+    def _groups(self) -> bool:
+        return self.draft.method is not None and METHODS[self.draft.method].groups
 
     def _grows(self) -> bool:
         return self._use_of_strokes() != "unused"
@@ -191,11 +197,10 @@ class BaselinesStep(StepPanel):
         return "Paint some of each class first; this method grows or learns from that."
 
     def _why_not_fit(self) -> str | None:
-        if self._fitter.busy:
-            return "Searching settings …"
-        method = self.draft.method
-        if method is None or not isinstance(METHODS[method], LevelMethod):
-            return "This method has no settings that are searched; try them on the preview."
+        if self.fit.busy:
+            return None
+        if not can_be_fitted(self.draft.method):
+            return "Settings are searched for methods that find classes; try these on the preview."
         if self._is_annotated():
             return None
         return "Paint some of each class first; the settings are fitted to that."
@@ -217,6 +222,8 @@ class BaselinesStep(StepPanel):
         if self._decides_by_grey() is None:
             self.histogram.hide()
         self.seeds.setVisible(self._grows())
+        self.seeds.label.setText("Learn from" if self._learns() else "Grow from")
+        self.in_means.setVisible(self._groups())
         self._say_summary()
         self._update_buttons()
         self._ask_preview()
@@ -246,7 +253,11 @@ class BaselinesStep(StepPanel):
         if not self._entered:
             return
         entry = self.context.layers.current_image()
-        wanted = self.show_preview.isChecked() and self._why_not_apply() is None
+        wanted = (
+            self.show_preview.isChecked()
+            and self._why_not_apply() is None
+            and not self.compared_section.isExpanded()
+        )
         if entry is None or not wanted or not self.draft.steps:
             self.preview.remove()
             return
@@ -257,7 +268,8 @@ class BaselinesStep(StepPanel):
             self.context.say(str(error))
             return
         chain, table = self.draft.chain(), self._table()
-        self.preview.request(Request(entry, plane, chain, table, strokes))
+        in_means = self.in_means.isChecked() and self._groups()
+        self.preview.request(Request(entry, plane, chain, table, strokes, in_means))
 
     def _on_previewed(self) -> None:
         preview = self.preview.answer
@@ -298,10 +310,8 @@ class BaselinesStep(StepPanel):
     # ------------------------------------------------------------------- fit
 
     def _on_fit(self) -> None:
-        chain = self.draft.chain()
-        entries = list(self.context.workspace.images.values())
         self.context.say("Searching the settings that agree best with your annotations …")
-        self._fitter.ask(lambda: fit_chain(chain, entries))
+        self.fit.search(self.draft.chain(), list(self.context.workspace.images.values()))
         self._update_buttons()
 
     def _on_fitted(self, fitted: FittedBaseline) -> None:
@@ -312,9 +322,14 @@ class BaselinesStep(StepPanel):
         self.draft.set_params(fitted.params)
         self._on_draft_changed()
         self.context.say(
-            f"Fitted: mean IoU {fitted.mean_iou:.3f} on what you painted. "
+            f"Fitted: mean IoU {fitted.mean_iou:.3f} on {self._fitted_on()}. "
             "Look at the preview, then apply it to the stack."
         )
+
+    def _fitted_on(self) -> str:
+        if self._use_of_strokes() == "needed":
+            return "the half of what you painted that it was not shown"
+        return "what you painted"
 
     def _on_fit_failed(self, sentence: str) -> None:
         self.context.say(sentence)
@@ -355,6 +370,7 @@ class BaselinesStep(StepPanel):
     def _on_used(self, row: MethodCompared) -> None:
         """Go on with a row of the table: with its steps, or with its model."""
         if row.recipe is not None:
+            self.compared_section.collapse(animate=False)
             self._take(ChainRecipe.model_validate(row.recipe))
             self.context.say(f"{row.title} is set as it was compared; apply it to the stack.")
         elif row.model is not None:
@@ -364,42 +380,6 @@ class BaselinesStep(StepPanel):
                 self.context.say(str(error))
                 return
             self.context.say(f"{row.title} is the model at hand now; apply it in Train.")
-
-    # --------------------------------------------------------------- recipes
-
-    def _on_save(self) -> None:
-        chain = self.draft.chain()
-        chosen = ask_paths(self, "new", "Save recipe", _RECIPES, "recipe.json")
-        if not chosen:
-            return
-        path = chosen[0].with_suffix(".json")
-        mapping = self.fits.mapping(chain)
-        found = chain.method()
-        own = () if found is None else found[0].classes(found[1])
-        classes = own if mapping is None else self.context.workspace.classes
-        recipe = ChainRecipe(chain=chain, mapping=mapping, classes=classes)
-        try:
-            with atomic_file(path, overwrite=True) as partial:
-                partial.write_text(recipe.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            self.context.say(f"The recipe could not be written ({error.strerror}).")
-            return
-        self.context.say(f"Saved as {path.name}; napari-unetseg run {path.name} replays it.")
-
-    def _on_open(self) -> None:
-        chosen = ask_paths(self, "file", "Open recipe", _RECIPES)
-        if chosen:
-            self.open_recipe(chosen[0])
-
-    def open_recipe(self, path: Path) -> None:
-        """Take over the steps of a recipe; what its answers mean comes from a fit."""
-        try:
-            recipe = read_recipe(path)
-        except UserError as error:
-            self.context.say(str(error))
-            return
-        self._take(recipe)
-        self.context.say(f"Took {path.name}: {in_words(recipe.chain)}.")
 
     def _take(self, recipe: ChainRecipe) -> None:
         found = recipe.chain.method()

@@ -39,7 +39,8 @@ class SeedsChoice(QWidget):
         )
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(QLabel("Grow from"))
+        self.label = QLabel("Grow from")
+        row.addWidget(self.label)
         row.addWidget(self.box, 1)
         layers = context.viewer.layers.events
         listen(layers.inserted, self._fill)

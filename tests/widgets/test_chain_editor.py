@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QLabel
 from stage import Stage, cells
 
 from napari_unetseg.classical import METHODS, REFINEMENTS, Chain, Source, read_recipe, run_stack
 from napari_unetseg.jobs import BaselineCommand
-from napari_unetseg.widgets import baselines_step
+from napari_unetseg.widgets import recipe_menu
 from napari_unetseg.widgets.baselines_step import BaselinesStep
 from napari_unetseg.widgets.method_choice import REFINE
 
@@ -76,6 +77,21 @@ def test_steps_are_added_reordered_and_undone_with_the_mouse(stage, step):
     np.testing.assert_array_equal(preview(stage, step), expected(stage, step))
 
 
+def test_the_menu_of_steps_has_headings_that_are_drawn(stage, step):
+    stage.person.wait(step.editor.add.isVisible)
+    menu = step.editor.menu
+    menu.popup(step.editor.add.mapToGlobal(QPoint(0, 0)))
+    stage.person.wait(menu.isVisible)
+    labels = [label for label in menu.findChildren(QLabel) if label.isVisible()]
+    assert [label.text() for label in labels] == ["Before the method", "After the method"]
+    for label in labels:
+        assert label.height() >= label.sizeHint().height()
+        drawn = label.grab().toImage()
+        colors = {drawn.pixel(x, y) for x in range(0, 80) for y in range(drawn.height())}
+        assert len(colors) > 2, "its letters are painted"
+    menu.close()
+
+
 def test_the_form_is_that_of_the_step_looked_at(stage, step):
     add(step, "remove_small")
     form = step.editor.form
@@ -138,15 +154,15 @@ def test_a_recipe_is_saved_and_opened_again(stage, step, tmp_path, monkeypatch):
     add(step, "gaussian")
     add(step, "fill_holes")
     saved = step.draft.steps
-    monkeypatch.setattr(baselines_step, "ask_paths", lambda *_, **__: [tmp_path / "cells.json"])
-    stage.person.click(step.save)
+    monkeypatch.setattr(recipe_menu, "ask_paths", lambda *_, **__: [tmp_path / "cells.json"])
+    step.recipes.save.trigger()
     assert "cells.json" in stage.said[-1]
     assert read_recipe(tmp_path / "cells.json").chain.steps == saved
     step.draft.choose("sobel")
-    stage.person.click(step.open)
+    step.recipes.open.trigger()
     assert step.draft.steps == saved
     (tmp_path / "cells.json").write_text("{}")
-    stage.person.click(step.open)
+    step.recipes.open.trigger()
     assert "not a recipe" in stage.said[-1]
     assert step.draft.steps == saved
 
