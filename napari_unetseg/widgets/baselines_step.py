@@ -352,17 +352,18 @@ class BaselinesStep(StepPanel):
         if image_id not in self._tables or image_id not in self.context.workspace.images:
             return
         table = self._tables.pop(image_id)
+        # The preview makes way for the result until the next move of a slider.
+        self._made_way = self._made_way or self.show_preview.isChecked()
+        self.show_preview.setChecked(False)
         if labels.dtype != np.uint8:
             self.context.workspace.number_objects(image_id, labels)
+            self._update_buttons()
             return
         if table is not None:
             for plane in labels:
                 plane[...] = table[plane]
         title = " · ".join(find_step(settings.step).title for settings in chain.steps)
-        self.context.layers.add_result(image_id, title, labels, in_words(chain))
-        # The preview makes way for the result until the next move of a slider.
-        self._made_way = self._made_way or self.show_preview.isChecked()
-        self.show_preview.setChecked(False)
+        self.context.results.add(image_id, title, labels, in_words(chain))
         self._update_buttons()
 
     # ---------------------------------------------------------------- compared

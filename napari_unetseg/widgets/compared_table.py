@@ -224,13 +224,13 @@ class ComparedTable(QWidget):
             self._context.say("Neither was tried on this image; choose another in the layer list.")
             return
         title = f"{first.title} ≠ {second.title}"
-        self._context.layers.add_result(entry.id, title, codes, title)
+        self._context.results.show_difference(entry.id, title, codes)
         planes = [plane for plane, labels in enumerate(codes) if labels.any()]
         if planes:
             self._context.layers.show_plane(entry, planes[0])
         self._context.say(
-            f"The layer shows what {second.title} answers where they differ, on the "
-            "slices that were scored on."
+            f"The layer shows what {second.title} answers where they differ (background, too), on "
+            "the slices that were scored on."
         )
 
     def _on_save(self) -> None:

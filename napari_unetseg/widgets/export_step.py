@@ -71,6 +71,7 @@ class ExportStep(StepPanel):
         super().__init__(context)
         self._writer = NewestWins()
         self._describer = NewestWins()
+        self._chosen = False
         self._build()
         self._connect()
         self._update()
@@ -186,9 +187,16 @@ class ExportStep(StepPanel):
                 name = layer_of.name if layer_of else objects.title
                 older = " (out of date)" if objects.is_outdated else ""
                 self.what.addItem(f"{name}{older}", objects)
-        index = next((i for i in range(self.what.count()) if self.what.itemData(i) is before), 0)
-        self.what.setCurrentIndex(index)
+        there = [self.what.itemData(i) for i in range(self.what.count())]
+        kept = [i for i, what in enumerate(there) if what is before and what is not None]
+        self.what.setCurrentIndex(kept[0] if kept else self._first_choice(image_id))
         self._update_buttons()
+
+    def _first_choice(self, image_id: str | None) -> int:
+        """Return the newest result where no network has answered: it is what there is."""
+        entry = self.context.workspace.images.get(image_id or "")
+        answered = entry is None or any(plane.any() for plane in entry.prediction)
+        return 0 if answered or self._chosen else self.what.count() - 1
 
     def _update_buttons(self, *_: object) -> None:
         entries = self._entries()
@@ -209,6 +217,7 @@ class ExportStep(StepPanel):
         self.enable(self.copy, None if self.methods.toPlainText() else "There is nothing to copy.")
 
     def _on_result_chosen(self) -> None:
+        self._chosen = True
         self._update_buttons()
         self._describe()
 
@@ -290,6 +299,12 @@ class ExportStep(StepPanel):
 
     def _describe(self) -> None:
         result = self.what.currentData()
+        entry = self.context.workspace.images.get(self.image.currentData() or "")
+        names = ["objects"] if isinstance(result, ObjectSet) else []
+        chosen = None
+        if result is not None and entry is not None:
+            chosen = _labels_of(result).reshape(entry.shape)
+        self.sizes.count_instead(chosen, names)
         facts = method_facts(
             self.context.workspace,
             self.context.controller,

@@ -96,7 +96,7 @@ class LivePreview(QObject):
         self._wanted: Request | None = None
         self._layer: Labels | Image | None = None
         self._shows: tuple[str, int] | None = None
-        self._made_room: Labels | None = None
+        self._made_room: list[Labels] = []
         self._revision = 0
         self.answer: Preview | None = None
         listen(context.workspace.codes_changed, self._on_codes_changed)
@@ -162,9 +162,9 @@ class LivePreview(QObject):
         layer, self._layer = self.layer, None
         if layer is not None:
             self._context.viewer.layers.remove(layer)
-        hidden, self._made_room = self._made_room, None
-        if hidden is not None:
-            hidden.visible = True
+        hidden, self._made_room = self._made_room, []
+        for answer in hidden:
+            answer.visible = True
 
     def recolor(self, *_: object) -> None:
         """Take the colours that the classes have now."""
@@ -179,11 +179,14 @@ class LivePreview(QObject):
         self._revision += 1
 
     def _make_room(self, entry: ImageEntry) -> None:
-        """Hide the segmentation while a preview is in view: two answers at once are none."""
-        shown = self._context.layers.shown_segmentation(entry.id)
-        if self._made_room is None and shown is not None and shown.visible:
-            self._made_room = shown
-            shown.visible = False
+        """Hide other answers while a preview is in view: two at once are none."""
+        layers = self._context.layers
+        answers = [layers.shown_segmentation(entry.id), *layers.result_layers(entry.id)]
+        answers += map(self._context.objects.layer_of, self._context.workspace.objects.of(entry.id))
+        for layer in answers:
+            if layer is not None and layer.visible:
+                self._made_room.append(layer)
+                layer.visible = False
 
     def _on_answered(self, answer: tuple[Request, Preview, AnyLabels]) -> None:
         request, preview, drawn = answer

@@ -61,6 +61,7 @@ class Results:
         for earlier in kept:
             if earlier.notes.uid in here:
                 continue
+            here.add(earlier.notes.uid)
             paths = (self._session.path(image_id, f"own-result-{n}") for n in count(1))
             path = next(path for path in paths if not path.exists())
             shutil.copyfile(earlier.path, path)
