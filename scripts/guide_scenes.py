@@ -103,6 +103,19 @@ def _baselines(author: Any) -> None:
     author.picture("baselines")
 
 
+def _methods(author: Any) -> None:
+    baselines, controller = author.dock.panels[BASELINES], author.controller
+    author.person.click(baselines.compared_section.toggleButton())
+    author.run(0.5)
+    baselines.compared.seconds.setValue(60)
+    author.person.click(baselines.compared.compare)
+    author.wait(lambda: controller.compared.recommended is not None)
+    author.wait(lambda: controller.state is JobState.IDLE)
+    author.run(1)
+    author.picture("methods")
+    author.person.click(baselines.compared_section.toggleButton())
+
+
 def _train(author: Any) -> None:
     train = author.step(TRAIN)
     author.wait(lambda: train.strip.best is not None, 120)
@@ -287,13 +300,32 @@ A threshold or a clustering is sometimes all that is needed. Choose a method and
 or drag the line in the histogram: the slice in view shows the answer at once. *Add a step* puts a
 filter before it, such as smoothing, or a refinement after it, such as filling holes. *Fit to my
 annotations* looks for the settings that agree best with what you painted. *Apply to stack* makes a
-layer of it, and *Use result as annotations* lets the network learn from it. A recipe keeps the
-steps, and the pixel classifier as it was trained, for other images.
+layer of it, and *Use result as annotations* lets the network learn from it. *Recipe* keeps the
+steps in a file, and the pixel classifier as it was trained, for other images.
 
-Not sure what to use? Paint some of each class, open *Which method should I use?* and press *Compare
-methods*: all of them are tried on annotations that they have not seen, and one is recommended.
+Where a method makes groups, such as k-means, *Mean colours* shows each of them in its mean colour:
+the image in as few colours as there are groups, so that you see whether they are enough.
 """,
         _baselines,
+    ),
+    Scene(
+        "methods",
+        "Which method should I use?",
+        "Every method tried on what is painted; one is recommended",
+        """\
+Not sure what to use, or whether a network is worth it? Paint some of each class, open *Which method
+should I use?* and press *Compare methods*: all of them are tried on annotations that they have not
+seen, the models at hand and a network trained for this among them. The sentence on top says which
+one to use. The table has the best first; the number after ± says how sure its score is, and the
+tooltip says more.
+
+*Use it* takes the settings, or the model, of the row that you selected. Select two rows with Ctrl
+and press *Show differences* to see where they answer otherwise. Under *How they were compared* you
+read what they were scored on, and why some were not tried. Here every stroke lies well inside a
+nucleus or well outside, and a threshold is always right; had dim nuclei and outlines been painted,
+too, the table would tell methods apart. So paint some places that are doubtful before you compare.
+""",
+        _methods,
     ),
     Scene(
         "train",

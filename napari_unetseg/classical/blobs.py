@@ -184,7 +184,7 @@ class BlobLog(_ScaleSpace[ScaleParams]):
     """
 
     name: ClassVar[str] = "blob_log"
-    title: ClassVar[str] = "Blobs (Laplacian of Gaussian)"
+    title: ClassVar[str] = "Blobs (LoG)"
     summary: ClassVar[str] = "Finds round spots between two sizes, each as a disc of its radius."
     good_for: ClassVar[str] = (
         "Counting nuclei, vesicles or spots that are round and may touch, whatever their size."
@@ -217,7 +217,7 @@ class BlobDog(_ScaleSpace[ScaleParams]):
     """
 
     name: ClassVar[str] = "blob_dog"
-    title: ClassVar[str] = "Blobs (difference of Gaussians)"
+    title: ClassVar[str] = "Blobs (DoG)"
     summary: ClassVar[str] = "Finds round spots that differ from a ring around them."
     good_for: ClassVar[str] = (
         "The same spots as the Laplacian of Gaussian finds, where they stand closer together."
@@ -252,7 +252,7 @@ class BlobDoh(_ScaleSpace[DohParams]):
     """
 
     name: ClassVar[str] = "blob_doh"
-    title: ClassVar[str] = "Blobs (determinant of Hessian)"
+    title: ClassVar[str] = "Blobs (DoH)"
     summary: ClassVar[str] = "Finds round spots, and passes over lines and edges; on slices alone."
     good_for: ClassVar[str] = (
         "Round spots among fibres, membranes or scratches that other blob detectors answer to."

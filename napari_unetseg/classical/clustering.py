@@ -92,6 +92,7 @@ class _Clusters(LevelMethod[P]):
     """
 
     family: ClassVar[str] = "Clustering"
+    groups: ClassVar[bool] = True
     most_searched: ClassVar[int]
 
     def feature_key(self, params: P) -> tuple[object, ...]:

@@ -51,6 +51,7 @@ class MultiOtsu(GreyLevelMethod[MultiOtsuParams]):
     good_for: ClassVar[str] = (
         "Several phases of different brightness, such as background, cytoplasm and nuclei."
     )
+    groups: ClassVar[bool] = True
     params = MultiOtsuParams
 
     def measure(self, features: Sequence[Pixels], params: MultiOtsuParams) -> Levels:

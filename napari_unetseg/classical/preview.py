@@ -15,6 +15,7 @@ from napari_unetseg.images import Stack, check_values
 from .chain import Chain
 from .grey import sample
 from .method import LevelMethod
+from .quantising import group_means
 from .run import answers, filtered, prepare, run_stack, run_view
 from .source import Source
 from .step import Codes, Labels, Pixels, Step, View
@@ -46,6 +47,8 @@ class PreviewRequest:
         Of the annotations: another number where they have changed.
     learned : object
         What the method has learned before, and is applied with; None where it learns from strokes.
+    in_means : bool
+        Whether the means of groups are asked for.
     """
 
     key: str
@@ -57,6 +60,7 @@ class PreviewRequest:
     others: Sequence[Source] = ()
     revision: int = 0
     learned: Any = None
+    in_means: bool = False
 
     def sources(self) -> list[Source]:
         """Return this image and all others that are annotated."""
@@ -96,12 +100,15 @@ class Preview:
         Slices that were looked at.
     grey : GreyValues or None
         Where the method decides by grey values.
+    means : ndarray, shape (labels, C), float64, or None
+        Of the image where it is labelled 0, 1, …, on this slice; where that was asked for.
     """
 
     labels: Labels
     box: _Box | None
     n_planes: int
     grey: GreyValues | None = None
+    means: npt.NDArray[np.float64] | None = None
 
 
 @dataclass
@@ -134,14 +141,16 @@ class PreviewComputer:
         planes = _planes(source, request.plane) if in_3d else [request.plane]
         part = _Part(request, planes, box)
         view = part.said(self._once("view", part.key, part.view))
-        grey = None
+        grey, pixels = None, view.pixels
         if in_3d:
-            labels = self._run(request, view, part.begun())[planes.index(request.plane)]
+            at = planes.index(request.plane)
+            labels, pixels = self._run(request, view, part.begun())[at], view.pixels[:, at]
         else:
             labels, grey = self._staged(request, view, part)
         if request.mapping is not None and labels.dtype == np.uint8:
             labels = np.asarray(request.mapping[labels])
-        return Preview(part.whole(labels), box, len(planes), grey)
+        means = group_means(labels, pixels) if request.in_means else None
+        return Preview(part.whole(labels), box, len(planes), grey, means)
 
     def _run(self, request: PreviewRequest, view: View, begun: Labels | None) -> Labels:
         """Take all steps, one after the other, on slices put together to a volume."""

@@ -29,12 +29,23 @@ def quantised(labels: npt.NDArray[np.integer[Any]], pixels: Pixels) -> Pixels:
     >>> quantised(np.array([[1, 1, 2]]), np.array([[[10, 20, 200]]], np.uint8)).tolist()
     [[[15, 15, 200]]]
     """
+    means = group_means(labels, pixels)
+    if pixels.dtype.kind in "iu":
+        means = means.round()
+    painted = np.empty_like(pixels)
+    for of_groups, out in zip(means.T, painted, strict=True):
+        out[...] = of_groups.astype(pixels.dtype)[labels]
+    return painted
+
+
+def group_means(labels: npt.NDArray[np.integer[Any]], pixels: Pixels) -> npt.NDArray[np.float64]:
+    """Return the mean of each group, shape (groups, C); row ``k`` is that of label ``k``.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (Y, X) or (Z, Y, X)
+    pixels : ndarray, shape (C, Y, X) or (C, Z, Y, X)
+    """
     groups = labels.ravel()
     n_px = np.maximum(np.bincount(groups), 1)
-    painted = np.empty_like(pixels)
-    for channel, out in zip(pixels, painted, strict=True):
-        means = np.bincount(groups, channel.ravel()) / n_px
-        if pixels.dtype.kind in "iu":
-            means = means.round()
-        out[...] = means.astype(pixels.dtype)[labels]
-    return painted
+    return np.stack([np.bincount(groups, channel.ravel()) / n_px for channel in pixels], axis=1)

@@ -231,7 +231,10 @@ class _System:
                 break
             applied = self._apply(direction)
             applied *= self.is_free
-            length = np.float32(power / _dot(direction, applied))
+            curved = _dot(direction, applied)
+            if curved <= 0:  # no more is to be had from numbers of 32 bits
+                break
+            length = np.float32(power / curved)
             x += length * direction
             residual -= length * applied
             preconditioned = inverse * residual

@@ -124,10 +124,14 @@ class Method(Step[P]):
         What `segment` returns unless its parameters say otherwise: codes, or ids.
     needs_strokes : bool
         Whether nothing can be said without annotations.
+    groups : bool
+        Whether what it answers are groups of pixels that look alike, so that an image in their mean
+        colours looks like the image.
     """
 
     answers: ClassVar[Kind] = "classes"
     needs_strokes: ClassVar[bool] = False
+    groups: ClassVar[bool] = False
 
     def answers_with(self, params: P) -> Kind:
         """Return what `segment` returns with these parameters: codes, or ids."""

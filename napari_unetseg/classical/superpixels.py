@@ -78,6 +78,7 @@ class _Superpixels(Method[P]):
 
     family: ClassVar[str] = "Superpixels"
     answers: ClassVar[Kind] = "objects"
+    groups: ClassVar[bool] = True
     is_slow: ClassVar[bool] = True
 
     def answers_with(self, params: P) -> Kind:

@@ -41,6 +41,12 @@ _ON_EACH = (
 #: Name of the best method with steps before and after it.
 CHAIN = "chain"
 
+#: What to know of the scores of a method that needs strokes beside what it segments.
+_GROWS = (
+    "Given only the strokes of the training part, from which it had to reach what is scored on; so "
+    "the score says little about slices that are painted on."
+)
+
 
 class Baseline(Contestant):
     """A classical method, its parameters searched on what may be seen.

@@ -85,7 +85,11 @@ class Tally:
         random = np.random.default_rng(0)
         even = np.full(len(counts), 1 / len(counts))
         weights = random.multinomial(len(counts), even, size=_DRAWS)
-        return mean_ious(np.tensordot(weights, counts, axes=1))
+        drawn = np.tensordot(weights, counts, axes=1)
+        # A class that happens to be in no square drawn has no IoU, rather than one of 0.
+        is_annotated = drawn.sum(axis=2) > 0
+        whole = (is_annotated == is_annotated.any(axis=0)).all(axis=1)
+        return mean_ious(drawn[whole]) if whole.sum() > 1 else None
 
     def _stacked(self) -> npt.NDArray[np.int64]:
         return np.stack([self._counts[key] for key in sorted(self._counts)])

@@ -2,16 +2,20 @@
 
 from .first_run import is_first_run, remember_answer
 from .kept_objects import KeptObjects, ObjectNotes, drop_notes, new_uid, write_notes
+from .kept_results import KeptResult, ResultNotes, kept_results
 from .session import EarlierWork, Session, default_root
 
 __all__ = [
     "EarlierWork",
     "KeptObjects",
+    "KeptResult",
     "ObjectNotes",
+    "ResultNotes",
     "Session",
     "default_root",
     "drop_notes",
     "is_first_run",
+    "kept_results",
     "new_uid",
     "remember_answer",
     "write_notes",

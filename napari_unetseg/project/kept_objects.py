@@ -50,11 +50,11 @@ def new_uid() -> str:
     return uuid.uuid4().hex
 
 
-def write_notes(ids: Path, notes: ObjectNotes) -> None:
-    """Say of a file of ids that it is to be kept, and why; complete or not at all."""
-    partial = ids.with_suffix(".json.partial")
+def write_notes(labels: Path, notes: BaseModel) -> None:
+    """Say of a file of labels that it is to be kept, and why; complete or not at all."""
+    partial = labels.with_suffix(".json.partial")
     partial.write_text(notes.model_dump_json(), encoding="utf-8")
-    partial.replace(ids.with_suffix(".json"))
+    partial.replace(labels.with_suffix(".json"))
 
 
 def drop_notes(ids: Path) -> None:
@@ -62,9 +62,9 @@ def drop_notes(ids: Path) -> None:
     ids.with_suffix(".json").unlink(missing_ok=True)
 
 
-def has_notes(ids: Path) -> bool:
-    """Tell whether a file of ids is to be kept."""
-    return ids.with_suffix(".json").is_file()
+def has_notes(labels: Path) -> bool:
+    """Tell whether a file of labels is to be kept."""
+    return labels.with_suffix(".json").is_file()
 
 
 def kept_objects(folder: Path) -> tuple[KeptObjects, ...]:

@@ -30,6 +30,7 @@ from napari_unetseg.errors import UserError
 from napari_unetseg.images import map_npy
 
 from .kept_objects import KeptObjects, are_continued, has_notes, kept_objects
+from .kept_results import KeptResult, kept_results, results_continued
 
 #: How many sessions are kept whole. Of older ones models go, and annotations of which nearly all
 #: are in a newer session too, as are their objects; nothing else made by hand is ever deleted.
@@ -67,6 +68,8 @@ class EarlierWork:
     n_labelled_px : int
     objects : tuple of KeptObjects
         Numbered objects that were corrected.
+    results : tuple of KeptResult
+        Results of classical methods that were corrected.
     """
 
     fingerprint: str
@@ -77,6 +80,7 @@ class EarlierWork:
     saved_at: float
     n_labelled_px: int
     objects: tuple[KeptObjects, ...] = ()
+    results: tuple[KeptResult, ...] = ()
 
 
 class Session:
@@ -268,11 +272,13 @@ def _works_in(folder: Path) -> list[EarlierWork]:
     """Return the annotations in a session, of undamaged files."""
     description = _read(folder)
     works = []
-    for image, facts in description.images.items() if description is not None else ():
+    if description is None:
+        return []
+    for image, facts in description.images.items():
         path = folder / Path(image).name / "annotations.npy"
         n_labelled = _n_labelled(path) if path.is_file() else None
-        objects = kept_objects(path.parent)
-        if description is not None and (n_labelled or (objects and n_labelled is not None)):
+        objects, results = kept_objects(path.parent), kept_results(path.parent)
+        if n_labelled is not None and (n_labelled or objects or results):
             work = EarlierWork(
                 facts.fingerprint,
                 path,
@@ -282,6 +288,7 @@ def _works_in(folder: Path) -> list[EarlierWork]:
                 path.stat().st_mtime,
                 n_labelled,
                 objects,
+                results,
             )
             works.append(work)
     return works
@@ -309,7 +316,11 @@ def _repeats(folder: Path, later: Sequence[EarlierWork]) -> bool:
 def _is_continued(work: EarlierWork, later: Iterable[EarlierWork]) -> bool:
     """Tell whether nearly all that was annotated is so, and alike, in later work."""
     for other in later:
-        if other.fingerprint != work.fingerprint or not are_continued(work.objects, other.objects):
+        if other.fingerprint != work.fingerprint:
+            continue
+        if not are_continued(work.objects, other.objects):
+            continue
+        if not results_continued(work.results, other.results):
             continue
         try:
             codes, others = map_npy(work.annotations), map_npy(other.annotations)
@@ -324,8 +335,9 @@ def _is_continued(work: EarlierWork, later: Iterable[EarlierWork]) -> bool:
 
 
 def _holds_work(path: Path) -> bool:
-    """Tell whether anything is annotated in a file, or may be, or objects were corrected."""
-    return _n_labelled(path) != 0 or bool(kept_objects(path.parent))
+    """Tell whether anything is annotated, or may be, or objects or results were corrected."""
+    folder = path.parent
+    return _n_labelled(path) != 0 or bool(kept_objects(folder) or kept_results(folder))
 
 
 def _n_labelled(path: Path) -> int | None:

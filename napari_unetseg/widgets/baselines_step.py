@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 from qtpy.QtGui import QHideEvent, QShowEvent
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_unetseg.classical import (
     METHODS,
@@ -24,7 +24,7 @@ from napari_unetseg.classical.mapping import lookup
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import MethodCompared
 from napari_unetseg.jobs import JobState
-from napari_unetseg.workspace.baseline_fits import BaselineFits, fit_chain
+from napari_unetseg.workspace.baseline_fits import BaselineFits, can_be_fitted
 from napari_unetseg.workspace.chain_draft import ChainDraft
 from napari_unetseg.workspace.kept_recipe import Kept, kept_recipe, other_pixel_sizes, recipe_of
 from napari_unetseg.workspace.model_classes import codes_for
@@ -32,12 +32,12 @@ from napari_unetseg.workspace.model_classes import codes_for
 from .chain_editor import ChainEditor
 from .compared_table import ComparedTable
 from .context import Context
+from .fit_button import FitButton
 from .histogram import Histogram
 from .listen import listen
 from .method_choice import MethodChoice
-from .newest import NewestWins
 from .preview import LivePreview, Request
-from .recipe_row import RecipeRow
+from .recipe_menu import RecipeMenu
 from .seeds_choice import SeedsChoice
 from .step import StepPanel
 from .use_result_row import UseResultRow
@@ -63,7 +63,6 @@ class BaselinesStep(StepPanel):
         self._kept: Kept | None = None
         self._made_way = False
         self.preview = LivePreview(context, self)
-        self._fitter = NewestWins()
         self.draft = ChainDraft(next(iter(METHODS)))
         self._build()
         self._connect()
@@ -85,13 +84,20 @@ class BaselinesStep(StepPanel):
         self.show_preview.setToolTip(
             "Show what the steps answer on the slice in view while you move the sliders."
         )
-        self.fit = self.button(
-            "Fit to my annotations",
-            "Search the settings of the method that agree best with what you painted.",
-            self._on_fit,
+        self.in_means = QCheckBox("Mean colours")
+        self.in_means.setToolTip(
+            "Show each group in its mean colour, its centroid: the image in few colours."
         )
+        self.fit = FitButton()
         self.histogram.hide()
         self.seen.hide()
+        self.use = UseResultRow(self.context)
+        self.recipes = RecipeMenu(self.context, self._recipe)
+        self.editor.beside_add.addWidget(self.recipes)
+        by_hand = QWidget()
+        column = QVBoxLayout(by_hand)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(self.column.spacing())
         for widget in (
             self.choice,
             self.summary,
@@ -100,24 +106,24 @@ class BaselinesStep(StepPanel):
             self.histogram,
             self.seen,
         ):
-            self.column.addWidget(widget)
+            column.addWidget(widget)
         row = QHBoxLayout()
         row.addWidget(self.show_preview)
+        row.addWidget(self.in_means)
         row.addWidget(self.fit, 1)
-        self.column.addLayout(row)
+        column.addLayout(row)
         self.apply = self.primary(
             "Apply to stack",
             "Segment every slice of every image into a labels layer that you can edit.",
             self._on_apply,
+            column,
         )
-        self.use = UseResultRow(self.context)
-        self.column.addWidget(self.use)
-        self.recipes = RecipeRow(self.context, self._recipe)
-        self.save, self.open = self.recipes.save, self.recipes.open
-        self.column.addWidget(self.recipes)
+        column.addWidget(self.use)
+        self.column.addWidget(by_hand)
         self.compared = ComparedTable(self.context)
         self.compared.used.connect(self._on_used)
-        self.compared_section = self.advanced(self.compared, "Which method should I use?")
+        self.compared_section = self.instead(by_hand, self.compared, "Which method should I use?")
+        self.compared_section.toggled.connect(self._ask_preview)
         self.column.addStretch(1)
 
     def _connect(self) -> None:
@@ -125,14 +131,17 @@ class BaselinesStep(StepPanel):
         self.choice.chosen.connect(self.draft.choose)
         listen(self.draft.changed, self._on_draft_changed)
         self.seeds.changed.connect(self._on_view_changed)
+        self.recipes.opened.connect(self._take)
         self.histogram.moved.connect(self._on_line_moved)
         self.preview.shown.connect(self._on_previewed)
         self.show_preview.toggled.connect(self._ask_preview)
+        self.in_means.toggled.connect(self._ask_preview)
         self.preview.failed.connect(context.say)
         self.recipes.opened.connect(self._on_opened)
         self.recipes.written.connect(self._update_buttons)
-        self._fitter.answered.connect(self._on_fitted)
-        self._fitter.failed.connect(self._on_fit_failed)
+        self.fit.pressed_to_fit.connect(self._on_fit)
+        self.fit.fitted.connect(self._on_fitted)
+        self.fit.failed.connect(self._on_fit_failed)
         listen(context.controller.state_changed, self._update_buttons)
         listen(context.controller.baseline_ready, self._on_baseline_ready)
         listen(context.workspace.images_changed, self._on_view_changed)
@@ -173,8 +182,15 @@ class BaselinesStep(StepPanel):
         no_steps = None if self.draft.steps else "Add a step first, such as filling holes."
         self.enable(self.apply, no_image or self._why_not_apply() or no_steps or busy)
         self.enable(self.fit, no_image or self._why_not_fit())
-        self.enable(self.save, no_steps or self.recipes.busy)
+        self.recipes.refresh(no_steps)
         self.use.refresh(entry)
+
+    def _learns(self) -> bool:
+        found = self.draft.chain().method() if self.draft.steps else None
+        return found is not None and found[0].prepare_on(found[1]) == "strokes"
+
+    def _groups(self) -> bool:
+        return self.draft.method is not None and METHODS[self.draft.method].groups
 
     def _grows(self) -> bool:
         return self._use_of_strokes() != "unused"
@@ -187,11 +203,10 @@ class BaselinesStep(StepPanel):
         return "Paint some of each class first; this method grows or learns from that."
 
     def _why_not_fit(self) -> str | None:
-        if self._fitter.busy:
-            return "Searching settings …"
-        method = self.draft.method
-        if method is None or not isinstance(METHODS[method], LevelMethod):
-            return "This method has no settings that are searched; try them on the preview."
+        if self.fit.busy:
+            return None
+        if not can_be_fitted(self.draft.method):
+            return "Settings are searched for methods that find classes; try these on the preview."
         if self._is_annotated():
             return None
         return "Paint some of each class first; the settings are fitted to that."
@@ -213,6 +228,7 @@ class BaselinesStep(StepPanel):
         if self._decides_by_grey() is None:
             self.histogram.hide()
         self._offer_seeds()
+        self.in_means.setVisible(self._groups())
         self._say_summary()
         self._update_buttons()
         self._ask_preview()
@@ -222,9 +238,7 @@ class BaselinesStep(StepPanel):
         chain, kept = self.draft.chain() if self.draft.steps else None, self._kept
         serves = chain is not None and kept is not None and kept.recipe.serves(chain)
         self.seeds.offer(kept if serves else None)
-        found = None if chain is None else chain.method()
-        learns = found is not None and found[0].prepare_on(found[1]) == "strokes"
-        self.seeds.verb.setText("Learn from" if learns else "Grow from")
+        self.seeds.verb.setText("Learn from" if self._learns() else "Grow from")
         self.seeds.setVisible(self._grows())
 
     def _on_view_changed(self, *_: object) -> None:
@@ -260,7 +274,11 @@ class BaselinesStep(StepPanel):
         if not self._entered:
             return
         entry = self.context.layers.current_image()
-        wanted = self.show_preview.isChecked() and self._why_not_apply() is None
+        wanted = (
+            self.show_preview.isChecked()
+            and self._why_not_apply() is None
+            and not self.compared_section.isExpanded()
+        )
         if entry is None or not wanted or not self.draft.steps:
             self.preview.remove()
             return
@@ -272,7 +290,8 @@ class BaselinesStep(StepPanel):
             return
         chain, table = self.draft.chain(), self._table()
         learned = None if self.seeds.kept is None else self.seeds.kept.learned
-        self.preview.request(Request(entry, plane, chain, table, strokes, learned))
+        in_means = self.in_means.isChecked() and self._groups()
+        self.preview.request(Request(entry, plane, chain, table, strokes, learned, in_means))
 
     def _on_previewed(self) -> None:
         preview = self.preview.answer
@@ -313,10 +332,8 @@ class BaselinesStep(StepPanel):
     # ------------------------------------------------------------------- fit
 
     def _on_fit(self) -> None:
-        chain = self.draft.chain()
-        entries = list(self.context.workspace.images.values())
         self.context.say("Searching the settings that agree best with your annotations …")
-        self._fitter.ask(lambda: fit_chain(chain, entries))
+        self.fit.search(self.draft.chain(), list(self.context.workspace.images.values()))
         self._update_buttons()
 
     def _on_fitted(self, fitted: FittedBaseline) -> None:
@@ -327,9 +344,14 @@ class BaselinesStep(StepPanel):
         self.draft.set_params(fitted.params)
         self._on_draft_changed()
         self.context.say(
-            f"Fitted: mean IoU {fitted.mean_iou:.3f} on what you painted. "
+            f"Fitted: mean IoU {fitted.mean_iou:.3f} on {self._fitted_on()}. "
             "Look at the preview, then apply it to the stack."
         )
+
+    def _fitted_on(self) -> str:
+        if self._use_of_strokes() == "needed":
+            return "the half of what you painted that it was not shown"
+        return "what you painted"
 
     def _on_fit_failed(self, sentence: str) -> None:
         self.context.say(sentence)
@@ -354,18 +376,19 @@ class BaselinesStep(StepPanel):
         if image_id not in self._mappings or image_id not in self.context.workspace.images:
             return
         mapping = self._mappings.pop(image_id)
+        # The preview makes way for the result until the next move of a slider.
+        self._made_way = self._made_way or self.show_preview.isChecked()
+        self.show_preview.setChecked(False)
         if labels.dtype != np.uint8:
             self.context.workspace.number_objects(image_id, labels)
+            self._update_buttons()
             return
         recipe = recipe.model_copy(update={"mapping": mapping})
         if mapping is not None:
             for plane in labels:
                 plane[...] = recipe.meant(plane)
         title = " · ".join(find_step(settings.step).title for settings in recipe.chain.steps)
-        self.context.layers.add_result(image_id, title, labels, in_words(recipe.chain), recipe)
-        # The preview makes way for the result until the next move of a slider.
-        self._made_way = self._made_way or self.show_preview.isChecked()
-        self.show_preview.setChecked(False)
+        self.context.results.add(image_id, title, labels, in_words(recipe.chain), recipe)
         self._update_buttons()
 
     # ---------------------------------------------------------------- compared
@@ -374,6 +397,7 @@ class BaselinesStep(StepPanel):
         """Go on with a row of the table: with its steps, or with its model."""
         if row.recipe is not None:
             self._kept = None
+            self.compared_section.collapse(animate=False)
             self._take(ChainRecipe.model_validate(row.recipe))
             self.context.say(f"{row.title} is set as it was compared; apply it to the stack.")
         elif row.model is not None:

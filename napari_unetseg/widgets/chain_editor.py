@@ -7,6 +7,7 @@ from typing import Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QHBoxLayout,
+    QLabel,
     QListWidget,
     QMenu,
     QPushButton,
@@ -14,6 +15,7 @@ from qtpy.QtWidgets import (
     QToolButton,
     QVBoxLayout,
     QWidget,
+    QWidgetAction,
 )
 
 from napari_unetseg.classical import FILTERS, REFINEMENTS, find_step
@@ -22,7 +24,7 @@ from napari_unetseg.workspace.chain_draft import ChainDraft, title_of
 
 from .context import Context
 from .forms import ConfigForm
-from .step_labels import labels_of
+from .step_labels import folded_of, labels_of
 
 #: Rows that are shown at most before the list scrolls.
 _ROWS = 5
@@ -36,6 +38,11 @@ class ChainEditor(QWidget):
     Parameters
     ----------
     draft : ChainDraft
+
+    Attributes
+    ----------
+    beside_add : QHBoxLayout
+        Room for another button.
     """
 
     def __init__(self, context: Context, draft: ChainDraft) -> None:
@@ -68,6 +75,8 @@ class ChainEditor(QWidget):
         row = QHBoxLayout()
         row.setSpacing(2)
         row.addWidget(self.add, 1)
+        self.beside_add = QHBoxLayout()
+        row.addLayout(self.beside_add)
         for button in (self.up, self.down, self.remove, self.undo, self.redo):
             row.addWidget(button)
         self._forms_column = QVBoxLayout()
@@ -80,8 +89,11 @@ class ChainEditor(QWidget):
         column.addLayout(self._forms_column)
 
     def _fill_menu(self) -> None:
-        for heading, registry in (("Before", FILTERS), ("After", REFINEMENTS)):
-            self.menu.addSection(heading)
+        for heading, registry in (
+            ("Before the method", FILTERS),
+            ("After the method", REFINEMENTS),
+        ):
+            self.menu.addAction(_heading(heading, self.menu))
             for name in registry:
                 step = find_step(name)
                 action = self.menu.addAction(step.title, lambda n=name: self.draft.add(n))
@@ -105,7 +117,9 @@ class ChainEditor(QWidget):
             return None
         name = self.draft.steps[self.draft.at].step
         if name not in self.forms:
-            form = self.forms[name] = ConfigForm(find_step(name).params, labels_of(name))
+            form = self.forms[name] = ConfigForm(
+                find_step(name).params, labels_of(name), folded=folded_of(name)
+            )
             form.changed.connect(self._on_form_changed)
             self._form_widgets[name] = form.make_widget()
             self._forms_column.addWidget(self._form_widgets[name])
@@ -167,3 +181,15 @@ class ChainEditor(QWidget):
             self._context.say(str(error))
             return
         self.draft.set_params(params)
+
+
+def _heading(text: str, menu: QMenu) -> QWidgetAction:
+    """Return a line of a menu that cannot be chosen; napari's style draws no sections."""
+    label = QLabel(text)
+    label.setContentsMargins(8, 6, 8, 2)
+    font = label.font()
+    font.setBold(True)
+    label.setFont(font)
+    action = QWidgetAction(menu)
+    action.setDefaultWidget(label)
+    return action

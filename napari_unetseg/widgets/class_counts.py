@@ -69,6 +69,23 @@ class ClassCounts(QObject):
         self._only = image_ids
         self._ask()
 
+    def count_instead(self, labels: npt.NDArray[Any] | None) -> None:
+        """Count a result in place of the segmentation.
+
+        Parameters
+        ----------
+        labels : ndarray, shape (planes, Y, X), uint8 or uint32, or None
+            Codes, or ids of objects, which count as the first class; None for the segmentation.
+        """
+
+        def count(_: ImageEntry, plane: int) -> Counts:
+            shown: npt.NDArray[Any] = labels[plane]  # type: ignore[index]
+            return _count(shown if shown.dtype == np.uint8 else (shown > 0).astype(np.uint8) + 1)
+
+        self._thread.forget()
+        self._count = count_segmentation if labels is None else count
+        self._on_classes_changed()
+
     def of(self, image_id: str, planes: Collection[int]) -> Counts | None:
         """Return the pixels by code of some slices, as last counted; None where some never were."""
         total = np.zeros(256, np.int64)

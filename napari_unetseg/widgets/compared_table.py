@@ -11,6 +11,8 @@ from qtpy.QtWidgets import (
     QHeaderView,
     QLabel,
     QPushButton,
+    QSizePolicy,
+    QTableWidget,
     QTableWidgetItem,
     QWidget,
 )
@@ -27,6 +29,7 @@ from napari_unetseg.workspace.compared import where_they_differ
 from .choices import SecondsBox
 from .context import Context
 from .dialogs import ask_paths
+from .fold import Fold
 from .listen import listen
 from .read_only_table import ReadOnlyTable
 
@@ -35,10 +38,17 @@ _COLUMNS = (
     ("Mean IoU", "On annotations that it had not seen, with its standard error."),
     ("s/slice", "Seconds for a slice, once it is ready."),
 )
-_HEIGHT_PX = 170
+
+#: Rows that there is always room for, and how high they are.
+_ROWS, _ROW_PX = 4, 24
+
 _ASK = (
     "Tries every method on what you annotated, each on parts that it has not seen, and says which "
     "one to use."
+)
+_OF_STROKES = (
+    "Scores are of what you painted: if those are easy places, paint some that are doubtful, too, "
+    "and compare again."
 )
 
 
@@ -71,14 +81,22 @@ class ComparedTable(QWidget):
         self.seconds.setToolTip("So long at most; what is quick is tried first.")
         self.table = ReadOnlyTable(_COLUMNS)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setFixedHeight(_HEIGHT_PX)
+        self.table.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
+        self.table.verticalHeader().setDefaultSectionSize(_ROW_PX)
+        self.table.verticalHeader().setMinimumSectionSize(_ROW_PX)
         header = self.table.horizontalHeader()
         for column in (1, 2):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         self.table.itemSelectionChanged.connect(self._update_buttons)
-        self.sentence = QLabel()
-        self.sentence.setWordWrap(True)
-        self.sentence.setTextFormat(Qt.TextFormat.PlainText)
+        self.sentence = _text()
+        self.sentence.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+        self.note = _text()
+        self.how = _text()
+        self.how_fold = Fold(
+            "How they were compared",
+            "What they were scored on, and what was not tried.",
+            [self.how],
+        )
         self.use = QPushButton("Use it")
         self.use.clicked.connect(self._on_use)
         self.differ = QPushButton("Show differences")
@@ -89,11 +107,15 @@ class ComparedTable(QWidget):
         grid.setContentsMargins(0, 0, 0, 0)
         grid.addWidget(self.compare, 0, 0, 1, 2)
         grid.addWidget(self.seconds, 0, 2)
-        grid.addWidget(self.table, 1, 0, 1, 3)
-        grid.addWidget(self.sentence, 2, 0, 1, 3)
-        grid.addWidget(self.use, 3, 0)
-        grid.addWidget(self.differ, 3, 1)
-        grid.addWidget(self.save, 3, 2)
+        grid.addWidget(self.sentence, 1, 0, 1, 3)
+        grid.addWidget(self.table, 2, 0, 1, 3)
+        grid.addWidget(self.note, 3, 0, 1, 3)
+        for column, button in enumerate((self.use, self.differ, self.save)):
+            grid.addWidget(button, 4, column)
+        grid.addWidget(self.how_fold, 5, 0, 1, 3)
+        grid.addWidget(self.how, 6, 0, 1, 3)
+        grid.setRowStretch(2, 100)
+        grid.setRowStretch(7, 1)
 
     # ----------------------------------------------------------------- state
 
@@ -121,17 +143,37 @@ class ComparedTable(QWidget):
                 self.table.setItem(i, column, item)
                 item.setSelected(row.name in chosen)
         found = compared.recommended
-        if found is not None and found.name is not None and not chosen:
-            names = [row.name for row in compared.rows]
-            self.table.selectRow(names.index(found.name))
+        if found is not None and found.name is not None:
+            at = [row.name for row in compared.rows].index(found.name)
+            _embolden(self.table, at)
+            if not chosen:
+                self.table.selectRow(at)
+        self._fit_height()
         self.table.setVisible(bool(compared.rows))
-        said = [found.sentence] if found is not None else [compared.scored_on]
-        if found is not None and compared.not_run:
-            left_out = ", ".join(f"{m.title} ({m.reason})" for m in compared.not_run)
-            said.append(f"Not tried: {left_out}.")
-        self.sentence.setText(" ".join(s for s in said if s))
-        self.sentence.setVisible(bool(self.sentence.text()))
+        self.sentence.setText(found.sentence if found is not None else compared.scored_on or _ASK)
+        self._say_how()
         self._update_buttons()
+
+    def _fit_height(self) -> None:
+        """Make the table as high as its rows, and let it scroll where there is less room."""
+        head = self.table.horizontalHeader().sizeHint().height() + 2 * self.table.frameWidth()
+        n_rows = self.table.rowCount()
+        self.table.setMinimumHeight(head + _ROW_PX * min(n_rows, _ROWS))
+        self.table.setMaximumHeight(head + _ROW_PX * n_rows)
+
+    def _say_how(self) -> None:
+        compared = self._context.controller.compared
+        reasons: dict[str, list[str]] = {}
+        for missed in compared.not_run:
+            reasons.setdefault(missed.reason, []).append(missed.title)
+        left_out = [f"• {', '.join(titles)}: {reason}." for reason, titles in reasons.items()]
+        lines = [compared.scored_on, _OF_STROKES, *(["Not tried:", *left_out] if left_out else [])]
+        self.how.setText("\n".join(lines))
+        n_left_out = f" ({len(compared.not_run)} were not)" if left_out else ""
+        self.how_fold.setText(f"How they were compared{n_left_out}")
+        is_known = compared.recommended is not None
+        self.how_fold.setVisible(is_known)
+        self.how.setVisible(is_known and self.how_fold.isChecked())
 
     def _on_codes_changed(self, *_: object) -> None:
         if not self.compare.isEnabled():
@@ -158,6 +200,8 @@ class ComparedTable(QWidget):
         _enable(self.save, "Write the table as CSV, and as a figure beside it.", no_rows)
         for button in (self.use, self.differ, self.save):
             button.setVisible(bool(controller.compared.rows))
+        self.note.setText(rows[0].note if len(rows) == 1 else "")
+        self.note.setVisible(bool(self.note.text()))
 
     # --------------------------------------------------------------- actions
 
@@ -180,13 +224,13 @@ class ComparedTable(QWidget):
             self._context.say("Neither was tried on this image; choose another in the layer list.")
             return
         title = f"{first.title} ≠ {second.title}"
-        self._context.layers.add_result(entry.id, title, codes, title)
+        self._context.results.show_difference(entry.id, title, codes)
         planes = [plane for plane, labels in enumerate(codes) if labels.any()]
         if planes:
             self._context.layers.show_plane(entry, planes[0])
         self._context.say(
-            f"The layer shows what {second.title} answers where they differ, on the "
-            "slices that were scored on."
+            f"The layer shows what {second.title} answers where they differ (background, too), on "
+            "the slices that were scored on."
         )
 
     def _on_save(self) -> None:
@@ -207,6 +251,21 @@ class ComparedTable(QWidget):
             self._context.say(f"The table could not be written: {error}")
             return
         self._context.say(f"Saved as {path.name}, with a figure beside it.")
+
+
+def _text() -> QLabel:
+    label = QLabel()
+    label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label
+
+
+def _embolden(table: QTableWidget, row: int) -> None:
+    for column in range(table.columnCount()):
+        font = table.font()
+        font.setBold(True)
+        table.item(row, column).setFont(font)
 
 
 def _about(row: MethodCompared) -> str:

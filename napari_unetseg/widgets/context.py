@@ -22,6 +22,7 @@ from .object_layers import ObjectLayers
 from .object_review import ObjectReview
 from .probability_layers import ProbabilityLayers
 from .proofreader import Proofreader
+from .result_layers import ResultLayers
 
 _POLL_MS = 40
 
@@ -61,6 +62,8 @@ class Context:
         self.probabilities = ProbabilityLayers(self.layers)
         controller.probabilities_ready.connect(self.probabilities.show)
         controller.renewing.connect(self.probabilities.hide)
+        self.results = ResultLayers(self.layers, workspace)
+        self.results.said.connect(self.say)
         controller.objects_ready.connect(self.objects.take)
         controller.renewing.connect(self.objects.hide_answers)
         controller.suggestions.changed.connect(self._mark_suggested)

@@ -186,8 +186,9 @@ class DataStep(StepPanel):
         for work in works:
             when = datetime.datetime.fromtimestamp(work.saved_at)
             objects = ", objects" if work.objects else ""
+            results = ", results" if work.results else ""
             self.earlier_works.addItem(
-                f"{when.day} {when:%b %H:%M}, {work.n_labelled_px:,} px{objects}", work
+                f"{when.day} {when:%b %H:%M}, {work.n_labelled_px:,} px{objects}{results}", work
             )
 
     def _entry(self, image: OpenImage) -> ImageEntry | None:
@@ -283,7 +284,8 @@ class DataStep(StepPanel):
     def _carry_over(self, old: ImageEntry, new: ImageEntry) -> None:
         n_px = sum(int((old.codes[p] != 0).sum()) for p in old.annotated_planes())
         corrected = self.context.workspace.objects.kept(old.id)
-        if (n_px or corrected) and not new.annotated_planes():
+        results = self.context.workspace.results.kept(old.id)
+        if (n_px or corrected or results) and not new.annotated_planes():
             path = self.context.workspace.session.path
             work = EarlierWork(
                 "",
@@ -294,6 +296,7 @@ class DataStep(StepPanel):
                 0.0,
                 n_px,
                 corrected,
+                results,
             )
             self.context.workspace.restore(new.id, work)
 

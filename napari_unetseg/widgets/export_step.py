@@ -72,6 +72,7 @@ class ExportStep(StepPanel):
         super().__init__(context)
         self._writer = NewestWins()
         self._describer = NewestWins()
+        self._chosen = False
         self._build()
         self._connect()
         self._update()
@@ -187,9 +188,16 @@ class ExportStep(StepPanel):
                 name = layer_of.name if layer_of else objects.title
                 older = " (out of date)" if objects.is_outdated else ""
                 self.what.addItem(f"{name}{older}", objects)
-        index = next((i for i in range(self.what.count()) if self.what.itemData(i) is before), 0)
-        self.what.setCurrentIndex(index)
+        there = [self.what.itemData(i) for i in range(self.what.count())]
+        kept = [i for i, what in enumerate(there) if what is before and what is not None]
+        self.what.setCurrentIndex(kept[0] if kept else self._first_choice(image_id))
         self._update_buttons()
+
+    def _first_choice(self, image_id: str | None) -> int:
+        """Return the newest result where no network has answered: it is what there is."""
+        entry = self.context.workspace.images.get(image_id or "")
+        answered = entry is None or any(plane.any() for plane in entry.prediction)
+        return 0 if answered or self._chosen else self.what.count() - 1
 
     def _update_buttons(self, *_: object) -> None:
         entries = self._entries()
@@ -210,6 +218,7 @@ class ExportStep(StepPanel):
         self.enable(self.copy, None if self.methods.toPlainText() else "There is nothing to copy.")
 
     def _on_result_chosen(self) -> None:
+        self._chosen = True
         self._update_buttons()
         self._describe()
 
@@ -293,15 +302,21 @@ class ExportStep(StepPanel):
 
     def _describe(self) -> None:
         result = self.what.currentData()
+        image_id = self.image.currentData()
+        entry = self.context.workspace.images.get(image_id or "")
+        names = ["objects"] if isinstance(result, ObjectSet) else []
+        answered = None
+        if result is not None and entry is not None:
+            answered = _labels_of(result).reshape(entry.shape)
+        self.sizes.count_instead(answered, names)
         workspace, versions = self.context.workspace, {"napari": napari.__version__}
         facts = method_facts(workspace, self.context.controller, versions)
         if isinstance(result, Labels):
             known = result.metadata[METADATA]
-            answered = _labels_of(result)
             facts = replace(
                 facts,
                 made_by=known.get("made_by", ""),
-                answered=answered.reshape(-1, *answered.shape[-2:]),
+                answered=answered,
                 recipe=known.get("recipe"),
             )
         self._describer.ask(lambda: methods_paragraph(facts))

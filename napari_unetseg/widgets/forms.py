@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Generic, Literal, TypeVar, Union, get_args, get_origin
 
 from magicgui.widgets import (
@@ -20,10 +20,12 @@ from magicgui.widgets.bases import ValueWidget
 from psygnal import Signal
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
-from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
+from qtpy.QtWidgets import QFormLayout, QGridLayout, QLabel, QWidget
 
 from napari_unetseg.config import Config
 from napari_unetseg.errors import UserError
+
+from .fold import Fold
 
 C = TypeVar("C", bound=Config)
 
@@ -84,11 +86,15 @@ class ConfigForm(Generic[C]):
         Fields to show; all by default. The others keep the values of the config last set.
     sliders : bool
         Sliders where a range is narrow enough; else boxes, which need less room.
+    folded : collection of str
+        Fields that are seldom changed: shown on demand, or where they are not as usual.
 
     Attributes
     ----------
     changed : Signal()
         A person, or `set_value`, changed something.
+    more : Fold or None
+        The button that unfolds, once there is a widget.
     """
 
     changed = Signal()
@@ -100,8 +106,11 @@ class ConfigForm(Generic[C]):
         *,
         only: Sequence[str] | None = None,
         sliders: bool = True,
+        folded: Collection[str] = (),
     ) -> None:
         self._config = config
+        self._folded = folded
+        self.more: Fold | None = None
         self._others: dict[str, Any] = {}
         self._fields = {
             name: _control(name, config.model_fields[name], (labels or {}).get(name, ""), sliders)
@@ -112,16 +121,24 @@ class ConfigForm(Generic[C]):
             control.changed.connect(self._on_changed)
 
     def make_widget(self) -> QWidget:
-        """Lay the controls out, each beside its label."""
+        """Lay the controls out, each beside its label; boxes to tick two in a row, at the end."""
         widget = QWidget()
         form = QFormLayout(widget)
         form.setContentsMargins(0, 0, 0, 0)
-        for control in self._fields.values():
-            label = QLabel(control.label)
-            label.setToolTip(control.tooltip)
-            if isinstance(control, CheckBox):
-                control.text = ""
-            form.addRow(label, control.native)
+        shown = {n: c for n, c in self._fields.items() if n not in self._folded}
+        ticks = [control for control in shown.values() if isinstance(control, CheckBox)]
+        for control in shown.values():
+            if control not in ticks:
+                form.addRow(*_row(control))
+        if ticks:
+            form.addRow(_two_in_a_row(ticks))
+        folded = [_row(control) for n, control in self._fields.items() if n in self._folded]
+        if folded:
+            rows = [part for row in folded for part in row]
+            self.more = Fold("More settings", "Settings that are seldom changed.", rows)
+            form.addRow(self.more)
+        for row in folded:
+            form.addRow(*row)
         return widget
 
     def control(self, name: str) -> Any:
@@ -157,6 +174,9 @@ class ConfigForm(Generic[C]):
             for name in self._config.model_fields
             if name not in self._fields
         }
+        usual = self._config.model_fields
+        if self.more and any(getattr(value, n) != usual[n].default for n in self._folded):
+            self.more.setChecked(True)
         self.changed.emit()
 
     def _on_changed(self, *_: object) -> None:
@@ -174,6 +194,24 @@ def label_of(name: str) -> str:
     unit = f" ({_UNITS[ending]})" if stem and ending in _UNITS else ""
     words = (stem if unit else name).replace("_", " ")
     return words[:1].upper() + words[1:] + unit
+
+
+def _row(control: Any) -> tuple[QLabel, QWidget]:
+    label = QLabel(control.label)
+    label.setToolTip(control.tooltip)
+    if isinstance(control, CheckBox):
+        control.text = ""
+    return label, control.native
+
+
+def _two_in_a_row(ticks: Sequence[CheckBox]) -> QWidget:
+    widget = QWidget()
+    grid = QGridLayout(widget)
+    grid.setContentsMargins(0, 0, 0, 0)
+    for i, control in enumerate(ticks):
+        control.text = control.label
+        grid.addWidget(control.native, i // 2, i % 2)
+    return widget
 
 
 def _control(name: str, field: FieldInfo, label: str, sliders: bool) -> Any:

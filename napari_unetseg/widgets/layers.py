@@ -15,7 +15,6 @@ from napari.viewer import Viewer
 from psygnal import Signal
 
 from napari_unetseg.annotations import code_of
-from napari_unetseg.classical import ChainRecipe
 from napari_unetseg.workspace import ImageEntry, Workspace
 
 from .label_colors import OPACITY, Role, highest_label, label_colormap, label_features
@@ -83,6 +82,7 @@ class LayerBinder:
         self._images[entry.id] = (tuple(layers), axes)
         for layer in layers:
             self._bind_shortcuts(layer, ("compare",))
+            self.bind_undo(layer, self.undo, self.redo)
         self.annotations_layer(entry.id)
         return entry
 
@@ -224,31 +224,6 @@ class LayerBinder:
         with _mouse_elsewhere(self.viewer):
             self.viewer.layers.selection.active = layer
 
-    def add_result(
-        self,
-        image_id: str,
-        title: str,
-        codes: Codes,
-        made_by: str,
-        recipe: ChainRecipe | None = None,
-    ) -> Labels:
-        """Show what a baseline answered, as a layer of its own that can be edited.
-
-        Parameters
-        ----------
-        codes : ndarray, shape (planes, Y, X), uint8
-        made_by : str
-            Method and settings, in words for a paper.
-        recipe : ChainRecipe, optional
-            Its steps, with what they learned or grew from.
-        """
-        entry = self.workspace.images[image_id]
-        layer = self._add(entry, "baseline", codes, f"{entry.stack.name} · {title}")
-        layer.metadata[METADATA]["made_by"] = made_by
-        if recipe is not None:
-            layer.metadata[METADATA]["recipe"] = recipe
-        return layer
-
     def show_uncertainty(self, image_id: str, uncertainty: Codes) -> None:
         """Show how uncertain a model is, in the layer of that image if there is one.
 
@@ -308,7 +283,7 @@ class LayerBinder:
             if role == "segmentation":  # two answers over each other cannot be read
                 for result in self.result_layers(image_id):
                     result.visible = False
-            layer = self._add(entry, role, shown.pixels, f"{entry.stack.name} · {role}")
+            layer = self.add_labels(entry, role, shown.pixels, f"{entry.stack.name} · {role}")
             self.follow(image_id, role, layer, shown)
         return shown.layer
 
@@ -316,13 +291,19 @@ class LayerBinder:
         """Take over what is painted on a layer from now on, and give it our keys."""
         shown.attach(layer)
         self._shown[image_id, role] = shown
-        undo, redo = (self._on_undo, self._on_redo)
+        undo, redo = (self.undo, self.redo)
         if role == "region":  # that of napari itself tells nobody
             undo, redo = shown.undo, shown.redo
-        layer.bind_key(KeyMod.CtrlCmd | KeyCode.KeyZ, undo, overwrite=True)
-        layer.bind_key(KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ, redo, overwrite=True)
+        self.bind_undo(layer, undo, redo)
         if role != "region":
             self._bind_shortcuts(layer)
+
+    def bind_undo(
+        self, layer: Layer, undo: Callable[[Any], None], redo: Callable[[Any], None]
+    ) -> None:
+        """Give a layer its keys to take a step back, and to do it again."""
+        layer.bind_key(KeyMod.CtrlCmd | KeyCode.KeyZ, undo, overwrite=True)
+        layer.bind_key(KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ, redo, overwrite=True)
 
     def _bind_shortcuts(self, layer: Layer, actions: Iterable[str] = SHORTCUTS) -> None:
         """Bind our keys where neither napari nor the person has given them a meaning."""
@@ -343,7 +324,7 @@ class LayerBinder:
 
         return emit
 
-    def _add(self, entry: ImageEntry, role: Role, codes: Codes, name: str) -> Labels:
+    def add_labels(self, entry: ImageEntry, role: Role, codes: Codes, name: str) -> Labels:
         """Put a Labels layer on an image without taking the selection from the person."""
         classes = self.workspace.classes
         layer = Labels(
@@ -381,12 +362,14 @@ class LayerBinder:
         if layer.selected_label > highest:
             layer.selected_label = highest
 
-    def _on_undo(self, layer: Labels) -> None:
+    def undo(self, layer: Layer) -> None:
+        """Take back the last step, unless somebody is painting."""
         if not self._painting():
             label = self.workspace.undo()
             self.said.emit(f"Took back: {label}." if label else "There is nothing to undo.")
 
-    def _on_redo(self, layer: Labels) -> None:
+    def redo(self, layer: Layer) -> None:
+        """Do it again."""
         if not self._painting():
             label = self.workspace.redo()
             self.said.emit(f"Done again: {label}." if label else "There is nothing to redo.")
@@ -477,7 +460,7 @@ class LayerBinder:
     def _class_layers(self) -> Iterator[tuple[Role, Labels]]:
         for layer in self.labels_layers():
             role = layer.metadata.get(METADATA, {}).get("role")
-            if role in ("annotations", "segmentation", "baseline"):
+            if role in ("annotations", "segmentation", "baseline", "difference"):
                 yield role, layer
 
     def _busy(self, image_id: str, role: Role) -> bool:

@@ -36,8 +36,13 @@ class MethodChoice(QWidget):
         self._last = {family: names[0] for family, names in self._of_family.items()}
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.family, 2)
-        row.addWidget(self.method, 3)
+        for box, share in ((self.family, 4), (self.method, 5)):
+            # Else the longest name of all decides how wide a box is.
+            box.setSizeAdjustPolicy(
+                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+            )
+            box.setMinimumContentsLength(8)
+            row.addWidget(box, share)
         self.family.currentTextChanged.connect(self._on_family_changed)
         self.method.currentIndexChanged.connect(self._on_method_changed)
         self._fill(self.family.currentText())

@@ -141,7 +141,7 @@ class NextLine(QLabel):
             live=controller.live.state,
             has_model=controller.model is not None,
             is_predicted=self._is_predicted and bool(images),
-            has_result=entry is not None and bool(context.layers.result_layers(entry.id)),
+            has_result=entry is not None and self._has_result(entry),
             n_rounds=len(controller.rounds),
             gain=last.after - last.before if scored else None,  # type: ignore[operator, union-attr]
             score=last.after if last is not None else None,
@@ -151,6 +151,10 @@ class NextLine(QLabel):
             n_unreviewed=0 if entry is None else self._n_unreviewed(entry),
             is_on_objects=self._is_on_objects(),
         )
+
+    def _has_result(self, entry: ImageEntry) -> bool:
+        objects = self._context.workspace.objects.of(entry.id)
+        return bool(objects or self._context.layers.result_layers(entry.id))
 
     def _n_unreviewed(self, entry: ImageEntry) -> int:
         objects = self._context.objects.current(entry.id)

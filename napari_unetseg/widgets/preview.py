@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from napari.layers import Labels
+from napari.layers import Image, Labels
 from napari.utils.colormaps import DirectLabelColormap
 from qtpy.QtCore import QObject, QTimer, Signal
 
@@ -18,6 +18,7 @@ from napari_unetseg.workspace import ImageEntry
 from .context import Context
 from .label_colors import OPACITY, label_colormap
 from .listen import listen
+from .mean_colors import Look, looks, painted
 from .newest import NewestWins
 from .stack_from_layers import METADATA, placement_in_plane
 
@@ -39,6 +40,8 @@ class Request:
         What a method grows from, where that is not what is painted.
     learned : object
         What a method has learned before, and is applied with; None where it learns from strokes.
+    in_means : bool
+        Whether groups are shown in their mean colours, instead of the colours of classes.
     """
 
     entry: ImageEntry
@@ -47,6 +50,7 @@ class Request:
     mapping: Codes | None = None
     strokes: Codes | None = None
     learned: Any = None
+    in_means: bool = False
 
     @property
     def slice_in_view(self) -> tuple[str, int]:
@@ -70,7 +74,7 @@ class LivePreview(QObject):
     """Shows what a baseline answers on the slice in view, as a layer that comes and goes.
 
     The layer is two-dimensional, cannot be painted on, and neither takes the selection nor moves
-    the camera.
+    the camera. It is one of labels, or an image in the mean colours of groups.
 
     Attributes
     ----------
@@ -93,9 +97,9 @@ class LivePreview(QObject):
         self._worker.answered.connect(self._on_answered)
         self._worker.failed.connect(self._on_failed)
         self._wanted: Request | None = None
-        self._layer: Labels | None = None
+        self._layer: Labels | Image | None = None
         self._shows: tuple[str, int] | None = None
-        self._made_room: Labels | None = None
+        self._made_room: list[Labels] = []
         self._revision = 0
         self.answer: Preview | None = None
         listen(context.workspace.codes_changed, self._on_codes_changed)
@@ -105,7 +109,7 @@ class LivePreview(QObject):
         self._stale.timeout.connect(self._clear)
 
     @property
-    def layer(self) -> Labels | None:
+    def layer(self) -> Labels | Image | None:
         """The layer of the preview, while there is one."""
         layer = self._layer
         return layer if layer is not None and layer in self._context.viewer.layers else None
@@ -116,7 +120,11 @@ class LivePreview(QObject):
         if self._shows not in (None, request.slice_in_view) and not self._stale.isActive():
             self._stale.start()
         computer, asked = self._computer, self._asked(request)
-        self._worker.ask(lambda: (request, computer.compute(asked)))
+        seen_as = self._looks(request.entry) if request.in_means else None
+        self._worker.ask(lambda: (request, *_drawn(computer.compute(asked), seen_as)))
+
+    def _looks(self, entry: ImageEntry) -> list[Look]:
+        return looks(self._context.layers.image_layers_of(entry.id), entry.stack)
 
     def _asked(self, request: Request) -> PreviewRequest:
         entry, method = request.entry, request.chain.method()
@@ -135,11 +143,12 @@ class LivePreview(QObject):
             source,
             request.plane,
             request.chain,
-            request.mapping,
+            None if request.in_means else request.mapping,
             self._visible(entry),
             others,
             self._revision,
             request.learned,
+            request.in_means,
         )
 
     def _visible(self, entry: ImageEntry) -> tuple[slice, slice] | None:
@@ -157,14 +166,14 @@ class LivePreview(QObject):
         layer, self._layer = self.layer, None
         if layer is not None:
             self._context.viewer.layers.remove(layer)
-        hidden, self._made_room = self._made_room, None
-        if hidden is not None:
-            hidden.visible = True
+        hidden, self._made_room = self._made_room, []
+        for answer in hidden:
+            answer.visible = True
 
     def recolor(self, *_: object) -> None:
         """Take the colours that the classes have now."""
         layer = self.layer
-        if layer is not None and layer.data.dtype == np.uint8:
+        if isinstance(layer, Labels) and layer.data.dtype == np.uint8:
             layer.colormap = self._colors()
 
     def _colors(self) -> DirectLabelColormap:
@@ -174,14 +183,17 @@ class LivePreview(QObject):
         self._revision += 1
 
     def _make_room(self, entry: ImageEntry) -> None:
-        """Hide the segmentation while a preview is in view: two answers at once are none."""
-        shown = self._context.layers.shown_segmentation(entry.id)
-        if self._made_room is None and shown is not None and shown.visible:
-            self._made_room = shown
-            shown.visible = False
+        """Hide other answers while a preview is in view: two at once are none."""
+        layers = self._context.layers
+        answers = [layers.shown_segmentation(entry.id), *layers.result_layers(entry.id)]
+        answers += map(self._context.objects.layer_of, self._context.workspace.objects.of(entry.id))
+        for layer in answers:
+            if layer is not None and layer.visible:
+                self._made_room.append(layer)
+                layer.visible = False
 
-    def _on_answered(self, answer: tuple[Request, Preview]) -> None:
-        request, preview = answer
+    def _on_answered(self, answer: tuple[Request, Preview, AnyLabels]) -> None:
+        request, preview, drawn = answer
         wanted = self._wanted
         if wanted is None or request.slice_in_view != wanted.slice_in_view:
             return
@@ -191,7 +203,7 @@ class LivePreview(QObject):
         if not any(image in self._context.viewer.layers for image in images):
             return  # closed while the answer was on its way
         self._stale.stop()
-        self._show(request, preview.labels)
+        self._show(request, drawn)
         self.answer = preview
         self.shown.emit()
 
@@ -206,32 +218,27 @@ class LivePreview(QObject):
             layer.data[...] = 0
             layer.refresh(thumbnail=False, highlight=False, extent=False)
 
-    def _show(self, request: Request, labels: AnyLabels) -> None:
+    def _show(self, request: Request, drawn: AnyLabels) -> None:
         layer = self.layer
         moved = self._shows is None or self._shows[0] != request.entry.id
-        like = (labels.shape, labels.dtype)
-        if layer is not None and (moved or (layer.data.shape, layer.data.dtype) != like):
-            self._context.viewer.layers.remove(layer)
-            layer = None
+        like = (request.in_means, drawn.shape, drawn.dtype)
+        if layer is not None:
+            is_like = (isinstance(layer, Image), layer.data.shape, layer.data.dtype) == like
+            if moved or not is_like:
+                self._context.viewer.layers.remove(layer)
+                layer = None
         if layer is None:
-            self._layer = self._add(request.entry, labels)
+            self._layer = self._add(request, drawn)
         else:
-            layer.data[...] = labels
+            layer.data[...] = drawn
             layer.refresh(thumbnail=False, highlight=False, extent=False)
         self._shows = request.slice_in_view
 
-    def _add(self, entry: ImageEntry, labels: AnyLabels) -> Labels:
-        colors = {"colormap": self._colors()} if labels.dtype == np.uint8 else {}
+    def _add(self, request: Request, drawn: AnyLabels) -> Labels | Image:
+        entry = request.entry
         layers = self._context.viewer.layers
         image_layers = self._context.layers.image_layers_of(entry.id)
-        layer = Labels(
-            labels.copy(),
-            name=f"{entry.stack.name} · preview",
-            opacity=OPACITY["preview"],
-            **colors,
-            metadata={METADATA: {"image": entry.id, "role": "preview"}},
-            **placement_in_plane(image_layers[0]),
-        )
+        layer = self._make(request, drawn.copy(), placement_in_plane(image_layers[0]))
         layer.editable = False
         self._make_room(entry)
         selected = set(layers.selection)
@@ -239,3 +246,31 @@ class LivePreview(QObject):
         layers.selection.clear()
         layers.selection.update(selected)
         return layer
+
+    def _make(
+        self, request: Request, drawn: AnyLabels, placement: dict[str, Any]
+    ) -> Labels | Image:
+        entry = request.entry
+        role = "centroids" if request.in_means else "preview"
+        name = f"{entry.stack.name} · {role}"
+        metadata = {METADATA: {"image": entry.id, "role": role}}
+        if request.in_means:
+            return Image(
+                drawn,
+                name=name,
+                rgb=True,
+                blending="translucent_no_depth",
+                metadata=metadata,
+                **placement,
+            )
+        colors = {"colormap": self._colors()} if drawn.dtype == np.uint8 else {}
+        return Labels(
+            drawn, name=name, opacity=OPACITY["preview"], **colors, metadata=metadata, **placement
+        )
+
+
+def _drawn(preview: Preview, seen_as: list[Look] | None) -> tuple[Preview, AnyLabels]:
+    """Return a preview, and the pixels of the layer that shows it."""
+    if seen_as is None or preview.means is None:
+        return preview, preview.labels
+    return preview, painted(preview.labels, preview.means, seen_as)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QAbstractItemView, QTableWidgetItem
@@ -39,11 +44,26 @@ class SizesTable(ReadOnlyTable):
         self.setFixedHeight(_HEIGHT_PX)
         self._counts = ClassCounts(context.workspace, self, segmentation=True)
         self._counts.counted.connect(self._update)
+        self._names: Sequence[str] = ()
         listen(context.viewer.dims.events.current_step, self._update)
         listen(context.viewer.layers.selection.events.active, self._update)
         listen(context.workspace.images_changed, self._update)
         listen(context.workspace.classes_changed, self._update)
         listen(context.workspace.segmentation_changed, self._update)
+
+    def count_instead(self, labels: npt.NDArray[Any] | None, names: Sequence[str] = ()) -> None:
+        """Count a result in place of the segmentation.
+
+        Parameters
+        ----------
+        labels : ndarray or None
+            As for `ClassCounts.count_instead`.
+        names : sequence of str
+            Of what it holds beside background; the classes where there are none.
+        """
+        self._names = names
+        self._counts.count_instead(labels)
+        self._update()
 
     def showEvent(self, event: QShowEvent) -> None:
         """Begin to count."""
@@ -66,7 +86,11 @@ class SizesTable(ReadOnlyTable):
         here = self._context.layers.current_plane(entry)
         on_slice = self._counts.of(entry.id, [here])
         in_stack = self._counts.of(entry.id, stack_of(entry, here))
-        names = ["background", *(cls.name for cls in self._context.workspace.classes)]
+        classes = [cls.name for cls in self._context.workspace.classes]
+        names = ["background", *(self._names or classes)]
+        if in_stack is not None:
+            codes = np.flatnonzero(in_stack)
+            names += [f"label {code}" for code in range(len(names) + 1, codes.max(initial=0) + 1)]
         self.setRowCount(len(names))
         for k, name in enumerate(names):
             texts = (name, _slice_text(entry, on_slice, k), _stack_text(entry, in_stack, k))

@@ -13,6 +13,9 @@ from superqt import QCollapsible
 from .context import Context
 from .listen import listen
 
+#: The greatest height in Qt, and a share of the room beside which that of a stretch is nothing.
+_UNLIMITED, _ALL = 16_777_215, 100
+
 
 class StepPanel(QWidget):
     """One step: a primary action, the few choices that matter, the rest under *Advanced*.
@@ -41,15 +44,21 @@ class StepPanel(QWidget):
     def entered(self) -> None:
         """Bring what is shown up to date; called each time the step comes into view."""
 
-    def primary(self, text: str, tooltip: str, slot: Callable[[], object]) -> QPushButton:
-        """Add the one big button of the step."""
+    def primary(
+        self,
+        text: str,
+        tooltip: str,
+        slot: Callable[[], object],
+        column: QVBoxLayout | None = None,
+    ) -> QPushButton:
+        """Add the one big button of the step, to its own column unless told another."""
         button = self.button(text, tooltip, slot)
         font = button.font()
         font.setBold(True)
         button.setFont(font)
         button.setMinimumHeight(32)
         button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.column.addWidget(button)
+        (column or self.column).addWidget(button)
         return button
 
     def button(self, text: str, tooltip: str, slot: Callable[[], object]) -> QPushButton:
@@ -64,6 +73,27 @@ class StepPanel(QWidget):
         """Add a folded section."""
         section = QCollapsible(title)
         section.addWidget(content)
+        return self._fold(section)
+
+    def instead(self, of: QWidget, content: QWidget, title: str) -> QCollapsible:
+        """Add a folded section that takes the place of a widget, and all room, while it is open."""
+        section = QCollapsible(title)
+        section.setContent(content)
+        section.setDuration(0)
+        section.layout().setAlignment(Qt.AlignmentFlag(0))
+
+        def show(is_open: bool) -> None:
+            of.setVisible(not is_open)
+            policy = QSizePolicy.Policy.Expanding if is_open else QSizePolicy.Policy.Maximum
+            section.setSizePolicy(QSizePolicy.Policy.Preferred, policy)
+            self.column.setStretchFactor(section, _ALL if is_open else 0)
+            if is_open:  # the section allows for what was in it when it was opened, and no more
+                content.setMaximumHeight(_UNLIMITED)
+
+        section.toggled.connect(show)
+        return self._fold(section)
+
+    def _fold(self, section: QCollapsible) -> QCollapsible:
         section.collapse(animate=False)
         self.column.addWidget(section)
         self._sections.append(section)

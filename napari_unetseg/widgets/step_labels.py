@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from napari_unetseg.classical import find_step
+
 _LABELS = {
     "foreground": "Structure is",
     "sigma_px": "Smoothing (px)",
@@ -70,12 +72,17 @@ _LABELS = {
     "edges": "Use edges",
     "lines": "Use lines and spots",
     "texture": "Use texture",
-    "balanced": "Classes count alike",
+    "balance": "Classes count alike",
     "n_trees": "Trees",
     "n_px": "Pixels to learn from",
     "method": "Take away",
     "channel": "Channel",
 }
+
+#: Those that are seldom changed.
+_SELDOM = frozenset(
+    {"seed", "n_trees", "n_px", "direction_deg", "within_deg", "local_px", "position_weight"}
+)
 
 _STEEP = {"percent": "Steeper than (% of px)"}
 
@@ -100,3 +107,8 @@ _LABELS_OF = {
 def labels_of(step: str) -> dict[str, str]:
     """Return what the parameters of a step are called, by their names."""
     return _LABELS | _LABELS_OF.get(step, {})
+
+
+def folded_of(step: str) -> frozenset[str]:
+    """Return which parameters of a step are seldom changed."""
+    return _SELDOM & set(find_step(step).params.model_fields)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from napari.layers import Labels
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QPushButton, QWidget
 
-from napari_unetseg.annotations import away_from_borders
-from napari_unetseg.config import UNLABELLED
+from napari_unetseg.annotations import away_from_borders, code_of
+from napari_unetseg.config import BACKGROUND, UNLABELLED
 from napari_unetseg.workspace import ImageEntry
 
 from .context import Context
@@ -55,10 +53,16 @@ class UseResultRow(QWidget):
             button.setToolTip(why_not or f"{what}; what you painted stays.")
 
     def _result(self, entry: ImageEntry) -> Labels | None:
-        """Return the result to use: the layer chosen in the list, else the newest."""
-        results: Sequence[Labels] = self._context.layers.result_layers(entry.id)
+        """Return the result to use: the layer chosen in the list, else the newest in view."""
+        results: list[Labels] = list(self._context.layers.result_layers(entry.id))
+        for objects in self._context.workspace.objects.of(entry.id):
+            layer = self._context.objects.layer_of(objects)
+            results += [] if layer is None else [layer]
         active = self._context.viewer.layers.selection.active
-        return active if active in results else (results[-1] if results else None)
+        if active in results:
+            return active
+        seen = [layer for layer in results if layer.visible]
+        return next(reversed(seen or results), None)
 
     def _use(self, *, all_slices: bool) -> None:
         entry = self._context.layers.current_image()
@@ -66,6 +70,8 @@ class UseResultRow(QWidget):
         if entry is None or layer is None:
             return
         codes = np.asarray(layer.data).reshape(entry.shape)
+        if codes.dtype != np.uint8:  # objects with numbers
+            codes = np.where(codes > 0, np.uint8(code_of(1)), np.uint8(BACKGROUND))
         planes = (
             list(range(entry.shape[0]))
             if all_slices
@@ -76,9 +82,13 @@ class UseResultRow(QWidget):
             for plane in planes:
                 sure[plane][~away_from_borders(codes[plane], SURE_PX)] = UNLABELLED
             codes = sure
+        n_before = len(self._context.workspace.classes)
         n_px = self._context.workspace.use_as_annotations(entry.id, codes, planes)
+        new = [c.name for c in self._context.workspace.classes[n_before:]]
+        kind = "class" if len(new) == 1 else "classes"
+        made = f", with the new {kind} {' and '.join(new)}" if new else ""
         self._context.say(
-            f"{n_px:,} px of “{layer.name}” became annotations; Undo takes that back."
+            f"{n_px:,} px of “{layer.name}” became annotations{made}; Ctrl+Z takes that back."
             if n_px
             else "Everything there is annotated already; nothing was changed."
         )

@@ -93,7 +93,6 @@ def method_facts(
     workspace: Workspace,
     controller: JobController,
     versions: Mapping[str, str],
-    made_by: str | None = None,
 ) -> MethodFacts:
     """Collect what there is to say now; cheap."""
     model = controller.model
@@ -103,7 +102,6 @@ def method_facts(
         None if model is None else model.info,
         None if model is None else _round_of(model, controller.rounds, workspace),
         dict(versions),
-        made_by,
     )
 
 

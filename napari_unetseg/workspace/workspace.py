@@ -34,6 +34,7 @@ from napari_unetseg.wording import counted
 
 from .image_entry import ImageEntry
 from .objects import Ids, ObjectSet, ObjectSets
+from .results import Results
 from .slots import Codes, Slots
 
 ClassChange = Callable[..., tuple[Classes, npt.NDArray[np.uint8]]]
@@ -46,6 +47,8 @@ class Workspace:
     ----------
     objects : ObjectSets
         Objects with numbers, beside what is annotated and segmented.
+    results : Results
+        Of classical methods, where a person has corrected them.
     images_changed : Signal()
         An image was added or removed.
     classes_changed : Signal()
@@ -73,6 +76,7 @@ class Workspace:
         self.classes: Classes = (default_class(1),)
         self.log = EditLog()
         self.objects = ObjectSets(self.session)
+        self.results = Results(self.session)
         self._fingerprints: dict[str, str] = {}
         self._left_out: dict[str, ImageEntry] = {}
         self._n_added = 0
@@ -127,6 +131,7 @@ class Workspace:
         """
         entry = self.images[image_id]
         self.objects.bring_back(image_id, work.objects)
+        self.results.bring_back(image_id, work.results)
         same = [c.name for c in work.classes] == [c.name for c in self.classes]
         if not same and self.in_use and work.n_labelled_px:
             raise UserError(

@@ -267,6 +267,20 @@ def test_random_walks_end_as_probably_as_in_scikit_image(in_3d, beta):
     assert (codes == named).mean() > 0.995
 
 
+@pytest.mark.parametrize("beta", [10, 130, 1000])
+def test_random_walks_come_to_an_end_where_a_disc_is_all_but_cut_off(beta):
+    y, x = np.indices((96, 128))
+    disc = ((y - 48) ** 2 + (x - 20) ** 2 < 100) | ((y - 48) ** 2 + (x - 48) ** 2 < 100)
+    noise = np.random.default_rng(0).normal(0, 5, disc.shape)
+    image = np.clip(np.where(disc, 200, 40) + noise, 0, 255).astype(np.uint8)
+    painted = (y // 32 + x // 32) % 2 == 0
+    strokes = np.where(painted, 1 + disc, 0).astype(np.uint8)
+    view = View(image[np.newaxis], strokes=strokes)
+    codes = run("random_walker", view, f"beta={beta}", "sigma_px=0")
+    assert (codes == 1 + disc)[painted].all()
+    assert (codes == 1 + disc)[~disc].mean() > 0.99
+
+
 def test_random_walks_on_an_even_image_reach_the_nearest_stroke():
     strokes = np.zeros((30, 31), np.uint8)
     strokes[15, 3], strokes[15, 27] = 1, 2

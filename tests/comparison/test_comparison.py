@@ -131,6 +131,14 @@ def test_a_row_can_be_run_again_to_the_same_answers(dense, scene, quick):
             )
 
 
+def test_what_grows_from_strokes_says_that_it_was_given_few(dense, scene, monkeypatch):
+    leave(monkeypatch, ("otsu", "grow", "forest"))
+    comparison, _, _ = compared([dense], scene)
+    notes = {row.name: row.note for row in comparison.rows}
+    assert notes["grow"].startswith("Given only the strokes of the training part")
+    assert notes["otsu"] == notes["forest"] == ""
+
+
 def poisoned(image):
     """Return an image whose held-out annotations say the contrary."""
     codes = image.codes.copy()

@@ -63,6 +63,17 @@ def test_an_answer_that_is_right_everywhere_has_no_spread_and_others_have(part, 
     assert even.spread_of_difference(even) == 0
 
 
+def test_squares_in_which_a_class_is_missing_do_not_make_a_good_answer_unsure():
+    tally = Tally(3)
+    without = {((0, 0), i): np.diag([0, 100, 0]) for i in range(4)}
+    wrong_once = {((0, 0), 4): np.array([[0, 0, 0], [0, 99, 1], [0, 0, 0]])}
+    of_class = {((0, 0), 5): np.diag([0, 50, 50])}
+    tally._counts = without | wrong_once | of_class
+    (mean_iou,) = mean_ious(tally.matrix().counts[np.newaxis])
+    assert mean_iou > 0.98
+    assert 0 < tally.spread() < 0.02
+
+
 def test_a_single_square_says_nothing_of_its_spread():
     tally = Tally(3)
     tally._counts = {((0, 0), 5): np.diag([0, 3, 4])}

@@ -11,7 +11,7 @@ import pytest
 
 from napari_unetseg.annotations import new_blocks
 from napari_unetseg.config import default_class
-from napari_unetseg.project import Session
+from napari_unetseg.project import ResultNotes, Session, write_notes
 
 SHAPE = (2, 70, 80)
 NOBODY = [2**22 + 1, 1.0]
@@ -185,3 +185,22 @@ def test_a_full_disk_keeps_no_window_from_closing_and_no_stroke_from_being_found
         path.write_text(json.dumps({**description, "process": NOBODY}))
     (found,) = Session(tmp_path).earlier_work("abc")
     assert found.n_labelled_px == 50
+
+
+def test_a_result_that_was_corrected_outlives_its_session_and_others_do_not(tmp_path):
+    dead = Session(tmp_path)
+    paint(dead, n_px=0)
+    corrected = dead.array("image-1", "baseline-1", SHAPE)
+    corrected[1, 2, 3] = 2
+    dead.array("image-1", "baseline-2", SHAPE)[...] = 1
+    notes = ResultNotes(uid="a", title="Otsu", made_by="Otsu's threshold")
+    write_notes(dead.path("image-1", "baseline-1"), notes)
+    folder = die(dead)
+    session = Session(tmp_path)
+    assert {"baseline-1.npy", "baseline-1.json"} < files_in(folder)
+    assert "baseline-2.npy" not in files_in(folder)
+    [work] = session.earlier_work("abc")
+    [kept] = work.results
+    assert (work.n_labelled_px, kept.notes, np.load(kept.path)[1, 2, 3]) == (0, notes, 2)
+    session.close()
+    assert folder.exists()

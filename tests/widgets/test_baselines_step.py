@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 import time
 
 import numpy as np
@@ -11,6 +12,7 @@ from napari_unetseg.classical import (
     METHODS,
     Chain,
     Source,
+    View,
     prepare,
     run_stack,
     run_view,
@@ -183,6 +185,85 @@ def test_fitting_finds_the_polarity_and_the_meaning_of_groups(stage, step):
         stage.viewer.dims.set_current_step(0, 2)
         truth = np.where(stage.entry.stack.plane(2)[0] > 120, 2, 1)
         assert (preview(stage, step) == truth).mean() > 0.98
+
+
+def test_every_method_that_answers_classes_is_fitted_off_the_window_s_thread(stage, step):
+    stage.annotate(everything=True)
+    step.entered()
+    threads = set()
+    for method in METHODS:
+        choose(step, method)
+        if METHODS[method].answers == "objects":
+            assert not step.fit.isEnabled()
+            assert "methods that find classes" in step.fit.toolTip()
+            continue
+        segments = METHODS[method].segment
+        if method == "chan_vese":
+            step.editor.form.control("foreground").value = "dark"
+        if method in ("grow", "chan_vese", "forest"):
+            said = fit(stage, step, threads, METHODS[method], segments)
+            found = step.editor.form.value()
+            # The squares that grow was not shown hold a disc in which nothing is painted.
+            least = 0.4 if method == "grow" else 0.8
+            assert float(said.split("mean IoU ")[1].split()[0]) > least, method
+            assert found in {*METHODS[method].grid([View(stage.entry.stack.plane(1))])}
+            halved = METHODS[method].needs_strokes
+            assert ("half of what you painted" in said) == halved
+    assert threads == {"napari-unetseg_0"}
+
+
+def fit(stage, step, threads, method, segments):
+    """Press the button and wait; return what is said, and note who computes."""
+
+    def noted(*arguments):
+        threads.add(threading.current_thread().name)
+        return segments(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(method), "segment", lambda _, *arguments: noted(*arguments))
+        stage.said.clear()
+        stage.person.click(step.fit)
+        assert step.fit.text().startswith("Stop (")
+        stage.person.wait(lambda: not step.fit.busy, 60)
+    stage.person.wait(lambda: step.fit.text() == "Fit to my annotations", 5)
+    return stage.said[-1]
+
+
+def test_a_search_is_stopped_with_the_best_so_far(stage, step, monkeypatch):
+    stage.annotate(everything=True)
+    step.entered()
+    choose(step, "grow")
+    grow, begun, go_on = METHODS["grow"], threading.Event(), threading.Event()
+    tried = []
+
+    def slowly(_, view, params, prepared=None):
+        tried.append(params)
+        begun.set()
+        go_on.wait(20)
+        return np.full(view.shape, 2, np.uint8)
+
+    step.show_preview.setChecked(False)
+    preview(stage, step)
+    monkeypatch.setattr(type(grow), "segment", slowly)
+    stage.person.click(step.fit)
+    assert begun.wait(20)
+    assert "best settings that were found so far" in step.fit.toolTip()
+    stage.person.click(step.fit)
+    go_on.set()
+    stage.person.wait(lambda: any(s.startswith("Fitted") for s in stage.said), 20)
+    assert len(set(tried)) == 1
+    assert step.editor.form.value() == tried[0]
+    assert "Search the settings" in step.fit.toolTip()
+
+
+def test_too_little_to_fit_to_is_said(stage, step):
+    codes = stage.entry.codes.copy()
+    codes[1, 2, 2] = 2
+    stage.workspace.commit_annotations(stage.entry.id, codes, [1])
+    choose(step, "grow")
+    stage.person.click(step.fit)
+    stage.person.wait(lambda: not step.fit.busy, 20)
+    stage.person.wait(lambda: "Paint more of each class" in stage.said[-1], 5)
 
 
 def test_apply_to_stack_gives_an_editable_layer_that_can_become_annotations(stage, step):

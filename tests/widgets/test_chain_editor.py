@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QLabel
 from stage import Stage, cells
 
 from napari_unetseg.classical import METHODS, REFINEMENTS, Chain, Source, read_recipe, run_stack
 from napari_unetseg.jobs import BaselineCommand
-from napari_unetseg.widgets import recipe_row
+from napari_unetseg.widgets import recipe_menu
 from napari_unetseg.widgets.baselines_step import BaselinesStep
 from napari_unetseg.widgets.method_choice import REFINE
 
@@ -76,6 +77,21 @@ def test_steps_are_added_reordered_and_undone_with_the_mouse(stage, step):
     np.testing.assert_array_equal(preview(stage, step), expected(stage, step))
 
 
+def test_the_menu_of_steps_has_headings_that_are_drawn(stage, step):
+    stage.person.wait(step.editor.add.isVisible)
+    menu = step.editor.menu
+    menu.popup(step.editor.add.mapToGlobal(QPoint(0, 0)))
+    stage.person.wait(menu.isVisible)
+    labels = [label for label in menu.findChildren(QLabel) if label.isVisible()]
+    assert [label.text() for label in labels] == ["Before the method", "After the method"]
+    for label in labels:
+        assert label.height() >= label.sizeHint().height()
+        drawn = label.grab().toImage()
+        colors = {drawn.pixel(x, y) for x in range(0, 80) for y in range(drawn.height())}
+        assert len(colors) > 2, "its letters are painted"
+    menu.close()
+
+
 def test_the_form_is_that_of_the_step_looked_at(stage, step):
     add(step, "remove_small")
     form = step.editor.form
@@ -123,7 +139,7 @@ def test_apply_runs_the_whole_chain_and_names_the_result_after_it(stage, step):
 def test_sure_pixels_alone_become_annotations(stage, step):
     codes = np.ones(stage.entry.shape, np.uint8)
     codes[:, 40:60, 40:60] = 2
-    stage.layers.add_result(stage.entry.id, "x", codes, "by hand")
+    stage.context.results.add(stage.entry.id, "x", codes, "by hand")
     step.entered()
     stage.person.click(step.use.sure_only)
     stage.person.click(step.use.this_slice)
@@ -138,15 +154,16 @@ def test_a_recipe_is_saved_and_opened_again(stage, step, tmp_path, monkeypatch):
     add(step, "gaussian")
     add(step, "fill_holes")
     saved = step.draft.steps
-    monkeypatch.setattr(recipe_row, "ask_paths", lambda *_, **__: [tmp_path / "cells.json"])
-    stage.person.click(step.save)
+    monkeypatch.setattr(recipe_menu, "ask_paths", lambda *_, **__: [tmp_path / "cells.json"])
+    step.recipes.save.trigger()
+    stage.person.wait(lambda: not step.recipes.busy, 20)
     assert "cells.json" in stage.said[-1]
     assert read_recipe(tmp_path / "cells.json").chain.steps == saved
     step.draft.choose("sobel")
-    stage.person.click(step.open)
+    step.recipes.open.trigger()
     assert step.draft.steps == saved
     (tmp_path / "cells.json").write_text("{}")
-    stage.person.click(step.open)
+    step.recipes.open.trigger()
     assert "not a recipe" in stage.said[-1]
     assert step.draft.steps == saved
 

@@ -340,7 +340,7 @@ def test_annotations_baselines_and_layers_of_others_can_be_compared(stage):
     stage.train()
     baseline = np.full(stage.entry.shape, 1, np.uint8)
     baseline[:, :, 64:] = 2
-    stage.layers.add_result(stage.entry.id, "Otsu", baseline, "Otsu")
+    stage.context.results.add(stage.entry.id, "Otsu", baseline, "Otsu")
     stage.viewer.add_labels((baseline - 1).astype(np.int32), name="expert")
     stage.viewer.add_labels(np.zeros((5, 5), int), name="small")
     stage.unfold()

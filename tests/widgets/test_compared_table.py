@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
 from stage import Stage, cells
 
 from napari_unetseg.classical import Chain, ChainRecipe, StepSettings
@@ -52,6 +54,12 @@ def step(stage):
 def titles(step):
     table = step.compared.table
     return [table.item(i, 0).text() for i in range(table.rowCount())]
+
+
+def click_row(step, row, keys=Qt.KeyboardModifier.NoModifier):
+    table = step.compared.table
+    place = table.visualItemRect(table.item(row, 0)).center()
+    QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, keys, place)
 
 
 def compare(stage, step):
@@ -107,9 +115,12 @@ def test_rows_come_in_one_by_one_the_best_first_and_one_is_recommended(stage, st
     stage.say(Recommended("otsu", "Otsu is as good and quicker: use it."))
     stage.finish()
     assert [row.name for row in step.compared.selected()] == ["otsu"]
-    said = step.compared.sentence.text()
-    assert said.startswith("Otsu is as good and quicker: use it.")
-    assert "Slow one (there was no time left for it)" in said
+    assert step.compared.sentence.text() == "Otsu is as good and quicker: use it."
+    assert not step.compared.how.isVisible()
+    stage.person.click(step.compared.how_fold)
+    assert step.compared.how.isVisible()
+    assert "Scored on 500 px" in step.compared.how.text()
+    assert "Slow one: there was no time left for it." in step.compared.how.text()
     assert step.compared.compare.text() == "Compare methods"
 
 
@@ -131,6 +142,9 @@ def test_a_row_is_used_with_its_steps_or_its_model(stage, step, tmp_path):
     stage.person.click(step.compared.use)
     assert step.draft.method == "otsu"
     assert step.fits.mapping(step.draft.chain()) == {1: 2, 2: 1}
+    assert step.apply.isVisible(), "what was taken over is in view"
+    stage.person.click(step.compared_section.toggleButton())
+    assert not step.apply.isVisible()
     step.compared.table.selectRow(0)
     stage.person.click(step.compared.use)
     assert stage.controller.model.info.name == "shipped"
@@ -160,13 +174,34 @@ def test_several_steps_are_used_in_their_order(stage, step):
     assert step.draft.chain() == ChainRecipe.model_validate(row.recipe).chain
 
 
+def test_a_row_that_is_selected_says_what_to_know_of_its_score(stage, step, tmp_path):
+    compare(stage, step)
+    first, second = rows(stage, tmp_path)
+    noted = replace(first, note="Given only the strokes of the training part.")
+    stage.say(noted, second, Recommended("model", "Use it."))
+    stage.finish()
+    compared = step.compared
+    assert not compared.note.isVisible()
+    click_row(step, 1)
+    assert compared.note.text() == noted.note
+    assert compared.note.isVisible()
+    assert noted.note in compared.table.item(1, 0).toolTip()
+    assert compared.table.item(0, 0).font().bold(), "the one that is recommended"
+    assert not compared.table.item(1, 0).font().bold()
+    click_row(step, 0)
+    assert not compared.note.isVisible()
+
+
 def test_two_rows_are_compared_in_a_layer(stage, step, tmp_path):
     compare(stage, step)
     stage.say(*rows(stage, tmp_path), Recommended(None, "Nothing is clear."))
     stage.finish()
     assert not step.compared.differ.isEnabled()
     assert "two rows" in step.compared.differ.toolTip()
-    step.compared.table.selectAll()
+    for row, keys in enumerate(
+        (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ControlModifier)
+    ):
+        click_row(step, row, keys)
     stage.person.click(step.compared.differ)
     layer = stage.layers.result_layers(stage.entry.id)[-1]
     shown = np.asarray(layer.data)

@@ -135,7 +135,7 @@ def test_all_images_go_into_a_folder_and_nothing_there_is_replaced(stage, step, 
 
 def test_the_result_of_a_baseline_can_be_saved(stage, step, answer):
     codes = np.where(cells() > 60, 2, 1).astype(np.uint8)
-    stage.layers.add_result(stage.entry.id, "Otsu", codes, "Otsu (foreground bright)")
+    stage.context.results.add(stage.entry.id, "Otsu", codes, "Otsu (foreground bright)")
     assert [step.what.itemText(i) for i in range(step.what.count())][1:] == ["cells · Otsu"]
     step.what.setCurrentIndex(1)
     step.what.activated.emit(1)
@@ -158,7 +158,7 @@ def test_a_result_is_saved_with_what_replays_it(stage, step, answer):
     codes = np.zeros(stage.entry.shape, np.uint8)
     list(run_stack(recipe.chain, source, out=codes, prepared=prepared[0]))
     recipe = recipe.keeping([source], prepared)
-    stage.layers.add_result(stage.entry.id, "Forest", codes, in_words(recipe.chain), recipe)
+    stage.context.results.add(stage.entry.id, "Forest", codes, in_words(recipe.chain), recipe)
     step.what.setCurrentIndex(1)
     step.what.activated.emit(1)
     said = "segmented into background and cell by Pixel classifier (sigma min px"

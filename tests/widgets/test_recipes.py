@@ -24,7 +24,7 @@ from napari_unetseg.classical import (
 )
 from napari_unetseg.config import LabelClass
 from napari_unetseg.images import Stack, open_stack, write_image
-from napari_unetseg.widgets import recipe_row
+from napari_unetseg.widgets import recipe_menu
 from napari_unetseg.widgets.baselines_step import BaselinesStep
 
 pytestmark = pytest.mark.window
@@ -50,7 +50,7 @@ def step(stage):
 @pytest.fixture
 def file(tmp_path, monkeypatch):
     path = tmp_path / "recipe.json"
-    monkeypatch.setattr(recipe_row, "ask_paths", lambda *_, **__: [path])
+    monkeypatch.setattr(recipe_menu, "ask_paths", lambda *_, **__: [path])
     return path
 
 
@@ -60,8 +60,8 @@ def add(step, name):
 
 
 def save(stage, step):
-    stage.person.click(step.save)
-    stage.person.wait(lambda: step.recipes.busy is None, 30)
+    step.recipes.save.trigger()
+    stage.person.wait(lambda: not step.recipes.busy, 30)
     return stage.said[-1]
 
 
@@ -161,7 +161,7 @@ def test_a_forest_from_a_recipe_is_applied_where_nothing_is_painted(stage, step,
         "forest", classes=(CELL, DEBRIS), kept_of=Source(stage.entry.stack, strokes=strokes)
     )
     file.write_text(recipe.model_dump_json())
-    stage.person.click(step.open)
+    step.recipes.open.trigger()
     assert stage.said[-1] == "Took recipe.json: Gaussian, Pixel classifier, as it was trained."
     assert stage.workspace.classes == (CELL, DEBRIS)
     assert step.seeds.isVisible()
@@ -186,7 +186,7 @@ def test_other_settings_need_strokes_and_with_its_own_a_recipe_serves_again(stag
     strokes = np.where(cells() > 120, 2, 1).astype(np.uint8)
     recipe = of_cells("forest", kept_of=Source(stage.entry.stack, strokes=strokes))
     file.write_text(recipe.model_dump_json())
-    stage.person.click(step.open)
+    step.recipes.open.trigger()
     assert step.apply.isEnabled()
     step.editor.form.control("sigma_max_px").value = 4.0
     assert step.seeds.kept is None
@@ -205,7 +205,7 @@ def test_strokes_from_a_recipe_grow_on_their_image_and_on_no_other(stage, step, 
     recipe = of_cells("grow", kept_of=Source(stage.entry.stack, strokes=strokes))
     stage.viewer.scene.camera.zoom /= 4  # slow methods are shown for what is in sight
     file.write_text(recipe.model_dump_json())
-    stage.person.click(step.open)
+    step.recipes.open.trigger()
     stage.viewer.dims.set_current_step(0, 1)
     expected = segmented(recipe.chain, Source(stage.entry.stack, strokes=strokes))
     np.testing.assert_array_equal(preview(stage, step), expected[1])
@@ -227,7 +227,7 @@ def test_another_pixel_size_than_then_is_pointed_out(stage, step, file):
     strokes = np.where(cells() > 120, 2, 1).astype(np.uint8)
     recipe = of_cells("grow", "in_3d=on", kept_of=Source(stack, strokes=strokes))
     file.write_text(recipe.model_dump_json())
-    stage.person.click(step.open)
+    step.recipes.open.trigger()
     assert "with the strokes it grew from. cells had another pixel size then" in stage.said[-1]
     assert "Z 0.3 µm" in stage.said[-1]
 
@@ -242,7 +242,7 @@ def test_an_image_without_strokes_in_the_recipe_has_none_whatever_is_painted(sta
     recipe = recipe.keeping(sources, prepare(recipe.chain, sources))
     file.write_text(recipe.model_dump_json())
     stage.annotate()
-    stage.person.click(step.open)
+    step.recipes.open.trigger()
     stage.person.click(step.apply)
     assert not np.load(stage.submitted().images[0].strokes).any()
 
@@ -256,7 +256,7 @@ def test_classes_of_a_recipe_keep_their_names_among_those_that_are_painted(stage
     source = Source(stage.entry.stack, strokes=strokes)
     recipe = of_cells("forest", classes=(CELL, DEBRIS), kept_of=source)
     file.write_text(recipe.model_dump_json())
-    stage.person.click(step.open)
+    step.recipes.open.trigger()
     out = np.zeros(stage.entry.shape, np.uint8)
     list(run_stack(recipe.chain, source, out=out, prepared=recipe.recalled()))
     here = np.array([0, 1, 3, 4], np.uint8)[out]  # cell is the second here, debris the third

@@ -1,4 +1,4 @@
-"""Saving the steps that are chosen, with what they have learned, and opening them again."""
+"""The steps of a chain as a file, with what they learned: written from the window, and opened."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QMenu, QPushButton
 
 from napari_unetseg.classical import ChainRecipe, read_recipe
 from napari_unetseg.errors import UserError
@@ -19,8 +19,8 @@ from .newest import NewestWins
 _RECIPES = "Recipe (*.json)"
 
 
-class RecipeRow(QWidget):
-    """Two buttons.
+class RecipeMenu(QPushButton):
+    """A button with *Save* and *Open*.
 
     Parameters
     ----------
@@ -40,44 +40,51 @@ class RecipeRow(QWidget):
     written = Signal()
 
     def __init__(self, context: Context, wanted: Callable[[], Callable[[], ChainRecipe]]) -> None:
-        super().__init__()
+        super().__init__("Recipe")
+        self.setToolTip("Keep these steps in a file, or take them from one.")
         self._context = context
         self._wanted = wanted
         self._writer = NewestWins()
         self._writer.answered.connect(self._on_written)
         self._writer.failed.connect(self._on_written)
-        self.save = QPushButton("Save recipe …")
-        self.save.setProperty(
-            "tooltip_when_enabled",
-            "Keep these steps in a file, with what they learned or grew from, to apply them here "
-            "or with napari-unetseg run.",
-        )
-        self.save.clicked.connect(lambda: self._on_save())
-        self.open = QPushButton("Open recipe …")
+        menu = QMenu(self)
+        menu.setToolTipsVisible(True)
+        self.save = menu.addAction("Save recipe …", self._on_save)
+        self.open = menu.addAction("Open recipe …", self._on_open)
         self.open.setToolTip("Take the steps from a file, with what it keeps of strokes.")
-        self.open.clicked.connect(lambda: self._on_open())
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.save)
-        row.addWidget(self.open)
+        self.setMenu(menu)
 
     @property
-    def busy(self) -> str | None:
-        """Why nothing can be saved now; None where it can."""
-        return "Wait until what is being saved is written." if self._writer.busy else None
+    def busy(self) -> bool:
+        """Whether a recipe is being written."""
+        return self._writer.busy
+
+    def refresh(self, why_not_save: str | None) -> None:
+        """Let the steps be saved, or say why not."""
+        if self.busy:
+            why_not_save = "Wait until what is being saved is written."
+        self.save.setEnabled(why_not_save is None)
+        self.save.setToolTip(
+            why_not_save
+            or "Keep these steps in a file, with what they learned or grew from, to apply them "
+            "here or with napari-unetseg run."
+        )
 
     def _on_save(self) -> None:
         chosen = ask_paths(self, "new", "Save recipe", _RECIPES, "recipe.json")
         if not chosen:
             return
-        path = chosen[0].with_suffix(".json")
+        path, is_new = chosen[0], False
+        if path.suffix.lower() != ".json":
+            # The dialog has asked before it gave a name that exists, but not for a completed one.
+            path, is_new = path.with_name(f"{path.name}.json"), True
         try:
             make = self._wanted()
         except UserError as error:
             self._context.say(str(error))
             return
         self._context.say(f"Saving {path.name} …")
-        self._writer.ask(lambda: _written(path, make()))
+        self._writer.ask(lambda: _written(path, make(), overwrite=not is_new))
 
     def _on_written(self, sentence: str) -> None:
         self._context.say(sentence)
@@ -89,7 +96,7 @@ class RecipeRow(QWidget):
             self.open_recipe(chosen[0])
 
     def open_recipe(self, path: Path) -> None:
-        """Take over the steps of a recipe; what its answers mean comes from a fit."""
+        """Take over the steps of a recipe, and what it keeps."""
         try:
             recipe = read_recipe(path)
         except UserError as error:
@@ -98,10 +105,10 @@ class RecipeRow(QWidget):
         self.opened.emit(path.name, recipe)
 
 
-def _written(path: Path, recipe: ChainRecipe) -> str:
+def _written(path: Path, recipe: ChainRecipe, *, overwrite: bool) -> str:
     """Write a recipe; return the sentence that says so."""
     try:
-        with atomic_file(path, overwrite=True) as partial:
+        with atomic_file(path, overwrite=overwrite) as partial:
             partial.write_text(recipe.model_dump_json(indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise UserError(f"The recipe could not be written ({error.strerror}).") from error
