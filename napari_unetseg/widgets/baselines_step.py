@@ -131,7 +131,6 @@ class BaselinesStep(StepPanel):
         self.choice.chosen.connect(self.draft.choose)
         listen(self.draft.changed, self._on_draft_changed)
         self.seeds.changed.connect(self._on_view_changed)
-        self.recipes.opened.connect(self._take)
         self.histogram.moved.connect(self._on_line_moved)
         self.preview.shown.connect(self._on_previewed)
         self.show_preview.toggled.connect(self._ask_preview)

@@ -203,7 +203,7 @@ def test_two_rows_are_compared_in_a_layer(stage, step, tmp_path):
     ):
         click_row(step, row, keys)
     stage.person.click(step.compared.differ)
-    layer = stage.layers.result_layers(stage.entry.id)[-1]
+    (layer,) = [layer for layer in stage.viewer.layers if "≠" in layer.name]
     shown = np.asarray(layer.data)
     assert layer.name.endswith("cells as it is ≠ Otsu threshold")
     assert (shown[1, :10, :10] == 1).all()
