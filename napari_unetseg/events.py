@@ -277,7 +277,7 @@ class MethodCompared:
     mean_iou, dice, f1 : float
         Means over the classes, background included, on pixels that it had not seen; in [0, 1].
     spread : float or None
-        Standard error of the mean IoU; None where it is scored in a single spot.
+        Standard error of the mean IoU; None where it is scored in too few spots.
     boundary_f1 : float or None
         None where no boundary is annotated.
     iou : dict of str to float

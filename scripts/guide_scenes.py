@@ -107,7 +107,6 @@ def _methods(author: Any) -> None:
     baselines, controller = author.dock.panels[BASELINES], author.controller
     author.person.click(baselines.compared_section.toggleButton())
     author.run(0.5)
-    baselines.compared.seconds.setValue(60)
     author.person.click(baselines.compared.compare)
     author.wait(lambda: controller.compared.recommended is not None)
     author.wait(lambda: controller.state is JobState.IDLE)
@@ -316,7 +315,7 @@ the image in as few colours as there are groups, so that you see whether they ar
 Not sure what to use, or whether a network is worth it? Paint some of each class, open *Which method
 should I use?* and press *Compare methods*: all of them are tried on annotations that they have not
 seen, the models at hand and a network trained for this among them. The sentence on top says which
-one to use. The table has the best first; the number after ± says how sure its score is, and the
+one to use. The table has the best first; ± says how sure a score is, where enough is painted; the
 tooltip says more.
 
 *Use it* takes the settings, or the model, of the row that you selected. Select two rows with Ctrl

@@ -65,7 +65,7 @@ class Tally:
         Returns
         -------
         float or None
-            None where there is a single square.
+            None where there is a single square, or all are needed to have every class.
         """
         drawn = self._drawn_ious()
         return None if drawn is None else float(drawn.std())
@@ -89,7 +89,9 @@ class Tally:
         # A class that happens to be in no square drawn has no IoU, rather than one of 0.
         is_annotated = drawn.sum(axis=2) > 0
         whole = (is_annotated == is_annotated.any(axis=0)).all(axis=1)
-        return mean_ious(drawn[whole]) if whole.sum() > 1 else None
+        if len(np.unique(weights[whole], axis=0)) < 2:
+            return None
+        return mean_ious(drawn[whole])
 
     def _stacked(self) -> npt.NDArray[np.int64]:
         return np.stack([self._counts[key] for key in sorted(self._counts)])

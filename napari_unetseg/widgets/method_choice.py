@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QWidget
 from napari_unetseg.classical import METHODS
 
 #: The family of no method at all: what is shown already is refined.
-REFINE = "Refine what is shown"
+REFINE = "Refine the result"
 _ITS_METHOD = "Segmentation"
 
 
@@ -36,7 +36,7 @@ class MethodChoice(QWidget):
         self._last = {family: names[0] for family, names in self._of_family.items()}
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        for box, share in ((self.family, 4), (self.method, 5)):
+        for box, share in ((self.family, 3), (self.method, 4)):
             # Else the longest name of all decides how wide a box is.
             box.setSizeAdjustPolicy(
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon

@@ -74,6 +74,13 @@ def test_squares_in_which_a_class_is_missing_do_not_make_a_good_answer_unsure():
     assert 0 < tally.spread() < 0.02
 
 
+def test_squares_of_one_class_each_say_nothing_of_their_spread():
+    tally = Tally(3)
+    background, of_class = [[0, 0, 0], [0, 90, 10], [0, 0, 0]], np.diag([0, 0, 50])
+    tally._counts = {((0, 0), 1): np.array(background), ((0, 0), 2): of_class}
+    assert tally.spread() is None
+
+
 def test_a_single_square_says_nothing_of_its_spread():
     tally = Tally(3)
     tally._counts = {((0, 0), 5): np.diag([0, 3, 4])}

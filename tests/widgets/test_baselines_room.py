@@ -63,7 +63,7 @@ def test_apply_is_in_view_for_every_method(stage):
         assert below(step.apply) <= 0, (method, below(step.apply))
         for box in (step.choice.family, step.choice.method):
             text_px = box.fontMetrics().horizontalAdvance(box.currentText())
-            assert text_px <= box.width() - 24, f"{box.currentText()} is cut"
+            assert text_px <= box.width() - 40, f"{box.currentText()} is cut"
 
 
 def test_apply_is_in_view_for_every_refinement_in_a_chain_of_four(stage):
