@@ -33,7 +33,7 @@ from .split import Codes, Part
 #: Share of its time that a method may search parameters for; it then has slices to segment.
 _SEARCH_SHARE = 0.5
 
-
+#: What to know of the scores of a method that needs strokes beside what it segments.
 _ON_EACH = (
     "It needs annotations on every slice that it segments; here it was given those of the training "
     "part alone, and had to reach what is scored from there."
