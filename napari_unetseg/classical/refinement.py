@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from napari_unetseg.config import BACKGROUND, Config
+from napari_unetseg.config import Config
 
 from .shapes import (
     Mask,
@@ -108,10 +109,7 @@ class RemoveSmall(Refinement[RemoveSmallParams]):
 
     def apply(self, labels: Labels, view: View, params: RemoveSmallParams) -> Labels:
         """Remove small pieces of codes, or small ids."""
-        pieces = numbered_pieces(labels)
-        removed = np.bincount(pieces.ravel()) < params.min_area_px
-        removed[0] = False
-        return _without(labels, removed[pieces])
+        return _without(labels, lambda areas: areas < params.min_area_px)
 
 
 class KeepLargestParams(Config):
@@ -139,19 +137,13 @@ class KeepLargest(Refinement[KeepLargestParams]):
 
     def apply(self, labels: Labels, view: View, params: KeepLargestParams) -> Labels:
         """Remove all but the largest; of pieces as large, the first stays."""
-        pieces = numbered_pieces(labels)
-        areas = np.bincount(pieces.ravel())
-        kind = np.zeros(len(areas), np.int64)
-        if labels.dtype == np.uint8:
-            kind[pieces.ravel()] = labels.ravel()
-        removed = areas > 0
-        numbers = np.arange(1, len(areas))
-        for value in np.unique(kind[1:]):
-            of_kind = numbers[kind[1:] == value]
-            largest = of_kind[np.argsort(-areas[of_kind], kind="stable")][: params.n]
-            removed[largest] = False
-        removed[0] = False
-        return _without(labels, removed[pieces])
+
+        def others(areas: npt.NDArray[np.int64]) -> Mask:
+            removed = np.ones(len(areas), np.bool_)
+            removed[np.argsort(-areas, kind="stable")[: params.n]] = False
+            return removed
+
+        return _without(labels, others)
 
 
 class SmoothParams(Config):
@@ -243,23 +235,35 @@ class Close(Refinement[RadiusParams]):
         return reshaped(labels, tuple(2 * int(radius) + 2 for radius in radii), change)
 
 
-def numbered_pieces(labels: Labels) -> npt.NDArray[Any]:
-    """Give every piece of a class a number from 1, and every object one; 0 elsewhere.
+def _without(labels: Labels, chosen: Callable[[npt.NDArray[np.int64]], Mask]) -> Labels:
+    """Return labels without some pieces of each class, or some objects.
+
+    Parameters
+    ----------
+    chosen : callable
+        Given the areas in px of the pieces of a class, or of all objects, returns which go.
+    """
+    out = labels.copy()
+    for window, pieces in _numbered(labels):
+        areas = np.bincount(pieces.ravel())
+        removed = np.concatenate([[False], chosen(areas[1:])])
+        out[window][np.take(removed, pieces)] = ground_of(labels)
+    return out
+
+
+def _numbered(labels: Labels) -> Iterator[tuple[Window, npt.NDArray[Any]]]:
+    """Yield the pieces of each class, or all objects, with numbers from 1; 0 elsewhere.
 
     Pixels that touch by a side, an edge or a corner are one piece.
     """
     if labels.dtype != np.uint8:
-        return compact(labels)[0]
+        yield (slice(None),) * labels.ndim, compact(labels)[0]
+        return
     from skimage.measure import label
 
-    classes = np.where(labels > BACKGROUND, labels, np.uint8(0))
-    return np.asarray(label(classes, connectivity=labels.ndim))  # type: ignore[no-untyped-call]
-
-
-def _without(labels: Labels, removed: Mask) -> Labels:
-    out = labels.copy()
-    out[removed] = ground_of(labels)
-    return out
+    for value, window in each(labels):
+        of_class = labels[window] == value
+        yield window, label(of_class, connectivity=labels.ndim)  # type: ignore[no-untyped-call]
 
 
 FILL_HOLES = FillHoles()

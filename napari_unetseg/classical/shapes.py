@@ -57,13 +57,14 @@ def each(labels: Labels, margin: tuple[int, ...] | None = None) -> Iterator[tupl
     numbers, values = compact(labels)
     grown = margin or (0,) * labels.ndim
     for number, box in enumerate(ndimage.find_objects(numbers), start=1):
-        if box is None or number == ground_of(labels):
+        value = number if values is None else int(values[number - 1])
+        if box is None or value == ground_of(labels):
             continue
         window = tuple(
             slice(max(0, part.start - m), min(size, part.stop + m))
             for part, m, size in zip(box, grown, labels.shape, strict=True)
         )
-        yield number if values is None else int(values[number - 1]), window
+        yield value, window
 
 
 def reshaped(

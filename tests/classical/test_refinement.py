@@ -199,6 +199,20 @@ def test_the_largest_of_each_class_stay():
     assert set(np.unique(apply("keep_largest:n=2", ids))) == {0, 10, 20}
 
 
+def test_of_pieces_as_large_the_first_stays():
+    codes = np.ones((6, 12), np.uint8)
+    codes[3:5, 1:3], codes[1:3, 8:10] = 2, 2
+    found = apply("keep_largest", codes)
+    assert (found[1:3, 8:10] == 2).all()
+    assert (found == 2).sum() == 4
+
+
+@pytest.mark.parametrize("value", [2, 7])
+def test_a_single_pixel_is_removed_too(value):
+    """There codes are larger than the image has pixels."""
+    assert apply("remove_small:min_area_px=2", np.full((1, 1), value, np.uint8)) == 1
+
+
 # ------------------------------------------------------------------- shapes
 
 
