@@ -33,7 +33,8 @@ class WatershedParams(Config):
 class Watershed(Method[WatershedParams]):
     """Every pixel goes to the stroke that reaches it without crossing anything steeper.
 
-    Background floods like a class; without a stroke of it, nothing is left to it.
+    Background floods like a class. Where there are strokes of one class alone, what is painted
+    stays, and nothing else is answered.
 
     References
     ----------
@@ -57,11 +58,17 @@ class Watershed(Method[WatershedParams]):
         """Return what is chosen."""
         return params.answer
 
+    def n_codes_needed(self, params: WatershedParams) -> int:
+        """Need two to find a border between classes."""
+        return 1 if params.answer == "objects" else 2
+
     def segment(self, view: View, params: WatershedParams, prepared: Any = None) -> Labels:
         """Flood from all strokes at once."""
         strokes = np.zeros(view.shape, np.uint8) if view.strokes is None else view.strokes
         if params.answer == "objects":
             return _flooded(view, *_one_each(strokes), params)
+        if len(np.unique(strokes[strokes > 0])) < 2:
+            return strokes.copy()
         return _flooded(view, strokes, int(strokes.max()), params).astype(np.uint8)
 
     def grid(self, views: Sequence[View]) -> Iterator[WatershedParams]:

@@ -112,6 +112,10 @@ class Forest(Method[ForestParams]):
     previews_part: ClassVar[bool] = True
     params = ForestParams
 
+    def n_codes_needed(self, params: ForestParams) -> int:
+        """Need two to tell apart."""
+        return 2
+
     def prepare_on(self, params: ForestParams) -> Literal["strokes"]:
         """Ask for all views with strokes."""
         return "strokes"

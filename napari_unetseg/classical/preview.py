@@ -18,6 +18,7 @@ from .method import LevelMethod
 from .quantising import group_means
 from .run import answers, filtered, prepare, run_stack, run_view
 from .source import Source
+from .stages import Between, go_on
 from .step import Codes, Labels, Pixels, Step, View
 
 #: Longest side of what is previewed of steps that are slow, and slices on either side of the one in
@@ -44,11 +45,14 @@ class PreviewRequest:
     others : sequence of Source
         Other images that are annotated, for a method that learns from all.
     revision : int
-        Of the annotations: another number where they have changed.
+        Of what is annotated on all images, and of which images there are: another number where
+        that has changed.
     learned : object
         What the method has learned before, and is applied with; None where it learns from strokes.
     in_means : bool
         Whether the means of groups are asked for.
+    at : int
+        How many of the others stand before this one: what is learned depends on the order.
     """
 
     key: str
@@ -61,10 +65,11 @@ class PreviewRequest:
     revision: int = 0
     learned: Any = None
     in_means: bool = False
+    at: int = 0
 
     def sources(self) -> list[Source]:
-        """Return this image and all others that are annotated."""
-        return [self.source, *self.others]
+        """Return this image and all others that are annotated, in their order."""
+        return [*self.others[: self.at], self.source, *self.others[self.at :]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,6 +107,8 @@ class Preview:
         Where the method decides by grey values.
     means : ndarray, shape (labels, C), float64, or None
         Of the image where it is labelled 0, 1, …, on this slice; where that was asked for.
+    lacks_strokes : bool
+        Whether too little is painted in what was looked at for a method that grows from strokes.
     """
 
     labels: Labels
@@ -109,6 +116,7 @@ class Preview:
     n_planes: int
     grey: GreyValues | None = None
     means: npt.NDArray[np.float64] | None = None
+    lacks_strokes: bool = False
 
 
 @dataclass
@@ -120,8 +128,13 @@ class PreviewComputer:
 
     _kept: dict[str, tuple[object, Any]] = field(default_factory=dict)
 
-    def compute(self, request: PreviewRequest) -> Preview:
+    def compute(self, request: PreviewRequest, between: Between = go_on) -> Preview:
         """Return what the chain answers on the slice.
+
+        Parameters
+        ----------
+        between : callable
+            Called between steps; what it raises ends them.
 
         Raises
         ------
@@ -139,20 +152,25 @@ class PreviewComputer:
         )
         box = _box(request) if in_part else None
         planes = _planes(source, request.plane) if in_3d else [request.plane]
-        part = _Part(request, planes, box)
+        part = _Part(request, planes, box, in_3d)
         view = part.said(self._once("view", part.key, part.view))
+        between()
         grey, pixels = None, view.pixels
         if in_3d:
             at = planes.index(request.plane)
-            labels, pixels = self._run(request, view, part.begun())[at], view.pixels[:, at]
+            labels = self._run(request, view, part.begun(), between)[at]
+            pixels = view.pixels[:, at]
         else:
-            labels, grey = self._staged(request, view, part)
+            labels, grey = self._staged(request, view, part, between)
         if request.mapping is not None and labels.dtype == np.uint8:
             labels = np.asarray(request.mapping[labels])
         means = group_means(labels, pixels) if request.in_means else None
-        return Preview(part.whole(labels), box, len(planes), grey, means)
+        lacks = _lacks_strokes(chain, view)
+        return Preview(part.whole(labels), box, len(planes), grey, means, lacks)
 
-    def _run(self, request: PreviewRequest, view: View, begun: Labels | None) -> Labels:
+    def _run(
+        self, request: PreviewRequest, view: View, begun: Labels | None, between: Between
+    ) -> Labels:
         """Take all steps, one after the other, on slices put together to a volume."""
         out = np.zeros(view.shape, np.uint32 if answers(request.chain) == "objects" else np.uint8)
         size = {"Z": view.z_px, "Y": 1.0, "X": 1.0}
@@ -160,26 +178,30 @@ class PreviewComputer:
         told = view.probabilities
         by_plane = None if told is None else np.moveaxis(told, 1, 0)
         source = Source(stack, strokes=view.strokes, labels=begun, probabilities=by_plane)
-        for _ in run_stack(request.chain, source, out=out, prepared=self._prepared(request)):
-            pass
+        prepared = self._prepared(request)
+        for _ in run_stack(request.chain, source, out=out, prepared=prepared, between=between):
+            between()
         return out
 
     def _staged(
-        self, request: PreviewRequest, view: View, part: _Part
+        self, request: PreviewRequest, view: View, part: _Part, between: Between
     ) -> tuple[Labels, GreyValues | None]:
         """Take the steps on one slice; those before the first that has changed are not taken."""
         chain, prepared = request.chain, self._prepared(request)
         method = chain.method()
         seen_by = (part.key, chain.before_method())
-        view = self._once("filtered", seen_by, lambda: filtered(chain, view))
+        view = self._once("filtered", seen_by, lambda: filtered(chain, view, between))
         view = part.said(view)
         if method is None or not isinstance(method[0], LevelMethod):
             rest = chain.without_filters()
-            return run_view(rest, view, prepared=prepared, labels=part.begun()), None
+            begun = part.begun()
+            return run_view(rest, view, prepared=prepared, labels=begun, between=between), None
         step: LevelMethod[Any] = method[0]
         params = method[1]
         key = (seen_by, step.name, step.feature_key(params))
+        between()
         features = self._once("features", key, lambda: step.features(view, params))
+        between()
         levels = step.measure([features], params) if prepared is None else prepared
         answered: Labels = step.label(features, params, levels)
         grey = None
@@ -190,7 +212,7 @@ class PreviewComputer:
         if after is not None:
             wants = any(refinement.wants_probabilities for refinement, _ in chain.refinements())
             rest = chain.without_filters() if wants else after
-            answered = run_view(rest, view, prepared=prepared, labels=answered)
+            answered = run_view(rest, view, prepared=prepared, labels=answered, between=between)
         return answered, grey
 
     def _prepared(self, request: PreviewRequest) -> Any:
@@ -204,8 +226,10 @@ class PreviewComputer:
         if wanted == "nothing" and strokes != "needed":
             return None
         revision = 0 if strokes == "unused" else request.revision
-        key = (request.key, chain.before_method(), chain.method(), revision)
-        return self._once("prepared", key, lambda: prepare(chain, request.sources())[0])
+        sources = request.sources()
+        sizes = [source.stack.pixel_size_um for source in sources]
+        key = (request.key, sizes, chain.before_method(), chain.method(), revision)
+        return self._once("prepared", key, lambda: prepare(chain, sources)[request.at])
 
     def _once(self, what: str, key: object, compute: Callable[[], Any]) -> Any:
         kept = self._kept.get(what)
@@ -222,11 +246,13 @@ class _Part:
     request: PreviewRequest
     planes: list[int]
     box: _Box | None
+    in_3d: bool
 
     @property
     def key(self) -> object:
         """Which part it is."""
-        return self.request.key, tuple(self.planes), str(self.box)
+        sizes = self.request.source.stack.pixel_size_um
+        return self.request.key, sizes, self.planes, str(self.box), self.in_3d
 
     def view(self) -> View:
         """Read its pixels."""
@@ -234,8 +260,7 @@ class _Part:
         views = [source.slice_view(plane) for plane in self.planes]
         for plane, view in zip(self.planes, views, strict=True):
             check_values(view.pixels, source.stack.name, plane)
-        cropped = [view.pixels[self._where(None)] for view in views]
-        pixels = cropped[0] if len(cropped) == 1 else np.stack(cropped, axis=1)
+        pixels = self._together([view.pixels[self._where(None)] for view in views], axis=1)
         return replace(views[0], pixels=pixels, strokes=None)
 
     def said(self, view: View) -> View:
@@ -244,7 +269,7 @@ class _Part:
         told = None
         if source.probabilities is not None:
             parts = [np.asarray(source.probabilities[p])[self._where(None)] for p in self.planes]
-            told = parts[0] if len(parts) == 1 else np.stack(parts, axis=1)
+            told = self._together(parts, axis=1)
         return replace(view, strokes=self._of(source.strokes), probabilities=told)
 
     def begun(self) -> Labels | None:
@@ -263,12 +288,21 @@ class _Part:
     def _of(self, labels: Any) -> Any:
         if labels is None:
             return None
-        parts = [labels[plane][self._where()] for plane in self.planes]
-        return parts[0] if len(parts) == 1 else np.stack(parts)
+        return self._together([labels[plane][self._where()] for plane in self.planes], axis=0)
+
+    def _together(self, slices: list[Any], axis: int) -> Any:
+        return np.stack(slices, axis=axis) if self.in_3d else slices[0]
 
     def _where(self, *leading: None) -> Any:
         box = (slice(None), slice(None)) if self.box is None else self.box
         return (slice(None), *box) if leading else box
+
+
+def _lacks_strokes(chain: Chain, view: View) -> bool:
+    method, params = chain.method() or (None, None)
+    if method is None or view.strokes is None or method.prepare_on(params) == "strokes":
+        return False
+    return len(np.unique(view.strokes[view.strokes > 0])) < method.n_codes_needed(params)
 
 
 def _histogram(grey: Pixels) -> tuple[npt.NDArray[np.int64], tuple[float, float]]:

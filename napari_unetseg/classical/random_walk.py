@@ -46,8 +46,8 @@ class RandomWalkerParams(Config):
 class RandomWalker(Method[RandomWalkerParams]):
     """Each pixel goes to the class whose strokes a random walk that shuns edges reaches first.
 
-    Background is walked to like a class; without a stroke of it, nothing is left to it. The
-    probabilities of the walk can be asked for.
+    Background is walked to like a class. Where there are strokes of one class alone, what is
+    painted stays, and nothing else is answered. The probabilities of the walk can be asked for.
 
     References
     ----------
@@ -68,12 +68,16 @@ class RandomWalker(Method[RandomWalkerParams]):
     needs_strokes: ClassVar[bool] = True
     is_slow: ClassVar[bool] = True
 
+    def n_codes_needed(self, params: RandomWalkerParams) -> int:
+        """Need two to find a border between them."""
+        return 2
+
     def segment(self, view: View, params: RandomWalkerParams, prepared: Any = None) -> Codes:
         """Return the most probable class of each pixel."""
-        strokes = view.strokes
-        if strokes is None or not strokes.any():
-            return np.zeros(view.shape, np.uint8)
+        strokes = np.zeros(view.shape, np.uint8) if view.strokes is None else view.strokes
         present = np.unique(strokes[strokes > 0])
+        if len(present) < 2:
+            return strokes.copy()
         reached = _walk(view, strokes, present, params)
         return np.asarray(present[np.argmax(reached, axis=0)], np.uint8)
 

@@ -195,7 +195,7 @@ def _count(sources: Sequence[Source]) -> dict[int, int]:
     counts = np.zeros(256, np.int64)
     for source in sources:
         for plane in source.annotated_planes():
-            counts += np.bincount(np.ravel(source.strokes[plane]), minlength=256)  # type: ignore[index]
+            counts += np.bincount(np.ravel(source.strokes[plane]), minlength=256)
     return {code: int(n) for code, n in enumerate(counts) if code != UNLABELLED and n}
 
 

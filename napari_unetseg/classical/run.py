@@ -7,9 +7,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,8 @@ from napari_unetseg.events import Progress
 from .chain import Chain
 from .registry import find_method
 from .source import Source
-from .step import Filter, Kind, Labels, Method, Refinement, Step, View
+from .stages import Between, Seen, Stages, filter_stages, go_on, stages_of, through
+from .step import Kind, Labels, Method, View
 from .threads import cores
 
 #: Slices that what a whole stack shares is measured on, evenly spread.
@@ -32,23 +33,6 @@ _UNPREPARED: Any = object()
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """Where a chain is: what the next step looks at, and what has been answered so far."""
-
-    view: View
-    labels: Labels | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Stage:
-    in_3d: bool
-    apply: Callable[[Seen], Seen]
-
-
-_Stages: TypeAlias = list[_Stage]
 
 
 def checked_params(method: str, params: Config | None) -> Config:
@@ -104,7 +88,12 @@ def segment(method: str, pixels: npt.NDArray[Any], params: Config | None = None)
 
 
 def run_view(
-    chain: Chain, view: View, *, prepared: Any = None, labels: Labels | None = None
+    chain: Chain,
+    view: View,
+    *,
+    prepared: Any = None,
+    labels: Labels | None = None,
+    between: Between = go_on,
 ) -> Labels:
     """Take all steps of a chain on one slice, or on one volume.
 
@@ -114,14 +103,16 @@ def run_view(
         Of `prepare`; None where each view is on its own.
     labels : ndarray, shape of the view
         What refinements without a method begin with.
+    between : callable
+        Called before each step; what it raises ends them.
     """
     seen = Seen(view, labels)
-    return _answered(_through(_stages(chain, prepared), seen))
+    return through(stages_of(chain, prepared, between), seen).answered()
 
 
-def filtered(chain: Chain, view: View) -> View:
+def filtered(chain: Chain, view: View, between: Between = go_on) -> View:
     """Return what the method of a chain sees of a view: its filters alone are applied."""
-    return _through(_filter_stages(chain), Seen(view)).view
+    return through(filter_stages(chain, between), Seen(view)).view
 
 
 def answers(chain: Chain) -> Kind | None:
@@ -134,7 +125,7 @@ def answers(chain: Chain) -> Kind | None:
 
 def sees_volumes(chain: Chain) -> bool:
     """Return whether a step of the chain looks along Z."""
-    return any(stage.in_3d for stage in _stages(chain, None))
+    return any(stage.in_3d for stage in stages_of(chain, None))
 
 
 def prepare(chain: Chain, sources: Sequence[Source]) -> list[Any]:
@@ -154,12 +145,7 @@ def prepare(chain: Chain, sources: Sequence[Source]) -> list[Any]:
     if found is None:
         return [None for _ in sources]
     method, params = found
-    needed = method.use_of_strokes(params) == "needed"
-    if needed and not any(source.has_strokes() for source in sources):
-        raise UserError(
-            f"{method.title} needs annotations: paint some of each class first, or give them with "
-            "-l LABELS on the command line."
-        )
+    _check_strokes(method, params, sources)
     wanted = method.prepare_on(params)
     if wanted == "nothing":
         return [None for _ in sources]
@@ -177,13 +163,32 @@ def prepare(chain: Chain, sources: Sequence[Source]) -> list[Any]:
     return [method.prepare(views, params)] * len(sources)
 
 
+def _check_strokes(method: Method[Any], params: Config, sources: Sequence[Source]) -> None:
+    needed, painted = method.n_codes_needed(params), set[int]()
+    for code in itertools.chain.from_iterable(source.codes() for source in sources):
+        if len(painted) >= needed:
+            return
+        painted.add(code)
+    if len(painted) >= needed:
+        return
+    if not painted:
+        raise UserError(
+            f"{method.title} needs annotations: paint some of each class first, or give them with "
+            "-l LABELS on the command line."
+        )
+    raise UserError(
+        f"{method.title} needs annotations of at least two classes, of which background is one: "
+        "paint some of another class, or background, too."
+    )
+
+
 def seen_by_method(chain: Chain, source: Source, planes: Sequence[int]) -> list[View]:
     """Return what the method of a chain sees of slices: them alone, or the volumes they lie in."""
     found = chain.method()
-    filters = _filter_stages(chain)
+    filters = filter_stages(chain)
     in_volumes = found is not None and found[0].sees_volumes(found[1])
     if not in_volumes and not any(stage.in_3d for stage in filters):
-        return [_through(filters, Seen(source.slice_view(plane))).view for plane in planes]
+        return [through(filters, Seen(source.slice_view(plane))).view for plane in planes]
     depth = source.stack.size("Z")
     views = []
     for t, of_volume in itertools.groupby(sorted(planes), key=lambda plane: plane // depth):
@@ -195,7 +200,12 @@ def seen_by_method(chain: Chain, source: Source, planes: Sequence[int]) -> list[
 
 
 def run_stack(
-    chain: Chain, source: Source, *, out: Labels, prepared: Any = _UNPREPARED
+    chain: Chain,
+    source: Source,
+    *,
+    out: Labels,
+    prepared: Any = _UNPREPARED,
+    between: Between = go_on,
 ) -> Iterator[Progress]:
     """Take all steps of a chain on every slice, or on whole volumes, into `out`.
 
@@ -208,6 +218,8 @@ def run_stack(
         Receives codes or ids, one plane for each of the slices chosen, in their order. Modified.
     prepared : object
         What `prepare` returned for this source, perhaps among others; prepared now if left out.
+    between : callable
+        Called before each step, on any thread; what it raises ends all of them.
 
     Yields
     ------
@@ -215,7 +227,7 @@ def run_stack(
         After each slice, ``done`` of them being in `out`.
     """
     shared = prepare(chain, [source])[0] if prepared is _UNPREPARED else prepared
-    stages = _stages(chain, shared)
+    stages = stages_of(chain, shared, between)
     chosen = source.chosen()
     by = _by_volume if any(stage.in_3d for stage in stages) else _by_slice
     started = time.perf_counter()
@@ -227,10 +239,10 @@ def run_stack(
 
 
 def _by_slice(
-    stages: _Stages, source: Source, chosen: Sequence[int], pool: ThreadPoolExecutor
+    stages: Stages, source: Source, chosen: Sequence[int], pool: ThreadPoolExecutor
 ) -> Iterator[Labels]:
     def answer(plane: int) -> Labels:
-        return _answered(_through(stages, Seen(source.slice_view(plane), source.begun(plane))))
+        return through(stages, Seen(source.slice_view(plane), source.begun(plane))).answered()
 
     last_id, keeps = 0, _are_ids(source.labels)
     for found in _map(pool, answer, chosen):
@@ -252,7 +264,7 @@ def _after(labels: Labels, last_id: int) -> Labels:
 
 
 def _by_volume(
-    stages: _Stages, source: Source, chosen: Sequence[int], pool: ThreadPoolExecutor
+    stages: Stages, source: Source, chosen: Sequence[int], pool: ThreadPoolExecutor
 ) -> Iterator[Labels]:
     depth = source.stack.size("Z")
     answered: dict[int, Labels] = {}
@@ -263,18 +275,18 @@ def _by_volume(
             seen = Seen(source.volume_view(t), source.begun(slice(t * depth, (t + 1) * depth)))
             for in_3d, group in itertools.groupby(stages, key=lambda stage: stage.in_3d):
                 run = list(group)
-                seen = _through(run, seen) if in_3d else _slicewise(run, seen, pool)
-            found = _answered(seen)
+                seen = through(run, seen) if in_3d else _slicewise(run, seen, pool)
+            found = seen.answered()
             answered = {t: found if keeps else _after(found, last_id)}
             last_id = max(last_id, int(answered[t].max()))
         yield answered[t][z]
 
 
-def _slicewise(stages: _Stages, seen: Seen, pool: ThreadPoolExecutor | None = None) -> Seen:
+def _slicewise(stages: Stages, seen: Seen, pool: ThreadPoolExecutor | None = None) -> Seen:
     """Take steps that see slices on each slice of a volume."""
     slices = (_slice_of(seen, z) for z in range(seen.view.shape[0]))
-    through = partial(_through, stages)
-    done = map(through, slices) if pool is None else _map(pool, through, slices)
+    take = partial(through, stages)
+    done = map(take, slices) if pool is None else _map(pool, take, slices)
     return _stacked(list(done), seen.view, keeps=_are_ids(seen.labels))
 
 
@@ -293,59 +305,6 @@ def _stacked(slices: Sequence[Seen], like: View, *, keeps: bool) -> Seen:
         last_id = max(last_id, int(numbered[-1].max()))
     joined: Labels = np.stack(numbered)  # type: ignore[assignment]
     return Seen(view, joined)
-
-
-def _through(stages: _Stages, seen: Seen) -> Seen:
-    for stage in stages:
-        seen = stage.apply(seen)
-    return seen
-
-
-def _answered(seen: Seen) -> Labels:
-    if seen.labels is None:
-        raise UserError("There is nothing to refine: the chain has no method.")
-    return seen.labels
-
-
-# -------------------------------------------------------------------- stages
-
-
-def _stages(chain: Chain, prepared: Any) -> _Stages:
-    stages = _filter_stages(chain)
-    refinements = chain.refinements()
-    if found := chain.method():
-        method, params = found
-        wanted = any(step.wants_probabilities for step, _ in refinements)
-        stages.append(_stage(method, params, partial(_segment, method, params, prepared, wanted)))
-    for step, params in refinements:
-        stages.append(_stage(step, params, partial(_refine, step, params)))
-    return stages
-
-
-def _filter_stages(chain: Chain) -> _Stages:
-    return [
-        _stage(step, params, partial(_filter, step, params)) for step, params in chain.filters()
-    ]
-
-
-def _stage(step: Step[Any], params: Config, apply: Callable[[Seen], Seen]) -> _Stage:
-    return _Stage(step.sees_volumes(params), apply)
-
-
-def _filter(step: Filter[Any], params: Config, seen: Seen) -> Seen:
-    return Seen(replace(seen.view, pixels=step.apply(seen.view, params)), seen.labels)
-
-
-def _segment(method: Method[Any], params: Config, prepared: Any, wanted: bool, seen: Seen) -> Seen:
-    labels = method.segment(seen.view, params, prepared)
-    if not wanted:
-        return Seen(seen.view, labels)
-    told = method.probabilities(seen.view, params, prepared)
-    return Seen(replace(seen.view, probabilities=told), labels)
-
-
-def _refine(step: Refinement[Any], params: Config, seen: Seen) -> Seen:
-    return Seen(seen.view, step.apply(_answered(seen), seen.view, params))
 
 
 # --------------------------------------------------------------------- views

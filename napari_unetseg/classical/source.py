@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_unetseg.images import Stack
 
-from .step import Codes, Labels, View
+from .step import Labels, View
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,8 +22,8 @@ class Source:
     stack : Stack
     planes : sequence of int or None
         Slices to segment; all if None. A step that looks along Z sees the others, too.
-    strokes : ndarray, shape (n_planes, Y, X), uint8, or None
-        Annotations, for methods that need them.
+    strokes : array-like, shape (n_planes, Y, X), uint8, or None
+        Anything indexed by slices: annotations, for methods that need them.
     labels : array-like, shape (n_planes, Y, X), or None
         Anything indexed by slices: what refinements without a method begin with.
     probabilities : array-like, shape (n_planes, classes, Y, X), float32, or None
@@ -32,7 +32,7 @@ class Source:
 
     stack: Stack
     planes: Sequence[int] | None = None
-    strokes: Codes | None = None
+    strokes: Any = None
     labels: Any = None
     probabilities: Any = None
 
@@ -46,9 +46,11 @@ class Source:
             return []
         return [plane for plane, codes in enumerate(self.strokes) if codes.any()]
 
-    def has_strokes(self) -> bool:
-        """Return whether anything is annotated."""
-        return self.strokes is not None and bool(self.strokes.any())
+    def codes(self) -> Iterator[int]:
+        """Yield the codes that are painted, slice by slice."""
+        for painted in () if self.strokes is None else self.strokes:
+            if painted.any():
+                yield from map(int, np.flatnonzero(np.bincount(painted.ravel())[1:]) + 1)
 
     def begun(self, planes: int | slice) -> Labels | None:
         """Return what refinements begin with."""

@@ -141,6 +141,10 @@ class Method(Step[P]):
         """Return whether `segment` looks at annotations, and whether it can do without."""
         return "needed" if self.needs_strokes else "unused"
 
+    def n_codes_needed(self, params: P) -> int:
+        """Return of how many codes, background being one, something has to be painted."""
+        return 1 if self.use_of_strokes(params) == "needed" else 0
+
     def prepare_on(self, params: P) -> Literal["nothing", "slices", "strokes"]:
         """Return which views `prepare` wants: none, some of the stack, or those with strokes."""
         return "nothing"

@@ -52,6 +52,7 @@ class ChainEditor(QWidget):
         self.forms: dict[str, ConfigForm[Any]] = {}
         self._form_widgets: dict[str, QWidget] = {}
         self._is_shown = False
+        self._failure = ""
         self._build()
         draft.changed.connect(self._refresh)
         self._refresh()
@@ -126,6 +127,7 @@ class ChainEditor(QWidget):
         return self.forms[name]
 
     def _refresh(self) -> None:
+        self._forget_failure()
         draft = self.draft
         self._is_shown = True
         self.steps.clear()
@@ -178,9 +180,15 @@ class ChainEditor(QWidget):
         try:
             params = form.value()
         except UserError as error:
-            self._context.say(str(error))
+            self._failure = str(error)
+            self._context.say(self._failure)
             return
+        self._forget_failure()
         self.draft.set_params(params)
+
+    def _forget_failure(self) -> None:
+        self._context.take_back(self._failure)
+        self._failure = ""
 
 
 def _heading(text: str, menu: QMenu) -> QWidgetAction:

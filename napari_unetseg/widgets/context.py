@@ -36,9 +36,12 @@ class Context:
     ----------
     said : Signal(str)
         The sentence for the status line.
+    taken_back : Signal(str)
+        A sentence that holds no more; it goes from the status line if it is still there.
     """
 
     said = Signal(str)
+    taken_back = Signal(str)
 
     def __init__(self, viewer: Viewer, workspace: Workspace, controller: JobController) -> None:
         self.viewer = viewer
@@ -83,6 +86,11 @@ class Context:
     def say(self, sentence: str) -> None:
         """Show one sentence in the status line."""
         self.said.emit(sentence)
+
+    def take_back(self, sentence: str) -> None:
+        """Clear the status line, if it still shows a sentence that holds no more."""
+        if sentence:
+            self.taken_back.emit(sentence)
 
     def look(self) -> None:
         """Tell who segments which slice is in view, and what of it is in sight."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +16,10 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_unetseg.classical import Chain, Preview, PreviewComputer, PreviewRequest, Source
 from napari_unetseg.classical.step import Labels as AnyLabels
 from napari_unetseg.workspace import ImageEntry
+from napari_unetseg.workspace.painted import Painted
 
 from .context import Context
 from .label_colors import OPACITY, label_colormap
-from .listen import listen
 from .mean_colors import Look, looks, painted
 from .newest import NewestWins
 from .stack_from_layers import METADATA, placement_in_plane
@@ -26,6 +28,13 @@ Codes = npt.NDArray[np.uint8]
 
 #: How long the preview of another slice may stay when its successor is late.
 _STALE_MS = 150
+
+#: A preview that takes longer is said to be computed, and given up once another is wanted.
+_LATE_MS = 500
+
+
+class _ObsoleteError(Exception):
+    """Nobody waits for a preview any more."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +45,10 @@ class Request:
     ----------
     mapping : ndarray of uint8, shape (256,), or None
         The answers of the chain → codes; None where they are the same.
-    strokes : ndarray of uint8, shape (planes, Y, X), or None
-        What a method grows from, where that is not what is painted.
+    strokes : mapping of str to array-like of uint8, shape (planes, Y, X)
+        By image: what a method grows or learns from; empty where it does neither.
+    revision : int
+        Of `strokes`: another number where they have changed.
     learned : object
         What a method has learned before, and is applied with; None where it learns from strokes.
     in_means : bool
@@ -48,7 +59,8 @@ class Request:
     plane: int
     chain: Chain
     mapping: Codes | None = None
-    strokes: Codes | None = None
+    strokes: Mapping[str, Painted | Codes] = field(default_factory=dict)
+    revision: int = 0
     learned: Any = None
     in_means: bool = False
 
@@ -84,10 +96,13 @@ class LivePreview(QObject):
         The one that was shown last.
     failed : Signal(str)
         A preview could not be made; the sentence says why.
+    late : Signal()
+        One takes long that is being computed.
     """
 
     shown = Signal()
     failed = Signal(str)
+    late = Signal()
 
     def __init__(self, context: Context, parent: QObject) -> None:
         super().__init__(parent)
@@ -100,13 +115,16 @@ class LivePreview(QObject):
         self._layer: Labels | Image | None = None
         self._shows: tuple[str, int] | None = None
         self._made_room: list[Labels] = []
-        self._revision = 0
         self.answer: Preview | None = None
-        listen(context.workspace.codes_changed, self._on_codes_changed)
-        self._stale = QTimer(self)
-        self._stale.setSingleShot(True)
-        self._stale.setInterval(_STALE_MS)
-        self._stale.timeout.connect(self._clear)
+        self._stale = self._timer(_STALE_MS, self._clear)
+        self._late = self._timer(_LATE_MS, self._on_late)
+
+    def _timer(self, interval_ms: int, slot: Callable[[], None]) -> QTimer:
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.setInterval(interval_ms)
+        timer.timeout.connect(slot)
+        return timer
 
     @property
     def layer(self) -> Labels | Image | None:
@@ -121,23 +139,44 @@ class LivePreview(QObject):
             self._stale.start()
         computer, asked = self._computer, self._asked(request)
         seen_as = self._looks(request.entry) if request.in_means else None
-        self._worker.ask(lambda: (request, *_drawn(computer.compute(asked), seen_as)))
+        self._worker.ask(lambda: self._answer_to(request, computer, asked, seen_as))
+        if not self._late.isActive():
+            self._late.start()
+
+    def _answer_to(
+        self,
+        request: Request,
+        computer: PreviewComputer,
+        asked: PreviewRequest,
+        seen_as: list[Look] | None,
+    ) -> tuple[Request, Preview, AnyLabels] | None:
+        """Compute a preview, on a thread; None where it takes long and another is wanted by now.
+
+        A quick one is computed to its end, so that something moves as long as a slider does.
+        """
+        began = time.monotonic()
+
+        def between() -> None:
+            is_late = time.monotonic() - began > _LATE_MS / 1000
+            if is_late and self._wanted is not request:
+                raise _ObsoleteError
+
+        try:
+            return request, *_drawn(computer.compute(asked, between), seen_as)
+        except _ObsoleteError:
+            return None
 
     def _looks(self, entry: ImageEntry) -> list[Look]:
         return looks(self._context.layers.image_layers_of(entry.id), entry.stack)
 
     def _asked(self, request: Request) -> PreviewRequest:
-        entry, method = request.entry, request.chain.method()
-        source = Source(entry.stack)
-        others: list[Source] = []
-        if method is None:
+        entry, strokes = request.entry, request.strokes
+        source = Source(entry.stack, strokes=strokes.get(entry.id))
+        if request.chain.method() is None:
             told = self._context.controller.told.of(entry.id)
             source = replace(source, labels=Segmented(entry), probabilities=told)
-        elif method[0].use_of_strokes(method[1]) != "unused":
-            images = self._context.workspace.images.values()
-            painted = entry.codes if request.strokes is None else request.strokes
-            source = replace(source, strokes=painted)
-            others = [Source(e.stack, strokes=e.codes) for e in images if e is not entry]
+        entries = self._context.workspace.images.values()
+        given = [e for e in entries if e is entry or e.id in strokes]
         return PreviewRequest(
             entry.id,
             source,
@@ -145,10 +184,11 @@ class LivePreview(QObject):
             request.chain,
             None if request.in_means else request.mapping,
             self._visible(entry),
-            others,
-            self._revision,
+            [Source(e.stack, strokes=strokes[e.id]) for e in given if e is not entry],
+            request.revision,
             request.learned,
             request.in_means,
+            given.index(entry),
         )
 
     def _visible(self, entry: ImageEntry) -> tuple[slice, slice] | None:
@@ -161,6 +201,7 @@ class LivePreview(QObject):
         self._wanted = None
         self._shows = None
         self._stale.stop()
+        self._late.stop()
         self._worker.forget()
         self._computer = PreviewComputer()
         layer, self._layer = self.layer, None
@@ -179,8 +220,9 @@ class LivePreview(QObject):
     def _colors(self) -> DirectLabelColormap:
         return label_colormap("preview", self._context.workspace.classes)
 
-    def _on_codes_changed(self, *_: object) -> None:
-        self._revision += 1
+    def _on_late(self) -> None:
+        if self._worker.busy:
+            self.late.emit()
 
     def _make_room(self, entry: ImageEntry) -> None:
         """Hide other answers while a preview is in view: two at once are none."""
@@ -192,7 +234,12 @@ class LivePreview(QObject):
                 self._made_room.append(layer)
                 layer.visible = False
 
-    def _on_answered(self, answer: tuple[Request, Preview, AnyLabels]) -> None:
+    def _on_answered(self, answer: tuple[Request, Preview, AnyLabels] | None) -> None:
+        if answer is None:
+            return
+        self._late.stop()
+        if self._worker.busy:
+            self._late.start()
         request, preview, drawn = answer
         wanted = self._wanted
         if wanted is None or request.slice_in_view != wanted.slice_in_view:
@@ -208,6 +255,7 @@ class LivePreview(QObject):
         self.shown.emit()
 
     def _on_failed(self, sentence: str) -> None:
+        self._late.stop()
         self._clear()
         self.failed.emit(sentence)
 

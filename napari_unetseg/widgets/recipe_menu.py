@@ -32,11 +32,14 @@ class RecipeMenu(QPushButton):
     ----------
     opened : Signal(str, object)
         A recipe was opened: the name of its file, and a ChainRecipe.
+    failed : Signal(str)
+        Why a recipe could not be opened, or made.
     written : Signal()
         What was being saved is there, or could not be written.
     """
 
     opened = Signal(str, object)
+    failed = Signal(str)
     written = Signal()
 
     def __init__(self, context: Context, wanted: Callable[[], Callable[[], ChainRecipe]]) -> None:
@@ -81,7 +84,7 @@ class RecipeMenu(QPushButton):
         try:
             make = self._wanted()
         except UserError as error:
-            self._context.say(str(error))
+            self.failed.emit(str(error))
             return
         self._context.say(f"Saving {path.name} …")
         self._writer.ask(lambda: _written(path, make(), overwrite=not is_new))
@@ -100,7 +103,7 @@ class RecipeMenu(QPushButton):
         try:
             recipe = read_recipe(path)
         except UserError as error:
-            self._context.say(str(error))
+            self.failed.emit(str(error))
             return
         self.opened.emit(path.name, recipe)
 

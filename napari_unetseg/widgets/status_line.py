@@ -59,6 +59,7 @@ class StatusLine(QWidget):
         column.addWidget(self._build_said())
         column.addLayout(row)
         listen(context.said, self.say)
+        listen(context.taken_back, self.take_back)
         listen(context.controller.status, self.say)
         listen(context.controller.remarked, self.remark)
         listen(context.controller.progressed, self.show_progress)
@@ -90,6 +91,11 @@ class StatusLine(QWidget):
     def _show(self, sentence: str) -> None:
         self.sentence.setText(sentence)
         self.sentence.setVisible(bool(sentence))
+
+    def take_back(self, sentence: str) -> None:
+        """Take back a sentence if it is still the last one."""
+        if self.sentence.text() == sentence:
+            self.say("")
 
     def forget(self) -> None:
         """Take back what was said of another step, unless something is running and has the word."""

@@ -1,63 +1,68 @@
-"""What a fit has said that the answers of a classical method mean."""
+"""Settings fitted to annotations, and what the answers of a classical method are found to mean."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from napari_unetseg.annotations import held_out_mask
 from napari_unetseg.classical import (
     METHODS,
     Chain,
     FittedBaseline,
+    Method,
     View,
     filtered,
     fit_method,
 )
 from napari_unetseg.classical.fit import Spent, unhurried
-from napari_unetseg.classical.mapping import lookup
-from napari_unetseg.config import UNLABELLED
+from napari_unetseg.config import BACKGROUND, UNLABELLED, Config
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import check_pixels
 
 from .image_entry import ImageEntry
 
-Codes = npt.NDArray[np.uint8]
-
 #: Annotated slices that parameters are fitted to; of more, this many evenly spread.
 _FITTED_SLICES = 16
 
 
-@dataclass
-class BaselineFits:
-    """The last fit of each method, for as long as its answers are those that were fitted."""
+@dataclass(frozen=True)
+class Meaning:
+    """What the answers of a method are found to mean.
 
-    _fits: dict[str, FittedBaseline] = field(default_factory=dict)
+    Attributes
+    ----------
+    method : str
+        A name in ``METHODS``.
+    params : Config
+        Of the method, when that was found.
+    mapping : dict of int to int
+        Answers → codes of the annotations.
+    told_by : str
+        Who says so.
+    """
 
-    def take(self, fitted: FittedBaseline) -> None:
-        """Remember a fit."""
-        self._fits[fitted.method] = fitted
+    method: str
+    params: Config
+    mapping: dict[int, int]
+    told_by: str = "the fit to your annotations"
 
-    def mapping(self, chain: Chain) -> dict[int, int] | None:
-        """Return answers → codes, for `chain`; None where they stay as they are.
+    def holds(self, chain: Chain) -> bool:
+        """Return whether it says something of a chain.
 
-        A fit counts as long as there are as many answers, of the same polarity.
+        It does as long as there are as many answers, of the same polarity, and not all of them stay
+        as they are.
         """
         found = chain.method()
-        fitted = None if found is None else self._fits.get(found[0].name)
-        if found is None or fitted is None or _answers(*found) != _answers_of(fitted):
-            return None
-        unchanged = all(answer == code for answer, code in fitted.mapping.items())
-        return None if unchanged else fitted.mapping
-
-    def table(self, chain: Chain) -> Codes | None:
-        """Return the same as a table, shape (256,)."""
-        mapping = self.mapping(chain)
-        return None if mapping is None else lookup(mapping)
+        if found is None or found[0].name != self.method:
+            return False
+        method, params = found
+        changes = any(answer != code for answer, code in self.mapping.items())
+        return changes and _answers(method, params) == _answers(method, self.params)
 
 
 class SearchTime:
@@ -106,7 +111,8 @@ def fit_chain(
     Raises
     ------
     UserError
-        If a pixel is no number, all are the same, or too little is annotated.
+        If a pixel is no number, all are the same, too little is annotated, or no settings tell
+        classes apart.
     """
     found = chain.method()
     if found is None:
@@ -129,12 +135,14 @@ def fit_chain(
             f"{method.title} is tried with half of what you painted and compared with the other "
             "half; that was too little. Paint more of each class."
         )
+    if fit.mapping and len(set(fit.mapping.values())) == 1:
+        alike = "background" if BACKGROUND in fit.mapping.values() else "one class"
+        raise UserError(
+            f"No settings of {method.title} tell your classes apart: the best would call all "
+            f"{alike}. Try another method, or a filter before this one."
+        )
     return FittedBaseline(method.name, fit.params, fit.mapping or {}, fit.mean_iou)
 
 
-def _answers(method: object, params: object) -> tuple[int, str]:
-    return len(method.classes(params)), getattr(params, "foreground", "bright")  # type: ignore[attr-defined]
-
-
-def _answers_of(fitted: FittedBaseline) -> tuple[int, str]:
-    return _answers(METHODS[fitted.method], fitted.params)
+def _answers(method: Method[Any], params: Config) -> tuple[int, str]:
+    return len(method.classes(params)), getattr(params, "foreground", "bright")

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from psygnal import Signal
 
-from napari_unetseg.classical import FILTERS, METHODS, Chain, StepSettings, find_step
+from napari_unetseg.classical import (
+    FILTERS,
+    METHODS,
+    Chain,
+    StepSettings,
+    UseOfStrokes,
+    find_step,
+)
 from napari_unetseg.config import Config
 from napari_unetseg.errors import UserError
+
+from .baseline_fits import Meaning
 
 #: Steps of the history that are kept.
 _DEEPEST = 100
@@ -18,6 +28,7 @@ _DEEPEST = 100
 class _State:
     steps: tuple[StepSettings, ...]
     at: int
+    meaning: Meaning | None = None
     #: What the last change was; equal ones that follow each other are one step of the history.
     change: object = field(compare=False, default=None)
 
@@ -26,7 +37,7 @@ class ChainDraft:
     """Steps, one of which is looked at.
 
     Filters stand before the method and refinements after it, whatever is added or moved. What was
-    chosen for a method is there again when the method is.
+    chosen for a method, and what its answers were found to mean, is there again when the method is.
 
     Parameters
     ----------
@@ -45,7 +56,7 @@ class ChainDraft:
         self._state = _State((StepSettings(step=method),), 0)
         self._undone: list[_State] = []
         self._done: list[_State] = []
-        self._left: dict[str, StepSettings] = {}
+        self._left: dict[str, tuple[StepSettings, Meaning | None]] = {}
 
     # ----------------------------------------------------------------- state
 
@@ -73,6 +84,24 @@ class ChainDraft:
     def can_redo(self) -> bool:
         """Whether there is something to do again."""
         return bool(self._undone)
+
+    @property
+    def use_of_strokes(self) -> UseOfStrokes:
+        """Whether the method looks at annotations, and whether it can do without."""
+        found = self.chain().method() if self.steps else None
+        return "unused" if found is None else found[0].use_of_strokes(found[1])
+
+    @property
+    def learns(self) -> bool:
+        """Whether the method learns from the strokes of all images, before it is applied to any."""
+        found = self.chain().method() if self.steps else None
+        return found is not None and found[0].prepare_on(found[1]) == "strokes"
+
+    @property
+    def meaning(self) -> Meaning | None:
+        """What the answers of the steps are found to mean; None where they are as they are."""
+        meaning = self._state.meaning
+        return meaning if meaning and self.steps and meaning.holds(self.chain()) else None
 
     def chain(self) -> Chain:
         """Return the steps as a chain.
@@ -102,7 +131,7 @@ class ChainDraft:
     def look_at(self, index: int) -> None:
         """Look at another step; no change of the chain."""
         if index != self.at and 0 <= index < len(self.steps):
-            self._state = _State(self.steps, index, self._state.change)
+            self._state = replace(self._state, at=index)
             self.changed.emit()
 
     def choose(self, method: str | None) -> None:
@@ -111,14 +140,12 @@ class ChainDraft:
             return
         for settings in self.steps:
             if settings.step in METHODS:
-                self._left[settings.step] = settings
-        filters = [s for s in self.steps if s.step in FILTERS]
-        after = [s for s in self.steps if _stage(s.step) == 2]
+                self._left[settings.step] = settings, self._state.meaning
         if method is None:
-            self._do((*after,), len(after) - 1, "method")
+            after = self._after()
+            self._do(after, len(after) - 1, "method")
         else:
-            chosen = self._left.get(method, StepSettings(step=method))
-            self._do((*filters, chosen, *after), len(filters), "method")
+            self._put(*self._left.get(method, (StepSettings(step=method), None)), "method")
 
     def add(self, step: str) -> None:
         """Add a filter just before the method, or a refinement at the end, and look at it."""
@@ -148,10 +175,20 @@ class ChainDraft:
             steps = (*self.steps[:at], settings, *self.steps[at + 1 :])
             self._do(steps, at, ("settings", at, name))
 
-    def set_steps(self, steps: tuple[StepSettings, ...]) -> None:
-        """Take over the steps of a chain, as one change."""
+    def set_steps(self, steps: tuple[StepSettings, ...], meaning: Meaning | None = None) -> None:
+        """Take over the steps of a chain and what their answers mean, as one change."""
         at = next((i for i, s in enumerate(steps) if s.step in METHODS), 0)
-        self._do(Chain(steps=steps).steps, at, None)
+        self._do(Chain(steps=steps).steps, at, None, meaning)
+
+    def take_fit(self, meaning: Meaning) -> None:
+        """Take over settings that were found, and what their answers mean, as one change."""
+        params = meaning.params.model_dump(mode="json")
+        self._put(StepSettings(step=meaning.method, params=params), meaning, None)
+
+    def drop_meaning(self) -> None:
+        """Take the answers as they are."""
+        if self.meaning is not None:
+            self._do(self.steps, self.at, None, None)
 
     def undo(self) -> None:
         """Take the last change back."""
@@ -161,19 +198,34 @@ class ChainDraft:
         """Do again what was taken back."""
         self._step(self._undone, self._done)
 
-    def _do(self, steps: tuple[StepSettings, ...], at: int, change: object) -> None:
+    def _put(self, method: StepSettings, meaning: Meaning | None, change: object) -> None:
+        """Put a method between filters and refinements."""
+        filters = self.steps[: self._n_filters()]
+        self._do((*filters, method, *self._after()), len(filters), change, meaning)
+
+    def _after(self) -> tuple[StepSettings, ...]:
+        return tuple(s for s in self.steps if _stage(s.step) == 2)
+
+    def _do(
+        self,
+        steps: tuple[StepSettings, ...],
+        at: int,
+        change: object,
+        meaning: Meaning | Literal["stays"] | None = "stays",
+    ) -> None:
+        meaning = self._state.meaning if meaning == "stays" else meaning
         goes_on = change is not None and change == self._state.change and not self._undone
         if not goes_on:
             self._done = [*self._done, self._state][-_DEEPEST:]
         self._undone = []
-        self._state = _State(steps, at, change)
+        self._state = _State(steps, at, meaning, change)
         self.changed.emit()
 
     def _step(self, source: list[_State], target: list[_State]) -> None:
         if source:
             target.append(self._state)
             state = source.pop()
-            self._state = _State(state.steps, state.at)
+            self._state = replace(state, change=None)
             self.changed.emit()
 
     def _n_filters(self) -> int:

@@ -7,7 +7,7 @@ hands the child's events on.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +43,7 @@ from .job_orders import N_SUGGESTED, JobOrder, JobOrders
 from .live import LiveSettings, LiveTraining
 from .model_previews import ModelPreviews
 from .open_model import OpenModel
+from .painted import Painted
 from .readiness import why_not_predict, why_not_train
 from .rounds import JobRecord, Round
 from .slots import Codes
@@ -325,22 +326,26 @@ class JobController:
     def baseline(
         self,
         chain: Chain,
-        strokes: Mapping[str, Codes] | None = None,
+        strokes: Mapping[str, Painted | Codes] | None = None,
         learned: Learned | None = None,
+        *,
+        left_out: Collection[str] = (),
     ) -> None:
-        """Apply classical steps to every image; each result arrives as `baseline_ready`.
+        """Apply classical steps to the images; each result arrives as `baseline_ready`.
 
         Parameters
         ----------
-        strokes : mapping of str to ndarray (planes, Y, X), uint8, optional
+        strokes : mapping of str to array-like (planes, Y, X), uint8, optional
             By image: what a method grows from, where that is not what is painted.
         learned : dict, optional
             What a recipe keeps of what the method has learned; it learns from strokes if None.
+        left_out : collection of str
+            Images that they are not applied to.
         """
         if self._state is not JobState.IDLE or not self.workspace.images:
             self.status.emit("Choose an image in the Data step first.")
             return
-        self._begin(self._orders.baseline(chain, strokes or {}, learned))
+        self._begin(self._orders.baseline(chain, strokes or {}, learned, left_out))
 
     def why_not_compare(self) -> str | None:
         """Return why methods cannot be compared now; None where they can."""

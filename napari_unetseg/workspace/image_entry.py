@@ -104,6 +104,11 @@ class ImageEntry:
         decided = np.flatnonzero(self.blocks.any(axis=(1, 2)))
         return [int(p) for p in decided if self.codes[p].any()]
 
+    def codes_painted(self) -> set[int]:
+        """Return which codes occur in the annotations, inside the region or not."""
+        there = (np.flatnonzero(of_plane.any(axis=(1, 2))) for of_plane in self.presence.values())
+        return {int(code) for codes in there for code in codes}
+
     def first_annotated(self, planes: Iterable[int]) -> int | None:
         """Return the first of some slices on which anything is annotated."""
         return next((p for p in planes if self.blocks[p].any() and self.codes[p].any()), None)

@@ -21,6 +21,7 @@ from napari_unetseg.jobs.pixels import save_planes
 from napari_unetseg.project import Session
 
 from .image_entry import ImageEntry
+from .painted import Painted
 from .slots import Codes
 from .told import ToldProbabilities
 
@@ -149,7 +150,7 @@ class JobFiles:
         entry: ImageEntry,
         role: str,
         chain: Chain,
-        strokes: Codes | None = None,
+        strokes: Painted | Codes | None = None,
         *,
         told: ToldProbabilities,
     ) -> ImageToSegment:

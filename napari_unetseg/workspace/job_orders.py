@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from .job_files import JobFiles
 from .live import LiveSettings
 from .model_classes import slots_for
 from .open_model import OpenModel
+from .painted import Painted
 from .rounds import JobRecord
 from .slots import Codes
 from .told import ToldProbabilities
@@ -174,10 +175,14 @@ class JobOrders:
         return JobOrder(self._record(), lambda: command)
 
     def baseline(
-        self, chain: Chain, strokes: Mapping[str, Codes], learned: Learned | None
+        self,
+        chain: Chain,
+        strokes: Mapping[str, Painted | Codes],
+        learned: Learned | None,
+        left_out: Collection[str],
     ) -> JobOrder:
-        """Apply classical steps to every image; `strokes` by image, where others than painted."""
-        entries = self._entries()
+        """Apply classical steps to images; `strokes` by image, where others than painted."""
+        entries = [entry for entry in self._entries() if entry.id not in left_out]
         role = self._files.new_role("baseline")
 
         def image(entry: ImageEntry) -> Any:

@@ -6,16 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from napari_unetseg.annotations import Classes
 from napari_unetseg.classical import Chain, ChainRecipe, Source
 from napari_unetseg.config import BACKGROUND
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import format_length
 
-from .baseline_fits import BaselineFits
 from .image_entry import ImageEntry
+from .painted import Painted
 from .slots import Codes
 
 
@@ -67,24 +65,30 @@ def other_pixel_sizes(recipe: ChainRecipe, entries: Iterable[ImageEntry]) -> str
     return ""
 
 
-def recipe_of(chain: Chain, fits: BaselineFits, kept: Kept | None, classes: Classes) -> ChainRecipe:
+def recipe_of(
+    chain: Chain, mapping: dict[int, int] | None, kept: Kept | None, classes: Classes
+) -> ChainRecipe:
     """Return steps with what their answers stand for, and with what was kept before.
 
     Parameters
     ----------
+    mapping : dict of int to int, or None
+        Answers → codes; None where they stay.
     classes : tuple of LabelClass
         That are painted here: those of answers which are in their codes.
     """
     if kept is not None:
         return kept.recipe.replace(chain=chain)
-    found, mapping = chain.method(), fits.mapping(chain)
+    found = chain.method()
     if found is not None and mapping is None and found[0].use_of_strokes(found[1]) == "unused":
         classes = found[0].classes(found[1])
     return ChainRecipe(chain=chain, mapping=mapping, classes=classes)
 
 
 def kept_recipe(
-    recipe: ChainRecipe, entries: Sequence[ImageEntry], strokes: Mapping[str, Codes]
+    recipe: ChainRecipe,
+    entries: Sequence[ImageEntry],
+    strokes: Mapping[str, Painted | Codes],
 ) -> ChainRecipe:
     """Let the method of a recipe learn, and keep that, or the strokes; called on a thread.
 
@@ -93,7 +97,7 @@ def kept_recipe(
     recipe : ChainRecipe
         What it has learned already stays.
     strokes : mapping of str to ndarray (planes, Y, X), uint8
-        By image: what a method grows from, where that is not what is painted.
+        By image: what a method grows or learns from.
 
     Returns
     -------
@@ -104,8 +108,7 @@ def kept_recipe(
     if found is None:
         return recipe
     method, params = found
-    used = method.use_of_strokes(params) != "unused"
-    sources = [Source(e.stack, strokes=_painted(e, strokes) if used else None) for e in entries]
+    sources = [Source(entry.stack, strokes=strokes.get(entry.id)) for entry in entries]
     prepared: list[Any] = [None for _ in sources]
     if method.prepare_on(params) == "strokes":
         try:
@@ -113,11 +116,3 @@ def kept_recipe(
         except UserError:
             return recipe
     return recipe.keeping(sources, prepared)
-
-
-def _painted(entry: ImageEntry, strokes: Mapping[str, Codes]) -> Codes:
-    if entry.id in strokes:
-        return strokes[entry.id]
-    if entry.region is None:
-        return entry.codes
-    return np.stack([entry.training_codes(plane) for plane in range(entry.shape[0])])

@@ -30,12 +30,19 @@ def why_not_train(workspace: Workspace, base: ModelInfo | None = None) -> str | 
     if not painted:
         return "Paint a few strokes on the annotations first: some of each class."
     if len(painted) < 2 and len(known) < len(names):
-        name = names.get(min(painted), "background")
-        return f"Only {name} is painted; paint some of another class or of background too."
+        return only_painted(workspace, min(painted))
     missing = next((name for code, name in new.items() if code not in painted), None)
     if missing is not None:
         return f"Nothing of {missing} is painted yet; paint some, or delete the class."
     return None
+
+
+def only_painted(workspace: Workspace, code: int) -> str:
+    """Say that there is one class alone, and what is missing."""
+    if code == BACKGROUND:
+        return "Only background is painted; paint some of a class, too."
+    name = workspace.classes[code - code_of(1)].name
+    return f"Only {name} is painted; paint some of another class, or background, too."
 
 
 def why_not_predict(workspace: Workspace, model: ModelInfo | None) -> str | None:

@@ -1,6 +1,7 @@
 """Chains: their order, how they run over stacks, what a preview shows, and recipes."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -199,6 +200,104 @@ def test_a_preview_of_slow_steps_is_of_what_is_in_sight():
     assert preview.labels.shape == stack.plane_shape
     assert not preview.labels[:10].any()
     assert preview.labels[10:50, :30].all()
+
+
+@pytest.mark.parametrize("axes", ["YX", "ZYX", "CYX"])
+@pytest.mark.parametrize("steps", ["sobel:in_3d=on", "watershed:in_3d=on", "slic:in_3d=on"])
+def test_a_preview_of_a_volume_is_there_where_there_is_no_z(steps, axes):
+    pixels = discs(1).data
+    stack = Stack(pixels[0] if axes == "YX" else pixels, axes)
+    strokes = painted(discs())[2:3]
+    source = Source(stack, strokes=strokes)
+    expected = run(chain(steps), source)[0]
+    found = PreviewComputer().compute(PreviewRequest("a", source, 0, chain(steps)))
+    np.testing.assert_array_equal(found.labels, expected)
+
+
+def test_a_volume_without_z_is_refined_with_what_is_shown():
+    stack = Stack(discs(1).data[0], "YX")
+    labels = np.ones((1, *stack.plane_shape), np.uint8)
+    labels[0, 20:40, 20:40], labels[0, 28:30, 28:30] = 2, 1
+    source = Source(stack, labels=labels)
+    steps = chain("fill_holes:in_3d=on")
+    found = PreviewComputer().compute(PreviewRequest("a", source, 0, steps))
+    np.testing.assert_array_equal(found.labels, run(steps, source)[0])
+
+
+@pytest.mark.parametrize("steps", ["gaussian:in_3d=on", "gaussian:in_3d=on,sigma_px=2"])
+def test_a_preview_follows_the_pixel_size(steps):
+    computer, stack = PreviewComputer(), discs()
+    steps = chain(steps, "otsu:per_slice=off,sigma_px=0")
+    for z_um in (0.3, 0.1):
+        source = Source(replace(stack, pixel_size_um={"Z": z_um, "Y": 0.1, "X": 0.1}))
+        found = computer.compute(PreviewRequest("a", source, 2, steps))
+        np.testing.assert_array_equal(found.labels, run(steps, source)[2])
+
+
+def test_a_preview_says_where_too_little_is_painted_on_the_slice():
+    source = Source(discs(), strokes=painted(discs()))
+    for plane, lacks in ((0, True), (2, False)):
+        for name in ("watershed", "grow"):
+            request = PreviewRequest("a", source, plane, Chain.of(name))
+            assert PreviewComputer().compute(request).lacks_strokes == lacks
+    request = PreviewRequest("a", source, 0, Chain.of("forest"))
+    assert not PreviewComputer().compute(request).lacks_strokes
+
+
+class Enough(Exception):
+    """Nobody waits any more."""
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        ("gaussian", "otsu", "fill_holes"),
+        ("gaussian", "grow", "fill_holes"),
+        ("gaussian:in_3d=on", "grow", "fill_holes"),
+    ],
+)
+def test_a_preview_can_be_given_up_between_any_two_steps(steps):
+    source = Source(discs(), strokes=painted(discs()))
+    n_calls, taken = 0, set()
+
+    def after(most):
+        def between():
+            nonlocal n_calls
+            n_calls += 1
+            if n_calls > most:
+                raise Enough
+
+        return between
+
+    def spied(name):
+        step = find_step(name.partition(":")[0])
+        how = "segment" if hasattr(step, "segment") else "apply"
+        how = "label" if hasattr(step, "label") else how
+        original = getattr(type(step), how)
+
+        def noted(*arguments, **named):
+            taken.add(name)
+            return original(*arguments, **named)
+
+        return type(step), how, noted
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in steps:
+            patch.setattr(*spied(name))
+        seen = set()
+        for most in range(100):
+            n_calls = 0
+            taken.clear()
+            try:
+                PreviewComputer().compute(
+                    PreviewRequest("a", source, 2, chain(*steps)), after(most)
+                )
+            except Enough:
+                seen.add(len(taken))
+            else:
+                break
+    assert taken == set(steps)
+    assert seen >= set(range(len(steps))), "given up after none, one, two steps"
 
 
 def test_a_preview_knows_the_grey_values_that_a_threshold_decides_by():

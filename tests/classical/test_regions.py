@@ -226,11 +226,25 @@ def test_each_stroke_of_a_class_becomes_an_object():
     assert np.unique(out[1]).tolist() == [0, 4, 5, 6]
 
 
-def test_without_strokes_of_background_classes_share_the_image():
+@pytest.mark.parametrize("name", ["watershed", "random_walker"])
+def test_a_class_alone_does_not_flood_the_image(name):
     image, _, strokes = discs()
-    strokes[strokes == 1] = 0
-    for name in ("watershed", "random_walker"):
-        assert (run(name, View(image[np.newaxis], strokes=strokes)) == 2).all()
+    alone = np.where(strokes == 2, strokes, 0)
+    codes = run(name, View(image[np.newaxis], strokes=alone))
+    np.testing.assert_array_equal(codes, alone)
+    assert codes is not alone
+    one = Source(Stack(image[np.newaxis], "ZYX"), strokes=alone[np.newaxis])
+    with pytest.raises(UserError, match="paint some of another class, or background, too"):
+        prepare(Chain.of(name), [one])
+    both = Source(Stack(image[np.newaxis], "ZYX"), strokes=strokes[np.newaxis])
+    prepare(Chain.of(name), [one, both])
+
+
+def test_strokes_of_one_class_are_enough_for_objects():
+    image, _, strokes = discs()
+    alone = np.where(strokes == 2, strokes, 0)[np.newaxis]
+    chain = Chain.of("watershed", parse_params("watershed", ["answer=objects"]))
+    prepare(chain, [Source(Stack(image[np.newaxis], "ZYX"), strokes=alone)])
 
 
 def test_steepness_counts_thick_slices():

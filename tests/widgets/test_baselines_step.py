@@ -260,7 +260,7 @@ def test_a_search_is_stopped_with_the_best_so_far(stage, step, monkeypatch):
 
 def test_too_little_to_fit_to_is_said(stage, step):
     codes = stage.entry.codes.copy()
-    codes[1, 2, 2] = 2
+    codes[1, 2, 2:4] = 1, 2
     stage.workspace.commit_annotations(stage.entry.id, codes, [1])
     choose(step, "grow")
     stage.person.click(step.fit)

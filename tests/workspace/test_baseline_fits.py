@@ -41,3 +41,15 @@ def test_pixels_that_are_none_are_one_sentence(entry, spoil, says):
         pixels[0, 5, 5] = spoil
     with pytest.raises(UserError, match=says):
         fit_chain(Chain.of("threshold"), [entry])
+
+
+@pytest.mark.parametrize("method", ["otsu", "kmeans", "chan_vese"])
+def test_settings_that_call_everything_alike_are_not_taken(entry, method):
+    pixels = np.asarray(entry.stack.data)
+    pixels[0, :, :32] = 50  # what is painted on says nothing of classes
+    pixels[0, :, 32:] = np.random.default_rng(0).normal(500, 50, (64, 32))
+    entry.codes[0, :, 8:] = 0
+    entry.codes[0, :, :8] = 1
+    entry.codes[0, :8, :8] = 2
+    with pytest.raises(UserError, match="tell your classes apart: the best would call all backgr"):
+        fit_chain(Chain.of(method), [entry])

@@ -4,6 +4,7 @@ import pytest
 
 from napari_unetseg.classical import FILTERS, METHODS, REFINEMENTS, find_step
 from napari_unetseg.errors import UserError
+from napari_unetseg.workspace.baseline_fits import Meaning
 from napari_unetseg.workspace.chain_draft import ChainDraft
 
 
@@ -118,3 +119,69 @@ def test_every_step_that_is_registered_can_be_added(draft):
     for method in METHODS:
         draft.choose(method)
         assert draft.method == method
+
+
+def meaning(method="kmeans", mapping=None, **params):
+    return Meaning(method, find_step(method).params(**params), mapping or {1: 2, 2: 1})
+
+
+def test_what_answers_mean_goes_and_comes_with_the_history(draft):
+    draft.set_params(find_step("otsu").params(sigma_px=2.0))
+    found = meaning("otsu", sigma_px=3.0)
+    draft.take_fit(found)
+    assert draft.meaning is found
+    assert draft.steps[0].checked().sigma_px == 3.0
+    draft.undo()
+    assert draft.meaning is None
+    assert draft.steps[0].checked().sigma_px == 2.0, "the fit alone is taken back"
+    draft.redo()
+    assert draft.meaning is found
+    draft.drop_meaning()
+    assert draft.meaning is None
+    assert draft.steps[0].checked().sigma_px == 3.0
+    draft.undo()
+    assert draft.meaning is found
+
+
+def test_the_same_settings_fitted_again_have_their_meaning(draft):
+    found = meaning("otsu")
+    draft.take_fit(found)
+    assert draft.meaning is found
+    draft.undo()
+    assert draft.meaning is None
+
+
+def test_answers_mean_the_same_as_long_as_they_are_as_many_and_of_the_same_polarity(draft):
+    found = meaning(n_clusters=3)
+    draft.take_fit(found)
+    draft.add("gaussian")
+    draft.look_at(1)
+    assert draft.meaning is found
+    for change in ({"n_clusters": 4}, {"foreground": "dark"}):
+        draft.set_params(found.params.replace(**change))
+        assert draft.meaning is None
+        draft.set_params(found.params.replace(sigma_px=3.0))
+        assert draft.meaning is found
+
+
+def test_what_answers_of_a_method_mean_is_there_again_when_the_method_is(draft):
+    found = meaning("otsu")
+    draft.take_fit(found)
+    draft.choose("sobel")
+    assert draft.meaning is None
+    draft.choose("otsu")
+    assert draft.meaning is found
+    draft.choose(None)
+    assert draft.meaning is None
+
+
+def test_a_recipe_brings_its_meaning_or_none(draft):
+    draft.take_fit(meaning("otsu"))
+    steps = draft.steps
+    draft.set_steps(steps)
+    assert draft.meaning is None
+    found = meaning("otsu", {1: 3, 2: 1})
+    draft.set_steps(steps, found)
+    assert draft.meaning is found
+    draft.set_steps(steps, meaning("otsu", {1: 1, 2: 2}))
+    assert draft.meaning is None, "answers that stay as they are need not be said to"
