@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from qtpy.QtCore import Signal
 from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
@@ -18,7 +19,6 @@ from napari_unetseg.classical import (
     LevelMethod,
     UseOfStrokes,
     find_step,
-    in_words,
 )
 from napari_unetseg.classical.mapping import lookup
 from napari_unetseg.errors import UserError
@@ -28,6 +28,7 @@ from napari_unetseg.workspace.baseline_fits import BaselineFits, can_be_fitted
 from napari_unetseg.workspace.chain_draft import ChainDraft
 from napari_unetseg.workspace.kept_recipe import Kept, kept_recipe, other_pixel_sizes, recipe_of
 from napari_unetseg.workspace.model_classes import codes_for
+from napari_unetseg.workspace.next_step import Offer
 
 from .chain_editor import ChainEditor
 from .compared_table import ComparedTable
@@ -38,17 +39,24 @@ from .listen import listen
 from .method_choice import MethodChoice
 from .preview import LivePreview, Request
 from .recipe_menu import RecipeMenu
+from .refined import Refined
 from .seeds_choice import SeedsChoice
 from .step import StepPanel
 from .use_result_row import UseResultRow
 
 Codes = npt.NDArray[np.uint8]
 
-_REFINES = "Betters the segmentation that is shown, or a part of it. Add the steps it takes."
-
 
 class BaselinesStep(StepPanel):
-    """Choose a method and steps around it, see them on the slice in view, apply them."""
+    """Choose a method and steps around it, see them on the slice in view, apply them.
+
+    Attributes
+    ----------
+    offers_changed : Signal()
+        `offer` may be another.
+    """
+
+    offers_changed = Signal()
 
     TITLE: ClassVar[str] = "Baselines"
     HINT: ClassVar[str] = (
@@ -63,6 +71,8 @@ class BaselinesStep(StepPanel):
         self._kept: Kept | None = None
         self._made_way = False
         self.preview = LivePreview(context, self)
+        self.refined = Refined(context, self.preview.hidden)
+        self._refined_last: Any = None
         self.draft = ChainDraft(next(iter(METHODS)))
         self._build()
         self._connect()
@@ -124,6 +134,7 @@ class BaselinesStep(StepPanel):
         self.compared.used.connect(self._on_used)
         self.compared_section = self.instead(by_hand, self.compared, "Which method should I use?")
         self.compared_section.toggled.connect(self._ask_preview)
+        self.compared_section.toggled.connect(self.offers_changed)
         self.column.addStretch(1)
 
     def _connect(self) -> None:
@@ -134,6 +145,7 @@ class BaselinesStep(StepPanel):
         self.histogram.moved.connect(self._on_line_moved)
         self.preview.shown.connect(self._on_previewed)
         self.show_preview.toggled.connect(self._ask_preview)
+        self.show_preview.toggled.connect(self.offers_changed)
         self.in_means.toggled.connect(self._ask_preview)
         self.preview.failed.connect(context.say)
         self.recipes.opened.connect(self._on_opened)
@@ -148,6 +160,7 @@ class BaselinesStep(StepPanel):
         listen(context.workspace.classes_changed, self.preview.recolor)
         listen(context.viewer.dims.events.current_step, self._on_view_changed)
         listen(context.viewer.layers.selection.events.active, self._on_view_changed)
+        listen(context.at_hand.changed, self._on_at_hand_changed)
         listen(context.viewer.layers.events.removed, self._update_buttons)
 
     # ----------------------------------------------------------------- state
@@ -155,6 +168,7 @@ class BaselinesStep(StepPanel):
     def entered(self) -> None:
         """Show the preview of the slice in view."""
         self._entered = True
+        self._say_summary()
         self._update_buttons()
         self._ask_preview()
 
@@ -183,6 +197,29 @@ class BaselinesStep(StepPanel):
         self.enable(self.fit, no_image or self._why_not_fit())
         self.recipes.refresh(no_steps)
         self.use.refresh(entry)
+        self.offers_changed.emit()
+
+    @property
+    def offer(self) -> Offer:
+        """What can be pressed now."""
+        if self.compared_section.isExpanded():
+            if self.compared.use.isVisible():
+                return "rows"
+            return "compare" if self.compared.compare.isEnabled() else "nothing"
+        if self.fit.busy:
+            return "stop"
+        if self.fit.isEnabled():
+            return "fit"
+        if not self.apply.isEnabled():
+            return "nothing"
+        return "preview" if self.show_preview.isChecked() else "apply"
+
+    @property
+    def why_not(self) -> str:
+        """Why nothing is offered, where that is so."""
+        is_table = self.compared_section.isExpanded()
+        reason: str = (self.compared.compare if is_table else self.apply).toolTip()
+        return reason
 
     def _learns(self) -> bool:
         found = self.draft.chain().method() if self.draft.steps else None
@@ -244,6 +281,15 @@ class BaselinesStep(StepPanel):
         self._update_buttons()
         self._ask_preview()
 
+    def _on_at_hand_changed(self) -> None:
+        """Refine another segmentation, where another is at hand now."""
+        entry = self.context.layers.current_image()
+        if not self._entered or self.draft.method is not None or entry is None:
+            return
+        if self.refined.layer(entry) is not self._refined_last:
+            self._say_summary()
+            self._ask_preview()
+
     def _on_codes_changed(self, *_: object) -> None:
         self._update_buttons()
         if self.draft.method is None or self._use_of_strokes() != "unused":
@@ -252,7 +298,9 @@ class BaselinesStep(StepPanel):
     def _say_summary(self) -> None:
         method = self.draft.method
         if method is None:
-            self.summary.setText(_REFINES)
+            entry = self.context.layers.current_image()
+            self._refined_last = None if entry is None else self.refined.layer(entry)
+            self.summary.setText(self.refined.sentence(entry))
             return
         found = METHODS[method]
         is_fitted = self.fits.mapping(self.draft.chain()) is not None
@@ -290,7 +338,8 @@ class BaselinesStep(StepPanel):
         chain, table = self.draft.chain(), self._table()
         learned = None if self.seeds.kept is None else self.seeds.kept.learned
         in_means = self.in_means.isChecked() and self._groups()
-        self.preview.request(Request(entry, plane, chain, table, strokes, learned, in_means))
+        begun = self.refined.labels(entry) if self.draft.method is None else None
+        self.preview.request(Request(entry, plane, chain, table, strokes, learned, in_means, begun))
 
     def _on_previewed(self) -> None:
         preview = self.preview.answer
@@ -369,7 +418,8 @@ class BaselinesStep(StepPanel):
             codes_for(self.context.workspace, kept.recipe.classes, "the recipe's")
         self._mappings = dict.fromkeys(self.context.workspace.images, self._mapping())
         learned = None if kept is None else kept.recipe.learned
-        self.context.controller.baseline(chain, strokes, learned)
+        begun = self.refined.begin() if self.draft.method is None else {}
+        self.context.controller.baseline(chain, strokes, learned, begun)
 
     def _on_baseline_ready(self, image_id: str, recipe: ChainRecipe, labels: Any) -> None:
         if image_id not in self._mappings or image_id not in self.context.workspace.images:
@@ -378,16 +428,17 @@ class BaselinesStep(StepPanel):
         # The preview makes way for the result until the next move of a slider.
         self._made_way = self._made_way or self.show_preview.isChecked()
         self.show_preview.setChecked(False)
+        title, made_by = self.refined.named(image_id, recipe.chain)
         if labels.dtype != np.uint8:
-            self.context.workspace.number_objects(image_id, labels)
+            self.context.objects.found(image_id, labels, made_by)
             self._update_buttons()
             return
         recipe = recipe.model_copy(update={"mapping": mapping})
         if mapping is not None:
             for plane in labels:
                 plane[...] = recipe.meant(plane)
-        title = " · ".join(find_step(settings.step).title for settings in recipe.chain.steps)
-        self.context.results.add(image_id, title, labels, in_words(recipe.chain), recipe)
+        replays = None if recipe.chain.method() is None else recipe
+        self.context.results.add(image_id, title, labels, made_by, replays)
         self._update_buttons()
 
     # ---------------------------------------------------------------- compared

@@ -42,6 +42,8 @@ class Request:
         What a method has learned before, and is applied with; None where it learns from strokes.
     in_means : bool
         Whether groups are shown in their mean colours, instead of the colours of classes.
+    begun : ndarray, shape (planes, Y, X), or None
+        Codes or ids that refinements begin with; None for the segmentation shown.
     """
 
     entry: ImageEntry
@@ -51,6 +53,7 @@ class Request:
     strokes: Codes | None = None
     learned: Any = None
     in_means: bool = False
+    begun: AnyLabels | None = None
 
     @property
     def slice_in_view(self) -> tuple[str, int]:
@@ -82,6 +85,8 @@ class LivePreview(QObject):
         A preview is in view.
     answer : Preview or None
         The one that was shown last.
+    hidden : list of Labels
+        Layers that are hidden as long as it is in view.
     failed : Signal(str)
         A preview could not be made; the sentence says why.
     """
@@ -99,7 +104,7 @@ class LivePreview(QObject):
         self._wanted: Request | None = None
         self._layer: Labels | Image | None = None
         self._shows: tuple[str, int] | None = None
-        self._made_room: list[Labels] = []
+        self.hidden: list[Labels] = []
         self._revision = 0
         self.answer: Preview | None = None
         listen(context.workspace.codes_changed, self._on_codes_changed)
@@ -130,7 +135,9 @@ class LivePreview(QObject):
         entry, method = request.entry, request.chain.method()
         source = Source(entry.stack)
         others: list[Source] = []
-        if method is None:
+        if method is None and request.begun is not None:
+            source = replace(source, labels=request.begun)
+        elif method is None:
             told = self._context.controller.told.of(entry.id)
             source = replace(source, labels=Segmented(entry), probabilities=told)
         elif method[0].use_of_strokes(method[1]) != "unused":
@@ -166,9 +173,8 @@ class LivePreview(QObject):
         layer, self._layer = self.layer, None
         if layer is not None:
             self._context.viewer.layers.remove(layer)
-        hidden, self._made_room = self._made_room, []
-        for answer in hidden:
-            answer.visible = True
+        while self.hidden:
+            self.hidden.pop().visible = True
 
     def recolor(self, *_: object) -> None:
         """Take the colours that the classes have now."""
@@ -189,7 +195,7 @@ class LivePreview(QObject):
         answers += map(self._context.objects.layer_of, self._context.workspace.objects.of(entry.id))
         for layer in answers:
             if layer is not None and layer.visible:
-                self._made_room.append(layer)
+                self.hidden.append(layer)
                 layer.visible = False
 
     def _on_answered(self, answer: tuple[Request, Preview, AnyLabels]) -> None:

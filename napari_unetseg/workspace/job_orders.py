@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_unetseg.classical import Chain, Learned
+from napari_unetseg.classical.step import Labels as AnyLabels
 from napari_unetseg.config import Recipe
 from napari_unetseg.jobs.commands import (
     BaselineCommand,
@@ -174,15 +175,26 @@ class JobOrders:
         return JobOrder(self._record(), lambda: command)
 
     def baseline(
-        self, chain: Chain, strokes: Mapping[str, Codes], learned: Learned | None
+        self,
+        chain: Chain,
+        strokes: Mapping[str, Codes],
+        learned: Learned | None,
+        begun: Mapping[str, AnyLabels],
     ) -> JobOrder:
-        """Apply classical steps to every image; `strokes` by image, where others than painted."""
+        """Apply classical steps to every image.
+
+        Parameters
+        ----------
+        strokes, begun : mapping of str to ndarray
+            By image: strokes where others than painted, and what refinements begin with where that
+            is not the segmentation shown.
+        """
         entries = self._entries()
         role = self._files.new_role("baseline")
 
         def image(entry: ImageEntry) -> Any:
             return self._files.image_to_segment(
-                entry, role, chain, strokes.get(entry.id), told=self._told
+                entry, role, chain, strokes.get(entry.id), begun.get(entry.id), told=self._told
             )
 
         kept = self._files.folder("recipes") / f"{role}.json"
