@@ -37,7 +37,7 @@ class AnnotationSources:
         if source and source not in self._names:
             self._names.append(source)
         number = min(self._names.index(source) + 1, _MOST) if source else 0
-        before = None if self._numbers is None else self._numbers.reshape(-1)[edit.indices]
+        before = None if self._numbers is None else self._numbers.reshape(-1)[edit.indices].copy()
         return dataclasses.replace(edit, sources_before=before, source_after=number)
 
     def do(self, edit: Edit) -> None:
@@ -46,7 +46,9 @@ class AnnotationSources:
             return
         if self._numbers is None:
             self._numbers = self._new_array()
-        self._numbers.reshape(-1)[edit.indices] = edit.source_after
+        there = self._numbers.reshape(-1)
+        changed = edit.before != edit.after  # an edit may list pixels that stay
+        there[edit.indices] = np.where(changed, np.uint8(edit.source_after), there[edit.indices])
 
     def undo(self, edit: Edit) -> None:
         """Take note of an edit that is taken back."""
