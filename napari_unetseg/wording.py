@@ -1,6 +1,8 @@
-"""Numbers as sentences have them."""
+"""Numbers and lists as sentences have them."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 def counted(n: int, noun: str, plural: str = "") -> str:
@@ -10,3 +12,12 @@ def counted(n: int, noun: str, plural: str = "") -> str:
     ('1 slice', '1,200 slices', '2 patches')
     """
     return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Join words as a sentence does.
+
+    >>> listed(["a"]), listed(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)

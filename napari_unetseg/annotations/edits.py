@@ -23,17 +23,24 @@ class Edit:
         Into the flattened (planes, Y, X) annotations, each at most once.
     before, after : ndarray of uint8, shape (n,)
         Codes.
+    sources_before : ndarray of uint8, shape (n,), or None
+        Where the annotations came from, by number; None where a person had painted all of them.
+    source_after : int or None
+        Where they come from now; None where that stays.
     """
 
     image: str
     indices: npt.NDArray[np.int64]
     before: npt.NDArray[np.uint8]
     after: npt.NDArray[np.uint8]
+    sources_before: npt.NDArray[np.uint8] | None = None
+    source_after: int | None = None
 
     @property
     def n_bytes(self) -> int:
         """Memory the edit holds."""
-        return self.indices.nbytes + self.before.nbytes + self.after.nbytes
+        sources = 0 if self.sources_before is None else self.sources_before.nbytes
+        return self.indices.nbytes + self.before.nbytes + self.after.nbytes + sources
 
     def planes(self, shape: tuple[int, int, int]) -> list[int]:
         """Return the slices it touches, ascending."""
@@ -100,6 +107,8 @@ class Step:
         None where the classes stay.
     shown_before, shown_after : ndarray of uint8, shape (256,), or None
         How predictions are shown: see `workspace.Slots`.
+    meant_before, meant_after : ndarray of uint8, shape (256,), or None
+        What codes of results stand for: see `workspace.Results`. None where that stays.
     """
 
     label: str
@@ -110,6 +119,8 @@ class Step:
     shown_after: npt.NDArray[np.uint8] | None = None
     objects: tuple[ObjectEdit, ...] = ()
     numbered: tuple[str, ...] = ()
+    meant_before: npt.NDArray[np.uint8] | None = None
+    meant_after: npt.NDArray[np.uint8] | None = None
 
     @property
     def n_bytes(self) -> int:

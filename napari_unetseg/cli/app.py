@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import typer
 
 from napari_unetseg import __version__
-from napari_unetseg.errors import UserError
+from napari_unetseg.errors import AlreadyThereError, UserError
 
 from .termination import terminated_like_interrupted
 
@@ -63,6 +63,8 @@ def run(arguments: list[str]) -> int:
         status = _run(arguments)
         sys.stdout.flush()
         return status
+    except AlreadyThereError as error:
+        return _fail(f"{str(error).removesuffix('.')}, or replace it with --overwrite.")
     except UserError as error:
         return _fail(str(error))
     except OSError as error:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from napari_unetseg.errors import UserError
+from napari_unetseg.errors import AlreadyThereError, UserError
 
 
 def check_output(path: str | Path, overwrite: bool) -> None:
@@ -25,7 +25,7 @@ def check_output(path: str | Path, overwrite: bool) -> None:
     path = Path(path)
     try:
         if not overwrite and (path.exists() or path.is_symlink()):
-            raise UserError(f"{path} exists; choose another name, or replace it with --overwrite.")
+            raise AlreadyThereError(f"{path} exists already; choose another name.")
         parent = path.absolute().parent
         while not parent.exists():
             parent = parent.parent

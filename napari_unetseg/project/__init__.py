@@ -1,8 +1,8 @@
 """The work on disk: what is painted outlives the process that painted it."""
 
 from .first_run import is_first_run, remember_answer
-from .kept_objects import KeptObjects, ObjectNotes, drop_notes, new_uid, write_notes
-from .kept_results import KeptResult, ResultNotes, kept_results
+from .kept_objects import KeptObjects, ObjectNotes, drop_notes, new_uid, write_notes, write_whole
+from .kept_results import KeptResult, ResultNotes, kept_results, recipe_beside
 from .session import EarlierWork, Session, default_root
 
 __all__ = [
@@ -17,6 +17,8 @@ __all__ = [
     "is_first_run",
     "kept_results",
     "new_uid",
+    "recipe_beside",
     "remember_answer",
     "write_notes",
+    "write_whole",
 ]

@@ -23,11 +23,14 @@ class ObjectNotes(BaseModel):
         The same in every later session that goes on from these objects.
     reviewed : tuple of int
         Ids that are right.
+    made_by : str
+        As of `workspace.ObjectSet`; empty in files of before.
     """
 
     version: int = 1
     uid: str = ""
     reviewed: tuple[int, ...] = ()
+    made_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +55,14 @@ def new_uid() -> str:
 
 def write_notes(labels: Path, notes: BaseModel) -> None:
     """Say of a file of labels that it is to be kept, and why; complete or not at all."""
-    partial = labels.with_suffix(".json.partial")
-    partial.write_text(notes.model_dump_json(), encoding="utf-8")
-    partial.replace(labels.with_suffix(".json"))
+    write_whole(labels.with_suffix(".json"), notes.model_dump_json())
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file, complete or not at all, instead of the one before."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
 
 
 def drop_notes(ids: Path) -> None:

@@ -47,6 +47,14 @@ class KeptResult:
     notes: ResultNotes
 
 
+def recipe_beside(codes: Path) -> Path:
+    """Return where the steps of a result stand as JSON, if they are known.
+
+    Not in the notes: a recipe may be large, and notes are read to find out what a session holds.
+    """
+    return codes.with_suffix(".recipe")
+
+
 def kept_results(folder: Path) -> tuple[KeptResult, ...]:
     """Return the results of an image that were corrected, of undamaged files.
 

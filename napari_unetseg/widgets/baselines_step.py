@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
+from qtpy.QtCore import Signal
 from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from napari_unetseg.classical import METHODS, ChainRecipe, FittedBaseline, find_step, in_words
+from napari_unetseg.classical import METHODS, ChainRecipe, FittedBaseline
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Finished, FinishReason, MethodCompared
 from napari_unetseg.jobs import JobState
@@ -16,6 +17,7 @@ from napari_unetseg.workspace import ImageEntry
 from napari_unetseg.workspace.baseline_fits import Meaning, can_be_fitted
 from napari_unetseg.workspace.chain_draft import ChainDraft
 from napari_unetseg.workspace.model_classes import codes_for
+from napari_unetseg.workspace.next_step import Offer
 from napari_unetseg.workspace.readiness import only_painted
 
 from .chain_editor import ChainEditor
@@ -25,17 +27,24 @@ from .fit_button import FitButton
 from .listen import listen
 from .method_choice import MethodChoice
 from .recipe_menu import RecipeMenu
+from .refined import Refined
 from .seeds_choice import SeedsChoice
 from .step import StepPanel
 from .steps_preview import StepsPreview
 from .taken_steps import TakenSteps
 from .use_result_row import UseResultRow
 
-_REFINES = "Betters the segmentation that is shown, or a part of it. Add the steps it takes."
-
 
 class BaselinesStep(StepPanel):
-    """Choose a method and steps around it, see them on the slice in view, apply them."""
+    """Choose a method and steps around it, see them on the slice in view, apply them.
+
+    Attributes
+    ----------
+    offers_changed : Signal()
+        `offer` may be another.
+    """
+
+    offers_changed = Signal()
 
     TITLE: ClassVar[str] = "Baselines"
     HINT: ClassVar[str] = (
@@ -48,6 +57,7 @@ class BaselinesStep(StepPanel):
         self._mappings: dict[str, dict[int, int] | None] = {}
         self._left_out: list[ImageEntry] = []
         self._failure = ""
+        self._refined_last: Any = None
         self.draft = ChainDraft(next(iter(METHODS)))
         self._build()
         self._connect()
@@ -63,6 +73,7 @@ class BaselinesStep(StepPanel):
         self.taken = TakenSteps(self.context, self.draft, self.seeds)
         self.editor = ChainEditor(self.context, self.draft)
         shown = self.steps_preview = StepsPreview(self.context, self.draft, self.seeds)
+        self.refined = Refined(self.context, shown.live.hidden)
         self.preview, self.histogram, self.seen = shown.live, shown.histogram, shown.seen
         self.show_preview, self.in_means = shown.is_wanted, shown.in_means
         self.fit = FitButton()
@@ -95,6 +106,7 @@ class BaselinesStep(StepPanel):
         self.compared.used.connect(self._on_used)
         self.compared_section = self.instead(by_hand, self.compared, "Which method should I use?")
         self.compared_section.toggled.connect(self._ask_preview)
+        self.compared_section.toggled.connect(self.offers_changed)
         self.column.addStretch(1)
 
     def _meaning_row(self) -> QWidget:
@@ -119,6 +131,7 @@ class BaselinesStep(StepPanel):
         listen(self.draft.changed, self._on_draft_changed)
         self.seeds.changed.connect(self._on_given_changed)
         self.steps_preview.wanted.connect(self._ask_preview)
+        self.steps_preview.wanted.connect(self.offers_changed)
         self.recipes.opened.connect(self.taken.take_recipe)
         self.recipes.written.connect(self._update_buttons)
         self.recipes.failed.connect(self._fail)
@@ -134,6 +147,7 @@ class BaselinesStep(StepPanel):
         listen(context.workspace.classes_changed, self.preview.recolor)
         listen(context.viewer.dims.events.current_step, self._on_view_changed)
         listen(context.viewer.layers.selection.events.active, self._on_view_changed)
+        listen(context.at_hand.changed, self._on_at_hand_changed)
         listen(context.viewer.layers.events.removed, self._update_buttons)
 
     # ----------------------------------------------------------------- state
@@ -141,6 +155,7 @@ class BaselinesStep(StepPanel):
     def entered(self) -> None:
         """Show the preview of the slice in view."""
         self._entered = True
+        self._say_summary()
         self._update_buttons()
         self._ask_preview()
 
@@ -169,6 +184,29 @@ class BaselinesStep(StepPanel):
         self.enable(self.fit, no_image or self._why_not_fit())
         self.recipes.refresh(no_steps)
         self.use.refresh(entry)
+        self.offers_changed.emit()
+
+    @property
+    def offer(self) -> Offer:
+        """What can be pressed now."""
+        if self.compared_section.isExpanded():
+            if self.compared.use.isVisible():
+                return "rows"
+            return "compare" if self.compared.compare.isEnabled() else "nothing"
+        if self.fit.busy:
+            return "stop"
+        if self.fit.isEnabled():
+            return "fit"
+        if not self.apply.isEnabled():
+            return "nothing"
+        return "preview" if self.steps_preview.is_wanted.isChecked() else "apply"
+
+    @property
+    def why_not(self) -> str:
+        """Why nothing is offered, where that is so."""
+        is_table = self.compared_section.isExpanded()
+        reason: str = (self.compared.compare if is_table else self.apply).toolTip()
+        return reason
 
     def _why_not_apply(self) -> str | None:
         found = self.draft.chain().method() if self.draft.steps else None
@@ -224,6 +262,15 @@ class BaselinesStep(StepPanel):
         self._update_buttons()
         self._ask_preview()
 
+    def _on_at_hand_changed(self) -> None:
+        """Refine another segmentation, where another is at hand now."""
+        entry = self.context.layers.current_image()
+        if not self._entered or self.draft.method is not None or entry is None:
+            return
+        if self.refined.layer(entry) is not self._refined_last:
+            self._say_summary()
+            self._ask_preview()
+
     def _on_codes_changed(self, *_: object) -> None:
         self._forget_failure()
         self._update_buttons()
@@ -233,7 +280,9 @@ class BaselinesStep(StepPanel):
     def _say_summary(self) -> None:
         method, meaning = self.draft.method, self.draft.meaning
         if method is None:
-            self.summary.setText(_REFINES)
+            entry = self.context.layers.current_image()
+            self._refined_last = None if entry is None else self.refined.layer(entry)
+            self.summary.setText(self.refined.sentence(entry))
         else:
             found = METHODS[method]
             self.summary.setText(f"{found.summary} Good for: {_lower(found.good_for)}")
@@ -246,8 +295,11 @@ class BaselinesStep(StepPanel):
             return
         if self.compared_section.isExpanded():
             self.steps_preview.remove()
-        else:
-            self.steps_preview.ask(self.taken.mapping(), self._why_not_apply())
+            return
+        entry = self.context.layers.current_image()
+        refines = self.draft.method is None
+        begun = self.refined.labels(entry) if refines and entry is not None else None
+        self.steps_preview.ask(self.taken.mapping(), self._why_not_apply(), begun)
 
     # ------------------------------------------------------------------- fit
 
@@ -293,7 +345,8 @@ class BaselinesStep(StepPanel):
         self._mappings = dict.fromkeys(images, self.taken.mapping())
         learned = None if kept is None else kept.recipe.learned
         without = [entry.id for entry in left_out]
-        self.context.controller.baseline(chain, strokes, learned, left_out=without)
+        begun = self.refined.begin() if self.draft.method is None else {}
+        self.context.controller.baseline(chain, strokes, learned, begun, left_out=without)
 
     def _on_baseline_ready(self, image_id: str, recipe: ChainRecipe, labels: Any) -> None:
         if image_id not in self._mappings or image_id not in self.context.workspace.images:
@@ -301,16 +354,17 @@ class BaselinesStep(StepPanel):
         mapping = self._mappings.pop(image_id)
         # The preview makes way for the result until the next move of a slider.
         self.steps_preview.make_way()
+        title, made_by = self.refined.named(image_id, recipe.chain)
         if labels.dtype != np.uint8:
-            self.context.workspace.number_objects(image_id, labels)
+            self.context.objects.found(image_id, labels, made_by)
             self._update_buttons()
             return
         recipe = recipe.model_copy(update={"mapping": mapping})
         if mapping is not None:
             for plane in labels:
                 plane[...] = recipe.meant(plane)
-        title = " · ".join(find_step(settings.step).title for settings in recipe.chain.steps)
-        self.context.results.add(image_id, title, labels, in_words(recipe.chain), recipe)
+        replays = None if recipe.chain.method() is None else recipe
+        self.context.results.add(image_id, title, labels, made_by, replays)
         self._update_buttons()
 
     def _on_finished(self, finished: Finished) -> None:

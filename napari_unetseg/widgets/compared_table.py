@@ -25,6 +25,7 @@ from napari_unetseg.events import MethodCompared
 from napari_unetseg.images import atomic_file
 from napari_unetseg.jobs import JobState
 from napari_unetseg.workspace.compared import where_they_differ
+from napari_unetseg.workspace.export import check_free, with_suffix
 
 from .choices import SecondsBox
 from .context import Context
@@ -66,6 +67,7 @@ class ComparedTable(QWidget):
     def __init__(self, context: Context) -> None:
         super().__init__()
         self._context = context
+        self._shown: list[MethodCompared] = []
         self._build()
         controller = context.controller
         listen(controller.compared.changed, self._on_compared)
@@ -125,13 +127,13 @@ class ComparedTable(QWidget):
 
     def selected(self) -> list[MethodCompared]:
         """Return the rows that are selected, in their order."""
-        rows = self._context.controller.compared.rows
-        return [rows[i.row()] for i in self.table.selectionModel().selectedRows()]
+        return [self._shown[i.row()] for i in self.table.selectionModel().selectedRows()]
 
     def _on_compared(self) -> None:
         compared = self._context.controller.compared
-        chosen = {row.name for row in self.selected()} if self.table.rowCount() else set()
+        chosen = {row.name for row in self.selected()}
         self.table.clearSelection()
+        self._shown = list(compared.rows)
         self.table.setRowCount(len(compared.rows))
         for i, row in enumerate(compared.rows):
             spread = "" if row.spread is None else f" ± {row.spread:.3f}"
@@ -236,21 +238,30 @@ class ComparedTable(QWidget):
     def _on_save(self) -> None:
         chosen = ask_paths(self, "new", "Save table", "CSV (*.csv)", "methods.csv")
         if chosen:
-            self.save_table(chosen[0].with_suffix(".csv"))
+            path, completed = with_suffix(chosen[0], (".csv",))
+            self.save_table(path, overwrite=not completed)
 
-    def save_table(self, path: Path) -> None:
-        """Write the table, and a figure of it beside it."""
-        compared = self._context.controller.compared
+    def save_table(self, path: Path, *, overwrite: bool) -> None:
+        """Write the table, and a figure of it beside it; neither where the other cannot be.
+
+        Parameters
+        ----------
+        overwrite : bool
+            Whether somebody agreed to replace the table; of the figure nobody was asked.
+        """
+        compared, figure = self._context.controller.compared, path.with_suffix(".png")
         try:
-            write_csv(path, compared.rows, overwrite=True)
+            check_free(figure, overwrite=compared.recommended is None)
+            write_csv(path, compared.rows, overwrite=overwrite)
             if compared.recommended is not None:
-                figure = draw_figure(compared.rows, compared.recommended, compared.scored_on)
-                with atomic_file(path.with_suffix(".png"), overwrite=True) as partial:
-                    figure.save(partial, format="PNG")
+                drawn = draw_figure(compared.rows, compared.recommended, compared.scored_on)
+                with atomic_file(figure) as partial:
+                    drawn.save(partial, format="PNG")
         except (OSError, UserError) as error:
             self._context.say(f"The table could not be written: {error}")
             return
-        self._context.say(f"Saved as {path.name}, with a figure beside it.")
+        beside = "" if compared.recommended is None else f", with a figure beside it, {figure.name}"
+        self._context.say(f"Saved as {path.name}{beside}.")
 
 
 def _text() -> QLabel:

@@ -15,6 +15,7 @@ from napari_unetseg.workspace import (
     Workspace,
 )
 
+from .at_hand import AtHand
 from .fix_objects import FixObjects
 from .fix_segmentation import FixSegmentation
 from .layers import LayerBinder
@@ -67,6 +68,8 @@ class Context:
         controller.renewing.connect(self.probabilities.hide)
         self.results = ResultLayers(self.layers, workspace)
         self.results.said.connect(self.say)
+        self.at_hand = AtHand(self.layers)
+        controller.renewing.connect(self.at_hand.hide_results)
         controller.objects_ready.connect(self.objects.take)
         controller.renewing.connect(self.objects.hide_answers)
         controller.suggestions.changed.connect(self._mark_suggested)

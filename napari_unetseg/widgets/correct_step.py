@@ -136,7 +136,7 @@ class CorrectStep(StepPanel):
         listen(context.viewer.dims.events.current_step, self._update_accept)
         listen(context.viewer.dims.events.ndisplay, self._update_accept)
         listen(context.viewer.dims.events.order, self._update_accept)
-        listen(context.viewer.layers.selection.events.active, self._update_accept)
+        listen(context.at_hand.changed, self._update_accept)
         for event in ("inserted", "removed", "renamed"):
             listen(getattr(context.viewer.layers.events, event), self._on_layers_changed)
 
@@ -202,7 +202,11 @@ class CorrectStep(StepPanel):
         return None if self.context.layers.is_shown(entry.id) else _CLOSED
 
     def _why_not_accept(self, entry: ImageEntry | None, all_slices: bool) -> str | None:
-        if entry is None or entry.prediction[self.context.layers.current_plane(entry)].any():
+        if entry is None:
+            return None
+        if why_not := self.context.at_hand.why_not_correct(entry.id):
+            return why_not
+        if entry.prediction[self.context.layers.current_plane(entry)].any():
             return None
         if all_slices and any(plane.any() for plane in entry.prediction):
             return None

@@ -311,7 +311,9 @@ class ExportStep(StepPanel):
         self.sizes.count_instead(answered, names)
         workspace, versions = self.context.workspace, {"napari": napari.__version__}
         facts = method_facts(workspace, self.context.controller, versions)
-        if isinstance(result, Labels):
+        if isinstance(result, ObjectSet):
+            facts = replace(facts, objects=result)
+        elif isinstance(result, Labels):
             known = result.metadata[METADATA]
             facts = replace(
                 facts,

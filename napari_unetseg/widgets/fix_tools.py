@@ -50,12 +50,13 @@ class FixTools(QWidget):
         for event in ("ndisplay", "order", "ndim"):
             listen(getattr(context.viewer.dims.events, event), self._update)
         listen(context.viewer.layers.selection.events.active, self._update)
+        listen(context.at_hand.changed, self._update)
         listen(context.proofreader.changed, self._show_tool)
 
     def _update(self, *_: object) -> None:
         """Enable the tools, or disable them and say why."""
-        why_none = self.why_not()
         on_objects = self._context.objects.are_active
+        why_none = self.why_not() or (None if on_objects else self._why_not_on_result())
         for tool, button in self.buttons.items():
             why_not = _NOT_ON_OBJECTS if on_objects and tool not in ON_OBJECTS else why_none
             button.setEnabled(why_not is None)
@@ -71,6 +72,10 @@ class FixTools(QWidget):
         if tuple(dims.displayed) != (dims.ndim - 2, dims.ndim - 1):
             return "These tools work on slices; the view is across them (Ctrl+E turns it)."
         return None
+
+    def _why_not_on_result(self) -> str | None:
+        entry = self._context.layers.current_image()
+        return None if entry is None else self._context.at_hand.why_not_correct(entry.id)
 
     def _show_tool(self) -> None:
         for tool, button in self.buttons.items():

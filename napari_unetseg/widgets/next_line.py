@@ -15,6 +15,7 @@ from napari_unetseg.jobs import JobState
 from napari_unetseg.workspace import ImageEntry, SliceState
 from napari_unetseg.workspace.next_step import Situation, StepName, next_step
 
+from .baselines_step import BaselinesStep
 from .class_counts import Counts
 from .context import Context
 from .correct_step import CorrectStep
@@ -73,11 +74,14 @@ class NextLine(QLabel):
             context.workspace.classes_changed,
             context.progress.changed,
             context.objects.changed,
+            context.at_hand.changed,
             context.viewer.layers.events.inserted,
-            context.viewer.layers.events.removed,
-            context.viewer.layers.selection.events.active,
+            controller.compared.changed,
         ):
             listen(signal, self._refresh_soon)
+        for panel in self._dock.panels:
+            if isinstance(panel, BaselinesStep):
+                panel.offers_changed.connect(self._refresh_soon)
 
     def take_counts(self, counts: Counts) -> None:
         """Take note of how many pixels of each class are annotated; shape (256,), by code."""
@@ -150,6 +154,10 @@ class NextLine(QLabel):
             n_complete=sum(int((s == SliceState.ACCEPTED).sum()) for s in states),
             n_unreviewed=0 if entry is None else self._n_unreviewed(entry),
             is_on_objects=self._is_on_objects(),
+            can_predict=controller.state is not JobState.IDLE or not controller.why_not_predict(),
+            offer=panel.offer if isinstance(panel, BaselinesStep) else "nothing",
+            why_not=panel.why_not if isinstance(panel, BaselinesStep) else "",
+            is_on_result=entry is not None and bool(context.at_hand.why_not_correct(entry.id)),
         )
 
     def _has_result(self, entry: ImageEntry) -> bool:

@@ -10,7 +10,9 @@ from typing import Any
 from napari.layers import Labels
 from psygnal import Signal
 
+from napari_unetseg.wording import counted
 from napari_unetseg.workspace import ObjectCorrections, ObjectSet, Workspace
+from napari_unetseg.workspace.objects import BY_NETWORK
 
 from .layers import LayerBinder
 from .shown_objects import ShownObjects
@@ -45,6 +47,7 @@ class ObjectLayers:
         self, layers: LayerBinder, workspace: Workspace, corrections: ObjectCorrections
     ) -> None:
         self.this_slice_only = False
+        self._to_tell: list[ObjectSet] = []
         self._layers = layers
         self._workspace = workspace
         self._corrections = corrections
@@ -62,7 +65,21 @@ class ObjectLayers:
         ids : memmap, shape (planes, Y, X), uint32
             Of a file in the session.
         """
-        self._workspace.objects.add(image_id, Path(ids.filename))
+        self._workspace.objects.add(image_id, Path(ids.filename), made_by=BY_NETWORK)
+
+    def found(self, image_id: str, ids: Any, made_by: str) -> None:
+        """Show what a classical method has found, instead of results; say how many once counted.
+
+        Parameters
+        ----------
+        ids : ndarray, shape (planes, Y, X), uint32
+        made_by : str
+            Method and settings, in words for a paper.
+        """
+        for earlier in self._layers.result_layers(image_id):
+            earlier.visible = False
+        number = self._workspace.number_objects
+        self._to_tell.append(number(image_id, ids, made_by, "finding objects"))
 
     def show(self, objects: ObjectSet) -> Labels:
         """Bring the layer of some objects into view, made again where it was closed."""
@@ -117,6 +134,7 @@ class ObjectLayers:
 
     def count(self) -> None:
         """Go on counting; called regularly by the window."""
+        self._tell()
         end = time.perf_counter() + _COUNTING_S
         for image_id in self._workspace.images:
             for objects in self._workspace.objects.of(image_id):
@@ -128,6 +146,21 @@ class ObjectLayers:
                     self._layers.after_stroke(partial(self._offer_new_number, objects))
                     self.changed.emit()
                 return
+
+    def _tell(self) -> None:
+        """Say how many objects were found, of those that are counted by now."""
+        for objects in [found for found in self._to_tell if found.is_counted]:
+            self._to_tell.remove(objects)
+            areas = objects.areas()
+            planes = {plane for of_object in areas.values() for plane in of_object}
+            where = ""
+            if len(self._workspace.images) > 1 and objects.image in self._workspace.images:
+                where = f" of {self._workspace.images[objects.image].stack.name}"
+            self.said.emit(
+                f"Found {counted(len(areas), 'object')} on {counted(len(planes), 'slice')}{where}."
+                if areas
+                else f"Found no object{where and ' on any slice'}{where}; try other settings."
+            )
 
     def _on_added(self, objects: ObjectSet) -> None:
         self._layers.after_stroke(partial(self._show_new, objects))

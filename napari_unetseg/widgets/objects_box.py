@@ -57,8 +57,7 @@ class ObjectsBox(QWidget):
         listen(context.objects.changed, self.refresh)
         listen(workspace.images_changed, self.refresh)
         listen(workspace.segmentation_changed, self._on_segmentation_changed)
-        listen(context.viewer.layers.selection.events.active, self.refresh)
-        listen(context.viewer.layers.events.removed, self.refresh)
+        listen(context.at_hand.changed, self.refresh)
         self.refresh()
 
     def _build(self) -> None:
@@ -142,7 +141,9 @@ class ObjectsBox(QWidget):
         entry = self._context.layers.current_image()
         segmented = entry is not None and is_segmented(entry)
         busy = "Numbering …" if self._numbering.busy else None
-        _enable(self.number, busy or (None if segmented else _NOTHING), _NUMBER)
+        on_result = None if entry is None else self._context.at_hand.why_not_correct(entry.id)
+        nothing = None if segmented else _NOTHING
+        _enable(self.number, busy or on_result or nothing, _NUMBER)
 
     def _on_segmentation_changed(self, *_: object) -> None:
         if not self.number.isEnabled():

@@ -53,6 +53,8 @@ class Request:
         What a method has learned before, and is applied with; None where it learns from strokes.
     in_means : bool
         Whether groups are shown in their mean colours, instead of the colours of classes.
+    begun : ndarray, shape (planes, Y, X), or None
+        Codes or ids that refinements begin with; None for the segmentation shown.
     """
 
     entry: ImageEntry
@@ -63,6 +65,7 @@ class Request:
     revision: int = 0
     learned: Any = None
     in_means: bool = False
+    begun: AnyLabels | None = None
 
     @property
     def slice_in_view(self) -> tuple[str, int]:
@@ -94,6 +97,8 @@ class LivePreview(QObject):
         A preview is in view.
     answer : Preview or None
         The one that was shown last.
+    hidden : list of Labels
+        Layers that are hidden as long as it is in view.
     failed : Signal(str)
         A preview could not be made; the sentence says why.
     late : Signal()
@@ -114,7 +119,7 @@ class LivePreview(QObject):
         self._wanted: Request | None = None
         self._layer: Labels | Image | None = None
         self._shows: tuple[str, int] | None = None
-        self._made_room: list[Labels] = []
+        self.hidden: list[Labels] = []
         self.answer: Preview | None = None
         self._stale = self._timer(_STALE_MS, self._clear)
         self._late = self._timer(_LATE_MS, self._on_late)
@@ -172,7 +177,10 @@ class LivePreview(QObject):
     def _asked(self, request: Request) -> PreviewRequest:
         entry, strokes = request.entry, request.strokes
         source = Source(entry.stack, strokes=strokes.get(entry.id))
-        if request.chain.method() is None:
+        refines = request.chain.method() is None
+        if refines and request.begun is not None:
+            source = replace(source, labels=request.begun)
+        elif refines:
             told = self._context.controller.told.of(entry.id)
             source = replace(source, labels=Segmented(entry), probabilities=told)
         entries = self._context.workspace.images.values()
@@ -207,9 +215,8 @@ class LivePreview(QObject):
         layer, self._layer = self.layer, None
         if layer is not None:
             self._context.viewer.layers.remove(layer)
-        hidden, self._made_room = self._made_room, []
-        for answer in hidden:
-            answer.visible = True
+        while self.hidden:
+            self.hidden.pop().visible = True
 
     def recolor(self, *_: object) -> None:
         """Take the colours that the classes have now."""
@@ -231,7 +238,7 @@ class LivePreview(QObject):
         answers += map(self._context.objects.layer_of, self._context.workspace.objects.of(entry.id))
         for layer in answers:
             if layer is not None and layer.visible:
-                self._made_room.append(layer)
+                self.hidden.append(layer)
                 layer.visible = False
 
     def _on_answered(self, answer: tuple[Request, Preview, AnyLabels] | None) -> None:

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QMenu, QPushButton
 from napari_unetseg.classical import ChainRecipe, read_recipe
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import atomic_file
+from napari_unetseg.workspace.export import with_suffix
 
 from .context import Context
 from .dialogs import ask_paths
@@ -77,10 +78,8 @@ class RecipeMenu(QPushButton):
         chosen = ask_paths(self, "new", "Save recipe", _RECIPES, "recipe.json")
         if not chosen:
             return
-        path, is_new = chosen[0], False
-        if path.suffix.lower() != ".json":
-            # The dialog has asked before it gave a name that exists, but not for a completed one.
-            path, is_new = path.with_name(f"{path.name}.json"), True
+        # The dialog has asked before it gave a name that exists, but not for a completed one.
+        path, is_new = with_suffix(chosen[0], (".json",))
         try:
             make = self._wanted()
         except UserError as error:
@@ -116,9 +115,7 @@ def _written(path: Path, recipe: ChainRecipe, *, overwrite: bool) -> str:
     except OSError as error:
         raise UserError(f"The recipe could not be written ({error.strerror}).") from error
     if recipe.needs_strokes():
-        return (
-            f"Saved the steps alone as {path.name}: napari-unetseg run {path.name} needs -l LABELS."
-        )
+        return f"Saved the steps alone as {path.name}: paint some of each class where it is opened."
     kept = ""
     if recipe.learned is not None:
         kept = " with what it has learned"

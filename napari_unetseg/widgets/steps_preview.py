@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_unetseg.classical import METHODS, LevelMethod, Preview
 from napari_unetseg.classical.mapping import lookup
+from napari_unetseg.classical.step import Labels as AnyLabels
 from napari_unetseg.errors import UserError
 from napari_unetseg.workspace import ImageEntry
 from napari_unetseg.workspace.chain_draft import ChainDraft
@@ -98,7 +99,12 @@ class StepsPreview(QWidget):
         self._made_way = self._made_way or self.is_wanted.isChecked()
         self.is_wanted.setChecked(False)
 
-    def ask(self, mapping: dict[int, int] | None, why_not: str | None) -> None:
+    def ask(
+        self,
+        mapping: dict[int, int] | None,
+        why_not: str | None,
+        begun: AnyLabels | None = None,
+    ) -> None:
         """Show what the steps answer on the slice in view.
 
         Parameters
@@ -107,6 +113,8 @@ class StepsPreview(QWidget):
             Answers → codes; None where they stay.
         why_not : str or None
             Why they cannot be taken, where they cannot.
+        begun : ndarray, shape (planes, Y, X), or None
+            Codes or ids that refinements begin with; None for the segmentation shown.
         """
         entry = self._context.layers.current_image()
         if entry is None or not self.is_wanted.isChecked() or not self._draft.steps:
@@ -132,6 +140,7 @@ class StepsPreview(QWidget):
                 self._seeds.revision,
                 None if kept is None else kept.learned,
                 self.in_means.isChecked() and self._groups(),
+                begun,
             )
         )
 

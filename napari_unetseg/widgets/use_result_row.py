@@ -11,6 +11,7 @@ from napari_unetseg.config import BACKGROUND, UNLABELLED
 from napari_unetseg.workspace import ImageEntry
 
 from .context import Context
+from .stack_from_layers import METADATA
 
 #: How far from a border a pixel has to be to count as sure, in px.
 SURE_PX = 3
@@ -64,12 +65,19 @@ class UseResultRow(QWidget):
         seen = [layer for layer in results if layer.visible]
         return next(reversed(seen or results), None)
 
+    def _made_by(self, entry: ImageEntry, layer: Labels) -> str:
+        for objects in self._context.workspace.objects.of(entry.id):
+            if self._context.objects.layer_of(objects) is layer:
+                return objects.made_by
+        made_by: str = layer.metadata[METADATA].get("made_by", "")
+        return made_by
+
     def _use(self, *, all_slices: bool) -> None:
         entry = self._context.layers.current_image()
         layer = None if entry is None else self._result(entry)
         if entry is None or layer is None:
             return
-        codes = np.asarray(layer.data).reshape(entry.shape)
+        codes, made_by = np.asarray(layer.data).reshape(entry.shape), self._made_by(entry, layer)
         if codes.dtype != np.uint8:  # objects with numbers
             codes = np.where(codes > 0, np.uint8(code_of(1)), np.uint8(BACKGROUND))
         planes = (
@@ -83,10 +91,12 @@ class UseResultRow(QWidget):
                 sure[plane][~away_from_borders(codes[plane], SURE_PX)] = UNLABELLED
             codes = sure
         n_before = len(self._context.workspace.classes)
-        n_px = self._context.workspace.use_as_annotations(entry.id, codes, planes)
+        n_px = self._context.workspace.use_as_annotations(entry.id, codes, planes, made_by)
         new = [c.name for c in self._context.workspace.classes[n_before:]]
         kind = "class" if len(new) == 1 else "classes"
         made = f", with the new {kind} {' and '.join(new)}" if new else ""
+        if all_slices and not self.sure_only.isChecked():
+            layer.visible = False  # all of it is annotations now, and can be corrected as such
         self._context.say(
             f"{n_px:,} px of “{layer.name}” became annotations{made}; Ctrl+Z takes that back."
             if n_px

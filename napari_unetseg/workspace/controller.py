@@ -15,6 +15,7 @@ from pathlib import Path
 from psygnal import Signal
 
 from napari_unetseg.classical import Chain, ChainRecipe, Learned, read_recipe
+from napari_unetseg.classical.step import Labels as AnyLabels
 from napari_unetseg.config import ModelInfo, Recipe, read_model_info
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import (
@@ -80,6 +81,8 @@ class JobController:
         How probable the network finds the segmentation shown, where it was asked.
     live : LiveTraining
         Training that follows a person, if it is on.
+    segmented_by : OpenModel or None
+        The model that has answered what is shown.
     model_changed : Signal()
         Another model is at hand.
     rounds_changed : Signal()
@@ -123,6 +126,7 @@ class JobController:
     def __init__(self, workspace: Workspace, worker: Worker) -> None:
         self.workspace = workspace
         self.model: OpenModel | None = None
+        self.segmented_by: OpenModel | None = None
         self.rounds: list[Round] = []
         self._worker = worker
         self._files = JobFiles(workspace.session)
@@ -328,6 +332,7 @@ class JobController:
         chain: Chain,
         strokes: Mapping[str, Painted | Codes] | None = None,
         learned: Learned | None = None,
+        begun: Mapping[str, AnyLabels] | None = None,
         *,
         left_out: Collection[str] = (),
     ) -> None:
@@ -339,13 +344,17 @@ class JobController:
             By image: what a method grows from, where that is not what is painted.
         learned : dict, optional
             What a recipe keeps of what the method has learned; it learns from strokes if None.
+        begun : mapping of str to ndarray (planes, Y, X), uint8 or uint32, optional
+            By image: codes or ids that refinements without a method begin with, where that is not
+            the segmentation shown.
         left_out : collection of str
             Images that they are not applied to.
         """
         if self._state is not JobState.IDLE or not self.workspace.images:
             self.status.emit("Choose an image in the Data step first.")
             return
-        self._begin(self._orders.baseline(chain, strokes or {}, learned, left_out))
+        order = self._orders.baseline(chain, strokes or {}, learned, begun or {}, left_out)
+        self._begin(order)
 
     def why_not_compare(self) -> str | None:
         """Return why methods cannot be compared now; None where they can."""
@@ -557,6 +566,8 @@ class JobController:
         if self._job is None or self._job.baseline or image_id not in self.workspace.images:
             return
         self.before.keep(image_id, plane)
+        if self._job.saved or not self._job.is_training:
+            self.segmented_by = self.model
         codes: Codes = self._files.predicted(image_id)[plane]
         self.workspace.set_prediction(image_id, plane, self._job.slots[codes])
 

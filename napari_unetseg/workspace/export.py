@@ -15,7 +15,7 @@ import numpy.typing as npt
 from napari_unetseg.classical import ChainRecipe, image_facts, record_of
 from napari_unetseg.config import MODEL_JSON, LabelClass
 from napari_unetseg.errors import UserError
-from napari_unetseg.images import atomic_file, atomic_folder, suffix_of, write_labels
+from napari_unetseg.images import atomic_file, atomic_folder, write_labels
 
 from .image_entry import ImageEntry
 from .slots import Codes
@@ -66,8 +66,13 @@ def is_segmented(entry: ImageEntry) -> bool:
     return bool(entry.annotated_planes()) or any(plane.any() for plane in entry.prediction)
 
 
-def with_suffix(path: Path) -> tuple[Path, bool]:
+def with_suffix(path: Path, endings: Sequence[str] = _WRITABLE) -> tuple[Path, bool]:
     """Complete the name of a file that a person typed.
+
+    Parameters
+    ----------
+    endings : sequence of str
+        That it may have; the first is added where it has none of them.
 
     Returns
     -------
@@ -80,10 +85,12 @@ def with_suffix(path: Path) -> tuple[Path, bool]:
     --------
     >>> with_suffix(Path("cells"))[0].name, with_suffix(Path("cells.TIF"))[0].name
     ('cells.ome.tif', 'cells.TIF')
+    >>> with_suffix(Path("cells.v2"), (".csv",))[0].name
+    'cells.v2.csv'
     """
-    if suffix_of(path) in _WRITABLE:
+    if path.name.lower().endswith(tuple(endings)):
         return path, False
-    return path.with_name(path.name + SUFFIX), True
+    return path.with_name(path.name + endings[0]), True
 
 
 def names_in_folder(folder: Path, entries: Sequence[ImageEntry], ending: str) -> dict[str, Path]:

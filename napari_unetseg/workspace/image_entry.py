@@ -13,6 +13,7 @@ from napari_unetseg.config import UNLABELLED
 from napari_unetseg.images import Stack
 from napari_unetseg.project import Session
 
+from .annotation_sources import AnnotationSources
 from .slots import Codes, Slots
 
 #: Codes of the region layer.
@@ -37,6 +38,8 @@ class ImageEntry:
         What a network answered, in *slots*: 0 where it has not been asked.
     slots : Slots
         What they are shown as; the same for all images.
+    sources : AnnotationSources
+        Which annotations no person has painted.
     region : ndarray or None
         1 inside the region of interest, 2 excluded; None while nobody asked for one.
     has_inside : bool
@@ -52,6 +55,7 @@ class ImageEntry:
     blocks: Codes
     prediction: Codes
     slots: Slots
+    sources: AnnotationSources
     region: Codes | None = None
     has_inside: bool = False
     presence: Presence = field(default_factory=dict)
@@ -69,6 +73,7 @@ class ImageEntry:
             blocks=session.array(image_id, "blocks", new_blocks(shape).shape),
             prediction=prediction,
             slots=slots,
+            sources=AnnotationSources(lambda: session.array(image_id, "sources", shape)),
         )
 
     @property

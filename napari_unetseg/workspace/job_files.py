@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from napari_unetseg.classical import Chain
+from napari_unetseg.classical.step import Labels as AnyLabels
 from napari_unetseg.jobs.commands import (
     ImageRef,
     ImageToPredict,
@@ -151,16 +152,22 @@ class JobFiles:
         role: str,
         chain: Chain,
         strokes: Painted | Codes | None = None,
+        begun: AnyLabels | None = None,
         *,
         told: ToldProbabilities,
     ) -> ImageToSegment:
         """Name the file for a baseline's answer; write what is annotated, or shown, if need be.
 
-        Refinements without a method begin with the segmentation shown.
+        Refinements without a method begin with `begun`, codes or ids of a result; with the
+        segmentation shown where there are none.
         """
         method = chain.method()
         seeds = labels = probable = None
-        if method is None:
+        if method is None and begun is not None:
+            path = self._session.path(entry.id, "result-to-refine")
+            np.save(path, begun)
+            labels = str(path)
+        elif method is None:
             probable = told.path(entry.id)
             labels = self._written_codes(entry, "labels-to-refine", entry.segmentation)
         elif method[0].use_of_strokes(method[1]) != "unused":

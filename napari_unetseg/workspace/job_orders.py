@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_unetseg.classical import Chain, Learned
+from napari_unetseg.classical.step import Labels as AnyLabels
 from napari_unetseg.config import Recipe
 from napari_unetseg.jobs.commands import (
     BaselineCommand,
@@ -179,15 +180,25 @@ class JobOrders:
         chain: Chain,
         strokes: Mapping[str, Painted | Codes],
         learned: Learned | None,
+        begun: Mapping[str, AnyLabels],
         left_out: Collection[str],
     ) -> JobOrder:
-        """Apply classical steps to images; `strokes` by image, where others than painted."""
+        """Apply classical steps to images.
+
+        Parameters
+        ----------
+        strokes, begun : mapping of str to ndarray
+            By image: strokes where others than painted, and what refinements begin with where that
+            is not the segmentation shown.
+        left_out : collection of str
+            Images that they are not applied to.
+        """
         entries = [entry for entry in self._entries() if entry.id not in left_out]
         role = self._files.new_role("baseline")
 
         def image(entry: ImageEntry) -> Any:
             return self._files.image_to_segment(
-                entry, role, chain, strokes.get(entry.id), told=self._told
+                entry, role, chain, strokes.get(entry.id), begun.get(entry.id), told=self._told
             )
 
         kept = self._files.folder("recipes") / f"{role}.json"

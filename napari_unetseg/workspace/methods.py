@@ -9,56 +9,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from napari_unetseg import __version__
-from napari_unetseg.annotations import BLOCK_PX, MIN_BOX_SECTIONS
 from napari_unetseg.classical import ChainRecipe
-from napari_unetseg.config import (
-    LabelClass,
-    LossConfig,
-    ModelInfo,
-    NetworkConfig,
-    Recipe,
-    TrainingConfig,
-)
+from napari_unetseg.config import LabelClass, ModelInfo
 from napari_unetseg.images import Stack, format_length
-from napari_unetseg.wording import counted
+from napari_unetseg.wording import counted, listed
 
 from .controller import JobController
 from .export import count_pixels
 from .image_entry import ImageEntry
+from .objects import BY_NETWORK, BY_NUMBERING, ObjectSet
 from .open_model import OpenModel
 from .rounds import Round
 from .slots import Codes
+from .training_in_words import model_in_words
 from .workspace import Workspace
-
-_DEVICES = {"cpu": "a CPU", "cuda": "an NVIDIA GPU", "mps": "an Apple GPU"}
-
-#: Shares of a loss config, as a paper names them.
-_LOSSES = {
-    "cross_entropy": "cross entropy",
-    "dice": "Dice loss",
-    "binary": "binary cross entropy of each class",
-    "focal": "focal loss (γ = {focal_gamma:g})",
-    "tversky": "Tversky loss (α = {tversky_alpha:g}, β = {tversky_beta:g})",
-}
-
-#: Those in which single pixels are weighted.
-_PIXEL_LOSSES = ("cross_entropy", "binary", "focal")
-
-#: Parts of an augmentation config, as a paper names them; each is left out where it is off.
-_SHAPE_CHANGES = {
-    "flip": "flips",
-    "rotation_deg": "rotations",
-    "scale": "scaling",
-    "elastic": "elastic deformations",
-}
-_GREY_CHANGES = {
-    "brightness": "brightness",
-    "contrast": "contrast",
-    "gamma": "gamma",
-    "noise": "noise",
-    "blur_px": "blur",
-    "section_dropout": "missing slices",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +31,10 @@ class MethodFacts:
 
     Attributes
     ----------
+    info : ModelInfo or None
+        Of the model that has segmented what is shown, else of one that was trained here.
+    is_own : bool
+        Whether that model was trained here.
     round : Round or None
         The training that made the model; None where the model comes from elsewhere.
     versions : mapping of str to str
@@ -77,16 +45,20 @@ class MethodFacts:
         That result, in codes.
     recipe : ChainRecipe or None
         Its steps, with what they learned or grew from.
+    objects : ObjectSet or None
+        Numbered objects, where these are what is described.
     """
 
     entries: Mapping[str, ImageEntry]
     classes: tuple[LabelClass, ...]
     info: ModelInfo | None
+    is_own: bool
     round: Round | None
     versions: Mapping[str, str]
     made_by: str | None = None
     answered: Codes | None = None
     recipe: ChainRecipe | None = None
+    objects: ObjectSet | None = None
 
 
 def method_facts(
@@ -95,12 +67,16 @@ def method_facts(
     versions: Mapping[str, str],
 ) -> MethodFacts:
     """Collect what there is to say now; cheap."""
-    model = controller.model
+    model, at_hand = controller.segmented_by, controller.model
+    if model is None and at_hand is not None and _is_own(at_hand, workspace):
+        model = at_hand
+    is_own = model is not None and _is_own(model, workspace)
     return MethodFacts(
         dict(workspace.images),
         workspace.classes,
         None if model is None else model.info,
-        None if model is None else _round_of(model, controller.rounds, workspace),
+        is_own,
+        _round_of(model, controller.rounds) if model is not None and is_own else None,
         dict(versions),
     )
 
@@ -113,15 +89,49 @@ def methods_paragraph(facts: MethodFacts) -> str:
     if facts.entries and facts.made_by is not None:
         facts = replace(facts, info=None)
         return f"{_images(facts)} {_classical(facts)}"
+    if facts.objects is not None and facts.objects.made_by not in (BY_NETWORK, BY_NUMBERING):
+        return f"{_images(replace(facts, info=None))} {_found(facts.objects)}"
     annotated = any(entry.annotated_planes() for entry in facts.entries.values())
     if not facts.entries or not (annotated or facts.info):
         return ""
-    sentences = [_images(facts), _annotations(facts)]
+    sentences = [_images(facts), _annotations(facts), _filled(facts)]
     if facts.info is not None:
-        sentences += [_network(facts.info), _objects(facts.info)]
-        sentences += [_training(facts.info), _sampling(facts.info.recipe)]
-        sentences += [_held_out(facts.info, facts.round), _applied(facts)]
+        sentences += [*model_in_words(facts.info, facts.is_own, facts.round), _applied(facts)]
+    if facts.objects is not None:
+        sentences.append(_found(facts.objects))
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _found(objects: ObjectSet) -> str:
+    """Say how objects were found, and how many there are; reads all of their ids."""
+    seen: set[int] = set()
+    n_slices = 0
+    for plane in objects.ids:
+        ids = np.unique(plane)
+        seen.update(ids[ids > 0].tolist())
+        n_slices += bool(ids.any())
+    there = f"{counted(len(seen), 'object')} on {counted(n_slices, 'slice')}"
+    by = f" by {objects.made_by}" if objects.made_by else ""
+    if objects.made_by == BY_NETWORK:
+        by = " by the network, which tells apart those that touch"
+    elif objects.made_by == BY_NUMBERING:
+        by = " as connected pieces of this segmentation"
+    corrected = ", and corrected by hand" if objects.is_corrected else ""
+    n_right = len(objects.reviewed & seen)
+    reviewed = f"; {n_right:,} of them were reviewed one by one" if n_right else ""
+    verb = "was" if len(seen) == 1 else "were"
+    return f"{there} {verb} found{by}{corrected}{reviewed}."
+
+
+def _filled(facts: MethodFacts) -> str:
+    """Say how many annotations were not painted, and where they came from."""
+    counts: dict[str, int] = {}
+    for entry in facts.entries.values():
+        found = entry.sources.count(entry.codes, entry.annotated_planes())
+        for source, n in found.items():
+            counts[source] = counts.get(source, 0) + n
+    parts = [f"{n:,} px from the answer of {source}" for source, n in counts.items()]
+    return f"Of these, {listed(parts)} were taken over and not painted." if parts else ""
 
 
 def _classical(facts: MethodFacts) -> str:
@@ -133,7 +143,7 @@ def _classical(facts: MethodFacts) -> str:
             found += np.bincount(plane.ravel(), minlength=256)[:256]
         names = ("background", *(c.name for c in facts.classes))
         present = [name for name, n in zip(names, found[1:], strict=False) if n]
-        into = f" into {_list(present)}" if present else ""
+        into = f" into {listed(present)}" if present else ""
     by = f"Each slice was segmented{into} by {facts.made_by}."
     return f"{by}{_grown_from(facts)}"
 
@@ -152,7 +162,7 @@ def _grown_from(facts: MethodFacts) -> str:
         for code, n in recipe.n_painted.items()
     ]
     verb = "grew" if recipe.learned is None else "learned"
-    return f" It {verb} from pixels annotated as {_list(painted)}." if painted else ""
+    return f" It {verb} from pixels annotated as {listed(painted)}." if painted else ""
 
 
 def _images(facts: MethodFacts) -> str:
@@ -163,7 +173,7 @@ def _images(facts: MethodFacts) -> str:
     versions = dict(facts.versions) | {"Python": platform.python_version()}
     if facts.info is not None and "torch" in facts.info.versions:
         versions |= {"PyTorch": facts.info.versions["torch"]}
-    programs = _list([f"{name} {version}" for name, version in versions.items()])
+    programs = listed([f"{name} {version}" for name, version in versions.items()])
     return (
         f"{what} ({_extent(stacks)}) {verb} segmented with napari-unetseg {__version__} "
         f"({programs})."
@@ -197,128 +207,7 @@ def _annotations(facts: MethodFacts) -> str:
     n_all = sum(entry.shape[0] for entry in facts.entries.values())
     where = "the slice" if n_all == 1 else f"{n_annotated} of {n_all} slices"
     what = "pixel was" if sum(counts) == 1 else "pixels were"
-    return f"On {where}, {sum(counts):,} {what} annotated as {_list(painted)}."
-
-
-def _network(info: ModelInfo) -> str:
-    base = info.history.get("base")
-    trained = f"starting from the model “{base}”" if base else "from scratch"
-    return (
-        f"A {_architecture(info.recipe.network)} with "
-        f"{counted(len(info.channels), 'input channel')} was trained {trained}."
-    )
-
-
-def _objects(info: ModelInfo) -> str:
-    if info.object_diameter_px is None:
-        return ""
-    return (
-        "Beside its class the network learned of every pixel the distance to the border of its "
-        "object, as a share of the largest in that object."
-    )
-
-
-def _architecture(network: NetworkConfig) -> str:
-    size = f"depth {network.depth}, {counted(network.filters, 'filter')} at the top level"
-    if network.kind == "unet2015":
-        return f"2D U-Net as published in 2015 ({size}, dropout {network.dropout:g})"
-    if network.reduction > 1:
-        size += f", images reduced {network.reduction} ×"
-    return f"{network.dims}D U-Net ({size}, {network.norm} normalisation)"
-
-
-def _training(info: ModelInfo) -> str:
-    history = info.history
-    if "steps" not in history:
-        return ""
-    device = str(history.get("device", ""))
-    where = next((name for key, name in _DEVICES.items() if device.startswith(key)), device)
-    precision = history.get("precision")
-    on = f" on {where}" + (f" in {precision}" if precision else "") if where else ""
-    return (
-        f"Training took {counted(int(history['steps']), 'optimiser step')} in "
-        f"{_duration(float(history.get('seconds', 0)))}{on}."
-    )
-
-
-def _sampling(recipe: Recipe) -> str:
-    training = recipe.training
-    changes = training.augmentation.model_dump()
-    if recipe.network.dims == "2":
-        del changes["section_dropout"]
-    shapes = [name for key, name in _SHAPE_CHANGES.items() if changes.get(key)]
-    greys = [name for key, name in _GREY_CHANGES.items() if changes.get(key)]
-    random = [f"random {_list(shapes)}"] if shapes else []
-    random += [f"random changes of {_list(greys)}"] if greys else []
-    augmented = f", augmented by {', and by '.join(random)}" if random else ""
-    size = f"{training.patch_px} × {training.patch_px} px"
-    if recipe.network.dims == "3":
-        size += " and about as deep"
-    return (
-        f"Each step minimised {_loss(training.loss)} over the annotated pixels of "
-        f"{counted(training.batch, 'patch', 'patches')} of {size}{augmented}, by "
-        f"{_optimiser(training)} at a learning rate of up to {training.learning_rate:g}."
-    )
-
-
-def _loss(loss: LossConfig) -> str:
-    """Name what was minimised; shares are told where they differ."""
-    shares = {name: getattr(loss, name) for name in _LOSSES if getattr(loss, name)}
-    parts = []
-    for name, share in shares.items():
-        text = _LOSSES[name].format(**loss.model_dump())
-        parts.append(f"{share:g} × {text}" if len(set(shares.values())) > 1 else text)
-    return _list(parts) + _pixel_weights(loss)
-
-
-def _pixel_weights(loss: LossConfig) -> str:
-    of_pixels = [name for name in _PIXEL_LOSSES if getattr(loss, name)]
-    purposes = ["to balance the classes"] if loss.class_balanced else []
-    if loss.border_weight:
-        purposes.append(
-            f"to stress borders between objects (w₀ = {loss.border_weight:g}, "
-            f"σ = {loss.border_sigma_px:g} px)"
-        )
-    if not of_pixels or not purposes:
-        return ""
-    names = _list([name.replace("_", " ") for name in of_pixels])
-    return f", the pixels of the {names} weighted {_list(purposes)},"
-
-
-def _optimiser(training: TrainingConfig) -> str:
-    if training.optimiser == "sgd":
-        return f"stochastic gradient descent with momentum {training.momentum:g}"
-    if training.optimiser == "adamw":
-        return "AdamW"
-    return "Muon in the convolutions between the first and the last and by AdamW elsewhere,"
-
-
-def _held_out(info: ModelInfo, made_by: Round | None) -> str:
-    score = info.scores.get("mean_iou")
-    n_held = made_by.n_held_out_px if made_by else int(info.scores.get("n_px", 0))
-    n_all = info.history.get("n_labelled_px")
-    if made_by is not None:
-        n_all = made_by.n_labelled_px + n_held
-    if score is None or not n_held:
-        return "No annotations were held out, so the model was not scored."
-    share = f" ({n_held / n_all:.0%} of those annotated then)" if n_all else ""
-    before = ""
-    if made_by is not None and made_by.before is not None:
-        before = f", and {made_by.before:.3f} before this training"
-    verb = "pixel was" if n_held == 1 else "pixels were"
-    blocks = f"square blocks of {BLOCK_PX} × {BLOCK_PX} px"
-    if info.recipe.network.dims != "2":
-        blocks = f"boxes {BLOCK_PX} px wide and about as deep, at least {MIN_BOX_SECTIONS} sections"
-    return (
-        f"In {blocks}, {n_held:,} annotated {verb} held out from training{share}; on them the "
-        "mean intersection over union was "
-        f"{score:.3f}{before}{_per_class(info.scores.get('iou', {}))}."
-    )
-
-
-def _per_class(iou: Mapping[str, float]) -> str:
-    scores = _list([f"{name} {value:.3f}" for name, value in iou.items()])
-    return f" ({scores})" if len(iou) > 1 else ""
+    return f"On {where}, {sum(counts):,} {what} annotated as {listed(painted)}."
 
 
 def _applied(facts: MethodFacts) -> str:
@@ -334,28 +223,12 @@ def _applied(facts: MethodFacts) -> str:
     )
 
 
-def _round_of(model: OpenModel, rounds: Sequence[Round], workspace: Workspace) -> Round | None:
-    """Find the training that made a model; None where it is none of this window's."""
-    if not model.path.is_relative_to(workspace.session.folder):
-        return None
+def _is_own(model: OpenModel, workspace: Workspace) -> bool:
+    """Return whether a model was trained in this window."""
+    return model.path.is_relative_to(workspace.session.folder)
+
+
+def _round_of(model: OpenModel, rounds: Sequence[Round]) -> Round | None:
+    """Find the training that made a model of this window."""
     score = model.info.scores.get("mean_iou")
     return next((r for r in reversed(rounds) if r.after == score), None)
-
-
-def _list(parts: Sequence[str]) -> str:
-    """Join words as a sentence does.
-
-    >>> _list(["a"]), _list(["a", "b", "c"])
-    ('a', 'a, b and c')
-    """
-    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)
-
-
-def _duration(seconds: float) -> str:
-    """Write a duration.
-
-    >>> _duration(59.6), _duration(200)
-    ('60 s', '3 min 20 s')
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{round(seconds)} s" if seconds < 120 else f"{minutes} min {rest} s"

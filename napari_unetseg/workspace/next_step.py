@@ -10,6 +10,9 @@ from typing import Literal, TypeAlias
 from napari_unetseg.wording import counted
 
 StepName: TypeAlias = Literal["data", "baselines", "train", "correct", "export"]
+#: What can be pressed in Baselines: a search, the steps with or without a preview, a comparison, a
+#: row of its table.
+Offer: TypeAlias = Literal["nothing", "stop", "fit", "preview", "apply", "compare", "rows"]
 LiveState: TypeAlias = Literal["off", "learning", "resting", "frozen"]
 
 #: A training that betters the score by less has not helped.
@@ -47,6 +50,14 @@ class Situation:
     live : {'off', 'learning', 'resting', 'frozen'}
     has_model, is_predicted, has_result : bool
         A model is at hand; a network, or a baseline, has answered.
+    can_predict : bool
+        Whether the model at hand suits the images.
+    offer : {'nothing', 'stop', 'fit', 'preview', 'apply', 'compare', 'rows'}
+        What can be pressed in Baselines now.
+    why_not : str
+        Why nothing can be pressed there, as a sentence that says what to do.
+    is_on_result : bool
+        Whether the result of a baseline, and not the segmentation, is at hand.
     n_rounds : int
         Trainings that ended.
     gain : float or None
@@ -85,6 +96,10 @@ class Situation:
     n_complete: int = 0
     n_unreviewed: int = 0
     is_on_objects: bool = False
+    can_predict: bool = True
+    offer: Offer = "nothing"
+    why_not: str = ""
+    is_on_result: bool = False
 
 
 def next_step(now: Situation) -> str:
@@ -138,7 +153,7 @@ def _while_running(now: Situation) -> str | None:
 
 
 def _in_data(now: Situation) -> str:
-    if not now.is_painted and now.has_model:
+    if not now.is_painted and now.has_model and now.can_predict:
         return "Apply the model in Train, or paint some of each class to teach it more."
     if not now.is_painted:
         return "Name the classes, press Paint and draw a few strokes of each and of background."
@@ -155,15 +170,14 @@ def _in_data(now: Situation) -> str:
 def _in_baselines(now: Situation) -> str:
     if now.is_busy:
         return "Wait until this is done, or cancel it."
-    if now.has_result:
+    if now.has_result and now.offer not in ("compare", "rows", "stop"):
         return "Save the result in Export if it will do; else use it as annotations and train."
-    if now.is_painted:
-        return "Fit to my annotations looks for the best settings; then apply them to the stack."
-    return "Move the sliders until the preview is right, then apply to the stack."
+    return _OFFERS.get(now.offer) or now.why_not or "Choose a method, and look at the preview."
 
 
 def _in_train(now: Situation) -> str:
-    if not now.is_painted and now.has_model:
+    can_apply = now.has_model and now.can_predict
+    if not now.is_painted and can_apply:
         return "Press Predict now, or paint a few strokes in Data to teach the model more."
     if not now.is_painted:
         return (
@@ -176,7 +190,7 @@ def _in_train(now: Situation) -> str:
         return _TRY
     if now.n_rounds or now.is_predicted:
         return "Put right what is wrong in Correct; where much is wrong, train again for longer."
-    if now.has_model:
+    if can_apply:
         return "Press Predict now to see what the model makes of it; Train or Live teach it more."
     return "Press Train; or Live, and it learns stroke by stroke as you paint."
 
@@ -184,6 +198,8 @@ def _in_train(now: Situation) -> str:
 def _in_correct(now: Situation) -> str:
     if now.n_complete >= now.n_slices > 0:
         return "Every slice is completely annotated: save the segmentation in Export."
+    if now.is_on_result:
+        return "Better the result with Refine in Baselines, or use it as annotations there."
     if not now.is_predicted:
         if now.has_result:
             return "Turn the result into annotations in Baselines, or train a network in Train."
@@ -216,6 +232,15 @@ def _in_export(now: Situation) -> str:
         return "Save the annotations, or train a network first: nothing is segmented yet."
     return "There is nothing to save yet: paint, then train a network in Train."
 
+
+_OFFERS: dict[Offer, str] = {
+    "stop": "Wait until the settings are found, or stop and take the best so far.",
+    "fit": "Fit to my annotations looks for the best settings; then apply them to the stack.",
+    "preview": "Move the sliders until the preview is right, then apply to the stack.",
+    "apply": "Tick Preview to see what the steps do, or apply them to the stack.",
+    "compare": "Press Compare methods: it tries all of them on what you painted.",
+    "rows": "Select a method of the table and press Use it, or compare two of them.",
+}
 
 _TRY = (
     "The last training did not help. Paint more on other slices, as Suggest shows them; train "

@@ -25,6 +25,8 @@ from napari_unetseg.project import (
 
 Ids = npt.NDArray[np.uint32]
 
+#: Who has made objects, where it was no classical method.
+BY_NETWORK, BY_NUMBERING = "the network", "numbering pieces"
 
 #: Number that an object may have.
 HIGHEST = 2**32 - 1
@@ -54,10 +56,18 @@ class ObjectSet:
         Whether the image has been segmented otherwise since.
     uid : str
         The same in later sessions that go on from them.
+    made_by : str
+        `BY_NETWORK`, `BY_NUMBERING`, or a classical method and its settings, in words for a paper;
+        empty where that is not known.
     """
 
     def __init__(
-        self, image: str, path: Path, notes: ObjectNotes | None = None, number: int = 1
+        self,
+        image: str,
+        path: Path,
+        notes: ObjectNotes | None = None,
+        number: int = 1,
+        made_by: str = "",
     ) -> None:
         self.key = f"{image}/{path.stem}"
         self.image = image
@@ -68,6 +78,7 @@ class ObjectSet:
         self.reviewed: set[int] = set() if notes is None else set(notes.reviewed)
         self.is_corrected = notes is not None
         self.uid = new_uid() if notes is None else notes.uid
+        self.made_by = made_by if notes is None else notes.made_by
         self._areas: dict[int, dict[int, int]] = {}
         self._n_counted = 0
 
@@ -138,7 +149,8 @@ class ObjectSet:
     @property
     def notes(self) -> ObjectNotes:
         """What a person has said of the objects."""
-        return ObjectNotes(uid=self.uid, reviewed=tuple(sorted(self.reviewed)))
+        reviewed = tuple(sorted(self.reviewed))
+        return ObjectNotes(uid=self.uid, reviewed=reviewed, made_by=self.made_by)
 
     def _renumber(self, old: Ids, new: Ids) -> list[int]:
         planes = sorted({p for areas in self.areas().values() for p in areas})
@@ -196,25 +208,29 @@ class ObjectSets:
     def __getitem__(self, key: str) -> ObjectSet:
         return self._sets[key]
 
-    def add(self, image_id: str, path: Path, notes: ObjectNotes | None = None) -> ObjectSet:
+    def add(
+        self, image_id: str, path: Path, notes: ObjectNotes | None = None, made_by: str = ""
+    ) -> ObjectSet:
         """Take in objects of which the ids lie in a file of the session."""
         there = [*self._sets.values(), *self._withdrawn.values()]
         number = 1 + sum(objects.image == image_id for objects in there)
-        objects = ObjectSet(image_id, path, notes, number)
+        objects = ObjectSet(image_id, path, notes, number, made_by)
         self._sets[objects.key] = objects
         self.added.emit(objects)
         return objects
 
-    def create(self, image_id: str, ids: Ids) -> ObjectSet:
+    def create(self, image_id: str, ids: Ids, made_by: str = "") -> ObjectSet:
         """Take in objects that are nowhere yet.
 
         Parameters
         ----------
         ids : ndarray, shape (planes, Y, X), uint32
+        made_by : str
+            As of `ObjectSet`.
         """
         path = self._new_path(image_id)
         np.save(path, ids.astype(np.uint32, copy=False))
-        return self.add(image_id, path)
+        return self.add(image_id, path, made_by=made_by)
 
     def up_to_date(self) -> list[ObjectSet]:
         """Return the objects of images that have not been segmented otherwise since."""

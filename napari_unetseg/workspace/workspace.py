@@ -33,7 +33,7 @@ from napari_unetseg.project import EarlierWork, Session
 from napari_unetseg.wording import counted
 
 from .image_entry import ImageEntry
-from .objects import Ids, ObjectSet, ObjectSets
+from .objects import BY_NETWORK, BY_NUMBERING, Ids, ObjectSet, ObjectSets
 from .results import Results
 from .slots import Codes, Slots
 
@@ -219,22 +219,26 @@ class Workspace:
             accepted[inside] = entry.segmentation(plane)[inside]
             return accepted
 
-        return self._fill(entry, planes, source, "accepting")
+        return self._fill(entry, planes, source, "accepting", BY_NETWORK)
 
-    def use_as_annotations(self, image_id: str, labels: Codes, planes: Sequence[int]) -> int:
+    def use_as_annotations(
+        self, image_id: str, labels: Codes, planes: Sequence[int], made_by: str = ""
+    ) -> int:
         """Fill the unlabelled pixels of slices from a labels array; return how many.
 
         Parameters
         ----------
         labels : ndarray, shape (planes, Y, X), uint8
             Codes.
+        made_by : str
+            Method and settings, in words for a paper; empty where a person has made them.
         """
         entry = self.images[image_id]
 
         def source(plane: int) -> Codes:
             return np.where(entry.allowed(plane), labels[plane], np.uint8(UNLABELLED))
 
-        return self._fill(entry, planes, source, "using labels as annotations")
+        return self._fill(entry, planes, source, "using labels as annotations", made_by)
 
     def rewrite(self, image_id: str, after: Iterable[tuple[int, Codes]], label: str) -> int:
         """Replace the annotations of slices inside the region, as one step; count the pixels.
@@ -253,15 +257,19 @@ class Workspace:
         )
         return self._record(label, edits)
 
-    def number_objects(self, image_id: str, ids: Ids) -> ObjectSet:
+    def number_objects(
+        self, image_id: str, ids: Ids, made_by: str = BY_NUMBERING, label: str = "numbering pieces"
+    ) -> ObjectSet:
         """Take in objects with numbers, as one step.
 
         Parameters
         ----------
         ids : ndarray, shape (planes, Y, X), uint32
+        made_by : str
+            As of `ObjectSet`.
         """
-        objects = self.objects.create(image_id, ids)
-        self._do(Step("numbering pieces", numbered=(objects.key,)))
+        objects = self.objects.create(image_id, ids, made_by)
+        self._do(Step(label, numbered=(objects.key,)))
         return objects
 
     def correct_objects(self, label: str, edit: ObjectEdit) -> None:
@@ -274,17 +282,26 @@ class Workspace:
         planes: Sequence[int],
         source: Callable[[int], Codes],
         label: str,
+        made_by: str,
     ) -> int:
         filled = (
             self._edit_plane(entry, p, fill_unlabelled(entry.codes[p], source(p))) for p in planes
         )
-        return self._record(label, filled)
+        return self._record(label, filled, made_by=made_by)
 
     def _record(
-        self, label: str, edits: Iterable[Edit | None], classes: Classes | None = None
+        self,
+        label: str,
+        edits: Iterable[Edit | None],
+        classes: Classes | None = None,
+        made_by: str = "",
     ) -> int:
         """Do edits as one step, with a new class for every code that has none; count the pixels."""
-        made = tuple(edit for edit in edits if edit is not None)
+        made = tuple(
+            self.images[edit.image].sources.said_of(edit, made_by)
+            for edit in edits
+            if edit is not None
+        )
         top = max((int(edit.after.max()) for edit in made), default=0)
         classes = classes or self.classes
         while code_of(len(classes)) < top:
@@ -365,6 +382,8 @@ class Workspace:
                 classes,
                 self._slots.shown_as,
                 table[self._slots.shown_as],
+                meant_before=self.results.meant_as,
+                meant_after=table[self.results.meant_as],
             )
         )
 
@@ -396,9 +415,10 @@ class Workspace:
             return None
         for edit in reversed(step.edits):
             self._apply(edit.image, edit.indices, edit.before)
+            self._entry(edit.image).sources.undo(edit)
         self.objects.apply(edit.undone for edit in reversed(step.objects))
         self.objects.withdraw(step.numbered)
-        self._finish(step, step.classes_before, step.shown_before)
+        self._finish(step, step.classes_before, step.shown_before, step.meant_before)
         return self._said_of(step)
 
     def redo(self) -> str | None:
@@ -436,9 +456,10 @@ class Workspace:
     def _run(self, step: Step) -> None:
         for edit in step.edits:
             self._apply(edit.image, edit.indices, edit.after)
+            self._entry(edit.image).sources.do(edit)
         self.objects.return_withdrawn(step.numbered)
         self.objects.apply(step.objects)
-        self._finish(step, step.classes_after, step.shown_after)
+        self._finish(step, step.classes_after, step.shown_after, step.meant_after)
 
     def _apply(
         self, image_id: str, indices: npt.NDArray[np.int64], codes: npt.NDArray[np.uint8]
@@ -452,7 +473,9 @@ class Workspace:
     def _all_entries(self) -> list[ImageEntry]:
         return [*self.images.values(), *self._left_out.values()]
 
-    def _finish(self, step: Step, classes: Classes | None, shown_as: Codes | None) -> None:
+    def _finish(
+        self, step: Step, classes: Classes | None, shown_as: Codes | None, meant_as: Codes | None
+    ) -> None:
         """Tell everyone what a step changed, after deciding what of it is held out."""
         moved = shown_as is not None and not np.array_equal(shown_as, self._slots.shown_as)
         if moved and shown_as is not None:
@@ -469,6 +492,8 @@ class Workspace:
                 self.segmentation_changed.emit(image_id, planes)
         if moved:
             self._show_all_segmentations()
+        if meant_as is not None:
+            self.results.mean(meant_as)
         self.history_changed.emit()
 
     def _touched(self, step: Step) -> dict[str, list[int]]:

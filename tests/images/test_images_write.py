@@ -138,7 +138,7 @@ def test_what_exists_is_kept_unless_it_may_be_overwritten(tmp_path, name):
     image = stack_of("YX")
     write_image(tmp_path / name, image)
     other = Stack(image.data + 1, "YX")
-    with pytest.raises(UserError, match="--overwrite"):
+    with pytest.raises(UserError, match="exists already; choose another name"):
         write_image(tmp_path / name, other)
     np.testing.assert_array_equal(np.asarray(open_stack(tmp_path / name).data), image.data)
     write_image(tmp_path / name, other, overwrite=True)

@@ -223,3 +223,41 @@ def test_the_table_is_saved_with_a_figure(stage, step, tmp_path, monkeypatch):
     assert lines[1].startswith("model,cells as it is,")
     with Image.open(tmp_path / "methods.png") as figure:
         assert figure.width > 500
+
+
+def test_a_name_is_completed_and_nothing_is_replaced_unasked(stage, step, tmp_path, monkeypatch):
+    compare(stage, step)
+    stage.say(*rows(stage, tmp_path), Recommended("model", "Use the model."))
+    stage.finish()
+    monkeypatch.setattr(compared_table, "ask_paths", lambda *_, **__: [tmp_path / "cells.v2"])
+    figure, table = tmp_path / "cells.v2.png", tmp_path / "cells.v2.csv"
+    figure.write_bytes(b"mine")
+    stage.person.click(step.compared.save)
+    assert f"{figure} exists already; choose another name" in stage.said[-1]
+    assert "--overwrite" not in stage.said[-1]
+    assert figure.read_bytes() == b"mine"
+    assert not table.exists()
+    figure.unlink()
+    table.write_bytes(b"mine")
+    stage.person.click(step.compared.save)
+    assert f"{table} exists already; choose another name" in stage.said[-1]
+    assert "--overwrite" not in stage.said[-1]
+    assert table.read_bytes() == b"mine"
+    assert not figure.exists()
+    table.unlink()
+    stage.person.click(step.compared.save)
+    assert len(table.read_text().splitlines()) == 3
+    assert stage.said[-1] == "Saved as cells.v2.csv, with a figure beside it, cells.v2.png."
+
+
+def test_methods_are_compared_again_while_a_row_is_selected(stage, step, tmp_path):
+    compare(stage, step)
+    stage.say(*rows(stage, tmp_path), Recommended("model", "Use the model."))
+    stage.finish()
+    click_row(step, 1)
+    stage.person.click(step.compared.compare)
+    assert isinstance(stage.submitted(), CompareCommand)
+    assert titles(step) == []
+    assert step.compared.selected() == []
+    stage.say(ComparisonStarted(3, "Scored on 500 px."), rows(stage, tmp_path)[0])
+    assert titles(step) == ["Otsu threshold"]

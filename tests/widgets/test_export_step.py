@@ -217,3 +217,14 @@ def test_our_reader_is_the_one_the_manifest_names(stage):
     manifest = PluginManager.instance().get_manifest("napari-unetseg")
     names = [c.python_name for c in manifest.contributions.commands]
     assert f"{get_reader.__module__}:{get_reader.__qualname__}" in names
+
+
+def test_objects_are_described_with_how_they_were_found(stage, step):
+    ids = np.zeros(stage.entry.shape, np.uint32)
+    ids[0, 2:9, 2:9], ids[1, 2:9, 2:9] = 1, 2
+    stage.context.objects.found(stage.entry.id, ids, "Blobs (sigma 2)")
+    step.entered()
+    step.what.setCurrentIndex(1)
+    step.what.activated.emit(1)
+    said = "2 objects on 2 slices were found by Blobs (sigma 2)."
+    stage.person.wait(lambda: said in step.methods.toPlainText(), 10)

@@ -9,6 +9,7 @@ from test_whole_loop import BASELINES, CORRECT, DATA, EXPORT, TRAIN, Sitting
 from napari_unetseg.config import LabelClass, ModelInfo, Recipe
 from napari_unetseg.events import FinishReason
 from napari_unetseg.jobs import JobState
+from napari_unetseg.widgets.method_choice import REFINE
 
 pytestmark = pytest.mark.window
 
@@ -113,3 +114,30 @@ def test_corrections_of_a_model_that_was_opened_can_be_learned_and_objects_revie
     ids[0, 40:60, 40:60] = 7
     sitting.context.workspace.objects.create(entry.id, ids)
     says(sitting, "1 object to review")
+
+
+def test_in_baselines_it_names_what_can_be_pressed(sitting):
+    entry = sitting.take_image()
+    step = sitting.step(BASELINES)
+    assert not step.fit.isEnabled()
+    says(sitting, "Move the sliders")
+    sitting.person.click(step.show_preview)
+    says(sitting, "Tick Preview")
+    step.draft.choose("watershed")
+    says(sitting, "Paint some of each class first")
+    step.choice.family.setCurrentText(REFINE)
+    says(sitting, "Add a step first")
+    sitting.step(DATA)
+    sitting.stroke(entry, 1, [(40, 40), (40, 90), (60, 90)])
+    sitting.stroke(entry, 0, [(90, 20), (90, 140), (20, 140)])
+    sitting.step(BASELINES)
+    says(sitting, "Add a step first")
+    step.draft.choose("otsu")
+    says(sitting, "Fit to my annotations")
+    step.draft.choose("blob_log")
+    assert not step.fit.isEnabled()
+    says(sitting, "Tick Preview")
+    sitting.person.click(step.show_preview)
+    says(sitting, "Move the sliders")
+    step.compared_section.expand(animate=False)
+    says(sitting, "Press Compare methods")

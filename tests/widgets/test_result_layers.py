@@ -8,9 +8,16 @@ import numpy as np
 import pytest
 from stage import Stage, cells
 
+from napari_unetseg.annotations import add_class, delete_class, reorder_classes
+from napari_unetseg.classical import Chain, ChainRecipe, find_step, read_recipe
+from napari_unetseg.jobs.commands import BaselineCommand
 from napari_unetseg.project import KeptResult, ResultNotes, Session
+from napari_unetseg.widgets import export_step
 from napari_unetseg.widgets.baselines_step import BaselinesStep
+from napari_unetseg.widgets.correct_step import CorrectStep
 from napari_unetseg.widgets.export_step import ExportStep
+from napari_unetseg.widgets.method_choice import REFINE
+from napari_unetseg.widgets.stack_from_layers import METADATA
 
 pytestmark = pytest.mark.window
 
@@ -161,3 +168,211 @@ def test_the_export_offers_and_counts_what_there_is(stage):
     stage.person.wait(
         lambda: counted.item(1, 1) and f"{n_px:,} px" in counted.item(1, 1).text(), 10
     )
+
+
+def test_results_follow_the_classes_and_come_back_with_undo(stage):
+    stage.workspace.change_classes(add_class, "other", label="adding")
+    codes = np.clip(bright(3), 1, 3)
+    recipe = ChainRecipe(chain=Chain.of("kmeans"))
+    layer = stage.context.results.add(
+        stage.entry.id, "k", answered(stage, codes), "k-means", recipe
+    )
+    difference = stage.context.results.show_difference(stage.entry.id, "a ≠ b", codes.copy())
+    stage.workspace.change_classes(reorder_classes, [2, 1], label="moving")
+    swapped = np.array([0, 1, 3, 2], np.uint8)[codes]
+    for shown in (layer, difference):
+        np.testing.assert_array_equal(shown.data, swapped)
+    path = stage.workspace.session.path(stage.entry.id, "baseline-1")
+    np.testing.assert_array_equal(np.load(path), swapped)
+    assert layer.metadata[METADATA]["recipe"].mapping == {1: 1, 2: 3, 3: 2}
+    stage.workspace.change_classes(delete_class, 1, label="deleting")
+    np.testing.assert_array_equal(layer.data == 0, swapped == 2)
+    stage.workspace.undo()
+    np.testing.assert_array_equal(layer.data, swapped)
+    stage.workspace.undo()
+    np.testing.assert_array_equal(layer.data, codes)
+    assert layer.metadata[METADATA]["recipe"] == recipe
+
+
+def test_strokes_on_a_result_are_undone_as_what_they_were(stage):
+    stage.workspace.change_classes(add_class, "other", label="adding")
+    layer = stage.context.results.add(stage.entry.id, "Otsu", answered(stage, bright()), "by Otsu")
+    paint(stage, layer)
+    painted = np.asarray(layer.data).copy()
+    stage.workspace.change_classes(reorder_classes, [2, 1], label="moving")
+    moved = np.asarray(layer.data).copy()
+    assert (moved == 3).any()
+    layer.selected_label = 3
+    stage.person.stroke(layer, [(15, 60), (15, 90)])
+    stage.person.undo()
+    np.testing.assert_array_equal(layer.data, moved)
+    stage.person.undo()
+    np.testing.assert_array_equal(layer.data, painted)
+    stage.person.undo()
+    np.testing.assert_array_equal(layer.data, bright())
+
+
+def test_a_result_that_was_brought_back_has_its_recipe_and_is_exported_with_it(
+    stage, tmp_path, monkeypatch
+):
+    recipe = ChainRecipe(chain=Chain.of("otsu"))
+    layer = stage.context.results.add(
+        stage.entry.id, "Otsu", answered(stage, bright()), "by Otsu", recipe
+    )
+    paint(stage, layer)
+    [kept] = stage.workspace.results.kept(stage.entry.id)
+    elsewhere = tmp_path / "earlier" / kept.path.name
+    elsewhere.parent.mkdir()
+    for ending in (".npy", ".recipe"):
+        kept.path.with_suffix(ending).rename(elsewhere.with_suffix(ending))
+    kept.path.with_suffix(".json").unlink()
+    stage.viewer.layers.remove(layer)
+    stage.workspace.results.bring_back(stage.entry.id, [KeptResult(elsewhere, kept.notes)])
+    export = stage.show(ExportStep)
+    assert export.what.currentText() == "cells · Otsu"
+    monkeypatch.setattr(export_step, "ask_paths", lambda *_, **__: [tmp_path / "out.tif"])
+    stage.person.wait(export.isVisible)
+    stage.person.click(export.save_segmentation)
+    stage.person.wait(lambda: not export._writer.busy, 20)
+    assert read_recipe(tmp_path / "out.tif.json").chain == recipe.chain
+    [again] = stage.workspace.results.kept(stage.entry.id)
+    assert stage.workspace.results.recipe(again.path) == recipe
+
+
+def test_notes_of_before_recipes_are_read(stage, tmp_path):
+    path = tmp_path / "baseline-3.npy"
+    np.save(path, bright())
+    written = {"version": 1, "uid": "a", "title": "Otsu", "made_by": "by Otsu"}
+    kept = KeptResult(path, ResultNotes.model_validate_json(json.dumps(written)))
+    stage.workspace.results.bring_back(stage.entry.id, [kept])
+    [layer] = stage.layers.result_layers(stage.entry.id)
+    assert layer.metadata[METADATA]["recipe"] is None
+
+
+def segment(stage):
+    """Let a network answer, otherwise than Otsu."""
+    slots = stage.workspace.prediction_slots()
+    for plane in range(SHAPE[0]):
+        answer = np.ones(SHAPE[1:], np.uint8)
+        answer[60:70, 60:90] = 2
+        stage.workspace.set_prediction(stage.entry.id, plane, slots[answer])
+
+
+def refine(stage, name):
+    step = stage.show(BaselinesStep)
+    step.choice.family.setCurrentText(REFINE)
+    (action,) = [a for a in step.editor.menu.actions() if a.data() == name]
+    action.trigger()
+    return step
+
+
+def preview(stage, step):
+    stage.person.wait(lambda: not step.preview._worker.busy and step.preview.layer, 20)
+    return np.asarray(step.preview.layer.data)
+
+
+def with_holes():
+    codes = bright()
+    codes[:, 46:50, 18:22] = 1
+    return codes
+
+
+def test_refinements_better_the_result_in_view_and_say_so(stage):
+    segment(stage)
+    result = stage.context.results.add(stage.entry.id, "Otsu", with_holes(), "Otsu (bright)")
+    step = refine(stage, "fill_holes")
+    assert "Betters “cells · Otsu”" in step.summary.text()
+    plane = stage.layers.current_plane(stage.entry)
+    shown = preview(stage, step)
+    assert not result.visible, "the preview is seen alone"
+    np.testing.assert_array_equal(shown == 2, bright()[plane] == 2)
+    stage.person.click(step.apply)
+    command = stage.submitted()
+    assert isinstance(command, BaselineCommand)
+    (image,) = command.images
+    assert image.probabilities is None
+    np.testing.assert_array_equal(np.load(image.labels), with_holes())
+    np.save(image.output, bright())
+    stage.finish()
+    layer = stage.layers.result_layers(stage.entry.id)[-1]
+    assert layer.name == "cells · Otsu · Fill holes"
+    assert layer.metadata[METADATA]["made_by"].startswith("Otsu (bright), then Fill holes")
+
+
+def test_refinements_better_what_is_selected(stage):
+    segment(stage)
+    result = stage.context.results.add(stage.entry.id, "Otsu", with_holes(), "Otsu (bright)")
+    step = refine(stage, "fill_holes")
+    preview(stage, step)
+    plane = stage.layers.current_plane(stage.entry)
+    stage.layers.activate(stage.layers.shown_segmentation(stage.entry.id))
+    assert "Betters the network's segmentation" in step.summary.text()
+    stage.person.wait(
+        lambda: np.array_equal(preview(stage, step), stage.entry.segmentation(plane)), 20
+    )
+    stage.layers.activate(result)
+    assert "Betters “cells · Otsu”" in step.summary.text()
+    stage.person.wait(lambda: np.array_equal(preview(stage, step) == 2, bright()[plane] == 2), 20)
+    ids = np.zeros(SHAPE, np.uint32)
+    ids[:, 10:20, 10:20] = 4
+    ids[:, 14:16, 14:16] = 0
+    objects = stage.workspace.number_objects(stage.entry.id, ids)
+    stage.layers.activate(stage.context.objects.layer_of(objects))
+    stage.person.wait(lambda: preview(stage, step)[15, 15] == 4, 20)
+
+
+def test_tools_that_correct_say_why_they_leave_a_result_alone(stage):
+    segment(stage)
+    step = stage.show(CorrectStep)
+    buttons = (step.small.button, step.accept_slice, step.accept_all, step.objects.number)
+    fixes = step.tools.fixes.buttons.values()
+    assert all(button.isEnabled() for button in (*buttons, *fixes))
+    result = stage.context.results.add(stage.entry.id, "Otsu", bright(), "Otsu (bright)")
+    for button in (*buttons, *fixes):
+        assert not button.isEnabled()
+        assert "“cells · Otsu” is the result of a classical method" in button.toolTip()
+        assert "Refine in Baselines" in button.toolTip()
+    result.visible = False
+    assert all(button.isEnabled() for button in (*buttons, *fixes))
+    result.visible = True
+    assert not step.small.button.isEnabled()
+    stage.layers.activate(stage.layers.shown_segmentation(stage.entry.id))
+    assert all(button.isEnabled() for button in (*buttons, *fixes))
+    stage.layers.activate(result)
+    assert not step.small.button.isEnabled()
+    stage.controller.renewing.emit()
+    assert not result.visible, "another answer of the network is on its way"
+
+
+def test_a_result_that_became_annotations_makes_way_for_them(stage):
+    step = stage.show(BaselinesStep)
+    result = stage.context.results.add(stage.entry.id, "Otsu", bright(), "Otsu (bright)")
+    step.use.this_slice.click()
+    assert result.visible
+    step.use.all_slices.click()
+    assert not result.visible
+    counts = stage.entry.sources.count(stage.entry.codes, range(SHAPE[0]))
+    assert counts == {"Otsu (bright)": bright().size}
+
+
+def test_how_many_objects_were_found_is_said(stage):
+    step = stage.show(BaselinesStep)
+    result = stage.context.results.add(stage.entry.id, "Otsu", bright(), "Otsu (bright)")
+    step.draft.choose("blob_log")
+    stage.person.wait(step.isVisible)
+    stage.person.click(step.apply)
+    (image,) = stage.submitted().images
+    ids = np.zeros(SHAPE, np.uint32)
+    ids[0, 2:5, 2:5], ids[0, 8:9, 2:5], ids[2, 2:5, 2:5] = 1, 2, 3
+    np.save(image.output, ids)
+    stage.finish("Blobs was applied to 4 slices.")
+    stage.person.wait(lambda: "Found 3 objects on 2 slices." in stage.said, 10)
+    assert stage.workspace.log.undo_label == "finding objects"
+    assert not result.visible
+    (objects,) = stage.workspace.objects.of(stage.entry.id)
+    assert objects.made_by.startswith(find_step("blob_log").title)
+    stage.person.click(step.apply)
+    (image,) = stage.submitted().images
+    np.save(image.output, np.zeros(SHAPE, np.uint32))
+    stage.finish()
+    stage.person.wait(lambda: "Found no object; try other settings." in stage.said, 10)

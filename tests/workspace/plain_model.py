@@ -13,6 +13,7 @@ NOTHING, BACKGROUND, FIRST_CLASS = 0, 1, 2
 
 #: An edit remembers of each pixel where it is (8 bytes), what it was and what it is.
 BYTES_PER_PIXEL = 10
+#: Where something was accepted before, one byte more: whether a person had painted it.
 #: Numbers of objects are larger; where all are renumbered, two are remembered for each object.
 BYTES_PER_OBJECT_PIXEL, BYTES_PER_OBJECT = 16, 8
 
@@ -51,6 +52,7 @@ class PlainModel:
         self.answered: dict[str, np.ndarray] = {}
         self.regions: dict[str, np.ndarray | None] = {}
         self.answered_objects: dict[str, np.ndarray] = {}
+        self.accepted: set[str] = set()
         self.has_forgotten = False
         self._max_bytes = max_bytes
         self._n_identities = FIRST_CLASS + 1
@@ -139,7 +141,8 @@ class PlainModel:
         table = np.array([NOTHING, BACKGROUND, *(identity for identity, _ in state.classes)])
         painted = state.painted[image].copy()
         painted[changed] = table[after[changed]]
-        self._do(replace(state, painted={**state.painted, image: painted}))
+        n_bytes = int(changed.sum()) if image in self.accepted else 0
+        self._do(replace(state, painted={**state.painted, image: painted}), n_bytes)
 
     def answer(self, image: str, plane: int, identities: np.ndarray) -> None:
         """Answers are no part of the history."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,7 @@ from napari_unetseg.config import PRESETS, ModelInfo, Recipe, UNetConfig
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import Stack, open_stack, read_labels
 from napari_unetseg.project import Session
-from napari_unetseg.workspace import OpenModel, Round, Workspace
+from napari_unetseg.workspace import ObjectCorrections, OpenModel, Round, Workspace
 from napari_unetseg.workspace.export import (
     Export,
     copy_model,
@@ -76,10 +77,12 @@ def model_info(**changes):
     return ModelInfo(**(facts | changes))
 
 
-def paragraph(workspace, info=None, rounds=(), path=None):
+def paragraph(workspace, info=None, rounds=(), path=None, *, was_applied=True, **facts):
     model = None if info is None else OpenModel(path or workspace.session.folder / "m", info)
-    controller = SimpleNamespace(model=model, rounds=list(rounds))
-    return methods_paragraph(method_facts(workspace, controller, {"napari": "0.9.2"}))
+    by = model if was_applied else None
+    controller = SimpleNamespace(model=model, segmented_by=by, rounds=list(rounds))
+    known = method_facts(workspace, controller, {"napari": "0.9.2"})
+    return methods_paragraph(replace(known, **facts))
 
 
 def test_a_segmentation_read_again_has_its_classes_colours_and_pixel_size(
@@ -209,8 +212,62 @@ def test_the_paragraph_says_of_a_model_from_elsewhere_only_what_the_model_says(
     paint(workspace, entry)
     other_training = Round(1, 0.1, 0.8123, 7, 3, 410, 60.0, "")
     text = paragraph(workspace, model_info(), [other_training], tmp_path / "theirs.unet")
+    assert "The model “m”, a 2D U-Net" in text
+    assert "with 1 input channel, had been trained before, from scratch." in text
     assert "250 annotated pixels were held out from training (25% of those" in text
     assert "before this training" not in text
+
+
+def test_the_paragraph_leaves_out_a_model_that_was_never_applied_here(workspace, entry, tmp_path):
+    paint(workspace, entry)
+    theirs = tmp_path / "theirs.unet"
+    text = paragraph(workspace, model_info(), path=theirs, was_applied=False)
+    assert text == paragraph(workspace)
+    assert "trained" not in text
+    assert "was trained from scratch" in paragraph(workspace, model_info(), was_applied=False)
+
+
+def test_the_paragraph_names_a_model_that_ships_and_does_not_train_it(workspace, entry, tmp_path):
+    segment(workspace, entry, 0, 2)
+    info = model_info(card={"summary": "Membranes."})
+    text = paragraph(workspace, info, path=tmp_path / "membranes.unet")
+    assert "The model “m”, which comes with napari-unetseg (2D U-Net (depth 4" in text
+    assert "applied to 1 of 3 slices" in text
+    for untrue in ("trained", "Training", "minimised", "held out"):
+        assert untrue not in text
+
+
+def test_the_paragraph_says_which_annotations_were_taken_over(workspace, entry):
+    paint(workspace, entry)
+    assert "taken over" not in paragraph(workspace)
+    workspace.use_as_annotations(entry.id, np.full(SHAPE, 2, np.uint8), [0], "Otsu (bright)")
+    segment(workspace, entry, 2, 2)
+    workspace.accept(entry.id, [2])
+    said = (
+        "Of these, 2,000 px from the answer of Otsu (bright) and 2,000 px from the answer of the "
+        "network were taken over and not painted."
+    )
+    assert said in paragraph(workspace)
+    workspace.undo()
+    assert "of the network were" not in paragraph(workspace)
+
+
+def test_the_paragraph_tells_how_objects_were_found_and_how_many_there_are(workspace, entry):
+    ids = np.zeros(SHAPE, np.uint32)
+    ids[0, 2:5, 2:5], ids[0, 8:9, 2:5], ids[2, 2:5, 2:5] = 1, 7, 9
+    objects = workspace.number_objects(entry.id, ids, "Blobs (sigma 2)")
+    text = paragraph(workspace, model_info(), objects=objects)
+    assert text.endswith("3 objects on 2 slices were found by Blobs (sigma 2).")
+    assert "network" not in text
+    paint(workspace, entry)
+    pieces = workspace.number_objects(entry.id, ids)
+    text = paragraph(workspace, model_info(), objects=pieces)
+    assert "650 pixels were annotated" in text
+    assert "3 objects on 2 slices were found as connected pieces of this segmentation." in text
+    ObjectCorrections(workspace).delete(pieces, 2, (3, 3), everywhere=True)
+    text = paragraph(workspace, objects=pieces)
+    assert "2 objects on 1 slice were found" in text
+    assert text.endswith("of this segmentation, and corrected by hand.")
 
 
 def test_the_paragraph_says_when_nothing_was_held_out_or_painted(workspace, entry):

@@ -54,8 +54,43 @@ TABLE = (
     ),
     ("all painted", replace(PAINTED, step="data"), "go to Train"),
     ("all painted, in Train", PAINTED, "Press Train"),
-    ("all painted, in Baselines", replace(PAINTED, step="baselines"), "Fit to my annotations"),
-    ("nothing painted, in Baselines", Situation("baselines", 1, 1), "Move the sliders"),
+    (
+        "all painted, in Baselines",
+        replace(PAINTED, step="baselines", offer="fit"),
+        "Fit to my annotations",
+    ),
+    (
+        "nothing painted, in Baselines",
+        Situation("baselines", 1, 1, offer="preview"),
+        "Move the sliders",
+    ),
+    (
+        "without a preview",
+        Situation("baselines", 1, 1, offer="apply"),
+        "Tick Preview",
+    ),
+    (
+        "a method that needs strokes",
+        Situation("baselines", 1, 1, why_not="Paint some of each class first."),
+        "Paint some of each class first.",
+    ),
+    ("settings are searched", Situation("baselines", 1, 1, offer="stop"), "or stop"),
+    ("the table", Situation("baselines", 1, 1, offer="compare"), "Press Compare methods"),
+    (
+        "rows of the table, and a result",
+        Situation("baselines", 1, 1, offer="rows", has_result=True),
+        "Select a method",
+    ),
+    (
+        "a model for other channels",
+        Situation("train", 1, 1, has_model=True, can_predict=False),
+        "Click a model",
+    ),
+    (
+        "a result at hand",
+        replace(TRAINED, step="correct", has_result=True, is_on_result=True),
+        "Better the result with Refine",
+    ),
     ("a baseline runs", Situation("baselines", 1, 1, is_busy=True), "Wait until"),
     ("a baseline has answered", Situation("baselines", 1, 1, has_result=True), "Save the result"),
     (

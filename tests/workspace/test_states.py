@@ -277,7 +277,9 @@ class States(RuleBasedStateMachine):
         entry = self.entry(image)
         n_planes = entry.shape[0]
         planes = list(range(n_planes)) if everywhere else [plane % n_planes]
-        self._fill(entry, planes, self.model.shown(entry.id), self.workspace.accept)
+        n_px = self._fill(entry, planes, self.model.shown(entry.id), self.workspace.accept)
+        if n_px:
+            self.model.accepted.add(entry.id)
 
     @rule(image=of_image, plane=of_plane, everywhere=st.booleans(), seed=of_seed)
     def use_as_annotations(self, image, plane, everywhere, seed):
@@ -300,8 +302,10 @@ class States(RuleBasedStateMachine):
         free = np.zeros(entry.shape, bool)
         free[planes] = True
         free &= (after == 0) & (source != 0)
-        assert fill(entry.id, planes) == int(free.sum())
+        n_px = fill(entry.id, planes)
+        assert n_px == int(free.sum())
         self.write(entry, np.where(free, source, after))
+        return n_px
 
     @rule(image=of_image, plane=of_plane)
     def interpolate(self, image, plane):

@@ -1,0 +1,71 @@
+"""What refinements without a method better: the result at hand, or the network's segmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from napari.layers import Labels
+
+from napari_unetseg.classical import Chain, find_step, in_words
+from napari_unetseg.workspace import ImageEntry
+
+from .context import Context
+from .stack_from_layers import METADATA
+
+_NETWORK = "the network with corrections by hand"
+
+
+class Refined:
+    """Says of every image what is refined, and how that was made.
+
+    Parameters
+    ----------
+    context : Context
+    hidden : list of Labels
+        What a preview hides for a moment; looked at anew each time.
+    """
+
+    def __init__(self, context: Context, hidden: Collection[Labels]) -> None:
+        self._context = context
+        self._hidden = hidden
+        self._names: dict[str, tuple[str, str]] = {}
+
+    def layer(self, entry: ImageEntry) -> Labels | None:
+        """Return the layer of the result that is refined; None for the segmentation."""
+        return self._context.at_hand.result(entry.id, self._hidden)
+
+    def labels(self, entry: ImageEntry) -> npt.NDArray[Any] | None:
+        """Return its codes or ids, shape (planes, Y, X); None for the segmentation."""
+        layer = self.layer(entry)
+        return None if layer is None else np.asarray(layer.data).reshape(entry.shape)
+
+    def sentence(self, entry: ImageEntry | None) -> str:
+        """Say what is refined."""
+        layer = None if entry is None else self.layer(entry)
+        what = "the network's segmentation and corrections" if layer is None else f"“{layer.name}”"
+        return f"Betters {what}; choose another in the layer list. Add the steps it takes."
+
+    def begin(self) -> dict[str, npt.NDArray[Any]]:
+        """Return `labels` of every image of which a result is refined, and remember their names."""
+        entries = self._context.workspace.images
+        self._names = {image_id: self._name(entry) for image_id, entry in entries.items()}
+        found = {image_id: self.labels(entry) for image_id, entry in entries.items()}
+        return {image_id: labels for image_id, labels in found.items() if labels is not None}
+
+    def named(self, image_id: str, chain: Chain) -> tuple[str, str]:
+        """Return the title of what steps have answered, and how it was made, for a paper."""
+        title = " · ".join(find_step(settings.step).title for settings in chain.steps)
+        if chain.method() is not None:
+            return title, in_words(chain)
+        before, made_by = self._names.get(image_id, ("", _NETWORK))
+        return f"{before} · {title}" if before else title, f"{made_by}, then {in_words(chain)}"
+
+    def _name(self, entry: ImageEntry) -> tuple[str, str]:
+        layer = self.layer(entry)
+        if layer is None:
+            return "", _NETWORK
+        title = layer.name.removeprefix(f"{entry.stack.name} · ")
+        return title, layer.metadata[METADATA].get("made_by") or title
