@@ -9,10 +9,10 @@ from typing import ClassVar, TypeVar
 import numpy as np
 from pydantic import Field
 
+from .areas_between_edges import EdgeOutput, Mask, close_gaps, fill_regions, flood_regions, widen
 from .gradients import Image
 from .grey import sample
 from .method import BaselineParams, LevelMethod, Levels, foreground_codes, nowhere
-from .regions import EdgeOutput, Mask, close_gaps, fill_regions, flood_regions, widen
 from .step import Codes, Pixels
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field, model_validator
 from skimage.feature import canny
 
+from .areas_between_edges import Mask
 from .edge_detector import EdgeDetector, EdgeParams, outputs
 from .gradients import (
     FARID_OPERATOR,
@@ -22,7 +23,6 @@ from .gradients import (
 )
 from .grey import intensity, smoothed
 from .method import LEVELS_IN_3D, SIGMAS_PX, Levels
-from .regions import Mask
 from .step import Pixels, View
 
 #: `scipy.ndimage.sobel`, which scikit-image's Canny compares its thresholds with, of a slope of 1.

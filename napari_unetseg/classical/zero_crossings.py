@@ -10,11 +10,11 @@ import numpy as np
 from pydantic import Field
 from scipy import ndimage
 
+from .areas_between_edges import Mask
 from .edge_detector import EdgeDetector, EdgeParams, outputs
 from .gradients import SOBEL_OPERATOR, Image, gradient, norm
 from .grey import intensity, smoothed
 from .method import LEVELS_IN_3D, Levels
-from .regions import Mask
 from .step import Pixels, View
 
 #: Smoothings that a search tries, in px; second derivatives of unsmoothed images are mostly noise.
