@@ -79,11 +79,14 @@ class GreyValues:
         The lowest and the highest.
     levels : tuple of float
         Those at which the method decides.
+    names : tuple of str
+        What these are called; empty where that needs no saying.
     """
 
     counts: npt.NDArray[np.int64]
     span: tuple[float, float]
     levels: tuple[float, ...]
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,6 +105,8 @@ class Preview:
         Where the method decides by grey values.
     means : ndarray, shape (labels, C), float64, or None
         Of the image where it is labelled 0, 1, …, on this slice; where that was asked for.
+    by_grey_value : dict of str to float
+        By field of the method, what grey values come to that are set in %.
     """
 
     labels: Labels
@@ -109,6 +114,7 @@ class Preview:
     n_planes: int
     grey: GreyValues | None = None
     means: npt.NDArray[np.float64] | None = None
+    by_grey_value: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -141,16 +147,17 @@ class PreviewComputer:
         planes = _planes(source, request.plane) if in_3d else [request.plane]
         part = _Part(request, planes, box)
         view = part.said(self._once("view", part.key, part.view))
+        by_grey: dict[str, float] = {}
         grey, pixels = None, view.pixels
         if in_3d:
             at = planes.index(request.plane)
             labels, pixels = self._run(request, view, part.begun())[at], view.pixels[:, at]
         else:
-            labels, grey = self._staged(request, view, part)
+            labels, grey, by_grey = self._staged(request, view, part)
         if request.mapping is not None and labels.dtype == np.uint8:
             labels = np.asarray(request.mapping[labels])
         means = group_means(labels, pixels) if request.in_means else None
-        return Preview(part.whole(labels), box, len(planes), grey, means)
+        return Preview(part.whole(labels), box, len(planes), grey, means, by_grey)
 
     def _run(self, request: PreviewRequest, view: View, begun: Labels | None) -> Labels:
         """Take all steps, one after the other, on slices put together to a volume."""
@@ -166,7 +173,7 @@ class PreviewComputer:
 
     def _staged(
         self, request: PreviewRequest, view: View, part: _Part
-    ) -> tuple[Labels, GreyValues | None]:
+    ) -> tuple[Labels, GreyValues | None, dict[str, float]]:
         """Take the steps on one slice; those before the first that has changed are not taken."""
         chain, prepared = request.chain, self._prepared(request)
         method = chain.method()
@@ -175,7 +182,8 @@ class PreviewComputer:
         view = part.said(view)
         if method is None or not isinstance(method[0], LevelMethod):
             rest = chain.without_filters()
-            return run_view(rest, view, prepared=prepared, labels=part.begun()), None
+            by_grey = {} if method is None else method[0].by_grey_value(view, method[1])
+            return run_view(rest, view, prepared=prepared, labels=part.begun()), None, by_grey
         step: LevelMethod[Any] = method[0]
         params = method[1]
         key = (seen_by, step.name, step.feature_key(params))
@@ -185,13 +193,15 @@ class PreviewComputer:
         grey = None
         if step.decides_by_grey:
             counts, span = self._once("histogram", key, lambda: _histogram(features[0]))
-            grey = GreyValues(counts, span, tuple(float(level) for level in levels))
+            at = tuple(float(level) for level in levels)
+            grey = GreyValues(counts, span, at, step.names_of_levels(params))
         after = chain.after_method()
         if after is not None:
             wants = any(refinement.wants_probabilities for refinement, _ in chain.refinements())
             rest = chain.without_filters() if wants else after
             answered = run_view(rest, view, prepared=prepared, labels=answered)
-        return answered, grey
+        by_grey = dict(zip(step.set_by_hand, levels.tolist(), strict=False))
+        return answered, grey, {name: at for name, at in by_grey.items() if np.isfinite(at)}
 
     def _prepared(self, request: PreviewRequest) -> Any:
         """Return what slices share, from what was measured before if nothing else is asked."""

@@ -307,11 +307,14 @@ class BaselinesStep(StepPanel):
             said.append(f"{preview.n_planes} slices")
         self.seen.setText(f"Previewed on {' of '.join(said)}: this takes longer." if said else "")
         self.seen.setVisible(bool(said))
+        self.editor.suggest(preview.by_grey_value)
         grey, method = preview.grey, self._decides_by_grey()
         self.histogram.setVisible(grey is not None and method is not None)
         if grey is not None and method is not None:
             can = len(method.set_by_hand) == len(grey.levels) > 0
-            self.histogram.show_values(grey.counts, grey.span, grey.levels, can_be_dragged=can)
+            self.histogram.show_values(
+                grey.counts, grey.span, grey.levels, grey.names, can_be_dragged=can
+            )
 
     def _decides_by_grey(self) -> LevelMethod[Any] | None:
         """Return the method if it has grey values for thresholds, and is looked at."""

@@ -290,7 +290,7 @@ class Workspace:
         while code_of(len(classes)) < top:
             classes, _ = add_class(classes)
         self._do(Step(label, made, self.classes, classes))
-        return sum(len(edit.indices) for edit in made)
+        return sum(edit.n_changed for edit in made)
 
     def prediction_slots(self) -> Codes:
         """Return the slot in which each present code is stored, for `set_prediction`.
@@ -440,9 +440,7 @@ class Workspace:
         self.objects.apply(step.objects)
         self._finish(step, step.classes_after, step.shown_after)
 
-    def _apply(
-        self, image_id: str, indices: npt.NDArray[np.int64], codes: npt.NDArray[np.uint8]
-    ) -> None:
+    def _apply(self, image_id: str, indices: npt.NDArray[np.int64] | slice, codes: Codes) -> None:
         self._entry(image_id).codes.reshape(-1)[indices] = codes
 
     def _entry(self, image_id: str) -> ImageEntry:

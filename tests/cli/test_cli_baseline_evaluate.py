@@ -222,6 +222,7 @@ def test_the_list_names_every_method_and_parameter(capsys):
         listed = capsys.readouterr().out
         assert all(f"{key}=" in listed for key in method.params.model_fields)
         assert method.good_for[:20] in listed
+        assert ("the mean of them" in listed) == method.mixes_channels
 
 
 @pytest.mark.parametrize(
@@ -233,6 +234,10 @@ def test_the_list_names_every_method_and_parameter(capsys):
         (["baseline", "otsu", "CELLS", "-o", "m.tif", "-p", "radius=3"], "sigma_px"),
         (["baseline", "otsu", "CELLS", "-o", "m.tif", "-p", "sigma_px=-3"], "sigma_px"),
         (["baseline", "otsu", "CELLS", "-o", "m.tif", "--slices", "7"], "no slice 7"),
+        (
+            ["baseline", "otsu", "CELLS", "-o", "m.tif", "--before", "channel:channel=9"],
+            "there is no channel 9",
+        ),
         (["baseline", "otsu", "nothing.tif", "-o", "m.tif"], "nothing.tif"),
         (["baseline", "otsu", "CELLS", "-o", "m.xyz/m.tif", "-p", "sigma_px"], "key=value"),
         (["baseline", "otsu", "NAN", "-o", "m.tif"], "nan.tif"),
