@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from napari_unetseg.config import UNLABELLED, LabelClass
 
-
 #: Where more than one pixel in so many changes, all are kept: an index takes 8 bytes, a code one.
 _SPARSE = 5
 

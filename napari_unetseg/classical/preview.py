@@ -20,9 +20,15 @@ from .run import answers, filtered, prepare, run_stack, run_view
 from .source import Source
 from .step import Codes, Labels, Pixels, Step, View
 
+#: Slices of more pixels are previewed as far as they are in sight, where a step takes long on them.
+_HUGE_PX = 4096**2
+
 #: Longest side of what is previewed of steps that are slow, and slices on either side of the one in
 #: view that steps which look along Z are shown.
 SLOW_PX, BESIDE = 384, 4
+
+#: Longest side of what is previewed of slices that are huge.
+_SHOWN_PX = 1024
 
 _Box = tuple[slice, slice]
 
@@ -143,7 +149,10 @@ class PreviewComputer:
         in_part = in_3d or any(
             step.is_slow or (step.previews_part and is_large) for step, _ in steps
         )
-        box = _box(request) if in_part else None
+        is_huge = np.prod(source.stack.plane_shape) > _HUGE_PX
+        of_huge = bool(is_huge) and not in_part and not _is_quick(chain)
+        longest = _SHOWN_PX if of_huge else SLOW_PX
+        box = _box(request, longest) if in_part or of_huge else None
         planes = _planes(source, request.plane) if in_3d else [request.plane]
         part = _Part(request, planes, box)
         view = part.said(self._once("view", part.key, part.view))
@@ -153,7 +162,7 @@ class PreviewComputer:
             at = planes.index(request.plane)
             labels, pixels = self._run(request, view, part.begun())[at], view.pixels[:, at]
         else:
-            labels, grey, by_grey = self._staged(request, view, part)
+            labels, grey, by_grey = self._staged(request, view, part, whole=of_huge)
         if request.mapping is not None and labels.dtype == np.uint8:
             labels = np.asarray(request.mapping[labels])
         means = group_means(labels, pixels) if request.in_means else None
@@ -172,9 +181,15 @@ class PreviewComputer:
         return out
 
     def _staged(
-        self, request: PreviewRequest, view: View, part: _Part
+        self, request: PreviewRequest, view: View, part: _Part, *, whole: bool
     ) -> tuple[Labels, GreyValues | None, dict[str, float]]:
-        """Take the steps on one slice; those before the first that has changed are not taken."""
+        """Take the steps on one slice; those before the first that has changed are not taken.
+
+        Parameters
+        ----------
+        whole : bool
+            Whether levels are those of the whole slice, though a part of it is looked at.
+        """
         chain, prepared = request.chain, self._prepared(request)
         method = chain.method()
         seen_by = (part.key, chain.before_method())
@@ -188,7 +203,8 @@ class PreviewComputer:
         params = method[1]
         key = (seen_by, step.name, step.feature_key(params))
         features = self._once("features", key, lambda: step.features(view, params))
-        levels = step.measure([features], params) if prepared is None else prepared
+        measured = self._of_whole(request, step, params) if whole and prepared is None else features
+        levels = step.measure([measured], params) if prepared is None else prepared
         answered: Labels = step.label(features, params, levels)
         grey = None
         if step.decides_by_grey:
@@ -216,6 +232,16 @@ class PreviewComputer:
         revision = 0 if strokes == "unused" else request.revision
         key = (request.key, chain.before_method(), chain.method(), revision)
         return self._once("prepared", key, lambda: prepare(chain, request.sources())[0])
+
+    def _of_whole(self, request: PreviewRequest, step: LevelMethod[Any], params: Config) -> Pixels:
+        """Return the features of the whole slice."""
+        part, chain = _Part(request, [request.plane], None), request.chain
+        key = (part.key, chain.before_method(), step.name, step.feature_key(params))
+
+        def features() -> Pixels:
+            return step.features(filtered(chain, part.view()), params)
+
+        return np.asarray(self._once("features of whole", key, features))
 
     def _once(self, what: str, key: object, compute: Callable[[], Any]) -> Any:
         kept = self._kept.get(what)
@@ -288,14 +314,22 @@ def _histogram(grey: Pixels) -> tuple[npt.NDArray[np.int64], tuple[float, float]
     return counts, span
 
 
-def _box(request: PreviewRequest) -> _Box | None:
+def _is_quick(chain: Chain) -> bool:
+    """Return whether a chain decides by levels, pixel by pixel, and does nothing else."""
+    method = chain.method()
+    if method is None or len(chain.steps) > 1:
+        return False
+    return isinstance(method[0], LevelMethod) and method[0].pixelwise
+
+
+def _box(request: PreviewRequest, longest_px: int) -> _Box | None:
     """Return the middle of what is in view, as much of it as a slow step can be shown."""
     shape = request.source.stack.plane_shape
     visible = request.visible or (slice(0, shape[0]), slice(0, shape[1]))
     parts = []
     for part, length in zip(visible, shape, strict=True):
         first, last = max(0, part.start), min(length, part.stop)
-        spare = max(0, last - first - SLOW_PX)
+        spare = max(0, last - first - longest_px)
         parts.append(slice(first + spare // 2, last - (spare - spare // 2)))
     rows, columns = parts
     is_whole = (rows.start, columns.start, rows.stop, columns.stop) == (0, 0, *shape)

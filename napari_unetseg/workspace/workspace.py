@@ -229,12 +229,27 @@ class Workspace:
         labels : ndarray, shape (planes, Y, X), uint8
             Codes.
         """
+        return self.fill(self.filling(image_id, lambda plane: labels[plane], planes))
+
+    def filling(
+        self, image_id: str, codes_of: Callable[[int], Codes], planes: Sequence[int]
+    ) -> list[Edit | None]:
+        """Return how the unlabelled pixels of slices would be filled; changes nothing.
+
+        A thread may ask: the answer holds as long as nobody paints.
+        """
         entry = self.images[image_id]
+        filled = []
+        for plane in planes:
+            source = np.where(entry.allowed(plane), codes_of(plane), np.uint8(UNLABELLED))
+            filled.append(
+                self._edit_plane(entry, plane, fill_unlabelled(entry.codes[plane], source))
+            )
+        return filled
 
-        def source(plane: int) -> Codes:
-            return np.where(entry.allowed(plane), labels[plane], np.uint8(UNLABELLED))
-
-        return self._fill(entry, planes, source, "using labels as annotations")
+    def fill(self, filling: Iterable[Edit | None]) -> int:
+        """Fill pixels as `filling` told, as one step; return how many."""
+        return self._record("using labels as annotations", filling)
 
     def rewrite(self, image_id: str, after: Iterable[tuple[int, Codes]], label: str) -> int:
         """Replace the annotations of slices inside the region, as one step; count the pixels.

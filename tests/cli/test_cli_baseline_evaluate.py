@@ -213,6 +213,13 @@ def test_what_exists_is_replaced_only_when_that_is_said(cells, tmp_path, capsys)
     assert record["recipe"]["chain"]["steps"][0]["step"] == "kmeans"
 
 
+def test_a_channel_that_is_not_there_is_refused_with_how_many_there_are(cells, tmp_path, capsys):
+    out = tmp_path / "m.tif"
+    assert run("baseline", "otsu", cells, "-o", out, "--before", "channel:channel=9") == 2
+    assert "The image has one channel; there is no channel 9." in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_the_list_names_every_method_and_parameter(capsys):
     assert run("baseline", "--list") == 0
     said = capsys.readouterr().out
@@ -234,10 +241,6 @@ def test_the_list_names_every_method_and_parameter(capsys):
         (["baseline", "otsu", "CELLS", "-o", "m.tif", "-p", "radius=3"], "sigma_px"),
         (["baseline", "otsu", "CELLS", "-o", "m.tif", "-p", "sigma_px=-3"], "sigma_px"),
         (["baseline", "otsu", "CELLS", "-o", "m.tif", "--slices", "7"], "no slice 7"),
-        (
-            ["baseline", "otsu", "CELLS", "-o", "m.tif", "--before", "channel:channel=9"],
-            "there is no channel 9",
-        ),
         (["baseline", "otsu", "nothing.tif", "-o", "m.tif"], "nothing.tif"),
         (["baseline", "otsu", "CELLS", "-o", "m.xyz/m.tif", "-p", "sigma_px"], "key=value"),
         (["baseline", "otsu", "NAN", "-o", "m.tif"], "nan.tif"),

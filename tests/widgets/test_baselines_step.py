@@ -293,9 +293,11 @@ def test_apply_to_stack_gives_an_editable_layer_that_can_become_annotations(stag
     before = stage.entry.codes.copy()
     stage.viewer.dims.set_current_step(0, 2)
     stage.person.click(step.use.this_slice)
+    stage.person.wait(lambda: not step.use.busy)
     assert (stage.entry.codes[2] == layer.data[2]).all()
     assert (stage.entry.codes[[0, 1, 3]] == before[[0, 1, 3]]).all()
     stage.person.click(step.use.all_slices)
+    stage.person.wait(lambda: not step.use.busy)
     assert (stage.entry.codes != 0).all()
     assert (stage.entry.codes[1] == before[1]).all()
 

@@ -151,6 +151,7 @@ def test_sure_pixels_alone_become_annotations(stage, step):
     step.entered()
     stage.person.click(step.use.sure_only)
     stage.person.click(step.use.this_slice)
+    stage.person.wait(lambda: not step.use.busy)
     filled = stage.entry.codes[stage.layers.current_plane(stage.entry)]
     assert (filled[43:57, 43:57] == 2).all()
     assert not filled[40:43, 45].any()
@@ -296,7 +297,7 @@ def test_that_channels_are_averaged_is_said_and_one_is_chosen(three_channels):
     stage = three_channels
     step = stage.show(BaselinesStep)
     said = step.editor.channels
-    assert said.isVisible()
+    stage.person.wait(said.isVisible, 10)
     assert "Otsu threshold looks at the mean of the 3 channels" in said.text()
     step.draft.choose("kmeans")
     assert not said.isVisible(), "it looks at all of them"
