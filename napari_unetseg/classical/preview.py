@@ -202,13 +202,16 @@ class PreviewComputer:
         step: LevelMethod[Any] = method[0]
         params = method[1]
         key = (seen_by, step.name, step.feature_key(params))
-        features = self._once("features", key, lambda: step.features(view, params))
-        measured = self._of_whole(request, step, params) if whole and prepared is None else features
+        if whole and prepared is None and part.box is not None:
+            measured = self._of_whole(request, step, params)
+            features = measured[(..., *part.box)]
+        else:
+            measured = features = self._once("features", key, lambda: step.features(view, params))
         levels = step.measure([measured], params) if prepared is None else prepared
         answered: Labels = step.label(features, params, levels)
         grey = None
         if step.decides_by_grey:
-            counts, span = self._once("histogram", key, lambda: _histogram(features[0]))
+            counts, span = self._once("histogram", key, lambda: _histogram(measured[0]))
             at = tuple(float(level) for level in levels)
             grey = GreyValues(counts, span, at, step.names_of_levels(params))
         after = chain.after_method()
