@@ -33,19 +33,14 @@ from .split import Codes, Part
 #: Share of its time that a method may search parameters for; it then has slices to segment.
 _SEARCH_SHARE = 0.5
 
-
+#: What to know of the scores of a method that needs strokes beside what it segments.
 _ON_EACH = (
-    "It needs annotations on every slice that it segments, and saw some beside what is scored."
+    "It needs annotations on every slice that it segments; here it was given those of the training "
+    "part alone, and had to reach what is scored from there."
 )
 
 #: Name of the best method with steps before and after it.
 CHAIN = "chain"
-
-#: What to know of the scores of a method that needs strokes beside what it segments.
-_GROWS = (
-    "Given only the strokes of the training part, from which it had to reach what is scored on; so "
-    "the score says little about slices that are painted on."
-)
 
 
 class Baseline(Contestant):
