@@ -173,9 +173,12 @@ class ChainEditor(QWidget):
             self.forms[_CHANNEL].set_highest(_CHANNEL, max([n, *chosen]))
         method = None if self.draft.method is None else METHODS[self.draft.method]
         if method is not None and method.mixes_channels and n > 1 and not chosen:
+            # A link's own blue cannot be read on napari's dark themes.
+            color = self.palette().windowText().color().name()
+            link = f'<a href="{_CHANNEL}" style="color: {color}">{find_step(_CHANNEL).title}</a>'
             self.channels.setText(
-                f"{method.title} looks at the mean of the {n} channels; add "
-                f'<a href="{_CHANNEL}">{find_step(_CHANNEL).title}</a> to look at one of them.'
+                f"{method.title} looks at the mean of the {n} channels; add {link} to look at one "
+                "of them."
             )
             self.channels.show()
         else:

@@ -13,6 +13,8 @@ NOTHING, BACKGROUND, FIRST_CLASS = 0, 1, 2
 
 #: An edit remembers of each pixel where it is (8 bytes), what it was and what it is.
 BYTES_PER_PIXEL = 10
+#: Of slices of which more than one pixel in so many changes, all pixels are kept.
+BYTES_OF_WHOLE, SPARSE = 2, 5
 #: Numbers of objects are larger; where all are renumbered, two are remembered for each object.
 BYTES_PER_OBJECT_PIXEL, BYTES_PER_OBJECT = 16, 8
 
@@ -163,8 +165,8 @@ class PlainModel:
 
     def _do(self, after: State, n_bytes: int = 0) -> None:
         images = self.now.painted
-        n_px = sum(int((self.codes(i) != self.codes(i, after)).sum()) for i in images)
-        self.past.append((self.now, BYTES_PER_PIXEL * n_px + n_bytes))
+        changed = [p for i in images for p in self.codes(i) != self.codes(i, after)]
+        self.past.append((self.now, sum(map(bytes_of_slice, changed)) + n_bytes))
         self.future.clear()
         self.now = after
         while self._max_bytes is not None and self.n_bytes > self._max_bytes and self.past[1:]:
@@ -234,3 +236,10 @@ class PlainModel:
                 shown_as={i: becomes if shown == gone else shown for i, shown in shown_as},
             )
         )
+
+
+def bytes_of_slice(changed: np.ndarray) -> int:
+    n_px = int(changed.sum())
+    if n_px > changed.size // SPARSE:
+        return BYTES_OF_WHOLE * changed.size
+    return BYTES_PER_PIXEL * n_px
