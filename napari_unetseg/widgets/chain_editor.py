@@ -159,8 +159,10 @@ class ChainEditor(QWidget):
 
     def suggest(self, by_grey_value: dict[str, float]) -> None:
         """Show what grey values of the method would be that are set in %."""
-        if self.draft.method in self.forms:
-            self.forms[self.draft.method].suggest(by_grey_value)
+        name = self.draft.method
+        if name in self.forms:
+            own = instead_of(name)  # the preview may be of a method that was left meanwhile
+            self.forms[name].suggest({n: at for n, at in by_grey_value.items() if n in own})
 
     def _show_channels(self) -> None:
         """Say what becomes of several channels; let none be chosen that is not there."""

@@ -264,6 +264,13 @@ def test_other_grey_values_begin_at_what_the_percentage_means(stage, step, metho
     assert (preview(stage, step) == before).mean() > 0.999
 
 
+def test_a_preview_of_a_method_that_was_left_is_not_suggested_to_another(stage, step):
+    for name in ("threshold", "kmeans", "hysteresis"):
+        step.draft.choose(name)
+    step.editor.suggest({"grey_value": 100.0, "lower_grey_value": 3.0})
+    assert step.editor.form.control("lower_grey_value")._number.value == 3.0
+
+
 def test_the_lines_of_a_hysteresis_say_which_is_the_sure_one(stage, step):
     step.draft.choose("hysteresis")
     preview(stage, step)
