@@ -38,8 +38,12 @@ class BlobParams(Config):
     foreground: Literal["bright", "dark"] = Field(
         "bright", description="are the blobs brighter or darker than what surrounds them"
     )
-    min_radius_px: float = Field(4.0, ge=1, le=1000, description="radius of the smallest, in px")
-    max_radius_px: float = Field(20.0, ge=1, le=1000, description="radius of the largest, in px")
+    min_radius_px: float = Field(
+        4.0, ge=1, le=1000, description="radius of the smallest blobs that are looked for, in px"
+    )
+    max_radius_px: float = Field(
+        20.0, ge=1, le=1000, description="radius of the largest blobs that are looked for, in px"
+    )
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:
@@ -55,22 +59,21 @@ class DohParams(BlobParams):
         10.0,
         ge=0,
         le=100,
-        description="least difference to the surroundings, in % of the way from the darkest to the "
-        "brightest grey value",
+        description="by how much a blob must differ from its surroundings, in % of the way from "
+        "the darkest to the brightest grey value; higher: fewer, the clearest ones",
     )
     grey_value: float | None = Field(
         None,
         ge=0,
         allow_inf_nan=False,
-        description="the same as a difference of grey values; where given, contrast_percent "
-        "is not used",
+        description="the same as a difference of grey values, instead of in %",
     )
     overlap_percent: float = Field(
         30.0,
         ge=0,
         le=100,
         description="of two blobs the weaker is left out where more than this % of the smaller one "
-        "lies in the other",
+        "lies in the other; higher: more that lie close together are kept",
     )
 
 
@@ -89,6 +92,7 @@ class BlobMethod(Method[P]):
 
     family: ClassVar[str] = "Blobs"
     answers: ClassVar[Kind] = "objects"
+    mixes_channels: ClassVar[bool] = True
 
     @abstractmethod
     def points(self, view: View, params: P) -> Points:
@@ -132,6 +136,11 @@ class _ScaleSpace(BlobMethod[D]):
         blobs = blobs[in_range]
         blobs = blobs[np.argsort(-blobs[:, -1], kind="stable")][:, :-1]
         return without_overlaps(blobs, spacing, params.overlap_percent / 100)
+
+    def by_grey_value(self, view: View, params: D) -> dict[str, float]:
+        """Return the least contrast as a difference of grey values."""
+        low, high = grey_range(intensity(view.pixels))
+        return {"grey_value": params.contrast_percent / 100 * (high - low)}
 
     def segment(self, view: View, params: D, prepared: Any = None) -> Labels:
         """Paint a disc, or a ball, for every blob."""

@@ -14,7 +14,7 @@ from napari_unetseg.config import BACKGROUND, Config
 
 from .channels import unit_channels
 from .method import foreground_codes
-from .step import IN_3D, Codes, Method, UseOfStrokes, View
+from .step import IN_3D, SMOOTHING, Codes, Method, UseOfStrokes, View
 
 Mask = npt.NDArray[np.bool_]
 
@@ -52,14 +52,17 @@ class ChanVeseParams(Config):
         60,
         ge=1,
         le=1000,
-        description="steps that the outline takes at most, of a pixel each; it ends where it rests",
+        description="steps that the outline takes at most, of a pixel each, until it rests; more "
+        "reach farther from strokes",
     )
     smoothing: int = Field(
-        1, ge=0, le=8, description="how often the outline is smoothed at each step"
+        1,
+        ge=0,
+        le=8,
+        description="how often the outline is smoothed at each step; higher: rounder outlines "
+        "without fine detail",
     )
-    sigma_px: float = Field(
-        1.0, ge=0, le=50, description="smoothing beforehand: standard deviation in px, 0 for none"
-    )
+    sigma_px: float = Field(1.0, ge=0, le=50, description=SMOOTHING)
     in_3d: bool = Field(False, description=IN_3D)
 
 

@@ -34,34 +34,39 @@ _N_LOCAL = 3
 _SPREAD_OF_POSITIONS = 12**-0.5
 
 
+_GROUPS = "groups of pixels, the first of them being background; more tell finer differences apart"
+
+
 class ClusterParams(BaselineParams):
     """What k-means and mixtures have in common."""
 
-    n_clusters: int = Field(
-        4, ge=2, le=16, description="groups of pixels; the first of them is background"
-    )
+    n_clusters: int = Field(4, ge=2, le=16, description=_GROUPS)
     features: Literal["channels", "intensity"] = Field(
-        "channels", description="cluster by all channels, or by their mean"
+        "channels",
+        description="channels: pixels are alike if each channel is, such as colours; intensity: if "
+        "the mean of the channels is",
     )
     local_px: float = Field(
         0.0,
         ge=0,
         le=50,
         description="also by what surrounds a pixel: how bright, how steep and how uneven it is "
-        "within so many px (standard deviation of a Gaussian); 0: not",
+        "within so many px (standard deviation of a Gaussian); more: smoother groups; 0: not",
     )
     position_weight: float = Field(
         0.0,
         ge=0,
         le=10,
-        description="also by where a pixel lies, for groups that hang together; at 1 the longest "
-        "side counts as much as brightness; 0: not",
+        description="also by where a pixel lies; more: groups that hang together, each in its part "
+        "of the image; at 1 the longest side counts as much as brightness; 0: not",
     )
     foreground: Literal["bright", "dark"] = Field(
         "bright", description="bright: groups are numbered from dark to bright; dark: reversed"
     )
     in_3d: bool = Field(False, description=IN_3D)
-    seed: int = Field(0, ge=0, le=2**32 - 1, description="of the random start")
+    seed: int = Field(
+        0, ge=0, le=2**32 - 1, description="another number starts from other pixels, at random"
+    )
 
 
 class KMeansParams(ClusterParams):
@@ -71,9 +76,7 @@ class KMeansParams(ClusterParams):
 class MixtureParams(ClusterParams):
     """Parameters of a Gaussian mixture."""
 
-    n_clusters: int = Field(
-        3, ge=2, le=16, description="groups of pixels; the first of them is background"
-    )
+    n_clusters: int = Field(3, ge=2, le=16, description=_GROUPS)
 
 
 P = TypeVar("P", bound=ClusterParams)
@@ -180,7 +183,7 @@ class KMeans(_Clusters[KMeansParams]):
 
     name: ClassVar[str] = "kmeans"
     title: ClassVar[str] = "k-means"
-    summary: ClassVar[str] = "Groups pixels by grey value or colour into K clusters."
+    summary: ClassVar[str] = "Puts pixels of similar grey value or colour into so many groups."
     good_for: ClassVar[str] = "Several tissues or phases that differ in brightness or colour."
     params = KMeansParams
     most_searched: ClassVar[int] = 6
@@ -234,7 +237,7 @@ class Mixture(_Clusters[MixtureParams]):
     name: ClassVar[str] = "mixture"
     title: ClassVar[str] = "Gaussian mixture"
     summary: ClassVar[str] = (
-        "Groups pixels by grey value or colour into K bell curves, wide ones and narrow ones."
+        "Puts pixels into so many groups by grey value or colour, some even, some that vary widely."
     )
     good_for: ClassVar[str] = (
         "Tissues or phases whose brightness overlaps, some even and some mottled; it also says how "

@@ -29,7 +29,11 @@ class BackgroundParams(Config):
         "the grey values touches; top-hat: what lies below all narrower structures",
     )
     radius_px: float = Field(
-        50.0, ge=1, le=500, description="in px; larger than the structures to keep"
+        50.0,
+        ge=1,
+        le=500,
+        description="how wide what is subtracted is, in px: larger than the structures to keep; "
+        "smaller takes away more",
     )
     foreground: Literal["bright", "dark"] = Field(
         "bright", description="is the structure brighter or darker than what surrounds it"
@@ -132,7 +136,10 @@ class ClaheParams(Config):
     """Parameters of CLAHE."""
 
     tile_px: int = Field(
-        128, ge=8, le=1000, description="side of the areas that contrast is raised in, in px"
+        128,
+        ge=8,
+        le=1000,
+        description="side of the areas that contrast is raised in, in px; smaller evens out more",
     )
     clip_percent: float = Field(
         1.0, gt=0, le=100, description="limit of the rise: higher brings out more, noise included"

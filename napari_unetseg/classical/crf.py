@@ -42,30 +42,53 @@ class CRFParams(Config):
     """Parameters of the conditional random field."""
 
     appearance: float = Field(
-        2.0, ge=0, le=20, description="weight of pixels that are near and look alike; 0 for none"
+        2.0,
+        ge=0,
+        le=20,
+        description="how much pixels that are near and look alike sway each other; higher: "
+        "outlines follow edges of the image; 0: not",
     )
     appearance_px: float = Field(
-        2.0, ge=1, le=100, description="how near these are: standard deviation in px"
+        2.0,
+        ge=1,
+        le=100,
+        description="how near these are: standard deviation in px; higher reaches farther, and "
+        "takes longer",
     )
     contrast_percent: float = Field(
         20.0,
         ge=2,
         le=100,
-        description="how alike these look: standard deviation in % of the range of grey values",
+        description="how alike these look: standard deviation in % of the range of grey values; "
+        "lower: faint edges part classes, too",
     )
     smoothness: float = Field(
-        1.0, ge=0, le=20, description="weight of pixels that are near, however they look"
+        1.0,
+        ge=0,
+        le=20,
+        description="how much pixels that are near sway each other, however they look; higher: "
+        "smoother outlines, and specks go; 0: not",
     )
     smoothness_px: float = Field(
-        2.0, ge=0.5, le=50, description="how near these are: standard deviation in px"
+        2.0,
+        ge=0.5,
+        le=50,
+        description="how near these are: standard deviation in px; higher: larger specks go",
     )
     confidence_percent: float = Field(
         65.0,
         ge=51,
         le=99,
-        description="how certain labels are where no method tells how probable classes are",
+        description="how certain labels are where no method tells how probable classes are; higher "
+        "changes less",
     )
-    n_iterations: int = Field(5, ge=1, le=20, description="rounds of exchanging messages")
+    n_iterations: int = Field(
+        5,
+        ge=1,
+        le=20,
+        description="how often all pixels hear of each other; more lets far ones agree, and takes "
+        "longer",
+    )
     in_3d: bool = Field(False, description=IN_3D)
 
 

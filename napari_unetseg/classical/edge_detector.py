@@ -9,10 +9,10 @@ from typing import ClassVar, TypeVar
 import numpy as np
 from pydantic import Field
 
+from .areas_between_edges import EdgeOutput, Mask, close_gaps, fill_regions, flood_regions, widen
 from .gradients import Image
 from .grey import sample
 from .method import BaselineParams, LevelMethod, Levels, foreground_codes, nowhere
-from .regions import EdgeOutput, Mask, close_gaps, fill_regions, flood_regions, widen
 from .step import Codes, Pixels
 
 
@@ -26,10 +26,17 @@ class EdgeParams(BaselineParams):
         "edges: the edge lines themselves",
     )
     close_px: int = Field(
-        1, ge=0, le=20, description="bridge gaps in the edges up to twice this many px"
+        1,
+        ge=0,
+        le=20,
+        description="bridge gaps in the edges up to twice this many px; more closes more outlines, "
+        "and may join what lies close together",
     )
     widen_px: int = Field(
-        1, ge=0, le=20, description="px by which edge lines grow on each side; for output edges"
+        1,
+        ge=0,
+        le=20,
+        description="by how many px edge lines are widened on each side, where edges are segmented",
     )
 
 
@@ -54,6 +61,7 @@ class EdgeDetector(LevelMethod[E]):
     family: ClassVar[str] = "Edges"
     pixelwise: ClassVar[bool] = False
     is_mirrored: ClassVar[bool] = False
+    mixes_channels: ClassVar[bool] = True
 
     def measure(self, features: Sequence[Pixels], params: E) -> Levels:
         """Return the grey value halfway up the edges, then thresholds of steepness."""

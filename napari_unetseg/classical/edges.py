@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field, model_validator
 from skimage.feature import canny
 
+from .areas_between_edges import Mask
 from .edge_detector import EdgeDetector, EdgeParams, outputs
 from .gradients import (
     FARID_OPERATOR,
@@ -22,8 +23,7 @@ from .gradients import (
 )
 from .grey import intensity, smoothed
 from .method import LEVELS_IN_3D, SIGMAS_PX, Levels
-from .regions import Mask
-from .step import Pixels, View
+from .step import SMOOTHING, Pixels, View
 
 #: `scipy.ndimage.sobel`, which scikit-image's Canny compares its thresholds with, of a slope of 1.
 _SOBEL_OF_SCIPY = 8
@@ -51,7 +51,11 @@ class GradientParams(DirectedParams):
     """Parameters of a gradient with a threshold."""
 
     percent: float = Field(
-        80.0, ge=0, le=100, description="edges are where it is steeper than this % of pixels"
+        80.0,
+        ge=0,
+        le=100,
+        description="edges are where brightness changes more steeply than at this % of pixels; "
+        "higher: fewer edges, the clearest ones",
     )
     in_3d: bool = Field(False, description=LEVELS_IN_3D)
 
@@ -59,18 +63,20 @@ class GradientParams(DirectedParams):
 class CannyParams(DirectedParams):
     """Parameters of Canny's edge detector."""
 
-    sigma_px: float = Field(2.0, ge=0, le=50, description="smoothing: standard deviation in px")
+    sigma_px: float = Field(2.0, ge=0, le=50, description=SMOOTHING)
     low_percent: float = Field(
         70.0,
         ge=0,
         le=100,
-        description="an edge goes on where it is steeper than this % of pixels",
+        description="an edge goes on where brightness changes more steeply than at this % of "
+        "pixels; higher: edges break off sooner",
     )
     high_percent: float = Field(
         90.0,
         ge=0,
         le=100,
-        description="an edge begins where it is steeper than this % of pixels",
+        description="an edge begins where brightness changes more steeply than at this % of "
+        "pixels; higher: fewer edges",
     )
 
     @model_validator(mode="after")
@@ -145,7 +151,7 @@ class Sobel(_GradientThreshold):
 
     name: ClassVar[str] = "sobel"
     title: ClassVar[str] = "Sobel gradient"
-    summary: ClassVar[str] = "Steep places, and the areas they bound."
+    summary: ClassVar[str] = "Edges where brightness changes steeply, and the areas they bound."
     good_for: ClassVar[str] = "Membranes, or objects with a soft outline."
 
 
@@ -160,7 +166,7 @@ class Scharr(_GradientThreshold):
 
     name: ClassVar[str] = "scharr"
     title: ClassVar[str] = "Scharr gradient"
-    summary: ClassVar[str] = "Steep places, alike in all directions, and what they bound."
+    summary: ClassVar[str] = "Edges as Sobel's, found alike in all directions, and what they bound."
     good_for: ClassVar[str] = "As Sobel, where edges of one direction are wanted."
     operator: ClassVar[GradientOperator] = SCHARR_OPERATOR
 
@@ -176,7 +182,7 @@ class Prewitt(_GradientThreshold):
 
     name: ClassVar[str] = "prewitt"
     title: ClassVar[str] = "Prewitt gradient"
-    summary: ClassVar[str] = "Steep places, averaged over 3 px, and what they bound."
+    summary: ClassVar[str] = "Edges as Sobel's, all three px averaged alike, and what they bound."
     good_for: ClassVar[str] = "As Sobel, with a little more noise."
     operator: ClassVar[GradientOperator] = PREWITT_OPERATOR
 
@@ -192,7 +198,9 @@ class Farid(_GradientThreshold):
 
     name: ClassVar[str] = "farid"
     title: ClassVar[str] = "Farid gradient"
-    summary: ClassVar[str] = "Steep places by the most exact gradient, of 5 × 5 px."
+    summary: ClassVar[str] = (
+        "Edges as Sobel's, with the most exact direction, over 5 × 5 px, and what they bound."
+    )
     good_for: ClassVar[str] = "Fibres of which those that run one way are wanted."
     operator: ClassVar[GradientOperator] = FARID_OPERATOR
 

@@ -13,15 +13,13 @@ from scipy import ndimage
 from napari_unetseg.config import BACKGROUND, Config
 
 from .channels import steepness
-from .step import IN_3D, Codes, Kind, Labels, Method, View
+from .step import IN_3D, SMOOTHING, Codes, Kind, Labels, Method, View
 
 
 class WatershedParams(Config):
     """Parameters of the watershed from strokes."""
 
-    sigma_px: float = Field(
-        1.5, ge=0, le=50, description="smoothing beforehand: standard deviation in px, 0 for none"
-    )
+    sigma_px: float = Field(1.5, ge=0, le=50, description=SMOOTHING)
     answer: Kind = Field(
         "classes",
         description="classes: pixels take the class of the stroke that reaches them; objects: each "

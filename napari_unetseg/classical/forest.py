@@ -41,13 +41,17 @@ class ForestParams(Config):
     """Parameters of the pixel classifier."""
 
     sigma_min_px: float = Field(
-        1.0, ge=0.3, le=50, description="the finest detail that is looked at, in px"
+        1.0,
+        ge=0.3,
+        le=50,
+        description="the finest detail that is looked at, in px; higher ignores grain",
     )
     sigma_max_px: float = Field(
         8.0,
         ge=0.3,
         le=50,
-        description="how far around a pixel is looked, in px; in steps that double from the finest",
+        description="how far around a pixel is looked, in px, in steps that double from the "
+        "finest; higher tells apart what differs in its surroundings, and takes longer",
     )
     edges: bool = Field(True, description="look at edges: how steep and how bent brightness is")
     lines: bool = Field(True, description="look at lines and spots, bright and dark")
@@ -58,8 +62,9 @@ class ForestParams(Config):
         0.5,
         ge=0,
         le=1,
-        description="how much a class counts of which little is painted; 1: as much as the others; "
-        "0: as little as is painted of it, for slices that are painted completely",
+        description="how much a class counts of which little is painted; higher: more of it is "
+        "found; 1: it counts as much as the others; 0: as little as is painted of it, for slices "
+        "that are painted completely",
     )
     n_trees: int = Field(
         20, ge=1, le=500, description="trees that vote; more are steadier and slower"
@@ -68,10 +73,13 @@ class ForestParams(Config):
         40_000,
         ge=100,
         le=1_000_000,
-        description="annotated pixels that are learned from, drawn evenly from classes and slices",
+        description="annotated pixels that are learned from, drawn evenly from classes and slices; "
+        "more are steadier and slower",
     )
     in_3d: bool = Field(False, description=IN_3D)
-    seed: int = Field(0, ge=0, le=2**32 - 1, description="of the random choices")
+    seed: int = Field(
+        0, ge=0, le=2**32 - 1, description="another number makes other random choices"
+    )
 
     @model_validator(mode="after")
     def _check_scales(self) -> Self:

@@ -33,7 +33,11 @@ class LocalParams(BaselineParams):
     """Parameters that local thresholds have."""
 
     window_px: int = Field(
-        51, ge=3, le=501, description="width of the neighbourhood in px; wider than the structure"
+        51,
+        ge=3,
+        le=501,
+        description="how wide the neighbourhood is that a pixel is compared with, in px: wider "
+        "than the structure, else its middle is lost; narrower follows uneven light more closely",
     )
     per_slice: bool = Field(
         True,
@@ -56,7 +60,7 @@ class LocalThresholdParams(LocalParams):
         ge=-50,
         le=50,
         description="how much brighter than its neighbourhood, or darker, a pixel must be, "
-        "in % of the image's range of grey values",
+        "in % of the image's range of grey values; higher: less is found, and less grain",
     )
 
 
@@ -67,7 +71,8 @@ class SauvolaParams(LocalParams):
         0.2,
         ge=0,
         le=1,
-        description="how much contrast is asked of even neighbourhoods; 0 for none",
+        description="how much contrast is asked of even neighbourhoods; higher: less is found, and "
+        "empty areas stay empty; lower: fainter structures, and grain; 0 asks for none",
     )
 
 
@@ -79,7 +84,7 @@ class NiblackParams(LocalParams):
         ge=-3,
         le=3,
         description="how far beyond the mean of its neighbourhood a pixel must be, in standard "
-        "deviations there",
+        "deviations there; higher: less is found",
     )
 
 
@@ -94,6 +99,7 @@ class _LocalMethod(LevelMethod[P]):
 
     family: ClassVar[str] = "Threshold"
     is_mirrored: ClassVar[bool] = False
+    mixes_channels: ClassVar[bool] = True
 
     def feature_key(self, params: P) -> tuple[object, ...]:
         """Add the window."""
@@ -258,7 +264,9 @@ class Niblack(_LocalMethod[NiblackParams]):
 
     name: ClassVar[str] = "niblack"
     title: ClassVar[str] = "Niblack threshold"
-    summary: ClassVar[str] = "Everything some standard deviations beyond its neighbourhood's mean."
+    summary: ClassVar[str] = (
+        "Everything that stands out from its neighbourhood, the more so the more that varies."
+    )
     good_for: ClassVar[str] = (
         "Structures everywhere in the image, such as membranes; in empty areas it picks up noise."
     )

@@ -13,7 +13,7 @@ from pydantic import Field
 from napari_unetseg.config import BACKGROUND, Config
 
 from .grey import thinned
-from .step import IN_3D, Codes, Method, Pixels, View
+from .step import IN_3D, SMOOTHING, Codes, Method, Pixels, View
 
 Levels = npt.NDArray[np.float64]
 
@@ -30,9 +30,7 @@ class BaselineParams(Config):
     foreground: Literal["bright", "dark"] = Field(
         "bright", description="is the structure brighter or darker than what surrounds it"
     )
-    sigma_px: float = Field(
-        1.0, ge=0, le=50, description="smoothing beforehand: standard deviation in px, 0 for none"
-    )
+    sigma_px: float = Field(1.0, ge=0, le=50, description=SMOOTHING)
     per_slice: bool = Field(
         True,
         description="on: each slice has its own levels, which follows drift in brightness; "
@@ -67,6 +65,10 @@ class LevelMethod(Method[P]):
     is_mirrored: ClassVar[bool] = True
     decides_by_grey: ClassVar[bool] = False
     set_by_hand: ClassVar[tuple[str, ...]] = ()
+
+    def names_of_levels(self, params: P) -> tuple[str, ...]:
+        """Return what thresholds are called where they are drawn; nothing where none needs that."""
+        return ()
 
     @abstractmethod
     def features(self, view: View, params: P) -> Pixels:

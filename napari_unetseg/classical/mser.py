@@ -15,7 +15,7 @@ from scipy import ndimage
 from .blobs import BlobMethod, BlobParams, Points
 from .channels import unit_range
 from .grey import intensity, smoothed
-from .step import IN_3D, Labels, View
+from .step import IN_3D, SMOOTHING, Labels, View
 
 Ints = npt.NDArray[np.int64]
 
@@ -31,14 +31,16 @@ class MserParams(BlobParams):
         ge=0.8,
         le=50,
         description="how far a threshold is moved to see whether an outline stays, in % of the way "
-        "from the darkest to the brightest grey value",
+        "from the darkest to the brightest grey value; higher: only spots that stand out clearly",
     )
     max_change_percent: float = Field(
-        40.0, ge=0, le=1000, description="by how much of its area a spot may grow meanwhile, in %"
+        40.0,
+        ge=0,
+        le=1000,
+        description="by how much of its area a spot may grow meanwhile, in %; higher: more are "
+        "found, also with soft outlines",
     )
-    sigma_px: float = Field(
-        1.0, ge=0, le=50, description="smoothing beforehand: standard deviation in px, 0 for none"
-    )
+    sigma_px: float = Field(1.0, ge=0, le=50, description=SMOOTHING)
     in_3d: bool = Field(False, description=IN_3D)
 
 

@@ -23,7 +23,11 @@ class MultiOtsuParams(BaselineParams):
     """Parameters of Otsu's method for several classes."""
 
     n_classes: int = Field(
-        3, ge=2, le=5, description="groups of grey values; the first of them is background"
+        3,
+        ge=2,
+        le=5,
+        description="groups of grey values, the first of them being background; more tell fainter "
+        "differences apart",
     )
     foreground: Literal["bright", "dark"] = Field(
         "bright", description="bright: groups are numbered from dark to bright; dark: reversed"

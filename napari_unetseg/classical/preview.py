@@ -21,9 +21,15 @@ from .source import Source
 from .stages import Between, go_on
 from .step import Codes, Labels, Pixels, Step, View
 
+#: Slices of more pixels are previewed as far as they are in sight, where a step takes long on them.
+_HUGE_PX = 4096**2
+
 #: Longest side of what is previewed of steps that are slow, and slices on either side of the one in
 #: view that steps which look along Z are shown.
 SLOW_PX, BESIDE = 384, 4
+
+#: Longest side of what is previewed of slices that are huge.
+_SHOWN_PX = 1024
 
 _Box = tuple[slice, slice]
 
@@ -84,11 +90,14 @@ class GreyValues:
         The lowest and the highest.
     levels : tuple of float
         Those at which the method decides.
+    names : tuple of str
+        What these are called; empty where that needs no saying.
     """
 
     counts: npt.NDArray[np.int64]
     span: tuple[float, float]
     levels: tuple[float, ...]
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,6 +118,8 @@ class Preview:
         Of the image where it is labelled 0, 1, …, on this slice; where that was asked for.
     lacks_strokes : bool
         Whether too little is painted in what was looked at for a method that grows from strokes.
+    by_grey_value : dict of str to float
+        By field of the method, what grey values come to that are set in %.
     """
 
     labels: Labels
@@ -117,6 +128,7 @@ class Preview:
     grey: GreyValues | None = None
     means: npt.NDArray[np.float64] | None = None
     lacks_strokes: bool = False
+    by_grey_value: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -150,23 +162,27 @@ class PreviewComputer:
         in_part = in_3d or any(
             step.is_slow or (step.previews_part and is_large) for step, _ in steps
         )
-        box = _box(request) if in_part else None
+        is_huge = np.prod(source.stack.plane_shape) > _HUGE_PX
+        of_huge = bool(is_huge) and not in_part and not _is_quick(chain)
+        longest = _SHOWN_PX if of_huge else SLOW_PX
+        box = _box(request, longest) if in_part or of_huge else None
         planes = _planes(source, request.plane) if in_3d else [request.plane]
         part = _Part(request, planes, box, in_3d)
         view = part.said(self._once("view", part.key, part.view))
         between()
+        by_grey: dict[str, float] = {}
         grey, pixels = None, view.pixels
         if in_3d:
             at = planes.index(request.plane)
             labels = self._run(request, view, part.begun(), between)[at]
             pixels = view.pixels[:, at]
         else:
-            labels, grey = self._staged(request, view, part, between)
+            labels, grey, by_grey = self._staged(request, view, part, between, whole=of_huge)
         if request.mapping is not None and labels.dtype == np.uint8:
             labels = np.asarray(request.mapping[labels])
         means = group_means(labels, pixels) if request.in_means else None
         lacks = _lacks_strokes(chain, view)
-        return Preview(part.whole(labels), box, len(planes), grey, means, lacks)
+        return Preview(part.whole(labels), box, len(planes), grey, means, lacks, by_grey)
 
     def _run(
         self, request: PreviewRequest, view: View, begun: Labels | None, between: Between
@@ -184,9 +200,15 @@ class PreviewComputer:
         return out
 
     def _staged(
-        self, request: PreviewRequest, view: View, part: _Part, between: Between
-    ) -> tuple[Labels, GreyValues | None]:
-        """Take the steps on one slice; those before the first that has changed are not taken."""
+        self, request: PreviewRequest, view: View, part: _Part, between: Between, *, whole: bool
+    ) -> tuple[Labels, GreyValues | None, dict[str, float]]:
+        """Take the steps on one slice; those before the first that has changed are not taken.
+
+        Parameters
+        ----------
+        whole : bool
+            Whether levels are those of the whole slice, though a part of it is looked at.
+        """
         chain, prepared = request.chain, self._prepared(request)
         method = chain.method()
         seen_by = (part.key, chain.before_method())
@@ -194,26 +216,34 @@ class PreviewComputer:
         view = part.said(view)
         if method is None or not isinstance(method[0], LevelMethod):
             rest = chain.without_filters()
+            by_grey = {} if method is None else method[0].by_grey_value(view, method[1])
             begun = part.begun()
-            return run_view(rest, view, prepared=prepared, labels=begun, between=between), None
+            answer = run_view(rest, view, prepared=prepared, labels=begun, between=between)
+            return answer, None, by_grey
         step: LevelMethod[Any] = method[0]
         params = method[1]
         key = (seen_by, step.name, step.feature_key(params))
         between()
-        features = self._once("features", key, lambda: step.features(view, params))
+        if whole and prepared is None and part.box is not None:
+            measured = self._of_whole(request, step, params)
+            features = measured[(..., *part.box)]
+        else:
+            measured = features = self._once("features", key, lambda: step.features(view, params))
         between()
-        levels = step.measure([features], params) if prepared is None else prepared
+        levels = step.measure([measured], params) if prepared is None else prepared
         answered: Labels = step.label(features, params, levels)
         grey = None
         if step.decides_by_grey:
-            counts, span = self._once("histogram", key, lambda: _histogram(features[0]))
-            grey = GreyValues(counts, span, tuple(float(level) for level in levels))
+            counts, span = self._once("histogram", key, lambda: _histogram(measured[0]))
+            at = tuple(float(level) for level in levels)
+            grey = GreyValues(counts, span, at, step.names_of_levels(params))
         after = chain.after_method()
         if after is not None:
             wants = any(refinement.wants_probabilities for refinement, _ in chain.refinements())
             rest = chain.without_filters() if wants else after
             answered = run_view(rest, view, prepared=prepared, labels=answered, between=between)
-        return answered, grey
+        by_grey = dict(zip(step.set_by_hand, levels.tolist(), strict=False))
+        return answered, grey, {name: at for name, at in by_grey.items() if np.isfinite(at)}
 
     def _prepared(self, request: PreviewRequest) -> Any:
         """Return what slices share, from what was measured before if nothing else is asked."""
@@ -230,6 +260,16 @@ class PreviewComputer:
         sizes = [source.stack.pixel_size_um for source in sources]
         key = (request.key, sizes, chain.before_method(), chain.method(), revision)
         return self._once("prepared", key, lambda: prepare(chain, sources)[request.at])
+
+    def _of_whole(self, request: PreviewRequest, step: LevelMethod[Any], params: Config) -> Pixels:
+        """Return the features of the whole slice."""
+        part, chain = _Part(request, [request.plane], None, False), request.chain
+        key = (part.key, chain.before_method(), step.name, step.feature_key(params))
+
+        def features() -> Pixels:
+            return step.features(filtered(chain, part.view()), params)
+
+        return np.asarray(self._once("features of whole", key, features))
 
     def _once(self, what: str, key: object, compute: Callable[[], Any]) -> Any:
         kept = self._kept.get(what)
@@ -312,14 +352,22 @@ def _histogram(grey: Pixels) -> tuple[npt.NDArray[np.int64], tuple[float, float]
     return counts, span
 
 
-def _box(request: PreviewRequest) -> _Box | None:
+def _is_quick(chain: Chain) -> bool:
+    """Return whether a chain decides by levels, pixel by pixel, and does nothing else."""
+    method = chain.method()
+    if method is None or len(chain.steps) > 1:
+        return False
+    return isinstance(method[0], LevelMethod) and method[0].pixelwise
+
+
+def _box(request: PreviewRequest, longest_px: int) -> _Box | None:
     """Return the middle of what is in view, as much of it as a slow step can be shown."""
     shape = request.source.stack.plane_shape
     visible = request.visible or (slice(0, shape[0]), slice(0, shape[1]))
     parts = []
     for part, length in zip(visible, shape, strict=True):
         first, last = max(0, part.start), min(length, part.stop)
-        spare = max(0, last - first - SLOW_PX)
+        spare = max(0, last - first - longest_px)
         parts.append(slice(first + spare // 2, last - (spare - spare // 2)))
     rows, columns = parts
     is_whole = (rows.start, columns.start, rows.stop, columns.stop) == (0, 0, *shape)

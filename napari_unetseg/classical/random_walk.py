@@ -13,7 +13,7 @@ from pydantic import Field
 from napari_unetseg.config import BACKGROUND, Config
 
 from .channels import unit_channels
-from .step import IN_3D, Codes, Method, View
+from .step import IN_3D, SMOOTHING, Codes, Method, View
 
 Field32 = npt.NDArray[np.float32]
 
@@ -35,11 +35,10 @@ class RandomWalkerParams(Config):
         3000.0,
         ge=0,
         le=10_000_000,
-        description="how much edges hold it up; larger: borders keep to edges more closely",
+        description="how much edges hold up what spreads from strokes; higher: borders keep to "
+        "faint edges, too; lower: they run smoothly, halfway between strokes",
     )
-    sigma_px: float = Field(
-        0.0, ge=0, le=50, description="smoothing beforehand: standard deviation in px, 0 for none"
-    )
+    sigma_px: float = Field(0.0, ge=0, le=50, description=SMOOTHING)
     in_3d: bool = Field(False, description=IN_3D)
 
 

@@ -35,8 +35,8 @@ class FillHolesParams(Config):
         100,
         ge=0,
         le=10_000_000,
-        description="holes of more pixels stay, of more voxels in 3D; 0: all are filled, so also "
-        "all cells that membranes enclose",
+        description="the largest hole that is filled, in pixels, in 3D in voxels; higher fills "
+        "more; 0: all are filled, so also all cells that membranes enclose",
     )
     in_3d: bool = Field(False, description=IN_3D)
 
@@ -85,7 +85,8 @@ class RemoveSmallParams(Config):
         64,
         ge=0,
         le=10_000_000,
-        description="pieces of fewer pixels become background; in 3D, of fewer voxels",
+        description="pieces of fewer pixels, in 3D of fewer voxels, become background; higher "
+        "removes more",
     )
     in_3d: bool = Field(False, description=IN_3D)
 
@@ -150,7 +151,11 @@ class SmoothParams(Config):
     """Parameters of smoothing outlines."""
 
     sigma_px: float = Field(
-        1.0, ge=0, le=50, description="standard deviation in px: what is narrower goes; 0 for none"
+        1.0,
+        ge=0,
+        le=50,
+        description="how far around a pixel is looked, in px (standard deviation of a Gaussian); "
+        "higher: rounder outlines, and what is narrower goes; 0 for none",
     )
     in_3d: bool = Field(False, description=IN_3D)
 
@@ -181,7 +186,13 @@ class Smooth(Refinement[SmoothParams]):
 class RadiusParams(Config):
     """Parameters of opening and closing."""
 
-    radius_px: float = Field(1.0, ge=0, le=200, description="of a disc, or in 3D of a ball, in px")
+    radius_px: float = Field(
+        1.0,
+        ge=0,
+        le=200,
+        description="radius of the disc, or in 3D of the ball, in px; higher: more is narrower "
+        "than it, and changes",
+    )
     in_3d: bool = Field(False, description=IN_3D)
 
 

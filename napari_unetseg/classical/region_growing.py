@@ -13,7 +13,7 @@ from scipy import ndimage
 from napari_unetseg.config import BACKGROUND, Config
 
 from .channels import grey_range, smooth_channels
-from .step import IN_3D, Codes, Method, View
+from .step import IN_3D, SMOOTHING, Codes, Method, View
 
 Mask = npt.NDArray[np.bool_]
 _Box = tuple[slice, ...]
@@ -30,35 +30,38 @@ class GrowParams(Config):
 
     tolerance: Literal["absolute", "adaptive"] = Field(
         "absolute",
-        description="absolute: how far grey values may lie apart is set by percent or grey_value; "
-        "adaptive: it is learned from what has grown",
+        description="absolute: you set how far grey values may lie from those of the stroke; "
+        "adaptive: that is learned from what has grown",
     )
     percent: float = Field(
         25.0,
         ge=0,
         le=100,
-        description="absolute: distance from the mean of the stroke, in % of the way from the "
-        "darkest to the brightest grey value, of several channels that where this is farthest",
+        description="absolute: how far a grey value may lie from the mean of the stroke, in % of "
+        "the way from the darkest to the brightest (of several channels, that where this is "
+        "farthest); higher: areas grow farther",
     )
     grey_value: float | None = Field(
         None,
         ge=0,
         allow_inf_nan=False,
-        description="absolute: the same distance in grey values of the image; where given, "
-        "percent is not used",
+        description="absolute: the same in grey values of the image, instead of in %",
     )
     deviations: float = Field(
         2.5,
         ge=0,
         le=20,
-        description="adaptive: distance from the mean of the area, in standard deviations of it",
+        description="adaptive: how far a grey value may lie from the mean of the area, in standard "
+        "deviations of it; higher: areas grow farther",
     )
     rounds: int = Field(
-        4, ge=1, le=20, description="adaptive: how often mean and deviation are learned anew"
+        4,
+        ge=1,
+        le=20,
+        description="adaptive: how often mean and deviation are learned anew; more lets areas "
+        "reach what is less like the stroke",
     )
-    sigma_px: float = Field(
-        1.0, ge=0, le=50, description="smoothing beforehand: standard deviation in px, 0 for none"
-    )
+    sigma_px: float = Field(1.0, ge=0, le=50, description=SMOOTHING)
     in_3d: bool = Field(False, description=IN_3D)
 
 
@@ -106,6 +109,11 @@ class Grow(Method[GrowParams]):
         codes[strokes > 0] = strokes[strokes > 0]
         return codes
 
+    def by_grey_value(self, view: View, params: GrowParams) -> dict[str, float]:
+        """Return the absolute tolerance in grey values."""
+        widest = _widest(smooth_channels(view, params.sigma_px))
+        return {"grey_value": params.percent / 100 * widest}
+
     def grid(self, views: Sequence[View]) -> Iterator[GrowParams]:
         """Try tolerances of both kinds."""
         for sigma in (1.0, 2.0):
@@ -121,8 +129,12 @@ def _fixed_tolerance(channels: npt.NDArray[Any], params: GrowParams) -> npt.NDAr
         return None
     if params.grey_value is not None:
         return np.full(len(channels), params.grey_value)
-    widest = max(high - low for low, high in map(grey_range, channels))
-    return np.full(len(channels), params.percent / 100 * widest)
+    return np.full(len(channels), params.percent / 100 * _widest(channels))
+
+
+def _widest(channels: npt.NDArray[Any]) -> float:
+    """Return from how dark to how bright grey values run in the channel where that is farthest."""
+    return max(high - low for low, high in map(grey_range, channels))
 
 
 def _strokes_of(painted: Mask) -> Iterator[tuple[_Box, Mask]]:

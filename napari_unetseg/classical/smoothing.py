@@ -19,7 +19,11 @@ class GaussianParams(Config):
     """Parameters of the Gaussian."""
 
     sigma_px: float = Field(
-        1.0, ge=0, le=50, description="standard deviation in px: what is narrower fades; 0 for none"
+        1.0,
+        ge=0,
+        le=50,
+        description="width of the blur in px (standard deviation); higher: more grain goes, and "
+        "what is narrower fades; 0 for none",
     )
     in_3d: bool = Field(False, description=IN_3D)
 
@@ -49,7 +53,11 @@ class MedianParams(Config):
     """Parameters of the median."""
 
     radius_px: int = Field(
-        1, ge=1, le=10, description="pixels at most this far away, in px, are looked at"
+        1,
+        ge=1,
+        le=10,
+        description="how far around a pixel is looked, in px; higher: larger specks go, and thin "
+        "lines with them",
     )
     in_3d: bool = Field(False, description=IN_3D)
 
@@ -79,10 +87,25 @@ class NonLocalMeansParams(Config):
     """Parameters of non-local means."""
 
     strength_percent: float = Field(
-        80.0, ge=0, le=300, description="in % of the noise found: more smooths more"
+        80.0,
+        ge=0,
+        le=300,
+        description="in % of the noise found; higher: smoother, fine detail fades",
     )
-    patch_px: int = Field(5, ge=3, le=15, description="side of the squares compared, in px")
-    reach_px: int = Field(6, ge=1, le=20, description="how far away similar squares are looked for")
+    patch_px: int = Field(
+        5,
+        ge=3,
+        le=15,
+        description="side of the squares that are compared, in px; larger: only what looks alike "
+        "over a wider area is averaged",
+    )
+    reach_px: int = Field(
+        6,
+        ge=1,
+        le=20,
+        description="how far away similar squares are looked for, in px; higher: smoother, and "
+        "slower",
+    )
     in_3d: bool = Field(False, description=IN_3D)
 
 
@@ -125,7 +148,10 @@ class TotalVariationParams(Config):
     """Parameters of total variation."""
 
     strength_percent: float = Field(
-        10.0, ge=0, le=100, description="in % of the grey values' range: more flattens more"
+        10.0,
+        ge=0,
+        le=100,
+        description="in % of the grey values' range; higher: flatter areas, faint detail goes",
     )
     in_3d: bool = Field(False, description=IN_3D)
 

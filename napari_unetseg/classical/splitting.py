@@ -25,10 +25,18 @@ class SplitParams(Config):
     """Parameters of splitting."""
 
     min_distance_px: float = Field(
-        8.0, ge=1, le=500, description="middles of objects are at least this far apart, in px"
+        8.0,
+        ge=1,
+        le=500,
+        description="middles of objects are at least this far apart, in px: about the radius of "
+        "the smallest; higher splits less",
     )
     sigma_px: float = Field(
-        1.0, ge=0, le=50, description="smoothing of the depth within pieces; more splits less"
+        1.0,
+        ge=0,
+        le=50,
+        description="how much unevenness of outlines is ignored, in px (standard deviation of a "
+        "Gaussian on the depth within pieces); higher splits less",
     )
     in_3d: bool = Field(False, description=IN_3D)
 

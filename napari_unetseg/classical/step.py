@@ -18,6 +18,12 @@ Labels: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint32]
 Kind: TypeAlias = Literal["classes", "objects"]
 UseOfStrokes: TypeAlias = Literal["unused", "used", "needed"]
 
+#: Description of `sigma_px` of steps that blur the image before they look at it.
+SMOOTHING = (
+    "how much the image is blurred beforehand, in px (standard deviation of a Gaussian): more "
+    "evens out grain, and loses what is narrower; 0 for none"
+)
+
 #: Description of the switch that steps have which can look along Z; `in_3d` by name.
 IN_3D = "off: every slice by itself; on: the stack as one volume, neighbouring slices included"
 
@@ -127,11 +133,14 @@ class Method(Step[P]):
     groups : bool
         Whether what it answers are groups of pixels that look alike, so that an image in their mean
         colours looks like the image.
+    mixes_channels : bool
+        Whether it looks at one grey value per pixel: of several channels, the mean.
     """
 
     answers: ClassVar[Kind] = "classes"
     needs_strokes: ClassVar[bool] = False
     groups: ClassVar[bool] = False
+    mixes_channels: ClassVar[bool] = False
 
     def answers_with(self, params: P) -> Kind:
         """Return what `segment` returns with these parameters: codes, or ids."""
@@ -182,6 +191,10 @@ class Method(Step[P]):
             For classes uint8: 1 background, 2 and up the classes. For objects uint32: ids,
             0 background.
         """
+
+    def by_grey_value(self, view: View, params: P) -> dict[str, float]:
+        """Return by field what grey values come to that are set in % of an image's range."""
+        return {}
 
     def probabilities(
         self, view: View, params: P, prepared: Any = None

@@ -15,7 +15,9 @@ from napari_unetseg.config import Config
 
 from .channels import steepness, unit_channels
 from .flooding import flood
-from .step import IN_3D, Codes, Kind, Labels, Method, UseOfStrokes, View
+from .step import IN_3D, SMOOTHING, Codes, Kind, Labels, Method, UseOfStrokes, View
+
+_SIZE = "how wide a superpixel is about, in px; larger: fewer of them, which may miss fine detail"
 
 
 class SuperpixelParams(Config):
@@ -26,21 +28,19 @@ class SuperpixelParams(Config):
         description="off: every superpixel is an object; on: a superpixel takes the class that is "
         "painted most in it, and stays empty without strokes",
     )
-    sigma_px: float = Field(
-        1.0, ge=0, le=50, description="smoothing beforehand: standard deviation in px, 0 for none"
-    )
+    sigma_px: float = Field(1.0, ge=0, le=50, description=SMOOTHING)
 
 
 class SlicParams(SuperpixelParams):
     """Parameters of SLIC."""
 
-    size_px: float = Field(16.0, ge=2, le=1000, description="how wide a superpixel is about, in px")
+    size_px: float = Field(16.0, ge=2, le=1000, description=_SIZE)
     compactness: float = Field(
         0.2,
         gt=0,
         le=100,
-        description="small: superpixels keep to edges; large: they are square. At 0.2, a fifth of "
-        "the range of grey values counts as much as the width of a superpixel",
+        description="higher: superpixels are square and of one size; lower: they keep to edges. At "
+        "0.2, a fifth of the range of grey values counts as much as the width of a superpixel",
     )
     in_3d: bool = Field(False, description=IN_3D)
 
@@ -59,13 +59,13 @@ class FelzenszwalbParams(SuperpixelParams):
 class CompactWatershedParams(SuperpixelParams):
     """Parameters of the compact watershed."""
 
-    size_px: float = Field(16.0, ge=2, le=1000, description="how wide a superpixel is about, in px")
+    size_px: float = Field(16.0, ge=2, le=1000, description=_SIZE)
     compactness: float = Field(
         0.03,
         ge=0,
         le=1000,
-        description="0: superpixels keep to edges; larger: they are square. At 1, the usual "
-        "steepness of the image counts as much as a px of distance",
+        description="higher: superpixels are square and of one size; 0: they keep to edges. At 1, "
+        "the usual steepness of the image counts as much as a px of distance",
     )
     in_3d: bool = Field(False, description=IN_3D)
 
@@ -127,10 +127,11 @@ class Slic(_Superpixels[SlicParams]):
 
         channels = unit_channels(view, params.sigma_px)
         steps = view.per_axis(1.0)
-        volume_px = np.prod(view.shape) / np.prod(steps)
+        # Along an axis that is shorter than a superpixel, there is one.
+        along = np.array(view.shape) / view.per_axis(params.size_px)
         ids: Any = slic(
             channels,
-            n_segments=max(1, round(volume_px / params.size_px**view.ndim)),
+            n_segments=max(1, round(np.prod(np.maximum(along, 1)))),
             compactness=params.compactness,
             spacing=[1 / step for step in steps],
             convert2lab=False,

@@ -35,12 +35,13 @@ class ThresholdParams(BaselineParams):
         50.0,
         ge=0,
         le=100,
-        description="threshold in % of the way from the darkest to the brightest grey value",
+        description="the threshold in % of the way from the darkest to the brightest grey value; "
+        "higher: less of the image is bright",
     )
     grey_value: float | None = Field(
         None,
         allow_inf_nan=False,
-        description="threshold as a grey value of the image; where given, percent is not used",
+        description="the threshold as a grey value of the image, instead of in %",
     )
 
 
@@ -51,25 +52,27 @@ class HysteresisParams(BaselineParams):
         25.0,
         ge=0,
         le=100,
-        description="bright structures go on down to here, dark ones begin below; in % of the way "
-        "from the darkest to the brightest grey value",
+        description="the lower of two thresholds, in % of the way from the darkest to the "
+        "brightest grey value; bright structures go on down to it: higher, and faint ends go; "
+        "what is darker is surely part of dark ones: higher, and more of them are found",
     )
     upper_percent: float = Field(
         50.0,
         ge=0,
         le=100,
-        description="bright structures begin above this, dark ones go on up to here; in % of the "
-        "way from the darkest to the brightest grey value",
+        description="the upper of two thresholds, in % as the lower; what is brighter is surely "
+        "part of bright structures: higher, and fewer of them are found; dark ones go on up to it: "
+        "higher, and faint ends are kept",
     )
     lower_grey_value: float | None = Field(
         None,
         allow_inf_nan=False,
-        description="lower threshold as a grey value; where given, its percent is not used",
+        description="the lower threshold as a grey value of the image, instead of in %",
     )
     upper_grey_value: float | None = Field(
         None,
         allow_inf_nan=False,
-        description="upper threshold as a grey value; where given, its percent is not used",
+        description="the upper threshold as a grey value of the image, instead of in %",
     )
     in_3d: bool = Field(False, description=LEVELS_IN_3D)
 
@@ -87,6 +90,7 @@ class GreyLevelMethod(LevelMethod[P]):
     """A method whose levels are grey values, the first of its features."""
 
     decides_by_grey: ClassVar[bool] = True
+    mixes_channels: ClassVar[bool] = True
 
     def features(self, view: View, params: P) -> Pixels:
         """Return the smoothed intensity, shape (1, Y, X) or (1, Z, Y, X).
@@ -162,7 +166,7 @@ class Hysteresis(GreyLevelMethod[HysteresisParams]):
     title: ClassVar[str] = "Hysteresis threshold"
     family: ClassVar[str] = "Threshold"
     summary: ClassVar[str] = (
-        "What passes a lenient threshold and is connected to what passes a strict one."
+        "What passes a strict threshold, and all that hangs on to it and passes a lenient one."
     )
     good_for: ClassVar[str] = (
         "Vessels, filaments or membranes that fade in places, among faint specks."
@@ -183,6 +187,10 @@ class Hysteresis(GreyLevelMethod[HysteresisParams]):
             if value is not None:
                 levels[i] = value
         return np.sort(levels)
+
+    def names_of_levels(self, params: HysteresisParams) -> tuple[str, ...]:
+        """Say beyond which of the two structures are sure, and up to which they go on."""
+        return ("goes on", "sure") if params.foreground == "bright" else ("sure", "goes on")
 
     def label(self, features: Pixels, params: HysteresisParams, levels: Levels) -> Codes:
         """Keep what the lenient level admits, where pixels that share sides reach a strict one."""

@@ -10,11 +10,11 @@ import numpy as np
 from pydantic import Field
 from scipy import ndimage
 
+from .areas_between_edges import Mask
 from .edge_detector import EdgeDetector, EdgeParams, outputs
 from .gradients import SOBEL_OPERATOR, Image, gradient, norm
 from .grey import intensity, smoothed
 from .method import LEVELS_IN_3D, Levels
-from .regions import Mask
 from .step import Pixels, View
 
 #: Smoothings that a search tries, in px; second derivatives of unsmoothed images are mostly noise.
@@ -28,14 +28,18 @@ class ZeroCrossingParams(EdgeParams):
     """Parameters of edges at zero crossings."""
 
     sigma_px: float = Field(
-        2.0, ge=0.5, le=50, description="smoothing: standard deviation in px; about the edge width"
+        2.0,
+        ge=0.5,
+        le=50,
+        description="how much the image is blurred beforehand, in px (standard deviation of a "
+        "Gaussian), about as wide as edges are; more leaves coarse outlines alone",
     )
     percent: float = Field(
         0.0,
         ge=0,
         le=100,
-        description="edges are the zero crossings that are steeper than this % of them; of all, "
-        "at 0, every edge is a closed curve",
+        description="edges are those that are steeper than this % of them; higher: fewer, the "
+        "clearest ones; at 0 all are kept, and each is a closed curve",
     )
     in_3d: bool = Field(False, description=LEVELS_IN_3D)
 
@@ -45,8 +49,8 @@ class LaplacianParams(ZeroCrossingParams):
 
     neighbours: Literal["4", "8"] = Field(
         "4",
-        description="4: each pixel beside those left, right, above and below; 8: also beside the "
-        "diagonal ones (in 3D 6 and 26)",
+        description="4: a pixel is compared with those left, right, above and below; 8: also with "
+        "the diagonal ones, which follows slanting detail and grain more closely (in 3D 6 and 26)",
     )
 
 
@@ -54,7 +58,11 @@ class DogParams(ZeroCrossingParams):
     """Parameters of a difference of Gaussians."""
 
     ratio: float = Field(
-        1.6, ge=1.1, le=5, description="how many times wider the second Gaussian is than the first"
+        1.6,
+        ge=1.1,
+        le=5,
+        description="how many times wider the second blur is than the first; higher: outlines of "
+        "coarser structures",
     )
 
 
@@ -105,7 +113,10 @@ class Laplacian(_ZeroCrossings[LaplacianParams]):
 
     name: ClassVar[str] = "laplacian"
     title: ClassVar[str] = "Laplacian edges"
-    summary: ClassVar[str] = "Thin edges where the Laplacian changes sign, and what they bound."
+    summary: ClassVar[str] = (
+        "Thin edges in the middle of slopes of brightness (zero of the Laplacian), and what they "
+        "bound."
+    )
     good_for: ClassVar[str] = "Fine detail with little noise; outlines are closed curves."
     params = LaplacianParams
 
@@ -131,7 +142,10 @@ class Log(_ZeroCrossings[ZeroCrossingParams]):
 
     name: ClassVar[str] = "log"
     title: ClassVar[str] = "LoG edges"
-    summary: ClassVar[str] = "Thin edges where the Laplacian of a Gaussian changes sign."
+    summary: ClassVar[str] = (
+        "Thin edges in the middle of slopes of the blurred image (Laplacian of a Gaussian), and "
+        "what they bound."
+    )
     good_for: ClassVar[str] = "Soft outlines in noise; smoothing says how coarse they are."
     params = ZeroCrossingParams
 
@@ -158,8 +172,11 @@ class Dog(_ZeroCrossings[DogParams]):
 
     name: ClassVar[str] = "dog"
     title: ClassVar[str] = "DoG (Mexican hat)"
-    summary: ClassVar[str] = "Thin edges where two Gaussians cross, and what they bound."
-    good_for: ClassVar[str] = "As LoG; a wider second Gaussian takes coarser structures."
+    summary: ClassVar[str] = (
+        "Thin edges where a narrow and a wide blur agree (difference of Gaussians), and what they "
+        "bound."
+    )
+    good_for: ClassVar[str] = "As LoG; a wider second blur takes coarser structures."
     params = DogParams
 
     def feature_key(self, params: DogParams) -> tuple[object, ...]:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     from napari_unetseg.classical import ChainRecipe, Step
 
+_MIXES_CHANNELS = (
+    "    Channels: it looks at the mean of them; --before channel:channel=2 takes the second alone."
+)
+
 
 def baseline(
     context: typer.Context,
@@ -167,6 +171,8 @@ def _print_step(console: Any, name: str, step: Step[Any], *, with_parameters: bo
     console.print(_indented(f"    Good for: {step.good_for}", console.width))
     if not with_parameters:
         return
+    if getattr(step, "mixes_channels", False):
+        console.print(_indented(_MIXES_CHANNELS, console.width))
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")

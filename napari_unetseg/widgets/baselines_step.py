@@ -132,6 +132,7 @@ class BaselinesStep(StepPanel):
         self.seeds.changed.connect(self._on_given_changed)
         self.steps_preview.wanted.connect(self._ask_preview)
         self.steps_preview.wanted.connect(self.offers_changed)
+        self.preview.shown.connect(self._on_previewed)
         self.recipes.opened.connect(self.taken.take_recipe)
         self.recipes.written.connect(self._update_buttons)
         self.recipes.failed.connect(self._fail)
@@ -300,6 +301,10 @@ class BaselinesStep(StepPanel):
         refines = self.draft.method is None
         begun = self.refined.labels(entry) if refines and entry is not None else None
         self.steps_preview.ask(self.taken.mapping(), self._why_not_apply(), begun)
+
+    def _on_previewed(self) -> None:
+        if self.preview.answer is not None:
+            self.editor.suggest(self.preview.answer.by_grey_value)
 
     # ------------------------------------------------------------------- fit
 

@@ -18,16 +18,20 @@ from qtpy.QtWidgets import (
     QWidgetAction,
 )
 
-from napari_unetseg.classical import FILTERS, REFINEMENTS, find_step
+from napari_unetseg.classical import FILTERS, METHODS, REFINEMENTS, find_step
 from napari_unetseg.errors import UserError
 from napari_unetseg.workspace.chain_draft import ChainDraft, title_of
 
 from .context import Context
 from .forms import ConfigForm
-from .step_labels import folded_of, labels_of
+from .listen import listen
+from .step_labels import folded_of, instead_of, labels_of
 
 #: Rows that are shown at most before the list scrolls.
 _ROWS = 5
+
+#: The step that takes one channel, and its setting.
+_CHANNEL = "channel"
 
 _STAYS = "There is no step of its kind there to change places with."
 
@@ -55,6 +59,8 @@ class ChainEditor(QWidget):
         self._failure = ""
         self._build()
         draft.changed.connect(self._refresh)
+        listen(context.workspace.images_changed, self._on_image_changed)
+        listen(context.viewer.layers.selection.events.active, self._on_image_changed)
         self._refresh()
 
     def _build(self) -> None:
@@ -80,6 +86,9 @@ class ChainEditor(QWidget):
         row.addLayout(self.beside_add)
         for button in (self.up, self.down, self.remove, self.undo, self.redo):
             row.addWidget(button)
+        self.channels = QLabel()
+        self.channels.setWordWrap(True)
+        self.channels.linkActivated.connect(self.draft.add)
         self._forms_column = QVBoxLayout()
         self._forms_column.setContentsMargins(0, 0, 0, 0)
         column = QVBoxLayout(self)
@@ -87,6 +96,7 @@ class ChainEditor(QWidget):
         column.setSpacing(4)
         column.addWidget(self.steps)
         column.addLayout(row)
+        column.addWidget(self.channels)
         column.addLayout(self._forms_column)
 
     def _fill_menu(self) -> None:
@@ -119,7 +129,10 @@ class ChainEditor(QWidget):
         name = self.draft.steps[self.draft.at].step
         if name not in self.forms:
             form = self.forms[name] = ConfigForm(
-                find_step(name).params, labels_of(name), folded=folded_of(name)
+                find_step(name).params,
+                labels_of(name),
+                folded=folded_of(name),
+                instead=instead_of(name),
             )
             form.changed.connect(self._on_form_changed)
             self._form_widgets[name] = form.make_widget()
@@ -137,6 +150,7 @@ class ChainEditor(QWidget):
         self.steps.setFixedHeight(height * min(len(draft.steps), _ROWS) + 6)
         self.steps.setVisible(len(draft.steps) > 1 or (draft.method is None and bool(draft.steps)))
         form = self.form
+        self._show_channels()
         if form is not None:
             form.set_value(draft.steps[draft.at].checked())
         shown = draft.steps[draft.at].step if draft.steps else ""
@@ -144,6 +158,38 @@ class ChainEditor(QWidget):
             widget.setVisible(name == shown)
         self._is_shown = False
         self._update_tools()
+
+    def suggest(self, by_grey_value: dict[str, float]) -> None:
+        """Show what grey values of the method would be that are set in %."""
+        name = self.draft.method
+        if name in self.forms:
+            own = instead_of(name)  # the preview may be of a method that was left meanwhile
+            self.forms[name].suggest({n: at for n, at in by_grey_value.items() if n in own})
+
+    def _show_channels(self) -> None:
+        """Say what becomes of several channels; let none be chosen that is not there."""
+        entry = self._context.layers.current_image()
+        n = 1 if entry is None else entry.stack.n_channels
+        steps = self.draft.steps
+        chosen = [s.checked().model_dump()[_CHANNEL] for s in steps if s.step == _CHANNEL]
+        if entry is not None and _CHANNEL in self.forms:
+            # A recipe may ask for more than there are, and is told so by its answer.
+            self.forms[_CHANNEL].set_highest(_CHANNEL, max([n, *chosen]))
+        method = None if self.draft.method is None else METHODS[self.draft.method]
+        if method is not None and method.mixes_channels and n > 1 and not chosen:
+            # A link's own blue cannot be read on napari's dark themes.
+            color = self.palette().windowText().color().name()
+            link = f'<a href="{_CHANNEL}" style="color: {color}">{find_step(_CHANNEL).title}</a>'
+            self.channels.setText(
+                f"{method.title} looks at the mean of the {n} channels; add {link} to look at one "
+                "of them."
+            )
+            self.channels.show()
+        else:
+            self.channels.hide()
+
+    def _on_image_changed(self, *_: object) -> None:
+        self._show_channels()
 
     def _update_tools(self) -> None:
         draft = self.draft

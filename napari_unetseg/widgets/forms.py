@@ -40,7 +40,10 @@ _UNBOUNDED = 1e9
 
 
 class OptionalNumber(Container[Any]):
-    """A number that may be left out: a box to tick and a box to type in."""
+    """A number that may be left out: a box to tick and a box to type in.
+
+    While it is left out, the box shows what it would be.
+    """
 
     def __init__(self, value: float | None, tooltip: str, **kwargs: Any) -> None:
         self._used = CheckBox(value=value is not None, text="", tooltip=tooltip)
@@ -58,8 +61,18 @@ class OptionalNumber(Container[Any]):
         self._used.changed.connect(self._show_use)
         self._show_use(self._used.value)
 
+    def suggest(self, value: float) -> None:
+        """Show what the number would be, while it is left out."""
+        if not self._used.value:
+            with self._number.changed.blocked():
+                self._show_number(value)
+
     def _show_use(self, used: bool) -> None:
         self._number.enabled = used
+
+    def _show_number(self, value: float) -> None:
+        self._number.native.setDecimals(_decimals(value))
+        self._number.value = value
 
     @property
     def value(self) -> float | None:
@@ -70,7 +83,7 @@ class OptionalNumber(Container[Any]):
     def value(self, value: float | None) -> None:
         self._used.value = value is not None
         if value is not None:
-            self._number.value = value
+            self._show_number(value)
 
 
 class ConfigForm(Generic[C]):
@@ -88,6 +101,9 @@ class ConfigForm(Generic[C]):
         Sliders where a range is narrow enough; else boxes, which need less room.
     folded : collection of str
         Fields that are seldom changed: shown on demand, or where they are not as usual.
+    instead : mapping of str to str, optional
+        Numbers that may be left out, and the field that counts where they are: it is disabled
+        where they are given.
 
     Attributes
     ----------
@@ -107,6 +123,7 @@ class ConfigForm(Generic[C]):
         only: Sequence[str] | None = None,
         sliders: bool = True,
         folded: Collection[str] = (),
+        instead: Mapping[str, str] | None = None,
     ) -> None:
         self._config = config
         self._folded = folded
@@ -119,6 +136,8 @@ class ConfigForm(Generic[C]):
         self._quiet = False
         for control in self._fields.values():
             control.changed.connect(self._on_changed)
+        for given, left_out in (instead or {}).items():
+            self._let_one_count(self._fields[given], self._fields[left_out])
 
     def make_widget(self) -> QWidget:
         """Lay the controls out, each beside its label; boxes to tick two in a row, at the end."""
@@ -144,6 +163,19 @@ class ConfigForm(Generic[C]):
     def control(self, name: str) -> Any:
         """Return the control of a field."""
         return self._fields[name]
+
+    def suggest(self, values: Mapping[str, float]) -> None:
+        """Show what numbers would be that are left out."""
+        for name, value in values.items():
+            self._fields[name].suggest(value)
+
+    def set_highest(self, name: str, highest: float) -> None:
+        """Let a number run no higher than that."""
+        control = self._fields[name]
+        self._quiet = True
+        control.value = min(control.value, highest)
+        control.max = highest
+        self._quiet = False
 
     def value(self) -> C:
         """Return what is chosen.
@@ -178,6 +210,17 @@ class ConfigForm(Generic[C]):
         if self.more and any(getattr(value, n) != usual[n].default for n in self._folded):
             self.more.setChecked(True)
         self.changed.emit()
+
+    def _let_one_count(self, given: OptionalNumber, left_out: Any) -> None:
+        usual = left_out.tooltip
+
+        def show() -> None:
+            is_given = given.value is not None
+            left_out.native.setEnabled(not is_given)  # `enabled` spares the number beside a slider
+            left_out.tooltip = f"Untick “{given.label}” to use this." if is_given else usual
+
+        given.changed.connect(show)
+        show()
 
     def _on_changed(self, *_: object) -> None:
         if not self._quiet:
@@ -245,6 +288,15 @@ def _number(
     if slider:
         return FloatSlider(min=low, max=high, step=_step(high - low), **given)
     return FloatSpinBox(min=low, max=high, step=_step(4 * (field.default or 1.0)), **given)
+
+
+def _decimals(value: float) -> int:
+    """Return how many decimals show four digits of a number, and two at least.
+
+    >>> _decimals(117.3), _decimals(0.01234)
+    (2, 5)
+    """
+    return max(2, 3 - math.floor(math.log10(abs(value)))) if value else 2
 
 
 def _step(span: float) -> float:

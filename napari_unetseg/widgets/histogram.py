@@ -19,6 +19,12 @@ _REACH_PX = 8
 
 _LINE = QColor(PALETTE[5])
 
+#: Grey values and names are written in letters of this size, in px.
+_LETTERS_PX = 10
+
+#: Of more lines than that, only the one that is held says where it stands.
+_MOST_SAID = 2
+
 
 class Histogram(QWidget):
     """Drawn by itself, so that it needs no library; counts are drawn as their square roots.
@@ -37,6 +43,7 @@ class Histogram(QWidget):
         self.setFixedHeight(_HEIGHT_PX)
         self.setMouseTracking(True)
         self.levels: tuple[float, ...] = ()
+        self._names: tuple[str, ...] = ()
         self._heights: npt.NDArray[np.float64] = np.zeros(1)
         self._low, self._high = 0.0, 1.0
         self._can_be_dragged = False
@@ -51,6 +58,7 @@ class Histogram(QWidget):
         counts: npt.NDArray[np.int64],
         span: tuple[float, float],
         levels: Sequence[float],
+        names: Sequence[str] = (),
         *,
         can_be_dragged: bool,
     ) -> None:
@@ -64,6 +72,8 @@ class Histogram(QWidget):
             The lowest and the highest grey value.
         levels : sequence of float
             Grey values at which lines stand.
+        names : sequence of str
+            What is written beside each; its grey value alone if empty.
         can_be_dragged : bool
             Whether a person may move them; else they are drawn thin.
         """
@@ -79,7 +89,15 @@ class Histogram(QWidget):
         )
         if self._held is None:
             self.levels = tuple(level for level in levels if np.isfinite(level))
+        self._names = tuple(names) if len(names) == len(self.levels) else ()
         self.update()
+
+    def said_of(self, line: int) -> str:
+        """Return what is written beside a line."""
+        if len(self.levels) > _MOST_SAID and self._held != line:
+            return ""
+        named = f"{self._names[line]} · " if self._names else ""
+        return named + written(self.levels[line])
 
     def x_of(self, level: float) -> float:
         """Return where a grey value lies, in px from the left."""
@@ -87,28 +105,59 @@ class Histogram(QWidget):
         return self.width() * (level - self._low) / span if span else 0.0
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Draw the histogram and its lines."""
+        """Draw the histogram, its lines, and what they say."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        font = painter.font()
+        font.setPixelSize(_LETTERS_PX)
+        painter.setFont(font)
+        self._draw_counts(painter)
+        for line in range(len(self.levels)):
+            self._draw_line(painter, line)
+        ends = QRectF(0, self._foot(), self.width(), self.height() - self._foot())
+        painter.setPen(self.palette().windowText().color())
+        painter.drawText(ends, Qt.AlignmentFlag.AlignLeft, written(self._low))
+        painter.drawText(ends, Qt.AlignmentFlag.AlignRight, written(self._high))
+        painter.end()
+
+    def _foot(self) -> int:
+        """Return where the counts stand, and the grey values at the ends begin, in px."""
+        return int(self.height()) - _LETTERS_PX - 4
+
+    def _draw_counts(self, painter: QPainter) -> None:
         painter.setPen(Qt.PenStyle.NoPen)
         fill = self.palette().windowText().color()
         fill.setAlphaF(0.55)
         painter.setBrush(fill)
-        width, height = self.width(), self.height()
-        n = len(self._heights)
-        outline = [QPointF(0, height)]
+        width, foot, n = self.width(), self._foot(), len(self._heights)
+        outline = [QPointF(0, foot)]
         for i, share in enumerate(self._heights):
-            y = height - share * (height - 4)
+            y = foot - share * (foot - 4)
             outline += [QPointF(i * width / n, y), QPointF((i + 1) * width / n, y)]
-        painter.drawPolygon(QPolygonF([*outline, QPointF(width, height)]))
-        for i, level in enumerate(self.levels):
-            thick = 3.0 if self._held == i else 2.0 if self._can_be_dragged else 1.0
-            painter.setPen(QPen(_LINE, thick))
-            x = min(max(self.x_of(level), 1.0), width - 1.0)
-            painter.drawLine(QPointF(x, 0), QPointF(x, height))
-            if self._can_be_dragged:
-                painter.fillRect(QRectF(x - 4, 0, 8, 8), _LINE)
-        painter.end()
+        painter.drawPolygon(QPolygonF([*outline, QPointF(width, foot)]))
+
+    def _draw_line(self, painter: QPainter, line: int) -> None:
+        thick = 3.0 if self._held == line else 2.0 if self._can_be_dragged else 1.0
+        painter.setPen(QPen(_LINE, thick))
+        x = min(max(self.x_of(self.levels[line]), 1.0), self.width() - 1.0)
+        painter.drawLine(QPointF(x, 0), QPointF(x, self._foot()))
+        if self._can_be_dragged:
+            painter.fillRect(QRectF(x - 4, 0, 8, 8), _LINE)
+        self._write_beside(painter, x, line)
+
+    def _write_beside(self, painter: QPainter, x: float, line: int) -> None:
+        """Write what a line says, on a row of its own, on its right where there is room."""
+        said = self.said_of(line)
+        if not said:
+            return
+        length = painter.fontMetrics().horizontalAdvance(said) + 4
+        left = x + 6 if x + 6 + length <= self.width() else max(0.0, x - 6 - length)
+        row = QRectF(left, line * (_LETTERS_PX + 5), length, _LETTERS_PX + 4)
+        behind = self.palette().window().color()
+        behind.setAlphaF(0.75)
+        painter.fillRect(row, behind)
+        painter.setPen(self.palette().windowText().color())
+        painter.drawText(row, Qt.AlignmentFlag.AlignCenter, said)
 
     # ----------------------------------------------------------------- mouse
 
@@ -154,3 +203,12 @@ class Histogram(QWidget):
         self.levels = tuple(levels)
         self.update()
         self.moved.emit(self._held, level)
+
+
+def written(grey_value: float) -> str:
+    """Write a grey value with as many digits as a person reads.
+
+    >>> written(0.0), written(117.25), written(41873.4), written(0.01234)
+    ('0', '117.2', '41,873', '0.01234')
+    """
+    return f"{grey_value:,.0f}" if abs(grey_value) >= 1000 else f"{grey_value:.4g}"

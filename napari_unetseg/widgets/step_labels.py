@@ -10,14 +10,14 @@ _LABELS = {
     "per_slice": "Each slice by itself",
     "in_3d": "In 3D",
     "percent": "Threshold (%)",
-    "grey_value": "As a grey value",
-    "lower_percent": "Lower threshold (%)",
-    "upper_percent": "Upper threshold (%)",
+    "grey_value": "… as a grey value",
+    "lower_percent": "Lower line (%)",
+    "upper_percent": "Upper line (%)",
     "lower_grey_value": "Lower, as a grey value",
     "upper_grey_value": "Upper, as a grey value",
     "window_px": "Neighbourhood (px)",
     "neighbourhood": "Compare with",
-    "offset_percent": "By at least (%)",
+    "offset_percent": "Differs by (%)",
     "k": "Strictness (k)",
     "n_classes": "Groups",
     "output": "Segment",
@@ -26,9 +26,9 @@ _LABELS = {
     "direction_deg": "Edges run at (°)",
     "within_deg": "Give or take (°)",
     "neighbours": "Neighbours",
-    "ratio": "Second Gaussian (×)",
-    "low_percent": "Edges go on (%)",
-    "high_percent": "Edges begin (%)",
+    "ratio": "Second blur (×)",
+    "low_percent": "Edges go on above (%)",
+    "high_percent": "Edges begin above (%)",
     "n_clusters": "Groups",
     "features": "Compare by",
     "seed": "Random start",
@@ -42,37 +42,37 @@ _LABELS = {
     "reach_px": "Look around (px)",
     "tile_px": "Area (px)",
     "clip_percent": "Limit (%)",
-    "appearance": "Weight of look-alikes",
+    "appearance": "Follow the image",
     "appearance_px": "… how near (px)",
     "contrast_percent": "… how alike (%)",
-    "smoothness": "Weight of neighbours",
+    "smoothness": "Smooth outlines",
     "smoothness_px": "… how near (px)",
     "confidence_percent": "Trust in labels (%)",
     "n_iterations": "Rounds",
     "local_px": "Look around (px)",
     "position_weight": "Weight of position",
     "tolerance": "Tolerance is",
-    "deviations": "Deviations",
+    "deviations": "… of its spread (×)",
     "rounds": "Rounds",
-    "beta": "Steps at edges cost",
-    "answer": "Answer",
+    "beta": "Keep to edges",
+    "answer": "Strokes become",
     "n_steps": "Rounds",
     "smoothing": "Smooth outlines",
     "claim": "Fill what is painted",
     "size_px": "Size (px)",
-    "compactness": "Compactness",
+    "compactness": "Squareness",
     "scale": "Size of pieces",
     "min_radius_px": "Smallest radius (px)",
     "max_radius_px": "Largest radius (px)",
     "overlap_percent": "Most overlap (%)",
-    "delta_percent": "Step in grey (%)",
-    "max_change_percent": "Most change (%)",
-    "sigma_min_px": "Finest scale (px)",
-    "sigma_max_px": "Coarsest scale (px)",
+    "delta_percent": "Threshold moved by (%)",
+    "max_change_percent": "Most growth (%)",
+    "sigma_min_px": "Finest detail (px)",
+    "sigma_max_px": "Look around (px)",
     "edges": "Use edges",
     "lines": "Use lines and spots",
     "texture": "Use texture",
-    "balance": "Classes count alike",
+    "balance": "Rare classes count",
     "n_trees": "Trees",
     "n_px": "Pixels to learn from",
     "method": "Take away",
@@ -84,12 +84,18 @@ _SELDOM = frozenset(
     {"seed", "n_trees", "n_px", "direction_deg", "within_deg", "local_px", "position_weight"}
 )
 
-_STEEP = {"percent": "Steeper than (% of px)"}
+_INSTEAD = {
+    "grey_value": ("percent", "contrast_percent"),
+    "lower_grey_value": ("lower_percent",),
+    "upper_grey_value": ("upper_percent",),
+}
+
+_STEEP = {"percent": "Ignore the flattest (%)"}
+_CROSSINGS = {"percent": "Ignore the faintest (%)"}
 
 #: The same, where a step means something else by a name.
 _LABELS_OF = {
-    "grow": {"percent": "Tolerance (%)"},
-    "hysteresis": {"lower_percent": "Goes on at (%)", "upper_percent": "Begins at (%)"},
+    "grow": {"percent": "… of the range (%)"},
     "felzenszwalb": {"min_area_px": "Smallest piece (px)"},
     "blob_log": {"contrast_percent": "Contrast (%)"},
     "blob_dog": {"contrast_percent": "Contrast (%)"},
@@ -98,15 +104,27 @@ _LABELS_OF = {
     "scharr": _STEEP,
     "prewitt": _STEEP,
     "farid": _STEEP,
-    "laplacian": _STEEP,
-    "log": _STEEP,
-    "dog": _STEEP,
+    "laplacian": _CROSSINGS,
+    "log": _CROSSINGS,
+    "dog": _CROSSINGS,
+    "split": {"sigma_px": "Ignore unevenness (px)"},
 }
 
 
 def labels_of(step: str) -> dict[str, str]:
     """Return what the parameters of a step are called, by their names."""
     return _LABELS | _LABELS_OF.get(step, {})
+
+
+def instead_of(step: str) -> dict[str, str]:
+    """Return the grey values that may be given, and the percentages that count where none is."""
+    fields = find_step(step).params.model_fields
+    return {
+        given: percent
+        for given, percents in _INSTEAD.items()
+        for percent in percents
+        if given in fields and percent in fields
+    }
 
 
 def folded_of(step: str) -> frozenset[str]:

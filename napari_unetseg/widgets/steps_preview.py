@@ -184,7 +184,9 @@ class StepsPreview(QWidget):
         self.histogram.setVisible(grey is not None and method is not None)
         if grey is not None and method is not None:
             can = len(method.set_by_hand) == len(grey.levels) > 0
-            self.histogram.show_values(grey.counts, grey.span, grey.levels, can_be_dragged=can)
+            self.histogram.show_values(
+                grey.counts, grey.span, grey.levels, grey.names, can_be_dragged=can
+            )
 
     def _decides_by_grey(self) -> LevelMethod[Any] | None:
         """Return the method if it has grey values for thresholds, and is looked at."""

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 from napari.layers import Labels
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QPushButton, QWidget
 
-from napari_unetseg.annotations import away_from_borders, code_of
+from napari_unetseg.annotations import Edit, away_from_borders, code_of
 from napari_unetseg.config import BACKGROUND, UNLABELLED
 from napari_unetseg.workspace import ImageEntry
 
 from .context import Context
+from .listen import listen
+from .newest import NewestWins
 from .stack_from_layers import METADATA
 
 #: How far from a border a pixel has to be to count as sure, in px.
@@ -23,6 +29,11 @@ class UseResultRow(QWidget):
     def __init__(self, context: Context) -> None:
         super().__init__()
         self._context = context
+        self._revision = 0
+        self._worker = NewestWins()
+        self._worker.answered.connect(self._on_filling)
+        listen(context.workspace.codes_changed, self._on_codes_changed)
+        listen(context.workspace.classes_changed, self._on_codes_changed)
         self.this_slice = QPushButton("This slice")
         self.this_slice.clicked.connect(lambda: self._use(all_slices=False))
         self.all_slices = QPushButton("All slices")
@@ -39,6 +50,11 @@ class UseResultRow(QWidget):
         grid.addWidget(self.this_slice, 1, 0)
         grid.addWidget(self.all_slices, 1, 1)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a result is on its way to the annotations."""
+        return self._worker.busy
+
     def refresh(self, entry: ImageEntry | None) -> None:
         """Enable the buttons where there is a result, and say why not where there is none."""
         why_not = None
@@ -46,6 +62,8 @@ class UseResultRow(QWidget):
             why_not = "Choose an image in the Data step first."
         elif self._result(entry) is None:
             why_not = "Apply a method to the stack first."
+        elif self.busy:
+            why_not = "One moment: the result is becoming annotations."
         for button, what in (
             (self.this_slice, "Turn the result on this slice into annotations"),
             (self.all_slices, "Turn the whole result into annotations"),
@@ -77,28 +95,67 @@ class UseResultRow(QWidget):
         layer = None if entry is None else self._result(entry)
         if entry is None or layer is None:
             return
-        codes, made_by = np.asarray(layer.data).reshape(entry.shape), self._made_by(entry, layer)
-        if codes.dtype != np.uint8:  # objects with numbers
-            codes = np.where(codes > 0, np.uint8(code_of(1)), np.uint8(BACKGROUND))
-        planes = (
-            list(range(entry.shape[0]))
-            if all_slices
-            else [self._context.layers.current_plane(entry)]
+        labels = np.asarray(layer.data).reshape(entry.shape)
+        here = self._context.layers.current_plane(entry)
+        planes = list(range(entry.shape[0])) if all_slices else [here]
+        made_by, sure_only = self._made_by(entry, layer), self.sure_only.isChecked()
+        self._ask(_Use(entry, layer, labels, planes, made_by, sure_only))
+
+    def _ask(self, use: _Use) -> None:
+        workspace, revision = self._context.workspace, self._revision
+        self._worker.ask(
+            lambda: (use, revision, workspace.filling(use.entry.id, use.codes_of, use.planes))
         )
-        if self.sure_only.isChecked():
-            sure = codes.copy()
-            for plane in planes:
-                sure[plane][~away_from_borders(codes[plane], SURE_PX)] = UNLABELLED
-            codes = sure
+        self.refresh(use.entry)
+
+    def _on_filling(self, answer: tuple[_Use, int, list[Edit | None]]) -> None:
+        self._context.layers.after_stroke(lambda: self._fill(*answer))
+
+    def _fill(self, use: _Use, revision: int, filling: list[Edit | None]) -> None:
+        if use.entry.id not in self._context.workspace.images:
+            return
+        if revision != self._revision:  # somebody painted meanwhile
+            self._ask(use)
+            return
         n_before = len(self._context.workspace.classes)
-        n_px = self._context.workspace.use_as_annotations(entry.id, codes, planes, made_by)
+        n_px = self._context.workspace.fill(filling, use.made_by)
         new = [c.name for c in self._context.workspace.classes[n_before:]]
         kind = "class" if len(new) == 1 else "classes"
         made = f", with the new {kind} {' and '.join(new)}" if new else ""
-        if all_slices and not self.sure_only.isChecked():
-            layer.visible = False  # all of it is annotations now, and can be corrected as such
+        if use.is_all:
+            use.layer.visible = False  # all of it is annotations now, and can be corrected as such
         self._context.say(
-            f"{n_px:,} px of “{layer.name}” became annotations{made}; Ctrl+Z takes that back."
+            f"{n_px:,} px of “{use.layer.name}” became annotations{made}; Ctrl+Z takes that back."
             if n_px
             else "Everything there is annotated already; nothing was changed."
         )
+        self.refresh(use.entry)
+
+    def _on_codes_changed(self, *_: object) -> None:
+        self._revision += 1
+
+
+@dataclass(frozen=True, eq=False)
+class _Use:
+    """What is to become annotations: labels of that layer, shape (planes, Y, X)."""
+
+    entry: ImageEntry
+    layer: Labels
+    labels: npt.NDArray[Any]
+    planes: list[int]
+    made_by: str
+    sure_only: bool
+
+    @property
+    def is_all(self) -> bool:
+        """Whether nothing is left out."""
+        return len(self.planes) == len(self.labels) and not self.sure_only
+
+    def codes_of(self, plane: int) -> npt.NDArray[np.uint8]:
+        """Return the annotations of a slice."""
+        codes = self.labels[plane]
+        if codes.dtype != np.uint8:  # objects with numbers
+            codes = np.where(codes > 0, np.uint8(code_of(1)), np.uint8(BACKGROUND))
+        if self.sure_only:
+            codes = np.where(away_from_borders(codes, SURE_PX), codes, np.uint8(UNLABELLED))
+        return np.asarray(codes)

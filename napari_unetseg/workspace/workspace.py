@@ -233,12 +233,34 @@ class Workspace:
         made_by : str
             Method and settings, in words for a paper; empty where a person has made them.
         """
+        filling = self.filling(image_id, lambda plane: labels[plane], planes)
+        return self.fill(filling, made_by)
+
+    def filling(
+        self, image_id: str, codes_of: Callable[[int], Codes], planes: Sequence[int]
+    ) -> list[Edit | None]:
+        """Return how the unlabelled pixels of slices would be filled; changes nothing.
+
+        A thread may ask: the answer holds as long as nobody paints.
+        """
         entry = self.images[image_id]
+        filled = []
+        for plane in planes:
+            source = np.where(entry.allowed(plane), codes_of(plane), np.uint8(UNLABELLED))
+            filled.append(
+                self._edit_plane(entry, plane, fill_unlabelled(entry.codes[plane], source))
+            )
+        return filled
 
-        def source(plane: int) -> Codes:
-            return np.where(entry.allowed(plane), labels[plane], np.uint8(UNLABELLED))
+    def fill(self, filling: Iterable[Edit | None], made_by: str = "") -> int:
+        """Fill pixels as `filling` told, as one step; return how many.
 
-        return self._fill(entry, planes, source, "using labels as annotations", made_by)
+        Parameters
+        ----------
+        made_by : str
+            As of `use_as_annotations`.
+        """
+        return self._record("using labels as annotations", filling, made_by=made_by)
 
     def rewrite(self, image_id: str, after: Iterable[tuple[int, Codes]], label: str) -> int:
         """Replace the annotations of slices inside the region, as one step; count the pixels.
@@ -307,7 +329,7 @@ class Workspace:
         while code_of(len(classes)) < top:
             classes, _ = add_class(classes)
         self._do(Step(label, made, self.classes, classes))
-        return sum(len(edit.indices) for edit in made)
+        return sum(edit.n_changed for edit in made)
 
     def prediction_slots(self) -> Codes:
         """Return the slot in which each present code is stored, for `set_prediction`.
@@ -461,9 +483,7 @@ class Workspace:
         self.objects.apply(step.objects)
         self._finish(step, step.classes_after, step.shown_after, step.meant_after)
 
-    def _apply(
-        self, image_id: str, indices: npt.NDArray[np.int64], codes: npt.NDArray[np.uint8]
-    ) -> None:
+    def _apply(self, image_id: str, indices: npt.NDArray[np.int64] | slice, codes: Codes) -> None:
         self._entry(image_id).codes.reshape(-1)[indices] = codes
 
     def _entry(self, image_id: str) -> ImageEntry:

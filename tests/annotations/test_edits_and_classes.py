@@ -58,14 +58,32 @@ def test_a_new_edit_forgets_what_was_undone():
 
 def test_the_history_stays_within_its_memory_and_keeps_the_newest():
     log = EditLog(max_bytes=5000)
+    before, after = np.zeros(1000, np.uint8), np.zeros(1000, np.uint8)
+    after[:100] = 1
     for i in range(50):
-        edit = edit_between("image", np.zeros(100, np.uint8), np.ones(100, np.uint8))
+        edit = edit_between("image", before, after)
         log.record(Step(str(i), (edit,)))
     labels = []
     while (back := log.undo()) is not None:
         labels.append(back.label)
     assert labels[0] == "49"
     assert len(labels) == 5
+
+
+def test_a_slice_that_is_filled_takes_two_bytes_a_pixel():
+    before, after = np.zeros((50, 40), np.uint8), np.full((50, 40), 2, np.uint8)
+    before[3, 4:7] = 2
+    edit = edit_between("image", before, after, offset=3 * before.size)
+    assert edit.n_changed == before.size - 3
+    assert edit.n_bytes == 2 * before.size
+    assert edit.planes((5, *before.shape)) == [3]
+    codes = np.zeros((5, *before.shape), np.uint8)
+    codes[3] = before
+    start = codes.copy()
+    codes.reshape(-1)[edit.indices] = edit.after
+    assert (codes[3] == 2).all()
+    codes.reshape(-1)[edit.indices] = edit.before
+    assert (codes == start).all()
 
 
 def test_equal_arrays_have_no_edit():

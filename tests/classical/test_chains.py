@@ -30,6 +30,7 @@ from napari_unetseg.classical import (
     segment,
     strokes_at,
 )
+from napari_unetseg.classical import preview as preview_module
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import Stack
 
@@ -298,6 +299,22 @@ def test_a_preview_can_be_given_up_between_any_two_steps(steps):
                 break
     assert taken == set(steps)
     assert seen >= set(range(len(steps))), "given up after none, one, two steps"
+
+
+def test_of_a_huge_slice_what_is_in_sight_is_shown_as_the_stack_will_be(monkeypatch):
+    monkeypatch.setattr(preview_module, "_HUGE_PX", 1000)
+    monkeypatch.setattr(preview_module, "_SHOWN_PX", 24)
+    source = Source(discs())
+    computer = PreviewComputer()
+    box = (slice(12, 36), slice(20, 44))
+    for percent in (60, 90):
+        steps = chain(f"sobel:output=edges,close_px=0,widen_px=0,percent={percent}")
+        preview = computer.compute(PreviewRequest("a", source, 2, steps, visible=box))
+        assert preview.box == box
+        np.testing.assert_array_equal(preview.labels[box], run(steps, source)[2][box])
+    quick = computer.compute(PreviewRequest("a", source, 2, chain("otsu"), visible=box))
+    assert quick.box is None
+    np.testing.assert_array_equal(quick.labels, run(chain("otsu"), source)[2])
 
 
 def test_a_preview_knows_the_grey_values_that_a_threshold_decides_by():

@@ -5,6 +5,12 @@ from scipy import ndimage
 from skimage import feature, filters, segmentation
 
 from napari_unetseg.classical import METHODS, Chain, Source, View, parse_params, run_stack, segment
+from napari_unetseg.classical.areas_between_edges import (
+    close_gaps,
+    fill_regions,
+    flood_regions,
+    widen,
+)
 from napari_unetseg.classical.edges import CannyParams
 from napari_unetseg.classical.gradients import (
     FARID_OPERATOR,
@@ -14,7 +20,6 @@ from napari_unetseg.classical.gradients import (
     gradient,
     norm,
 )
-from napari_unetseg.classical.regions import close_gaps, fill_regions, flood_regions, widen
 from napari_unetseg.classical.zero_crossings import laplacian_kernel, zero_crossings
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import Stack

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from discs import DTYPES, FOR_DISCS, cast, discs, iou
 
-from napari_unetseg.classical import METHODS, LevelMethod, parse_params, segment
+from napari_unetseg.classical import METHODS, LevelMethod, View, parse_params, segment
 from napari_unetseg.errors import UserError
 
 #: Methods that answer classes of an image alone; the others are tested with their family.
@@ -85,3 +85,33 @@ def test_unknown_methods_and_parameters_of_another_method_are_refused():
         segment("dance", plane)
     with pytest.raises(UserError, match="AutomaticParams"):
         segment("otsu", plane, parse_params("canny", []))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_methods_that_mix_channels_see_nothing_where_their_mean_is_even(name):
+    image, truth = discs()
+    bright = cast(image, "uint8") // 2
+    strokes = np.where(truth, 2, 1).astype(np.uint8)
+    strokes[::2] = 0
+    view = View(np.stack([bright, 200 - bright]), strokes=strokes)
+    method, params = METHODS[name], METHODS[name].params()
+    prepared = method.prepare([view], params) if method.prepare_on(params) == "strokes" else None
+    answered = method.segment(view, params, prepared)
+    if method.mixes_channels:
+        assert len(np.unique(answered)) == 1, "the mean is 100 everywhere"
+    else:
+        assert len(np.unique(answered)) > 1
+
+
+@pytest.mark.parametrize("name", ["grow", "blob_log", "blob_doh"])
+def test_a_percentage_means_the_same_as_its_grey_value(name):
+    image, truth = discs()
+    strokes = np.zeros(truth.shape, np.uint8)
+    strokes[tuple(np.argwhere(truth)[len(np.argwhere(truth)) // 2])] = 2
+    view = View(cast(image, "uint16")[np.newaxis], strokes=strokes)
+    method, params = METHODS[name], METHODS[name].params()
+    given = method.by_grey_value(view, params)
+    assert given["grey_value"] > 100
+    np.testing.assert_array_equal(
+        method.segment(view, params.replace(**given)), method.segment(view, params)
+    )

@@ -125,6 +125,15 @@ def test_supervoxels_are_as_deep_as_wide_where_slices_are_thick(name):
     assert split_by_truth(thick, above) < 0.1
 
 
+@pytest.mark.parametrize("name", ["slic", "compact_watershed"])
+def test_a_volume_of_one_slice_is_cut_as_that_slice_is(name):
+    image, _ = patches((40, 56))
+    ids = run(name, View(image[np.newaxis, np.newaxis]), "size_px=8", "in_3d=on")
+    alone = run(name, View(image[np.newaxis]), "size_px=8")
+    assert 0.7 < ids.max() / alone.max() < 1.4
+    assert alone.max() > 20
+
+
 def test_grid_points_stand_in_the_middle():
     assert np.argwhere(grid_points((9, 20), (9.0, 10.0))).tolist() == [[4, 5], [4, 15]]
     assert grid_points((3, 4), (100.0, 100.0)).max() == 1

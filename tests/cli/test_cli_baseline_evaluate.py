@@ -213,6 +213,13 @@ def test_what_exists_is_replaced_only_when_that_is_said(cells, tmp_path, capsys)
     assert record["recipe"]["chain"]["steps"][0]["step"] == "kmeans"
 
 
+def test_a_channel_that_is_not_there_is_refused_with_how_many_there_are(cells, tmp_path, capsys):
+    out = tmp_path / "m.tif"
+    assert run("baseline", "otsu", cells, "-o", out, "--before", "channel:channel=9") == 2
+    assert "The image has one channel; there is no channel 9." in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_the_list_names_every_method_and_parameter(capsys):
     assert run("baseline", "--list") == 0
     said = capsys.readouterr().out
@@ -222,6 +229,7 @@ def test_the_list_names_every_method_and_parameter(capsys):
         listed = capsys.readouterr().out
         assert all(f"{key}=" in listed for key in method.params.model_fields)
         assert method.good_for[:20] in listed
+        assert ("the mean of them" in listed) == method.mixes_channels
 
 
 @pytest.mark.parametrize(

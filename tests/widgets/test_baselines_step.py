@@ -161,7 +161,7 @@ def test_what_is_chosen_for_a_method_is_there_again_when_the_method_is(stage, st
 def test_settings_that_do_not_go_together_are_said_in_the_form_s_own_words(stage, step):
     choose(step, "canny")
     step.editor.form.control("low_percent").value = 99.0
-    assert stage.said[-1].startswith("These settings do not go together: “Edges begin (%)”")
+    assert stage.said[-1].startswith("These settings do not go together: “Edges begin above (%)”")
 
 
 def test_every_number_has_a_range_and_every_control_a_tooltip(stage, step):
@@ -293,9 +293,11 @@ def test_apply_to_stack_gives_an_editable_layer_that_can_become_annotations(stag
     before = stage.entry.codes.copy()
     stage.viewer.dims.set_current_step(0, 2)
     stage.person.click(step.use.this_slice)
+    stage.person.wait(lambda: not step.use.busy)
     assert (stage.entry.codes[2] == layer.data[2]).all()
     assert (stage.entry.codes[[0, 1, 3]] == before[[0, 1, 3]]).all()
     stage.person.click(step.use.all_slices)
+    stage.person.wait(lambda: not step.use.busy)
     assert (stage.entry.codes != 0).all()
     assert (stage.entry.codes[1] == before[1]).all()
 

@@ -9,7 +9,15 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QLabel
 from stage import Stage, cells
 
-from napari_unetseg.classical import METHODS, REFINEMENTS, Chain, Source, read_recipe, run_stack
+from napari_unetseg.classical import (
+    METHODS,
+    REFINEMENTS,
+    Chain,
+    Source,
+    StepSettings,
+    read_recipe,
+    run_stack,
+)
 from napari_unetseg.jobs import BaselineCommand
 from napari_unetseg.widgets import recipe_menu
 from napari_unetseg.widgets.baselines_step import BaselinesStep
@@ -143,6 +151,7 @@ def test_sure_pixels_alone_become_annotations(stage, step):
     step.entered()
     stage.person.click(step.use.sure_only)
     stage.person.click(step.use.this_slice)
+    stage.person.wait(lambda: not step.use.busy)
     filled = stage.entry.codes[stage.layers.current_plane(stage.entry)]
     assert (filled[43:57, 43:57] == 2).all()
     assert not filled[40:43, 45].any()
@@ -200,3 +209,123 @@ def test_a_threshold_that_was_found_is_shown_and_stays(stage, step):
     assert histogram.levels == (level,)
     step.draft.choose("kmeans")
     assert not histogram.isVisible()
+
+
+def untouched(control):
+    return control.native.isEnabled()
+
+
+def test_a_threshold_as_a_grey_value_begins_where_its_line_stands(stage, step):
+    step.draft.choose("threshold")
+    before = preview(stage, step).copy()
+    form = step.editor.form
+    percent, grey = form.control("percent"), form.control("grey_value")
+    (line,) = step.histogram.levels
+    assert untouched(percent)
+    assert not grey._number.native.isEnabled()
+    assert grey._number.value == pytest.approx(line, abs=0.01), "it shows what it would be"
+    stage.person.click(grey._used.native)
+    assert step.draft.steps[0].checked().grey_value == pytest.approx(line, abs=0.01)
+    assert not untouched(percent)
+    assert "Untick" in percent.tooltip
+    np.testing.assert_array_equal(preview(stage, step), before)
+    stage.person.click(grey._used.native)
+    assert step.draft.steps[0].checked().grey_value is None
+    assert untouched(percent)
+    percent.value = 80.0
+    preview(stage, step)
+    assert grey._number.value == pytest.approx(*step.histogram.levels, abs=0.01)
+    assert grey._number.value > line + 10
+
+
+def test_grey_values_of_faint_images_keep_their_digits(make_napari_viewer, tmp_path):
+    faint = cells().astype(np.float32) / 1e5
+    stage = Stage(make_napari_viewer(show=True), tmp_path, faint)
+    step = stage.show(BaselinesStep)
+    step.draft.choose("threshold")
+    before = preview(stage, step).copy()
+    (line,) = step.histogram.levels
+    assert line < 0.002
+    stage.person.click(step.editor.form.control("grey_value")._used.native)
+    assert step.draft.steps[0].checked().grey_value == pytest.approx(line, rel=1e-3)
+    assert (preview(stage, step) == before).mean() > 0.999
+    stage.close()
+
+
+@pytest.mark.parametrize("method", ["grow", "blob_log"])
+def test_other_grey_values_begin_at_what_the_percentage_means(stage, step, method):
+    stage.annotate()
+    step.draft.choose(method)
+    before = preview(stage, step).copy()
+    control = step.editor.form.control("grey_value")
+    assert control._number.value > 5
+    stage.person.click(control._used.native)
+    assert step.draft.steps[0].checked().grey_value == control._number.value
+    assert (preview(stage, step) == before).mean() > 0.999
+
+
+def test_a_preview_of_a_method_that_was_left_is_not_suggested_to_another(stage, step):
+    for name in ("threshold", "kmeans", "hysteresis"):
+        step.draft.choose(name)
+    step.editor.suggest({"grey_value": 100.0, "lower_grey_value": 3.0})
+    assert step.editor.form.control("lower_grey_value")._number.value == 3.0
+
+
+def test_the_lines_of_a_hysteresis_say_which_is_the_sure_one(stage, step):
+    step.draft.choose("hysteresis")
+    preview(stage, step)
+    histogram = step.histogram
+    low, high = (f"{level:.4g}" for level in histogram.levels)
+    assert [histogram.said_of(i) for i in (0, 1)] == [f"goes on · {low}", f"sure · {high}"]
+    step.editor.form.control("foreground").value = "dark"
+    preview(stage, step)
+    assert [histogram.said_of(i) for i in (0, 1)] == [f"sure · {low}", f"goes on · {high}"]
+
+
+def test_of_many_lines_the_one_that_is_held_says_its_grey_value(stage, step):
+    step.draft.choose("multiotsu")
+    step.editor.form.control("n_classes").value = 4
+    preview(stage, step)
+    assert [step.histogram.said_of(i) for i in range(3)] == ["", "", ""]
+
+
+@pytest.fixture
+def three_channels(make_napari_viewer, tmp_path):
+    pixels = np.stack([cells(), 255 - cells(), cells() // 2])
+    viewer = make_napari_viewer(show=True)
+    stage = Stage(viewer, tmp_path)
+    stage.image = viewer.add_image(pixels, name="cells")
+    stage.entry = stage.layers.add_image([stage.image], axes="CZYX")
+    yield stage
+    stage.close()
+
+
+def test_that_channels_are_averaged_is_said_and_one_is_chosen(three_channels):
+    stage = three_channels
+    step = stage.show(BaselinesStep)
+    said = step.editor.channels
+    stage.person.wait(said.isVisible, 10)
+    assert "Otsu threshold looks at the mean of the 3 channels" in said.text()
+    step.draft.choose("kmeans")
+    assert not said.isVisible(), "it looks at all of them"
+    step.draft.choose("otsu")
+    said.linkActivated.emit("channel")
+    assert names(step) == ["channel", "otsu"]
+    assert not said.isVisible()
+    control = step.editor.form.control("channel")
+    assert (control.min, control.max) == (1, 3)
+    control.value = 3
+    np.testing.assert_array_equal(preview(stage, step), expected(stage, step))
+
+
+def test_a_channel_that_an_image_lacks_is_shown_and_said(stage, step):
+    assert not step.editor.channels.isVisible()
+    chain = Chain.of("otsu", before=[StepSettings(step="channel", params={"channel": 5})])
+    step.draft.set_steps(chain.steps)
+    step.draft.look_at(0)
+    assert step.editor.form.control("channel").value == 5
+    stage.person.wait(lambda: "there is no channel 5" in " ".join(stage.said), 20)
+    step.draft.remove()
+    add(step, "channel")
+    control = step.editor.form.control("channel")
+    assert (control.value, control.max) == (1, 1)

@@ -136,13 +136,31 @@ def test_objects_become_annotations_of_the_first_class(stage):
     assert step.use.this_slice.isEnabled()
     stage.layers.show_plane(stage.entry, 0)
     step.use.this_slice.click()
+    stage.person.wait(lambda: not step.use.busy)
     np.testing.assert_array_equal(stage.entry.codes[0], np.where(ids[0], 2, 1))
+
+
+def test_what_is_painted_while_a_result_becomes_annotations_stays(stage):
+    step = stage.show(BaselinesStep)
+    stage.context.results.add(stage.entry.id, "k-means", bright(2), "by k-means")
+    step.use.all_slices.click()
+    assert step.use.busy
+    assert not stage.entry.codes.any(), "the window does not wait"
+    painted = stage.entry.codes.copy()
+    painted[1, 3:6, 3:6] = 1
+    stage.workspace.commit_annotations(stage.entry.id, painted, [1])
+    stage.person.wait(lambda: not step.use.busy)
+    assert (stage.entry.codes != 0).all()
+    assert (stage.entry.codes[1, 3:6, 3:6] == 1).all()
+    stage.workspace.undo()
+    np.testing.assert_array_equal(stage.entry.codes, painted)
 
 
 def test_new_classes_are_told_of(stage):
     step = stage.show(BaselinesStep)
     stage.context.results.add(stage.entry.id, "k-means", bright(4), "by k-means")
     step.use.all_slices.click()
+    stage.person.wait(lambda: not step.use.busy)
     assert [c.name for c in stage.workspace.classes][1:] == ["class 2", "class 3"]
     assert "with the new classes class 2 and class 3" in stage.said[-1]
 

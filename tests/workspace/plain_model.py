@@ -13,7 +13,9 @@ NOTHING, BACKGROUND, FIRST_CLASS = 0, 1, 2
 
 #: An edit remembers of each pixel where it is (8 bytes), what it was and what it is.
 BYTES_PER_PIXEL = 10
-#: Where something was accepted before, one byte more: whether a person had painted it.
+#: Of slices of which more than one pixel in so many changes, all pixels are kept.
+BYTES_OF_WHOLE, SPARSE = 2, 5
+#: Of those that are kept, where something was accepted before, one byte more: who painted it.
 #: Numbers of objects are larger; where all are renumbered, two are remembered for each object.
 BYTES_PER_OBJECT_PIXEL, BYTES_PER_OBJECT = 16, 8
 
@@ -141,7 +143,7 @@ class PlainModel:
         table = np.array([NOTHING, BACKGROUND, *(identity for identity, _ in state.classes)])
         painted = state.painted[image].copy()
         painted[changed] = table[after[changed]]
-        n_bytes = int(changed.sum()) if image in self.accepted else 0
+        n_bytes = sum(map(kept_px, changed)) if image in self.accepted else 0
         self._do(replace(state, painted={**state.painted, image: painted}), n_bytes)
 
     def answer(self, image: str, plane: int, identities: np.ndarray) -> None:
@@ -166,8 +168,8 @@ class PlainModel:
 
     def _do(self, after: State, n_bytes: int = 0) -> None:
         images = self.now.painted
-        n_px = sum(int((self.codes(i) != self.codes(i, after)).sum()) for i in images)
-        self.past.append((self.now, BYTES_PER_PIXEL * n_px + n_bytes))
+        changed = [p for i in images for p in self.codes(i) != self.codes(i, after)]
+        self.past.append((self.now, sum(map(bytes_of_slice, changed)) + n_bytes))
         self.future.clear()
         self.now = after
         while self._max_bytes is not None and self.n_bytes > self._max_bytes and self.past[1:]:
@@ -237,3 +239,13 @@ class PlainModel:
                 shown_as={i: becomes if shown == gone else shown for i, shown in shown_as},
             )
         )
+
+
+def kept_px(changed: np.ndarray) -> int:
+    n_px = int(changed.sum())
+    return changed.size if n_px > changed.size // SPARSE else n_px
+
+
+def bytes_of_slice(changed: np.ndarray) -> int:
+    is_whole = int(changed.sum()) > changed.size // SPARSE
+    return (BYTES_OF_WHOLE if is_whole else BYTES_PER_PIXEL) * kept_px(changed)

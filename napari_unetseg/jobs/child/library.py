@@ -36,7 +36,7 @@ class NetworkLibrary:
             If the job is cancelled meanwhile.
         """
         if self._thread.is_alive():
-            emit(Preparing("Loading the network library …"))
+            emit(Preparing("Loading libraries …"))
         while self._thread.is_alive():
             job.check()
             self._thread.join(timeout=0.05)
