@@ -274,7 +274,7 @@ def test_what_takes_long_before_a_job_begins_is_told(new_worker, scene, jobs):
     events, finished = jobs.run(new_worker(child_with(slow)), baseline(scene))
     assert finished.reason is FinishReason.COMPLETED
     assert isinstance(events[0], Preparing)
-    assert "network library" in events[0].sentence
+    assert "Loading libraries" in events[0].sentence
 
 
 def test_cancelling_while_the_library_loads_is_quick_and_keeps_the_child(new_worker, scene, jobs):
