@@ -324,7 +324,7 @@ def test_a_channel_that_an_image_lacks_is_shown_and_said(stage, step):
     step.draft.set_steps(chain.steps)
     step.draft.look_at(0)
     assert step.editor.form.control("channel").value == 5
-    stage.person.wait(lambda: "there is no channel 5" in " ".join(stage.said), 20)
+    stage.person.wait(lambda: "there is no channel 5" in step.seen.text(), 20)
     step.draft.remove()
     add(step, "channel")
     control = step.editor.form.control("channel")
