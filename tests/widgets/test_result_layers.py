@@ -115,11 +115,13 @@ def test_every_group_has_a_colour(stage):
 
 def test_a_new_result_and_a_preview_are_seen_alone(stage):
     step = stage.show(BaselinesStep)
+    step.show_preview.setChecked(False)
     first = stage.context.results.add(stage.entry.id, "Otsu", bright(), "by Otsu")
     second = stage.context.results.add(stage.entry.id, "Li", bright(), "by Li")
     assert (first.visible, second.visible) == (False, True)
     objects = stage.workspace.number_objects(stage.entry.id, bright().astype(np.uint32))
     step.draft.choose("li")
+    step.show_preview.setChecked(True)
     stage.person.wait(lambda: step.preview.layer is not None, 10)
     assert not second.visible
     assert not stage.context.objects.layer_of(objects).visible
@@ -364,10 +366,13 @@ def test_tools_that_correct_say_why_they_leave_a_result_alone(stage):
 
 def test_a_result_that_became_annotations_makes_way_for_them(stage):
     step = stage.show(BaselinesStep)
+    step.show_preview.setChecked(False)
     result = stage.context.results.add(stage.entry.id, "Otsu", bright(), "Otsu (bright)")
     step.use.this_slice.click()
+    stage.person.wait(lambda: not step.use.busy)
     assert result.visible
     step.use.all_slices.click()
+    stage.person.wait(lambda: not step.use.busy)
     assert not result.visible
     counts = stage.entry.sources.count(stage.entry.codes, range(SHAPE[0]))
     assert counts == {"Otsu (bright)": bright().size}
