@@ -12,11 +12,12 @@ from .registry import FILTERS, METHODS, REFINEMENTS, find_method, find_step
 from .run import answers, filtered, prepare, run_stack, run_view, segment
 from .search import Fit, can_answer_classes, fit_method
 from .source import Source
-from .step import Filter, Method, Refinement, Step, UseOfStrokes, View
+from .step import LARGEST_GREY, Filter, Method, Refinement, Step, UseOfStrokes, View
 from .told import Told
 
 __all__ = [
     "FILTERS",
+    "LARGEST_GREY",
     "METHODS",
     "REFINEMENTS",
     "BaselineParams",

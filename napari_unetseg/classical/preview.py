@@ -19,7 +19,7 @@ from .quantising import group_means
 from .run import answers, filtered, prepare, run_stack, run_view
 from .source import Source
 from .stages import Between, go_on
-from .step import Codes, Labels, Pixels, Step, View
+from .step import LARGEST_GREY, Codes, Labels, Pixels, Step, View
 
 #: Slices of more pixels are previewed as far as they are in sight, where a step takes long on them.
 _HUGE_PX = 4096**2
@@ -299,7 +299,7 @@ class _Part:
         source = replace(self.request.source, probabilities=None)
         views = [source.slice_view(plane) for plane in self.planes]
         for plane, view in zip(self.planes, views, strict=True):
-            check_values(view.pixels, source.stack.name, plane)
+            check_values(view.pixels, source.stack.name, plane, LARGEST_GREY)
         pixels = self._together([view.pixels[self._where(None)] for view in views], axis=1)
         return replace(views[0], pixels=pixels, strokes=None)
 

@@ -25,6 +25,9 @@ SMOOTHING = (
 )
 
 #: Description of the switch that steps have which can look along Z; `in_3d` by name.
+#: Squares of squares of what lies between two such values can be told in 32-bit floats.
+LARGEST_GREY = 2.0**32
+
 IN_3D = "off: every slice by itself; on: the stack as one volume, neighbouring slices included"
 
 

@@ -169,7 +169,7 @@ def _open(
 
     Strokes are those given, or else those that the recipe keeps.
     """
-    from napari_unetseg.classical import Source, read_points, strokes_at
+    from napari_unetseg.classical import LARGEST_GREY, Source, read_points, strokes_at
     from napari_unetseg.images import check_pixels, open_stack, parse_slices
 
     if files.points is not None and len(paths) > 1:
@@ -178,7 +178,7 @@ def _open(
     for path in paths:
         stack = recipe.calibrated(open_stack(path))
         planes = parse_slices(files.slices, stack.n_planes)
-        check_pixels(stack, planes)
+        check_pixels(stack, planes, largest=LARGEST_GREY)
         strokes: Any = None
         if files.points is not None:
             strokes = strokes_at(*read_points(files.points), stack.labels_shape)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
+from napari_unetseg.classical import LARGEST_GREY
 from napari_unetseg.config import BACKGROUND, LabelClass, Recipe
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import (
@@ -111,7 +112,7 @@ class Comparison:
         self.not_run: list[MethodNotRun] = []
         check_training_set([image.stack for image in images], [image.codes for image in images])
         for image in images:
-            check_numbers(image.stack)
+            check_numbers(image.stack, largest=LARGEST_GREY)
         self._split = split_annotations(images)
         self._parts = self._split.parts()
         self.scored_on = self._split.sentence()

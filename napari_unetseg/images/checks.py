@@ -14,11 +14,10 @@ from napari_unetseg.wording import counted
 
 from .stack import Stack
 
-#: Squares of squares of what lies between two such values can be told in 32-bit floats.
-LARGEST = 2.0**32
 
-
-def check_numbers(stack: Stack, planes: Iterable[int] | None = None) -> None:
+def check_numbers(
+    stack: Stack, planes: Iterable[int] | None = None, *, largest: float = np.inf
+) -> None:
     """Raise where a value cannot be computed with; of whole numbers up to 32 bits nothing is read.
 
     Parameters
@@ -27,6 +26,8 @@ def check_numbers(stack: Stack, planes: Iterable[int] | None = None) -> None:
         The image.
     planes : iterable of int, optional
         The slices to look at; all where left out.
+    largest : float
+        Beyond it, values cannot be computed with.
 
     Raises
     ------
@@ -36,10 +37,12 @@ def check_numbers(stack: Stack, planes: Iterable[int] | None = None) -> None:
     if stack.dtype.kind in "iub" and stack.dtype.itemsize <= 4:
         return
     for index in range(stack.n_planes) if planes is None else planes:
-        check_values(stack.plane(index), _name(stack), index)
+        check_values(stack.plane(index), _name(stack), index, largest)
 
 
-def check_pixels(stack: Stack, planes: Iterable[int] | None = None) -> None:
+def check_pixels(
+    stack: Stack, planes: Iterable[int] | None = None, *, largest: float = np.inf
+) -> None:
     """Raise where there is nothing to see or a value that is not a number.
 
     Parameters
@@ -48,6 +51,8 @@ def check_pixels(stack: Stack, planes: Iterable[int] | None = None) -> None:
         The image.
     planes : iterable of int, optional
         The slices to look at; all where left out.
+    largest : float
+        Beyond it, values cannot be computed with.
 
     Raises
     ------
@@ -57,7 +62,7 @@ def check_pixels(stack: Stack, planes: Iterable[int] | None = None) -> None:
     low, high = np.inf, -np.inf
     for index in range(stack.n_planes) if planes is None else planes:
         plane = stack.plane(index)
-        check_values(plane, _name(stack), index)
+        check_values(plane, _name(stack), index, largest)
         low, high = min(low, plane.min()), max(high, plane.max())
     if low == high:
         raise UserError(
@@ -66,18 +71,20 @@ def check_pixels(stack: Stack, planes: Iterable[int] | None = None) -> None:
         )
 
 
-def check_values(plane: npt.NDArray[Any], name: str, index: int) -> None:
+def check_values(plane: npt.NDArray[Any], name: str, index: int, largest: float = np.inf) -> None:
     """Raise where values cannot be computed with.
 
     Parameters
     ----------
     plane : ndarray, any shape
         A slice of the image that is called `name`, the one numbered `index`.
+    largest : float
+        Beyond it, values cannot be computed with.
 
     Raises
     ------
     UserError
-        If it holds no numbers, NaN, infinite values, or some that are beyond those of 32 bits.
+        If it holds no numbers, NaN, infinite values, or some that are too large.
     """
     if plane.dtype.kind not in "iubf":
         raise UserError(f"{name} holds {plane.dtype} values; an image needs integers or floats.")
@@ -88,11 +95,11 @@ def check_values(plane: npt.NDArray[Any], name: str, index: int) -> None:
             "instance with numpy.nan_to_num, and save it again."
         )
     if plane.dtype.kind == "f" or plane.dtype.itemsize > 4:
-        largest = max(abs(float(plane.min())), abs(float(plane.max())))
-        if largest > LARGEST:
+        found = max(abs(float(plane.min())), abs(float(plane.max())))
+        if found > largest:
             raise UserError(
-                f"{name} has values as large as {largest:.2g} in slice {index}; they can be "
-                f"computed with up to {LARGEST:.2g}, so divide all of them by the same number, and "
+                f"{name} has values as large as {found:.2g} in slice {index}; they can be "
+                f"computed with up to {largest:.2g}, so divide all of them by the same number, and "
                 "save it again."
             )
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_unetseg.annotations import held_out_mask
 from napari_unetseg.classical import (
+    LARGEST_GREY,
     METHODS,
     Chain,
     FittedBaseline,
@@ -123,7 +124,7 @@ def fit_chain(
     chosen = [annotated[i] for i in np.linspace(0, len(annotated) - 1, n).round().astype(int)]
     for entry in entries:
         if looked_at := [plane for other, plane in chosen if other is entry]:
-            check_pixels(entry.stack, looked_at)
+            check_pixels(entry.stack, looked_at, largest=LARGEST_GREY)
     views, codes = [], []
     for entry, plane in chosen:
         held_out = held_out_mask(entry.blocks, plane, entry.shape[1:])

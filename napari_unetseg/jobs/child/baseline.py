@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from napari_unetseg.classical import (
+    LARGEST_GREY,
     Chain,
     ChainRecipe,
     Source,
@@ -37,7 +38,7 @@ def run_baseline(command: BaselineCommand, job: Job, emit: Emit) -> Finished:
     sources = [_source(item) for item in command.images]
     check = check_numbers if chain.method() is None else check_pixels
     for source in sources:
-        check(source.stack)
+        check(source.stack, largest=LARGEST_GREY)
     prepared = recipe.prepared_for(sources)
     total = sum(source.stack.n_planes for source in sources)
     countdown = Countdown(emit, "Segmenting slice", total)
