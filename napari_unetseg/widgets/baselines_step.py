@@ -56,7 +56,7 @@ class BaselinesStep(StepPanel):
         self._entered = False
         self._mappings: dict[str, dict[int, int] | None] = {}
         self._left_out: list[ImageEntry] = []
-        self._failure = ""
+        self._said_of_steps = ""
         self._refined_last: Any = None
         self.draft = ChainDraft(next(iter(METHODS)))
         self._build()
@@ -135,8 +135,8 @@ class BaselinesStep(StepPanel):
         self.preview.shown.connect(self._on_previewed)
         self.recipes.opened.connect(self.taken.take_recipe)
         self.recipes.written.connect(self._update_buttons)
-        self.recipes.failed.connect(self._fail)
-        self.taken.failed.connect(self._fail)
+        self.recipes.failed.connect(self._say_of_steps)
+        self.taken.failed.connect(self._say_of_steps)
         self.fit.pressed_to_fit.connect(self._on_fit)
         self.fit.fitted.connect(self._on_fitted)
         self.fit.failed.connect(self._on_fit_failed)
@@ -210,6 +210,8 @@ class BaselinesStep(StepPanel):
         return reason
 
     def _why_not_apply(self) -> str | None:
+        if self.draft.method is None:
+            return self.refined.why_not(self.context.layers.current_image())
         found = self.draft.chain().method() if self.draft.steps else None
         if found is None or self.seeds.kept:
             return None
@@ -232,19 +234,19 @@ class BaselinesStep(StepPanel):
             return f"Paint some of each class first; {what_for}"
         return only_painted(self.context.workspace, min(codes))
 
-    def _fail(self, sentence: str) -> None:
-        """Say why something was not done, until what it is about has changed."""
-        self._failure = sentence
+    def _say_of_steps(self, sentence: str) -> None:
+        """Say something until the steps, or what they are given, have changed."""
+        self._said_of_steps = sentence
         self.context.say(sentence)
 
-    def _forget_failure(self) -> None:
-        self.context.take_back(self._failure)
-        self._failure = ""
+    def _take_back_said(self) -> None:
+        self.context.take_back(self._said_of_steps)
+        self._said_of_steps = ""
 
     # --------------------------------------------------------------- preview
 
     def _on_draft_changed(self) -> None:
-        self._forget_failure()
+        self._take_back_said()
         self.choice.set_name(self.draft.method)
         self.taken.offer()
         self.seeds.verb.setText("Learn from" if self.draft.learns else "Grow from")
@@ -255,7 +257,7 @@ class BaselinesStep(StepPanel):
         self._ask_preview()
 
     def _on_given_changed(self, *_: object) -> None:
-        self._forget_failure()
+        self._take_back_said()
         self._say_summary()
         self._on_view_changed()
 
@@ -273,7 +275,7 @@ class BaselinesStep(StepPanel):
             self._ask_preview()
 
     def _on_codes_changed(self, *_: object) -> None:
-        self._forget_failure()
+        self._take_back_said()
         self._update_buttons()
         if self.draft.method is None or self.draft.use_of_strokes != "unused":
             self._ask_preview()
@@ -315,7 +317,7 @@ class BaselinesStep(StepPanel):
 
     def _on_fitted(self, fitted: FittedBaseline) -> None:
         self.draft.take_fit(Meaning(fitted.method, fitted.params, fitted.mapping))
-        self.context.say(
+        self._say_of_steps(
             f"Fitted: mean IoU {fitted.mean_iou:.3f} on {self._fitted_on()}. "
             "Look at the preview, then apply it to the stack."
         )
@@ -326,7 +328,7 @@ class BaselinesStep(StepPanel):
         return "what you painted"
 
     def _on_fit_failed(self, sentence: str) -> None:
-        self._fail(sentence)
+        self._say_of_steps(sentence)
         self._update_buttons()
 
     # ----------------------------------------------------------------- apply
@@ -342,7 +344,7 @@ class BaselinesStep(StepPanel):
                 entry for entry in images.values() if grows and not self.seeds.has_some(entry)
             ]
         except UserError as error:
-            self._fail(str(error))
+            self._say_of_steps(str(error))
             return
         if kept is not None:
             codes_for(self.context.workspace, kept.recipe.classes, "the recipe's")

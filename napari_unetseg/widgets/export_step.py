@@ -38,6 +38,7 @@ from .context import Context
 from .dialogs import ask_paths
 from .listen import listen
 from .newest import NewestWins
+from .result_layers import made_by
 from .sizes_table import SizesTable
 from .stack_from_layers import METADATA
 from .step import StepPanel
@@ -176,7 +177,7 @@ class ExportStep(StepPanel):
 
     def _list_results(self, *_: object) -> None:
         """List what can be saved as a segmentation of the image chosen."""
-        before = self.what.currentData()
+        before = self.what.currentData() if self._chosen else None
         image_id = self.image.currentData()
         self.what.clear()
         self.what.addItem("Network and corrections", None)
@@ -194,10 +195,18 @@ class ExportStep(StepPanel):
         self._update_buttons()
 
     def _first_choice(self, image_id: str | None) -> int:
-        """Return the newest result where no network has answered: it is what there is."""
+        """Return what is selected or lies on top; the newest where nothing else is there."""
         entry = self.context.workspace.images.get(image_id or "")
-        answered = entry is None or any(plane.any() for plane in entry.prediction)
-        return 0 if answered or self._chosen else self.what.count() - 1
+        if entry is None or self._chosen:
+            return 0
+        layer = self.context.at_hand.result(entry.id)
+        for at in range(1, self.what.count()):
+            if layer is not None and self._layer_of(self.what.itemData(at)) is layer:
+                return at
+        return 0 if any(plane.any() for plane in entry.prediction) else self.what.count() - 1
+
+    def _layer_of(self, result: Result) -> Labels | None:
+        return self.context.objects.layer_of(result) if isinstance(result, ObjectSet) else result
 
     def _update_buttons(self, *_: object) -> None:
         entries = self._entries()
@@ -258,7 +267,17 @@ class ExportStep(StepPanel):
         # The dialog has asked before it gave a name that exists, but not for a completed one.
         known = result.metadata[METADATA] if isinstance(result, Labels) else {}
         recipe = known.get("recipe")
-        return [Export(entry, kind, path, codes, overwrite=not completed, recipe=recipe)]
+        return [
+            Export(
+                entry,
+                kind,
+                path,
+                codes,
+                overwrite=not completed,
+                recipe=recipe,
+                corrected=known.get("corrected", False),
+            )
+        ]
 
     def _ask_folder(self, entries: list[ImageEntry], kind: ExportKind) -> list[Export]:
         title = f"Folder for the {kind} of {len(entries)} images"
@@ -314,13 +333,8 @@ class ExportStep(StepPanel):
         if isinstance(result, ObjectSet):
             facts = replace(facts, objects=result)
         elif isinstance(result, Labels):
-            known = result.metadata[METADATA]
-            facts = replace(
-                facts,
-                made_by=known.get("made_by", ""),
-                answered=answered,
-                recipe=known.get("recipe"),
-            )
+            recipe = result.metadata[METADATA].get("recipe")
+            facts = replace(facts, made_by=made_by(result), answered=answered, recipe=recipe)
         self._describer.ask(lambda: methods_paragraph(facts))
 
     def _on_described(self, paragraph: Any) -> None:

@@ -236,6 +236,7 @@ class LivePreview(QObject):
         layers = self._context.layers
         answers = [layers.shown_segmentation(entry.id), *layers.result_layers(entry.id)]
         answers += map(self._context.objects.layer_of, self._context.workspace.objects.of(entry.id))
+        answers += self._context.results.differences(entry.id)
         for layer in answers:
             if layer is not None and layer.visible:
                 self.hidden.append(layer)

@@ -13,7 +13,7 @@ from napari_unetseg.classical import Chain, find_step, in_words
 from napari_unetseg.workspace import ImageEntry
 
 from .context import Context
-from .stack_from_layers import METADATA
+from .result_layers import made_by
 
 _NETWORK = "the network with corrections by hand"
 
@@ -42,8 +42,19 @@ class Refined:
         layer = self.layer(entry)
         return None if layer is None else np.asarray(layer.data).reshape(entry.shape)
 
+    def why_not(self, entry: ImageEntry | None) -> str | None:
+        """Return why there is nothing to refine; None where there is."""
+        if entry is None or self.layer(entry) is not None or entry.annotated_planes():
+            return None
+        if self._context.layers.shown_segmentation(entry.id) is not None:
+            return None
+        return "There is nothing to better yet: apply a method, or a model, first."
+
     def sentence(self, entry: ImageEntry | None) -> str:
         """Say what is refined."""
+        why_not = self.why_not(entry)
+        if why_not is not None:
+            return f"Betters what is there already. {why_not}"
         layer = None if entry is None else self.layer(entry)
         what = "the network's segmentation and corrections" if layer is None else f"“{layer.name}”"
         return f"Betters {what}; choose another in the layer list. Add the steps it takes."
@@ -68,4 +79,4 @@ class Refined:
         if layer is None:
             return "", _NETWORK
         title = layer.name.removeprefix(f"{entry.stack.name} · ")
-        return title, layer.metadata[METADATA].get("made_by") or title
+        return title, made_by(layer) or title

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
     from napari_unetseg.project import ResultNotes
 
     from .layers import LayerBinder
+
+
+def made_by(layer: Labels) -> str:
+    """Return how a result was made, in words for a paper."""
+    known = layer.metadata[METADATA]
+    made: str = known.get("made_by", "")
+    return f"{made}, corrected by hand" if made and known.get("corrected") else made
 
 
 @dataclass(eq=False)
@@ -97,9 +105,12 @@ class ResultLayers:
         recipe : ChainRecipe, optional
             Its steps, with what they learned or grew from.
         """
-        for earlier in self._layers.result_layers(image_id):
-            earlier.visible = False
+        earlier = self._layers.result_layers(image_id)
+        self._hide(earlier)
         layer = self._add(image_id, title, codes, made_by, recipe)
+        selection = self._layers.viewer.layers.selection
+        if selection.active in earlier:  # who goes on means the new one
+            selection.active = layer
         if isinstance(codes, np.memmap):
             self._keep_once_painted(layer, Path(str(codes.filename)), title, made_by)
         return layer
@@ -125,14 +136,22 @@ class ResultLayers:
         codes : ndarray, shape (planes, Y, X), uint8
             What one of them answers there, 0 elsewhere.
         """
-        ours = {"image": image_id, "role": "difference"}
-        for layer in self._layers.labels_layers():
-            if layer.metadata.get(METADATA) == ours:
-                self._layers.viewer.layers.remove(layer)
+        for layer in self.differences(image_id):
+            self._layers.viewer.layers.remove(layer)
+        self._hide(self._layers.result_layers(image_id))
         entry = self._workspace.images[image_id]
         layer = self._labels(image_id, "difference", codes, f"{entry.stack.name} · {title}")
         layer.editable = False
         return layer
+
+    def differences(self, image_id: str) -> list[Labels]:
+        """Return the layers that show where answers for an image differ."""
+        ours = {"image": image_id, "role": "difference"}
+        return [la for la in self._layers.labels_layers() if la.metadata.get(METADATA) == ours]
+
+    def _hide(self, layers: Iterable[Labels]) -> None:
+        for layer in layers:
+            layer.visible = False
 
     def _add(
         self,
@@ -158,7 +177,8 @@ class ResultLayers:
         if image_id in self._workspace.images:
             path = Path(str(codes.filename))
             recipe = self._workspace.results.recipe(path)
-            self._add(image_id, notes.title, codes, notes.made_by, recipe, path)
+            layer = self._add(image_id, notes.title, codes, notes.made_by, recipe, path)
+            layer.metadata[METADATA]["corrected"] = True
 
     # --------------------------------------------------------------- classes
 
@@ -208,6 +228,7 @@ class ResultLayers:
 
     def _on_painted(self, layer: Labels) -> None:
         self._painted_last = layer
+        layer.metadata[METADATA]["corrected"] = True
 
     def _on_history_changed(self) -> None:
         self._painted_last = None

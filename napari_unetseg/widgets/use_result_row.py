@@ -13,11 +13,12 @@ from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QPushButton, QWidget
 from napari_unetseg.annotations import Edit, away_from_borders, code_of
 from napari_unetseg.config import BACKGROUND, UNLABELLED
 from napari_unetseg.workspace import ImageEntry
+from napari_unetseg.workspace.workspace import USING_LABELS
 
 from .context import Context
 from .listen import listen
 from .newest import NewestWins
-from .stack_from_layers import METADATA
+from .result_layers import made_by
 
 #: How far from a border a pixel has to be to count as sure, in px.
 SURE_PX = 3
@@ -30,10 +31,12 @@ class UseResultRow(QWidget):
         super().__init__()
         self._context = context
         self._revision = 0
+        self._made_way: Labels | None = None
         self._worker = NewestWins()
         self._worker.answered.connect(self._on_filling)
         listen(context.workspace.codes_changed, self._on_codes_changed)
         listen(context.workspace.classes_changed, self._on_codes_changed)
+        listen(context.workspace.history_changed, self._on_history_changed)
         self.this_slice = QPushButton("This slice")
         self.this_slice.clicked.connect(lambda: self._use(all_slices=False))
         self.all_slices = QPushButton("All slices")
@@ -78,17 +81,16 @@ class UseResultRow(QWidget):
             layer = self._context.objects.layer_of(objects)
             results += [] if layer is None else [layer]
         active = self._context.viewer.layers.selection.active
-        if active in results:
-            return active
         seen = [layer for layer in results if layer.visible]
+        if active in (seen or results):
+            return active
         return next(reversed(seen or results), None)
 
     def _made_by(self, entry: ImageEntry, layer: Labels) -> str:
         for objects in self._context.workspace.objects.of(entry.id):
             if self._context.objects.layer_of(objects) is layer:
                 return objects.made_by
-        made_by: str = layer.metadata[METADATA].get("made_by", "")
-        return made_by
+        return made_by(layer)
 
     def _use(self, *, all_slices: bool) -> None:
         entry = self._context.layers.current_image()
@@ -124,12 +126,19 @@ class UseResultRow(QWidget):
         made = f", with the new {kind} {' and '.join(new)}" if new else ""
         if use.is_all:
             use.layer.visible = False  # all of it is annotations now, and can be corrected as such
+            self._made_way = use.layer
         self._context.say(
             f"{n_px:,} px of “{use.layer.name}” became annotations{made}; Ctrl+Z takes that back."
             if n_px
             else "Everything there is annotated already; nothing was changed."
         )
         self.refresh(use.entry)
+
+    def _on_history_changed(self) -> None:
+        """Show the result again where its annotations have been taken back."""
+        if self._made_way is not None and self._context.workspace.log.redo_label == USING_LABELS:
+            self._made_way.visible = True
+            self._made_way = None
 
     def _on_codes_changed(self, *_: object) -> None:
         self._revision += 1

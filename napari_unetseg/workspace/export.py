@@ -40,6 +40,8 @@ class Export:
         objects ids, uint32.
     recipe : ChainRecipe or None
         Steps that made them, written beside the file; None where something else did.
+    corrected : bool
+        Whether somebody painted on what the steps made.
     """
 
     entry: ImageEntry
@@ -48,6 +50,7 @@ class Export:
     codes: npt.NDArray[np.unsignedinteger[Any]] | None = None
     overwrite: bool = False
     recipe: ChainRecipe | None = None
+    corrected: bool = False
 
 
 def segmentation_codes(entry: ImageEntry) -> Codes:
@@ -161,7 +164,8 @@ def _write_record(
 ) -> None:
     facts = image_facts(export.entry.stack, export.path, slices)
     record = record_of(recipe.model_copy(update={"classes": tuple(classes)}), [facts])
-    record["by hand"] = "what was painted on the result afterwards is no part of the recipe"
+    if export.corrected:
+        record["by hand"] = "what was painted on the result afterwards is no part of the recipe"
     with atomic_file(_record_path(export), overwrite=export.overwrite) as partial:
         partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 

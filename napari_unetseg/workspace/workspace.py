@@ -39,6 +39,9 @@ from .slots import Codes, Slots
 
 ClassChange = Callable[..., tuple[Classes, npt.NDArray[np.uint8]]]
 
+#: What undo says of annotations that were taken over.
+USING_LABELS = "using labels as annotations"
+
 
 class Workspace:
     """The evented model of a window.
@@ -260,7 +263,7 @@ class Workspace:
         made_by : str
             As of `use_as_annotations`.
         """
-        return self._record("using labels as annotations", filling, made_by=made_by)
+        return self._record(USING_LABELS, filling, made_by=made_by)
 
     def rewrite(self, image_id: str, after: Iterable[tuple[int, Codes]], label: str) -> int:
         """Replace the annotations of slices inside the region, as one step; count the pixels.

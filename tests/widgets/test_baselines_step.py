@@ -352,3 +352,16 @@ def test_closing_all_layers_makes_none_again(stage, step):
     stage.viewer.layers.clear()
     preview(stage, step)
     assert not list(stage.viewer.layers)
+
+
+def test_what_a_fit_came_to_is_said_of_its_own_settings_alone(stage, step):
+    stage.annotate(everything=True)
+    step.entered()
+    choose(step, "otsu")
+    taken_back = []
+    stage.context.taken_back.connect(taken_back.append)
+    stage.person.click(step.fit)
+    stage.person.wait(lambda: "mean IoU" in stage.said[-1], 20)
+    assert stage.said[-1] not in taken_back
+    choose(step, "li")
+    assert stage.said[-1] in taken_back

@@ -399,3 +399,64 @@ def test_how_many_objects_were_found_is_said(stage):
     np.save(image.output, np.zeros(SHAPE, np.uint32))
     stage.finish()
     stage.person.wait(lambda: "Found no object; try other settings." in stage.said, 10)
+
+
+def test_the_newest_result_is_used_and_exported_though_an_older_one_was_corrected(stage):
+    step = stage.show(BaselinesStep)
+    step.show_preview.setChecked(False)
+    older = stage.context.results.add(stage.entry.id, "Otsu", bright(), "by Otsu")
+    paint(stage, older)
+    export = stage.show(ExportStep)
+    assert export.what.currentText() == "cells · Otsu"
+    newer = stage.context.results.add(stage.entry.id, "Li", bright(3), "by Li")
+    assert stage.viewer.layers.selection.active is newer
+    export.entered()
+    assert export.what.currentText() == "cells · Li"
+    stage.show(BaselinesStep)
+    step.use.all_slices.click()
+    stage.person.wait(lambda: not step.use.busy)
+    np.testing.assert_array_equal(stage.entry.codes, bright(3))
+    assert not newer.visible
+    stage.workspace.undo()
+    assert newer.visible
+    assert not stage.entry.codes.any()
+
+
+def test_what_was_painted_on_a_result_is_told(stage, tmp_path, monkeypatch):
+    recipe = ChainRecipe(chain=Chain.of("otsu"))
+    layer = stage.context.results.add(stage.entry.id, "Otsu", bright(), "Otsu", recipe)
+    export = stage.show(ExportStep)
+
+    def record(name):
+        monkeypatch.setattr(export_step, "ask_paths", lambda *_, **__: [tmp_path / name])
+        export.save_segmentation.click()
+        stage.person.wait(lambda: name in stage.said[-1], 10)
+        return json.loads((tmp_path / f"{name}.json").read_text())
+
+    assert "by hand" not in record("first.tif")
+    paint(stage, layer)
+    assert "by hand" in record("second.tif")
+    export.entered()
+    stage.person.wait(lambda: "by Otsu, corrected by hand" in export.methods.toPlainText(), 5)
+
+
+def test_nothing_is_refined_where_there_is_nothing(stage):
+    step = stage.show(BaselinesStep)
+    step.draft.choose(None)
+    step.draft.add("fill_holes")
+    assert not step.apply.isEnabled()
+    assert "nothing to better" in step.apply.toolTip()
+    assert "nothing to better" in step.summary.text()
+    stage.context.results.add(stage.entry.id, "Otsu", bright(), "by Otsu")
+    assert step.apply.isEnabled()
+
+
+def test_a_difference_is_seen_alone_until_there_is_a_preview(stage):
+    step = stage.show(BaselinesStep)
+    step.show_preview.setChecked(False)
+    result = stage.context.results.add(stage.entry.id, "Otsu", bright(), "by Otsu")
+    difference = stage.context.results.show_difference(stage.entry.id, "a ≠ b", bright())
+    assert not result.visible
+    step.show_preview.setChecked(True)
+    stage.person.wait(lambda: step.preview.layer is not None, 10)
+    assert not difference.visible
