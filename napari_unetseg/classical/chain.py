@@ -157,15 +157,32 @@ def parse_params(step: str, pairs: Sequence[str]) -> Any:
 def in_words(chain: Chain) -> str:
     """Return the steps of a chain with their settings, in words for a paper.
 
-    >>> in_words(Chain.of("sobel"))[:40]
-    'Sobel gradient (foreground bright, sigma'
+    >>> in_words(Chain.of("otsu"))
+    'Otsu threshold (foreground bright, sigma 1 px, per slice)'
     """
     told = []
     for settings in chain.steps:
-        params = settings.checked().model_dump(mode="json")
-        words = [f"{name.replace('_', ' ')} {value}" for name, value in params.items()]
-        told.append(f"{find_step(settings.step).title} ({', '.join(words)})")
+        fields = settings.checked().model_dump(mode="json")
+        defaults = find_step(settings.step).params()
+        words = [_told(name, value, getattr(defaults, name)) for name, value in fields.items()]
+        of_step = ", ".join(word for word in words if word)
+        title = find_step(settings.step).title
+        told.append(f"{title} ({of_step})" if of_step else title)
     return ", then ".join(told)
+
+
+def _told(name: str, value: object, default: object) -> str:
+    """Return a setting in words; nothing of what is off, unless it is on by default."""
+    words = name.replace("_", " ").replace("3d", "3D")
+    if value is None or (value is False and not default):
+        return ""
+    if isinstance(value, bool):
+        return words if value else f"no {words}"
+    said = f"{value:g}" if isinstance(value, float) else str(value)
+    for ending, unit in ((" px", "px"), ("percent", "%")):
+        if words.endswith(ending):
+            return f"{words.removesuffix(ending).strip()} {said} {unit}".strip()
+    return f"{words} {said}"
 
 
 def _stage(step: str) -> int:

@@ -24,6 +24,14 @@ _FASTER = 1.5
 Uncertainty = Callable[[MethodCompared, MethodCompared], float | None]
 
 
+#: What the best of the simpler methods is, by `_effort` of the one they are simpler than.
+_SIMPLER = {
+    1: "the best that needs neither annotations nor a model",
+    2: "the best that needs no annotations",
+    3: "the best that trains no network",
+}
+
+
 def recommend(rows: Sequence[MethodCompared], uncertainty: Uncertainty) -> Recommended:
     """Choose the simplest of the rows that are as good as the best.
 
@@ -117,7 +125,7 @@ def _clearly(best: MethodCompared, rows: Sequence[MethodCompared]) -> str:
     other = next((row for row in rows if _effort(row) < _effort(best)), None)
     if other is not None:
         by = best.mean_iou - other.mean_iou
-        return f"{begin}, {by:.2f} more than {_the(other)}, the best of the simpler ones: use it."
+        return f"{begin}, {by:.2f} more than {_the(other)}, {_SIMPLER[_effort(best)]}: use it."
     if best.kind == "classical" and any(row.kind != "classical" for row in rows):
         return f"{begin}: use it; no network does better here."
     return f"{begin}: use it."

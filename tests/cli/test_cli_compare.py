@@ -60,7 +60,7 @@ def test_the_table_is_written_with_a_figure_and_a_recipe_that_runs(board, capsys
     )
     assert {row["name"] for row in rows} == {"otsu", "sobel"}
     assert float(rows[0]["iou background"]) > 0.8
-    assert "sigma px" in rows[0]["settings"]
+    assert "sigma 1 px" in rows[0]["settings"]
     with Image.open("table.png") as figure:
         assert figure.size[0] == 1100
     assert "napari-unetseg run table.json" in capsys.readouterr().out

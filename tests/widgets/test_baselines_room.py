@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.window, pytest.mark.timeout(300)]
 
 SENTENCE = (
     "U-Net trained here is best, with a mean IoU of 0.92, 0.10 more than the pixel classifier, "
-    "which is the best of the simpler ones and does not have to be trained for a minute: use it."
+    "which is the best that trains no network and has not to be trained for a minute: use it."
 )
 
 

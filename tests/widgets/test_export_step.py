@@ -161,7 +161,7 @@ def test_a_result_is_saved_with_what_replays_it(stage, step, answer):
     stage.context.results.add(stage.entry.id, "Forest", codes, in_words(recipe.chain), recipe)
     step.what.setCurrentIndex(1)
     step.what.activated.emit(1)
-    said = "segmented into background and cell by Pixel classifier (sigma min px"
+    said = "segmented into background and cell by Pixel classifier (sigma min 1 px, "
     stage.person.wait(lambda: said in step.methods.toPlainText(), 5)
     painted = "It learned from pixels annotated as background (232 px) and cell (16 px)."
     assert painted in step.methods.toPlainText()
