@@ -25,7 +25,7 @@ from napari_unetseg.workspace.chain_draft import ChainDraft, title_of
 from .context import Context
 from .forms import ConfigForm
 from .listen import listen
-from .step_labels import folded_of, instead_of, labels_of
+from .step_labels import folded_of, instead_of, labels_of, where_of
 
 #: Rows that are shown at most before the list scrolls.
 _ROWS = 5
@@ -133,6 +133,7 @@ class ChainEditor(QWidget):
                 labels_of(name),
                 folded=folded_of(name),
                 instead=instead_of(name),
+                where=where_of(name),
             )
             form.changed.connect(self._on_form_changed)
             self._form_widgets[name] = form.make_widget()

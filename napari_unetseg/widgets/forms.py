@@ -104,6 +104,8 @@ class ConfigForm(Generic[C]):
     instead : mapping of str to str, optional
         Numbers that may be left out, and the field that counts where they are: it is disabled
         where they are given.
+    where : mapping of str to (str, str), optional
+        Fields that count only where another has a value; they are hidden elsewhere.
 
     Attributes
     ----------
@@ -124,9 +126,11 @@ class ConfigForm(Generic[C]):
         sliders: bool = True,
         folded: Collection[str] = (),
         instead: Mapping[str, str] | None = None,
+        where: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
         self._config = config
         self._folded = folded
+        self._where = where or {}
         self.more: Fold | None = None
         self._others: dict[str, Any] = {}
         self._fields = {
@@ -146,9 +150,12 @@ class ConfigForm(Generic[C]):
         form.setContentsMargins(0, 0, 0, 0)
         shown = {n: c for n, c in self._fields.items() if n not in self._folded}
         ticks = [control for control in shown.values() if isinstance(control, CheckBox)]
-        for control in shown.values():
+        for name, control in shown.items():
             if control not in ticks:
-                form.addRow(*_row(control))
+                row = _row(control)
+                form.addRow(*row)
+                if name in self._where:
+                    self._show_where(row, *self._where[name])
         if ticks:
             form.addRow(_two_in_a_row(ticks))
         folded = [_row(control) for n, control in self._fields.items() if n in self._folded]
@@ -220,6 +227,16 @@ class ConfigForm(Generic[C]):
             left_out.tooltip = f"Untick “{given.label}” to use this." if is_given else usual
 
         given.changed.connect(show)
+        show()
+
+    def _show_where(self, row: tuple[QLabel, QWidget], other: str, value: str) -> None:
+        decides = self._fields[other]
+
+        def show() -> None:
+            for part in row:
+                part.setVisible(decides.value == value)
+
+        decides.changed.connect(show)
         show()
 
     def _on_changed(self, *_: object) -> None:

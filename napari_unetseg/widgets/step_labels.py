@@ -90,6 +90,16 @@ _INSTEAD = {
     "upper_grey_value": ("upper_percent",),
 }
 
+#: Fields that count only where another has a value.
+_WHERE = {
+    "grow": {
+        "percent": ("tolerance", "absolute"),
+        "grey_value": ("tolerance", "absolute"),
+        "deviations": ("tolerance", "adaptive"),
+        "rounds": ("tolerance", "adaptive"),
+    }
+}
+
 _STEEP = {"percent": "Ignore the flattest (%)"}
 _CROSSINGS = {"percent": "Ignore the faintest (%)"}
 
@@ -125,6 +135,11 @@ def instead_of(step: str) -> dict[str, str]:
         for percent in percents
         if given in fields and percent in fields
     }
+
+
+def where_of(step: str) -> dict[str, tuple[str, str]]:
+    """Return fields that count only where another has a value, with that and its value."""
+    return _WHERE.get(step, {})
 
 
 def folded_of(step: str) -> frozenset[str]:

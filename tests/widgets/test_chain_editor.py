@@ -329,3 +329,18 @@ def test_a_channel_that_an_image_lacks_is_shown_and_said(stage, step):
     add(step, "channel")
     control = step.editor.form.control("channel")
     assert (control.value, control.max) == (1, 1)
+
+
+def test_settings_that_do_not_count_are_out_of_sight(stage, step):
+    step.draft.choose("grow")
+    form = step.editor.form
+    rows = ("percent", "grey_value", "deviations", "rounds")
+
+    def seen():
+        return [name for name in rows if form.control(name).native.isVisible()]
+
+    stage.person.wait(lambda: seen() == ["percent", "grey_value"], 5)
+    form.control("tolerance").value = "adaptive"
+    stage.person.wait(lambda: seen() == ["deviations", "rounds"], 5)
+    step.draft.undo()
+    stage.person.wait(lambda: seen() == ["percent", "grey_value"], 5)
