@@ -370,8 +370,8 @@ class BaselinesStep(StepPanel):
         if mapping is not None:
             for plane in labels:
                 plane[...] = recipe.meant(plane)
-        replays = None if recipe.chain.method() is None else recipe
-        self.context.results.add(image_id, title, labels, made_by, replays)
+        replayed_by = self.refined.replayed_by(image_id, recipe)
+        self.context.results.add(image_id, title, labels, made_by, replayed_by)
         self._update_buttons()
 
     def _on_finished(self, finished: Finished) -> None:

@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from napari.layers import Labels
 
-from napari_unetseg.classical import Chain, find_step, in_words
+from napari_unetseg.classical import Chain, ChainRecipe, find_step, in_words
 from napari_unetseg.workspace import ImageEntry
 
 from .context import Context
 from .result_layers import made_by
+from .stack_from_layers import METADATA
 
 _NETWORK = "the network with corrections by hand"
 
@@ -32,6 +33,7 @@ class Refined:
         self._context = context
         self._hidden = hidden
         self._names: dict[str, tuple[str, str]] = {}
+        self._recipes: dict[str, ChainRecipe | None] = {}
 
     def layer(self, entry: ImageEntry) -> Labels | None:
         """Return the layer of the result that is refined; None for the segmentation."""
@@ -63,6 +65,7 @@ class Refined:
         """Return `labels` of every image of which a result is refined, and remember their names."""
         entries = self._context.workspace.images
         self._names = {image_id: self._name(entry) for image_id, entry in entries.items()}
+        self._recipes = {image_id: self._recipe(entry) for image_id, entry in entries.items()}
         found = {image_id: self.labels(entry) for image_id, entry in entries.items()}
         return {image_id: labels for image_id, labels in found.items() if labels is not None}
 
@@ -73,6 +76,22 @@ class Refined:
             return title, in_words(chain)
         before, made_by = self._names.get(image_id, ("", _NETWORK))
         return f"{before} · {title}" if before else title, f"{made_by}, then {in_words(chain)}"
+
+    def replayed_by(self, image_id: str, recipe: ChainRecipe) -> ChainRecipe | None:
+        """Return all steps of what steps have answered; None where they do not tell it all."""
+        if recipe.chain.method() is not None:
+            return recipe
+        before = self._recipes.get(image_id)
+        if before is None or before.mapping is not None:
+            return None
+        return before.replace(chain=Chain(steps=(*before.chain.steps, *recipe.chain.steps)))
+
+    def _recipe(self, entry: ImageEntry) -> ChainRecipe | None:
+        layer = self.layer(entry)
+        if layer is None or layer.metadata[METADATA].get("corrected"):
+            return None
+        recipe: ChainRecipe | None = layer.metadata[METADATA].get("recipe")
+        return recipe
 
     def _name(self, entry: ImageEntry) -> tuple[str, str]:
         layer = self.layer(entry)

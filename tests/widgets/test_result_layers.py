@@ -9,7 +9,7 @@ import pytest
 from stage import Stage, cells
 
 from napari_unetseg.annotations import add_class, delete_class, reorder_classes
-from napari_unetseg.classical import Chain, ChainRecipe, find_step, read_recipe
+from napari_unetseg.classical import Chain, ChainRecipe, Source, find_step, read_recipe, run_stack
 from napari_unetseg.jobs.commands import BaselineCommand
 from napari_unetseg.project import KeptResult, ResultNotes, Session
 from napari_unetseg.widgets import export_step
@@ -317,6 +317,40 @@ def test_refinements_better_the_result_in_view_and_say_so(stage):
     layer = stage.layers.result_layers(stage.entry.id)[-1]
     assert layer.name == "cells · Otsu · Fill holes"
     assert layer.metadata[METADATA]["made_by"].startswith("Otsu (bright), then Fill holes")
+
+
+@pytest.mark.parametrize("corrected", [False, True])
+def test_a_refined_result_is_replayed_as_a_whole_unless_it_was_painted_on(stage, corrected):
+    recipe = ChainRecipe(chain=Chain.of("otsu"))
+    source = Source(stage.entry.stack)
+
+    def answer_of(chain):
+        codes = np.zeros(SHAPE, np.uint8)
+        list(run_stack(chain, source, out=codes))
+        return codes
+
+    codes = answer_of(recipe.chain)
+    codes[:, 46:50, 18:22] = 1 if corrected else codes[:, 46:50, 18:22]
+    result = stage.context.results.add(stage.entry.id, "Otsu", codes, "Otsu", recipe)
+    if corrected:
+        stage.layers.activate(result)
+        result.mode, result.selected_label = "paint", 2
+        stage.person.stroke(result, [(5, 60), (5, 90)])
+    step = refine(stage, "smooth")
+    stage.person.wait(step.apply.isVisible)
+    stage.person.click(step.apply)
+    (image,) = stage.submitted().images
+    source_of_refinement = Source(stage.entry.stack, labels=np.load(image.labels))
+    refined = np.zeros(SHAPE, np.uint8)
+    list(run_stack(step.draft.chain(), source_of_refinement, out=refined))
+    np.save(image.output, refined)
+    stage.finish()
+    layer = stage.layers.result_layers(stage.entry.id)[-1]
+    replayed_by = layer.metadata[METADATA]["recipe"]
+    if corrected:
+        assert replayed_by is None
+    else:
+        np.testing.assert_array_equal(answer_of(replayed_by.chain), np.asarray(layer.data))
 
 
 def test_refinements_better_what_is_selected(stage):
