@@ -135,15 +135,14 @@ class ChainDraft:
             self.changed.emit()
 
     def choose(self, method: str | None) -> None:
-        """Replace the method; None: refine the segmentation that is there, without filters."""
+        """Replace the method; None: refine what is there, by steps yet to be added."""
         if method == self.method:
             return
         for settings in self.steps:
             if settings.step in METHODS:
                 self._left[settings.step] = settings, self._state.meaning
         if method is None:
-            after = self._after()
-            self._do(after, len(after) - 1, "method")
+            self._do((), -1, "method")
         else:
             self._put(*self._left.get(method, (StepSettings(step=method), None)), "method")
 
@@ -199,9 +198,10 @@ class ChainDraft:
         self._step(self._undone, self._done)
 
     def _put(self, method: StepSettings, meaning: Meaning | None, change: object) -> None:
-        """Put a method between filters and refinements."""
+        """Put a method between filters and refinements; alone, where there was none."""
         filters = self.steps[: self._n_filters()]
-        self._do((*filters, method, *self._after()), len(filters), change, meaning)
+        after = () if self.method is None else self._after()
+        self._do((*filters, method, *after), len(filters), change, meaning)
 
     def _after(self) -> tuple[StepSettings, ...]:
         return tuple(s for s in self.steps if _stage(s.step) == 2)

@@ -126,7 +126,7 @@ def test_in_baselines_it_names_what_can_be_pressed(sitting):
     step.draft.choose("watershed")
     says(sitting, "Paint some of each class first")
     step.choice.family.setCurrentText(REFINE)
-    says(sitting, "Add a step first")
+    says(sitting, "nothing to better yet")
     sitting.step(DATA)
     sitting.stroke(entry, 1, [(40, 40), (40, 90), (60, 90)])
     sitting.stroke(entry, 0, [(90, 20), (90, 140), (20, 140)])

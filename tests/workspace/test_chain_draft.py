@@ -88,18 +88,23 @@ def test_settings_of_a_method_are_there_again_when_it_is(draft):
     assert draft.steps[0].checked().sigma_px == 5.0
 
 
-def test_without_a_method_filters_go_and_refinements_stay(draft):
+def test_refining_what_is_there_begins_without_the_steps_that_made_it(draft):
     draft.add("gaussian")
     draft.add("fill_holes")
     draft.choose(None)
-    assert names(draft) == ["fill_holes"]
+    assert names(draft) == []
     assert draft.method is None
-    draft.remove()
     assert draft.at == -1
     with pytest.raises(UserError, match="Add a step"):
         draft.chain()
+    draft.add("smooth")
     draft.choose("otsu")
     assert names(draft) == ["otsu"]
+    draft.undo()
+    assert names(draft) == ["smooth"]
+    draft.undo()
+    draft.undo()
+    assert names(draft) == ["gaussian", "otsu", "fill_holes"]
 
 
 def test_a_method_cannot_be_removed(draft):
