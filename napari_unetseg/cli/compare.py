@@ -240,6 +240,15 @@ def _facts(comparison: Comparison) -> dict[str, Any]:
     }
 
 
+#: What the columns mean.
+_KEY = (
+    "Mean IoU: pixels that answer and annotations both call a class, as a share of those that "
+    "either does, averaged over classes; ±: its standard error. Boundary F1: how well outlines agree. "
+    "Prepare: to search settings, or to train. Slice: to segment one then. Labels: needed to be "
+    "prepared, or on each slice that is segmented."
+)
+
+
 def _print(comparison: Comparison) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -257,6 +266,7 @@ def _print(comparison: Comparison) -> None:
     console = Console(highlight=False, markup=False, width=max(Console().width, _LEAST_WIDTH))
     if comparison.rows:
         console.print(table)
+        console.print(_KEY)
     for note in dict.fromkeys(row.note for row in comparison.rows if row.note):
         noted = ", ".join(row.title for row in comparison.rows if row.note == note)
         console.print(f"{noted}: {note}")

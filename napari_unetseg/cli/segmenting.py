@@ -100,6 +100,10 @@ def segment_files(recipe: ChainRecipe, files: Files) -> None:
     if recipe.needs_strokes():
         print(f"What is painted is too much to be kept: run {plan.record} needs -l LABELS.")
     print(f"Segmentation: {files.output}, and how it was made: {plan.record}")
+    few_colours = [file.quantised for file in plan.files if file.quantised is not None]
+    if few_colours:
+        more = f" and {len(few_colours) - 1} more" if few_colours[1:] else ""
+        print(f"In few colours: {few_colours[0]}{more}")
 
 
 def _open_begun(paths: Sequence[Path], files: Files) -> tuple[list[Source], tuple[LabelClass, ...]]:

@@ -36,7 +36,12 @@ from .read_only_table import ReadOnlyTable
 
 _COLUMNS = (
     ("Method", "The best first; hover for its scores. Select one to use it, two to compare them."),
-    ("Mean IoU", "On annotations that it had not seen, with its standard error."),
+    (
+        "Mean IoU",
+        "How much answers and annotations overlap: the pixels that both call a class, as a share "
+        "of those that either does, averaged over the classes; 1 where all agree. On annotations that "
+        "the method had not seen, with its standard error.",
+    ),
     ("s/slice", "Seconds for a slice, once it is ready."),
 )
 
