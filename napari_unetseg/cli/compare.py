@@ -243,8 +243,8 @@ def _facts(comparison: Comparison) -> dict[str, Any]:
 #: What the columns mean.
 _KEY = (
     "Mean IoU: pixels that answer and annotations both call a class, as a share of those that "
-    "either does, averaged over classes; ±: its standard error. Boundary F1: how well outlines agree. "
-    "Prepare: to search settings, or to train. Slice: to segment one then. Labels: needed to be "
+    "either does, averaged over classes; ±: its standard error. Boundary F1: how well outlines "
+    "agree. Prepare: to search settings, or to train. Slice: to segment one then. Labels: needed to be "
     "prepared, or on each slice that is segmented."
 )
 

@@ -39,8 +39,8 @@ _COLUMNS = (
     (
         "Mean IoU",
         "How much answers and annotations overlap: the pixels that both call a class, as a share "
-        "of those that either does, averaged over the classes; 1 where all agree. On annotations that "
-        "the method had not seen, with its standard error.",
+        "of those that either does, averaged over the classes; 1 where all agree. On annotations "
+        "that the method had not seen, with its standard error.",
     ),
     ("s/slice", "Seconds for a slice, once it is ready."),
 )
