@@ -244,8 +244,8 @@ def _facts(comparison: Comparison) -> dict[str, Any]:
 _KEY = (
     "Mean IoU: pixels that answer and annotations both call a class, as a share of those that "
     "either does, averaged over classes; ±: its standard error. Boundary F1: how well outlines "
-    "agree. Prepare: to search settings, or to train. Slice: to segment one then. Labels: needed to be "
-    "prepared, or on each slice that is segmented."
+    "agree. Prepare: to search settings, or to train. Slice: to segment one then. Labels: needed "
+    "to be prepared, or on each slice that is segmented."
 )
 
 
