@@ -348,7 +348,7 @@ def test_the_best_chain_has_a_row_that_replays_and_it_never_saw_what_it_is_score
     for plane in range(2):
         np.testing.assert_array_equal(recipe.meant(out[plane]), answers[CHAIN, 0, plane])
     write_csv(tmp_path / "table.csv", comparison.rows)
-    assert "then Remove small pieces (min area px 20" in (tmp_path / "table.csv").read_text()
+    assert "then Remove small pieces (min area 20 px" in (tmp_path / "table.csv").read_text()
     again, _, others = compared([poisoned(specked)], scene)
     other = next(row for row in again.rows if row.name == CHAIN)
     assert without_scores(other) == without_scores(row)
