@@ -32,6 +32,7 @@ class UseResultRow(QWidget):
         self._context = context
         self._revision = 0
         self._made_way: Labels | None = None
+        self._is_on_its_way = False
         self._worker = NewestWins()
         self._worker.answered.connect(self._on_filling)
         listen(context.workspace.codes_changed, self._on_codes_changed)
@@ -56,7 +57,7 @@ class UseResultRow(QWidget):
     @property
     def busy(self) -> bool:
         """Whether a result is on its way to the annotations."""
-        return self._worker.busy
+        return self._is_on_its_way
 
     def refresh(self, entry: ImageEntry | None) -> None:
         """Enable the buttons where there is a result, and say why not where there is none."""
@@ -105,6 +106,7 @@ class UseResultRow(QWidget):
 
     def _ask(self, use: _Use) -> None:
         workspace, revision = self._context.workspace, self._revision
+        self._is_on_its_way = True
         self._worker.ask(
             lambda: (use, revision, workspace.filling(use.entry.id, use.codes_of, use.planes))
         )
@@ -114,6 +116,7 @@ class UseResultRow(QWidget):
         self._context.layers.after_stroke(lambda: self._fill(*answer))
 
     def _fill(self, use: _Use, revision: int, filling: list[Edit | None]) -> None:
+        self._is_on_its_way = False
         if use.entry.id not in self._context.workspace.images:
             return
         if revision != self._revision:  # somebody painted meanwhile

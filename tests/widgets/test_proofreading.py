@@ -240,7 +240,7 @@ def test_small_pieces_are_counted_when_the_mouse_comes_near_and_deleted_by_a_cli
     step.small.below.setValue(20)
     QApplication.sendEvent(step.small.button, QEvent(QEvent.Type.Enter))
     stage.person.wait(lambda: "1 piece under 20 px on this slice." in stage.said, 10)
-    assert "1 piece under 20 px" in step.small.button.toolTip()
+    stage.person.wait(lambda: "1 piece under 20 px" in step.small.button.toolTip(), 10)
     stage.person.click(step.small.button)
     assert (stage.entry.codes[1, 4:7, 60:63] == 1).all()
     assert not stage.entry.codes[[0, 2]].any()
