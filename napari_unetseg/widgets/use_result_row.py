@@ -108,7 +108,7 @@ class UseResultRow(QWidget):
         workspace, revision = self._context.workspace, self._revision
         self._is_on_its_way = True
         self._worker.ask(
-            lambda: (use, revision, workspace.filling(use.entry.id, use.codes_of, use.planes))
+            lambda: (use, revision, workspace.filling(use.entry, use.codes_of, use.planes))
         )
         self.refresh(use.entry)
 

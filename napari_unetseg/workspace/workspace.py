@@ -236,17 +236,17 @@ class Workspace:
         made_by : str
             Method and settings, in words for a paper; empty where a person has made them.
         """
-        filling = self.filling(image_id, lambda plane: labels[plane], planes)
+        filling = self.filling(self.images[image_id], lambda plane: labels[plane], planes)
         return self.fill(filling, made_by)
 
     def filling(
-        self, image_id: str, codes_of: Callable[[int], Codes], planes: Sequence[int]
+        self, entry: ImageEntry, codes_of: Callable[[int], Codes], planes: Sequence[int]
     ) -> list[Edit | None]:
         """Return how the unlabelled pixels of slices would be filled; changes nothing.
 
-        A thread may ask: the answer holds as long as nobody paints.
+        A thread may ask, even of an image that is left out meanwhile: the answer holds as long as
+        nobody paints.
         """
-        entry = self.images[image_id]
         filled = []
         for plane in planes:
             source = np.where(entry.allowed(plane), codes_of(plane), np.uint8(UNLABELLED))

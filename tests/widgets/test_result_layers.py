@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -156,6 +157,21 @@ def test_what_is_painted_while_a_result_becomes_annotations_stays(stage):
     assert (stage.entry.codes[1, 3:6, 3:6] == 1).all()
     stage.workspace.undo()
     np.testing.assert_array_equal(stage.entry.codes, painted)
+
+
+def test_an_image_may_be_left_out_while_its_result_becomes_annotations(stage):
+    step = stage.show(BaselinesStep)
+    stage.context.results.add(stage.entry.id, "k-means", bright(2), "by k-means")
+    left_out = threading.Event()
+    step.use._worker._pool.submit(left_out.wait)
+    step.use.all_slices.click()
+    stage.workspace.remove_image(stage.entry.id)
+    left_out.set()
+    stage.person.wait(lambda: not step.use.busy)
+    assert not stage.entry.codes.any(), "nothing is written into an image that is left out"
+    assert stage.workspace.add_image(stage.entry.stack) is stage.entry
+    step.use.all_slices.click()
+    stage.person.wait(lambda: not step.use.busy and stage.entry.codes.any())
 
 
 def test_new_classes_are_told_of(stage):
