@@ -7,10 +7,12 @@ from .classes import (
     add_class,
     code_of,
     delete_class,
+    join_classes,
     merge_classes,
     recolor_class,
     rename_class,
     reorder_classes,
+    unchanged,
 )
 from .cuts import bridge_along, cut_along
 from .edits import Edit, EditLog, ObjectEdit, Step, edit_between, fill_unlabelled
@@ -64,6 +66,7 @@ __all__ = [
     "held_out_mask",
     "hole_at",
     "interpolate",
+    "join_classes",
     "merge_classes",
     "nearest_part",
     "new_blocks",
@@ -78,5 +81,6 @@ __all__ = [
     "smooth_piece",
     "smooth_shape",
     "smooth_under",
+    "unchanged",
     "window_around",
 ]

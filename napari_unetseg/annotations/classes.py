@@ -93,6 +93,34 @@ def reorder_classes(classes: Classes, order: Sequence[int]) -> tuple[Classes, Ta
     return tuple(classes[k - 1] for k in order), table
 
 
+def join_classes(classes: Classes, others: Sequence[LabelClass]) -> tuple[Classes, Table]:
+    """Append the classes of others that have no namesake here.
+
+    Returns
+    -------
+    classes : tuple of LabelClass
+    table : ndarray of uint8, shape (256,)
+        What each code of the others is here; groups without a class stay behind the classes.
+    """
+    names = [c.name for c in classes]
+    new = [c for c in others if c.name not in names]
+    if len(classes) + len(new) > MAX_CLASSES:
+        raise UserError(
+            f"Together these would be {len(classes) + len(new)} classes; {MAX_CLASSES} is the most "
+            "there can be."
+        )
+    names += [c.name for c in new]
+    table = unchanged()
+    behind = np.arange(code_of(len(others)) + 1, 256) + len(names) - len(others)
+    table[code_of(len(others)) + 1 :] = np.where(behind < 256, behind, UNLABELLED)
+    for k, other in enumerate(others, 1):
+        table[code_of(k)] = code_of(names.index(other.name) + 1)
+    for c in new:
+        taken = {there.color for there in classes}
+        classes, _ = add_class(classes, c.name, "" if c.color in taken else c.color)
+    return classes, table
+
+
 def _closing_gap(k: int) -> Table:
     table = unchanged()
     table[code_of(k) + 1 :] -= 1

@@ -118,8 +118,10 @@ class Step:
         None where the classes stay.
     shown_before, shown_after : ndarray of uint8, shape (256,), or None
         How predictions are shown: see `workspace.Slots`.
+    results : tuple of Edit
+        What was painted on results: keys instead of images, slots instead of codes.
     meant_before, meant_after : ndarray of uint8, shape (256,), or None
-        What codes of results stand for: see `workspace.Results`. None where that stays.
+        What slots of results stand for: see `workspace.Results`. None where that stays.
     """
 
     label: str
@@ -130,13 +132,14 @@ class Step:
     shown_after: npt.NDArray[np.uint8] | None = None
     objects: tuple[ObjectEdit, ...] = ()
     numbered: tuple[str, ...] = ()
+    results: tuple[Edit, ...] = ()
     meant_before: npt.NDArray[np.uint8] | None = None
     meant_after: npt.NDArray[np.uint8] | None = None
 
     @property
     def n_bytes(self) -> int:
         """Memory the step holds."""
-        pixels = sum(edit.n_bytes for edit in self.edits)
+        pixels = sum(edit.n_bytes for edit in (*self.edits, *self.results))
         return pixels + sum(edit.n_bytes for edit in self.objects)
 
 

@@ -171,7 +171,7 @@ class ChainRecipe(Config):
         if not grown:
             raise UserError(
                 "The recipe keeps its steps, and not what was painted for them: paint some of each "
-                "class, or give annotations with -l LABELS or --points POINTS."
+                "class (on the command line: give them with -l LABELS or --points POINTS)."
             )
         known = find_known(self.images, stack)
         if known is not None:
@@ -181,7 +181,7 @@ class ChainRecipe(Config):
         more = f" and {len(grown) - 3} more" if len(grown) > 3 else ""
         raise UserError(
             f"The recipe grows from strokes on {told}{more}; {stack.name} ({size} px) is another "
-            "image: paint on it, or give its own with -l LABELS or --points POINTS."
+            "image: paint on it (on the command line: -l LABELS or --points POINTS)."
         )
 
     def calibrated(self, stack: Stack) -> Stack:

@@ -173,8 +173,8 @@ def _check_strokes(method: Method[Any], params: Config, sources: Sequence[Source
         return
     if not painted:
         raise UserError(
-            f"{method.title} needs annotations: paint some of each class first, or give them with "
-            "-l LABELS on the command line."
+            f"{method.title} needs annotations: paint some of each class first (on the command "
+            "line: give them with -l LABELS or --points POINTS)."
         )
     raise UserError(
         f"{method.title} needs annotations of at least two classes, of which background is one: "

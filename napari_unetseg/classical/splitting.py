@@ -63,6 +63,7 @@ class Split(Refinement[SplitParams]):
     )
     params = SplitParams
     answers: ClassVar[Literal["objects"] | None] = "objects"
+    previews_part: ClassVar[bool] = True
 
     def apply(self, labels: Labels, view: View, params: SplitParams) -> npt.NDArray[np.uint32]:
         """Return ids of objects, from 1."""

@@ -16,13 +16,13 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 import platformdirs
 import psutil
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from napari_unetseg.annotations import new_blocks
 from napari_unetseg.config import LabelClass
@@ -70,6 +70,8 @@ class EarlierWork:
         Numbered objects that were corrected.
     results : tuple of KeptResult
         Results of classical methods that were corrected.
+    meant_as : sequence of int
+        The code of each slot of results.
     """
 
     fingerprint: str
@@ -81,6 +83,7 @@ class EarlierWork:
     n_labelled_px: int
     objects: tuple[KeptObjects, ...] = ()
     results: tuple[KeptResult, ...] = ()
+    meant_as: Sequence[int] = range(256)
 
 
 class Session:
@@ -119,15 +122,23 @@ class Session:
             )
         return self._arrays[path]
 
-    def describe(self, classes: Iterable[LabelClass], images: dict[str, dict[str, Any]]) -> None:
+    def describe(
+        self,
+        classes: Iterable[LabelClass],
+        images: dict[str, dict[str, Any]],
+        meant_as: Sequence[int] = range(256),
+    ) -> None:
         """Write ``session.json``: whose arrays these are, and what their codes mean.
 
         Parameters
         ----------
         images : dict
             By id: at least ``"fingerprint"`` and ``"name"``.
+        meant_as : sequence of 256 int
+            The code of each slot of results.
         """
         self._description["classes"] = [c.model_dump() for c in classes]
+        self._description["meant_as"] = list(meant_as)
         self._description["images"] = images
         self._write_description(process=_this_process())
 
@@ -194,6 +205,9 @@ def _this_process() -> list[float]:
     return [os.getpid(), psutil.Process().create_time()]
 
 
+_Code = Annotated[int, Field(ge=0, le=255)]
+
+
 class _ImageFacts(BaseModel):
     fingerprint: str
 
@@ -203,6 +217,7 @@ class _Description(BaseModel):
 
     classes: tuple[LabelClass, ...] = ()
     images: dict[str, _ImageFacts] = {}
+    meant_as: tuple[_Code, ...] = Field(tuple(range(256)), min_length=256, max_length=256)
     process: tuple[int, float] | None = None
     host: str = ""
 
@@ -289,6 +304,7 @@ def _works_in(folder: Path) -> list[EarlierWork]:
                 n_labelled,
                 objects,
                 results,
+                description.meant_as,
             )
             works.append(work)
     return works

@@ -19,6 +19,8 @@ from napari_unetseg.workspace.chain_draft import ChainDraft
 from napari_unetseg.workspace.model_classes import codes_for
 from napari_unetseg.workspace.next_step import Offer
 from napari_unetseg.workspace.readiness import only_painted
+from napari_unetseg.workspace.results import in_slots
+from napari_unetseg.workspace.slots import Codes
 
 from .chain_editor import ChainEditor
 from .compared_table import ComparedTable
@@ -54,10 +56,12 @@ class BaselinesStep(StepPanel):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._entered = False
-        self._mappings: dict[str, dict[int, int] | None] = {}
+        self._asked: dict[str, tuple[dict[int, int] | None, Codes]] = {}
         self._left_out: list[ImageEntry] = []
         self._said_of_steps = ""
         self._refined_last: Any = None
+        self._fitted: Any = None
+        self._fit_from = context.workspace.results.moment()
         self.draft = ChainDraft(next(iter(METHODS)))
         self._build()
         self._connect()
@@ -196,7 +200,7 @@ class BaselinesStep(StepPanel):
             return "compare" if self.compared.compare.isEnabled() else "nothing"
         if self.fit.busy:
             return "stop"
-        if self.fit.isEnabled():
+        if self.fit.isEnabled() and self.draft.steps != self._fitted:
             return "fit"
         if not self.apply.isEnabled():
             return "nothing"
@@ -206,8 +210,7 @@ class BaselinesStep(StepPanel):
     def why_not(self) -> str:
         """Why nothing is offered, where that is so."""
         is_table = self.compared_section.isExpanded()
-        reason: str = (self.compared.compare if is_table else self.apply).toolTip()
-        return reason
+        return str((self.compared.compare if is_table else self.apply).toolTip())
 
     def _why_not_apply(self) -> str | None:
         if self.draft.method is None:
@@ -290,7 +293,7 @@ class BaselinesStep(StepPanel):
             found = METHODS[method]
             self.summary.setText(f"{found.summary} Good for: {_lower(found.good_for)}")
         if meaning is not None:
-            self.meant.setText(f"What its answers mean comes from {meaning.told_by}.")
+            self.meant.setText(f"Which of its answers is which class comes from {meaning.told_by}.")
         self.meaning.setVisible(meaning is not None and self.seeds.kept is None)
 
     def _ask_preview(self, *_: object) -> None:
@@ -312,11 +315,14 @@ class BaselinesStep(StepPanel):
 
     def _on_fit(self) -> None:
         self.context.say("Searching the settings that agree best with your annotations …")
+        self._fit_from = self.context.workspace.results.moment()
         self.fit.search(self.draft.chain(), list(self.context.workspace.images.values()))
         self._update_buttons()
 
     def _on_fitted(self, fitted: FittedBaseline) -> None:
-        self.draft.take_fit(Meaning(fitted.method, fitted.params, fitted.mapping))
+        slots = in_slots(fitted.mapping, self._fit_from)
+        self.draft.take_fit(Meaning(fitted.method, fitted.params, slots))
+        self._fitted = self.draft.steps
         self._say_of_steps(
             f"Fitted: mean IoU {fitted.mean_iou:.3f} on {self._fitted_on()}. "
             "Look at the preview, then apply it to the stack."
@@ -349,16 +355,17 @@ class BaselinesStep(StepPanel):
         if kept is not None:
             codes_for(self.context.workspace, kept.recipe.classes, "the recipe's")
         self._left_out = left_out
-        self._mappings = dict.fromkeys(images, self.taken.mapping())
+        moment = self.context.workspace.results.moment()
+        self._asked = dict.fromkeys(images, (self.taken.mapping(), moment))
         learned = None if kept is None else kept.recipe.learned
         without = [entry.id for entry in left_out]
         begun = self.refined.begin() if self.draft.method is None else {}
         self.context.controller.baseline(chain, strokes, learned, begun, left_out=without)
 
     def _on_baseline_ready(self, image_id: str, recipe: ChainRecipe, labels: Any) -> None:
-        if image_id not in self._mappings or image_id not in self.context.workspace.images:
+        if image_id not in self._asked or image_id not in self.context.workspace.images:
             return
-        mapping = self._mappings.pop(image_id)
+        mapping, moment = self._asked.pop(image_id)
         # The preview makes way for the result until the next move of a slider.
         self.steps_preview.make_way()
         title, made_by = self.refined.named(image_id, recipe.chain)
@@ -371,7 +378,7 @@ class BaselinesStep(StepPanel):
             for plane in labels:
                 plane[...] = recipe.meant(plane)
         replayed_by = self.refined.replayed_by(image_id, recipe)
-        self.context.results.add(image_id, title, labels, made_by, replayed_by)
+        self.context.results.add(image_id, title, labels, made_by, replayed_by, moment)
         self._update_buttons()
 
     def _on_finished(self, finished: Finished) -> None:

@@ -231,7 +231,8 @@ class ComparedTable(QWidget):
             self._context.say("Neither was tried on this image; choose another in the layer list.")
             return
         title = f"{first.title} ≠ {second.title}"
-        self._context.results.show_difference(entry.id, title, codes)
+        moment = self._context.controller.compared.moment
+        self._context.results.show_difference(entry.id, title, codes, moment)
         planes = [plane for plane, labels in enumerate(codes) if labels.any()]
         if planes:
             self._context.layers.show_plane(entry, planes[0])

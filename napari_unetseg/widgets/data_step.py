@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QWidget
+from qtpy.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QWidget
 
 from napari_unetseg.annotations import code_of
 from napari_unetseg.errors import UserError
@@ -91,11 +91,11 @@ class DataStep(StepPanel):
             "Fill in what was painted then; what you painted now stays.",
             self._on_back,
         )
-        row = QHBoxLayout(self.earlier)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(QLabel("Earlier:"))
-        row.addWidget(self.earlier_works, 1)
-        row.addWidget(self.bring_back)
+        grid = QGridLayout(self.earlier)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.addWidget(QLabel("Earlier work on this image:"), 0, 0)
+        grid.addWidget(self.bring_back, 0, 1)
+        grid.addWidget(self.earlier_works, 1, 0, 1, 2)
         self.earlier.hide()
         return self.earlier
 
@@ -297,6 +297,7 @@ class DataStep(StepPanel):
                 n_px,
                 corrected,
                 results,
+                self.context.workspace.results.meant_as.tolist(),
             )
             self.context.workspace.restore(new.id, work)
 

@@ -38,9 +38,7 @@ from .context import Context
 from .dialogs import ask_paths
 from .listen import listen
 from .newest import NewestWins
-from .result_layers import made_by
 from .sizes_table import SizesTable
-from .stack_from_layers import METADATA
 from .step import StepPanel
 
 #: What can be saved beside the segmentation shown: a baseline's, or objects.
@@ -265,8 +263,7 @@ class ExportStep(StepPanel):
         path, completed = with_suffix(chosen[0])
         codes = None if result is None else _labels_of(result).reshape(entry.shape)
         # The dialog has asked before it gave a name that exists, but not for a completed one.
-        known = result.metadata[METADATA] if isinstance(result, Labels) else {}
-        recipe = known.get("recipe")
+        known = self.context.results.result_of(result) if isinstance(result, Labels) else None
         return [
             Export(
                 entry,
@@ -274,8 +271,8 @@ class ExportStep(StepPanel):
                 path,
                 codes,
                 overwrite=not completed,
-                recipe=recipe,
-                corrected=known.get("corrected", False),
+                recipe=None if known is None else known.recipe,
+                corrected=known is not None and known.is_corrected,
             )
         ]
 
@@ -333,8 +330,9 @@ class ExportStep(StepPanel):
         if isinstance(result, ObjectSet):
             facts = replace(facts, objects=result)
         elif isinstance(result, Labels):
-            recipe = result.metadata[METADATA].get("recipe")
-            facts = replace(facts, made_by=made_by(result), answered=answered, recipe=recipe)
+            known = self.context.results.result_of(result)
+            by, recipe = ("", None) if known is None else (known.made_by, known.recipe)
+            facts = replace(facts, made_by=by, answered=answered, recipe=recipe)
         self._describer.ask(lambda: methods_paragraph(facts))
 
     def _on_described(self, paragraph: Any) -> None:

@@ -39,12 +39,16 @@ class LayerBinder:
         What a person wants by a key of `shortcuts.SHORTCUTS`.
     key_released : Signal(str)
         That this key is let go.
+    came, leaving : Signal(str)
+        An image was taken in; the layers of one are about to be closed, for it is left out.
     said : Signal(str)
         What a key has just done.
     """
 
     key_pressed = Signal(str)
     key_released = Signal(str)
+    came = Signal(str)
+    leaving = Signal(str)
     said = Signal(str)
 
     def __init__(self, viewer: Viewer, workspace: Workspace) -> None:
@@ -81,13 +85,15 @@ class LayerBinder:
         entry = self.workspace.add_image(stack_from_layers(layers, axes, channels))
         self._images[entry.id] = (tuple(layers), axes)
         for layer in layers:
-            self._bind_shortcuts(layer, ("compare",))
+            self.bind_shortcuts(layer, ("compare",))
             self.bind_undo(layer, self.undo, self.redo)
         self.annotations_layer(entry.id)
+        self.came.emit(entry.id)
         return entry
 
     def remove_image(self, image_id: str) -> None:
         """Leave an image out of the data set; what is painted is kept, its layers are closed."""
+        self.leaving.emit(image_id)
         ours = [s.layer for (owner, _), s in self._shown.items() if owner == image_id]
         for layer in ours:
             if layer in self.viewer.layers:
@@ -285,18 +291,17 @@ class LayerBinder:
                     result.visible = False
             layer = self.add_labels(entry, role, shown.pixels, f"{entry.stack.name} · {role}")
             self.follow(image_id, role, layer, shown)
+            if role == "region":  # that of napari itself tells nobody
+                self.bind_undo(layer, shown.undo, shown.redo)
+            else:
+                self.bind_shortcuts(layer)
         return shown.layer
 
     def follow(self, image_id: str, role: str, layer: Labels, shown: ShownLayer) -> None:
-        """Take over what is painted on a layer from now on, and give it our keys."""
+        """Take over what is painted on a layer from now on, and let its keys take that back."""
         shown.attach(layer)
         self._shown[image_id, role] = shown
-        undo, redo = (self.undo, self.redo)
-        if role == "region":  # that of napari itself tells nobody
-            undo, redo = shown.undo, shown.redo
-        self.bind_undo(layer, undo, redo)
-        if role != "region":
-            self._bind_shortcuts(layer)
+        self.bind_undo(layer, self.undo, self.redo)
 
     def bind_undo(
         self, layer: Layer, undo: Callable[[Any], None], redo: Callable[[Any], None]
@@ -305,7 +310,7 @@ class LayerBinder:
         layer.bind_key(KeyMod.CtrlCmd | KeyCode.KeyZ, undo, overwrite=True)
         layer.bind_key(KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ, redo, overwrite=True)
 
-    def _bind_shortcuts(self, layer: Layer, actions: Iterable[str] = SHORTCUTS) -> None:
+    def bind_shortcuts(self, layer: Layer, actions: Iterable[str] = SHORTCUTS) -> None:
         """Bind our keys where neither napari nor the person has given them a meaning."""
         taken = {*layer.class_keymap, *self.viewer.class_keymap, *self.viewer.keymap}
         for action in actions:

@@ -19,6 +19,7 @@ from .baselines_step import BaselinesStep
 from .class_counts import Counts
 from .context import Context
 from .correct_step import CorrectStep
+from .export_step import ExportStep
 from .listen import listen
 from .open_images import open_images
 from .stack_from_layers import METADATA
@@ -47,6 +48,7 @@ class NextLine(QLabel):
         self._dock = dock
         self._counts: Counts = np.zeros(256, np.int64)
         self._counts_learned: Counts | None = None
+        self._is_saved = False
         self._device = "cpu"
         self._seconds_left: float | None = None
         self._is_predicted = any(
@@ -79,7 +81,10 @@ class NextLine(QLabel):
             controller.compared.changed,
         ):
             listen(signal, self._refresh_soon)
+        listen(context.workspace.history_changed, self._on_edited)
         for panel in self._dock.panels:
+            if isinstance(panel, ExportStep):
+                panel.saved.connect(self._on_saved)
             if isinstance(panel, BaselinesStep):
                 panel.offers_changed.connect(self._refresh_soon)
 
@@ -111,7 +116,16 @@ class NextLine(QLabel):
         if not self._soon.isActive():
             self._soon.start()
 
+    def _on_saved(self, *_: object) -> None:
+        self._is_saved = True
+        self._refresh_soon()
+
+    def _on_edited(self) -> None:
+        self._is_saved = False
+        self._refresh_soon()
+
     def _on_segmentation_changed(self, image_id: str, planes: list[int]) -> None:
+        self._is_saved = False
         if not self._is_predicted and planes:
             prediction = self._context.workspace.images[image_id].prediction
             self._is_predicted = any(prediction[plane].any() for plane in planes[:4])
@@ -157,6 +171,7 @@ class NextLine(QLabel):
             can_predict=controller.state is not JobState.IDLE or not controller.why_not_predict(),
             offer=panel.offer if isinstance(panel, BaselinesStep) else "nothing",
             why_not=panel.why_not if isinstance(panel, BaselinesStep) else "",
+            is_saved=self._is_saved,
             is_on_result=entry is not None and bool(context.at_hand.why_not_correct(entry.id)),
         )
 

@@ -224,6 +224,7 @@ class ObjectLayers:
         )
         self._layers.put(entry, layer)
         self._layers.follow(entry.id, objects.key, layer, shown)
+        self._layers.bind_shortcuts(layer)
         if objects.is_counted:
             self._offer_new_number(objects)
         return layer

@@ -13,8 +13,6 @@ from napari_unetseg.classical import Chain, ChainRecipe, find_step, in_words
 from napari_unetseg.workspace import ImageEntry
 
 from .context import Context
-from .result_layers import made_by
-from .stack_from_layers import METADATA
 
 _NETWORK = "the network with corrections by hand"
 
@@ -88,14 +86,13 @@ class Refined:
 
     def _recipe(self, entry: ImageEntry) -> ChainRecipe | None:
         layer = self.layer(entry)
-        if layer is None or layer.metadata[METADATA].get("corrected"):
-            return None
-        recipe: ChainRecipe | None = layer.metadata[METADATA].get("recipe")
-        return recipe
+        result = None if layer is None else self._context.results.result_of(layer)
+        return None if result is None or result.is_corrected else result.recipe
 
     def _name(self, entry: ImageEntry) -> tuple[str, str]:
         layer = self.layer(entry)
         if layer is None:
             return "", _NETWORK
         title = layer.name.removeprefix(f"{entry.stack.name} · ")
-        return title, made_by(layer) or title
+        result = self._context.results.result_of(layer)
+        return title, (result and result.made_by) or title

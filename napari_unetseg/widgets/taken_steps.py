@@ -13,6 +13,8 @@ from napari_unetseg.events import MethodCompared
 from napari_unetseg.workspace.baseline_fits import Meaning
 from napari_unetseg.workspace.chain_draft import ChainDraft
 from napari_unetseg.workspace.kept_recipe import Kept, kept_recipe, other_pixel_sizes, recipe_of
+from napari_unetseg.workspace.results import in_slots
+from napari_unetseg.workspace.slots import Codes
 
 from .context import Context
 from .seeds_choice import SeedsChoice
@@ -48,7 +50,8 @@ class TakenSteps(QObject):
         """Go on with a row of the table: with its steps, or with its model; tell if with steps."""
         if row.recipe is not None:
             self.kept = None
-            self._take(ChainRecipe.model_validate(row.recipe), "the table")
+            recipe = ChainRecipe.model_validate(row.recipe)
+            self._take(recipe, "the table", self._context.controller.compared.moment)
             self._context.say(f"{row.title} is set as it was compared; apply it to the stack.")
         elif row.model is not None:
             try:
@@ -69,16 +72,17 @@ class TakenSteps(QObject):
             return
         if recipe.serves(recipe.chain) and not workspace.in_use:
             workspace.set_classes(recipe.classes or workspace.classes)
-        self._take(recipe, name)
+        self._take(recipe, name, workspace.results.moment())
         titles = ", ".join(find_step(settings.step).title for settings in recipe.chain.steps)
         kept = f", {self.kept.in_words()}" if self._seeds.kept is self.kept else ""
         sizes = other_pixel_sizes(recipe, workspace.images.values())
         self._context.say(f"Took {name}: {titles}{kept}.{sizes}")
 
-    def _take(self, recipe: ChainRecipe, told_by: str) -> None:
+    def _take(self, recipe: ChainRecipe, told_by: str, moment: Codes) -> None:
         found, meaning = recipe.chain.method(), None
         if found is not None and recipe.mapping is not None:
-            meaning = Meaning(found[0].name, found[1], recipe.mapping, told_by)
+            slots = in_slots(recipe.mapping, moment)
+            meaning = Meaning(found[0].name, found[1], slots, told_by)
         self._draft.set_steps(recipe.chain.steps, meaning)
 
     def offer(self) -> None:
@@ -93,7 +97,8 @@ class TakenSteps(QObject):
         if kept is not None:
             return kept.mapping(self._context.workspace.classes)
         meaning = self._draft.meaning
-        return None if meaning is None else meaning.mapping
+        results = self._context.workspace.results
+        return None if meaning is None else results.codes_of(meaning.slots)
 
     def recipe(self) -> Callable[[], ChainRecipe]:
         """Return what makes a recipe of the steps as they are now; may take a while."""

@@ -18,7 +18,6 @@ from napari_unetseg.workspace.workspace import USING_LABELS
 from .context import Context
 from .listen import listen
 from .newest import NewestWins
-from .result_layers import made_by
 
 #: How far from a border a pixel has to be to count as sure, in px.
 SURE_PX = 3
@@ -91,7 +90,8 @@ class UseResultRow(QWidget):
         for objects in self._context.workspace.objects.of(entry.id):
             if self._context.objects.layer_of(objects) is layer:
                 return objects.made_by
-        return made_by(layer)
+        result = self._context.results.result_of(layer)
+        return "" if result is None else result.made_by
 
     def _use(self, *, all_slices: bool) -> None:
         entry = self._context.layers.current_image()

@@ -9,6 +9,7 @@ from .objects import ObjectSet, ObjectSets
 from .open_model import OpenModel
 from .progress import SliceFacts, SliceState, StackProgress, slice_name
 from .proofreading import Proofreading
+from .results import Result
 from .rounds import Round
 from .slices_beside import Propagated, SlicesBeside
 from .suggestions import SuggestedRegion, Suggestions
@@ -26,6 +27,7 @@ __all__ = [
     "OpenModel",
     "Proofreading",
     "Propagated",
+    "Result",
     "Round",
     "SliceFacts",
     "SliceState",

@@ -41,15 +41,15 @@ class Meaning:
         A name in ``METHODS``.
     params : Config
         Of the method, when that was found.
-    mapping : dict of int to int
-        Answers → codes of the annotations.
+    slots : dict of int to int
+        Answers → what they stand for, as slots of `Results`, whose codes follow the classes.
     told_by : str
         Who says so.
     """
 
     method: str
     params: Config
-    mapping: dict[int, int]
+    slots: dict[int, int]
     told_by: str = "the fit to your annotations"
 
     def holds(self, chain: Chain) -> bool:
@@ -62,7 +62,7 @@ class Meaning:
         if found is None or found[0].name != self.method:
             return False
         method, params = found
-        changes = any(answer != code for answer, code in self.mapping.items())
+        changes = any(answer != slot for answer, slot in self.slots.items())
         return changes and _answers(method, params) == _answers(method, self.params)
 
 

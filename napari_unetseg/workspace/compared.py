@@ -33,23 +33,27 @@ class ComparedMethods:
         What they were scored on, in a sentence.
     recommended : Recommended or None
         Once all is known.
+    moment : ndarray of uint8, shape (256,)
+        `Results.moment` when it began: rows speak in the codes of then.
     """
 
     changed = Signal()
 
-    def __init__(self) -> None:
+    def __init__(self, moment: Codes) -> None:
+        self.moment = moment
         self.rows: list[MethodCompared] = []
         self.not_run: list[MethodNotRun] = []
         self.scored_on = ""
         self.recommended: Recommended | None = None
 
-    def begin(self, folder: Path) -> None:
+    def begin(self, folder: Path, moment: Codes) -> None:
         """Forget what was found before, with the files in a folder that is used again."""
         for old in folder.glob("answers-*.npy"):
             old.unlink(missing_ok=True)
         shutil.rmtree(folder / "network.unet", ignore_errors=True)
         self.rows, self.not_run = [], []
         self.scored_on, self.recommended = "", None
+        self.moment = moment
         self.changed.emit()
 
     def hear(self, event: Event) -> None:

@@ -135,7 +135,7 @@ class JobController:
         self.live = LiveTraining(workspace, worker, self._files)
         self.live.frozen.connect(self._on_frozen)
         self.suggestions = Suggestions()
-        self.compared = ComparedMethods()
+        self.compared = ComparedMethods(workspace.results.moment())
         self.before = BeforeTraining(workspace)
         self._live_again: LiveSettings | None = None
         self._pending: Future[Command] | None = None
@@ -373,7 +373,7 @@ class JobController:
             return
         folder = self._files.folder("compared")
         at_hand = [] if self.model is None else [self.model.path]
-        self.compared.begin(folder)
+        self.compared.begin(folder, self.workspace.results.moment())
         self._begin(self._orders.compare([*at_hand, *models], folder, max_time_s, device))
 
     def why_not_suggest(self) -> str | None:

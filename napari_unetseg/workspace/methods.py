@@ -144,7 +144,10 @@ def _classical(facts: MethodFacts) -> str:
         names = ("background", *(c.name for c in facts.classes))
         present = [name for name, n in zip(names, found[1:], strict=False) if n]
         into = f" into {listed(present)}" if present else ""
-    by = f"Each slice was segmented{into} by {facts.made_by}."
+    steps = () if facts.recipe is None else facts.recipe.chain.steps
+    in_3d = any(getattr(settings.checked(), "in_3d", False) for settings in steps)
+    what = "The stack" if in_3d else "Each slice"
+    by = f"{what} was segmented{into} by {facts.made_by}."
     return f"{by}{_grown_from(facts)}"
 
 

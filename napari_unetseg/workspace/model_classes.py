@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_unetseg.annotations import Classes
-from napari_unetseg.config import BACKGROUND, ModelInfo
+from napari_unetseg.annotations import Classes, join_classes, unchanged
+from napari_unetseg.config import ModelInfo
 
 from .slots import Codes
 from .workspace import Workspace
@@ -34,14 +34,8 @@ def codes_for(workspace: Workspace, classes: Classes, whose: str) -> dict[int, i
     whose : str
         For the history, such as "the model's".
     """
-    names = [c.name for c in workspace.classes]
-    missing = tuple(c for c in classes if c.name not in names)
-    if missing:
-        workspace.change_classes(_append, missing, label=f"adding {whose} classes")
-        names = [c.name for c in workspace.classes]
-    codes = {BACKGROUND: BACKGROUND}
-    return codes | {code: names.index(c.name) + 2 for code, c in enumerate(classes, 2)}
-
-
-def _append(classes: Classes, more: Classes) -> tuple[Classes, Codes]:
-    return classes + more, np.arange(256, dtype=np.uint8)
+    joined, table = join_classes(workspace.classes, classes)
+    if len(joined) > len(workspace.classes):
+        label = f"adding {whose} classes"
+        workspace.change_classes(lambda _: (joined, unchanged()), label=label)
+    return {code: int(table[code]) for code in range(1, len(classes) + 2)}

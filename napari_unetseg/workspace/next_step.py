@@ -58,6 +58,8 @@ class Situation:
         Why nothing can be pressed there, as a sentence that says what to do.
     is_on_result : bool
         Whether the result of a baseline, and not the segmentation, is at hand.
+    is_saved : bool
+        Whether something was saved since the last change.
     n_rounds : int
         Trainings that ended.
     gain : float or None
@@ -100,6 +102,7 @@ class Situation:
     offer: Offer = "nothing"
     why_not: str = ""
     is_on_result: bool = False
+    is_saved: bool = False
 
 
 def next_step(now: Situation) -> str:
@@ -224,6 +227,8 @@ def _in_correct(now: Situation) -> str:
 def _in_export(now: Situation) -> str:
     if now.is_busy:
         return "Wait until what is running is done: what is saved now may be of before."
+    if now.is_saved:
+        return "That is saved. Save more of it, or go on with other slices and images."
     if now.is_predicted and now.has_model:
         return "Save the segmentation; and the model, to apply it to other images."
     if now.is_predicted or now.has_result:

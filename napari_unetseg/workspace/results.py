@@ -1,15 +1,16 @@
-"""Results of classical methods: what their codes stand for, and which a person has corrected."""
+"""Results of classical methods: which there are, and what a person has painted on them."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import count
 from pathlib import Path
 
 import numpy as np
 from psygnal import Signal
 
+from napari_unetseg.annotations import Edit, edit_between
 from napari_unetseg.classical import ChainRecipe, read_recipe
 from napari_unetseg.errors import UserError
 from napari_unetseg.project import (
@@ -26,8 +27,116 @@ from napari_unetseg.project import (
 from .slots import Codes
 
 
+class Result:
+    """What a classical method answered for an image, and where a person has corrected it.
+
+    Every pixel holds a slot, so that it stays what it is when classes are moved, merged, deleted
+    or brought back: `Results.meant_as` tells the code of each slot.
+
+    Parameters
+    ----------
+    results : Results
+    made_by : str
+    recipe : ChainRecipe, optional
+        Steps, and what their answers stood for at `moment`.
+    moment : ndarray of uint8, shape (256,)
+        `Results.moment` when the method was asked.
+    is_corrected : bool
+        Whether a person has painted on it in an earlier session.
+
+    Attributes
+    ----------
+    key : str
+    image : str
+        Id of the image.
+    title : str
+        As in the list of layers, without the name of the image.
+    slots : ndarray, shape (planes, Y, X), uint8
+        Written to by edits of the workspace alone; on disk where it is to outlive the session.
+    uid : str
+        The same in later sessions that go on from it.
+    was_painted : bool
+        Whether a person has ever painted on it, be it undone.
+    """
+
+    def __init__(
+        self,
+        results: Results,
+        image: str,
+        title: str,
+        slots: Codes,
+        made_by: str,
+        recipe: ChainRecipe | None,
+        moment: Codes,
+        uid: str,
+        *,
+        is_corrected: bool,
+    ) -> None:
+        self.key = f"{image}/{uid}"
+        self.image = image
+        self.title = title
+        self.slots = slots
+        self.uid = uid
+        self.was_painted = is_corrected
+        self._n_strokes = int(is_corrected)
+        self._results = results
+        self._made_by = made_by
+        self._recipe = recipe
+        self._moment = moment
+
+    @property
+    def path(self) -> Path | None:
+        """The file of `slots`; None where they are in memory."""
+        return Path(str(self.slots.filename)) if isinstance(self.slots, np.memmap) else None
+
+    @property
+    def is_corrected(self) -> bool:
+        """Whether something that a person has painted on it is there."""
+        return self._n_strokes > 0
+
+    @property
+    def notes(self) -> ResultNotes:
+        """What is written beside it once it is corrected."""
+        return ResultNotes(uid=self.uid, title=self.title, made_by=self._made_by)
+
+    @property
+    def made_by(self) -> str:
+        """How it was made, in words for a paper; empty where that is not known."""
+        corrected = self._made_by and self.is_corrected
+        return f"{self._made_by}, corrected by hand" if corrected else self._made_by
+
+    @property
+    def recipe(self) -> ChainRecipe | None:
+        """Its steps, and what their answers stand for by now; None where they are not known."""
+        if self._recipe is None or np.array_equal(self._moment, self._results.moment()):
+            return self._recipe
+        codes_then = _back(self._moment)
+        top = max(int(codes_then[plane].max(initial=0)) for plane in self.slots)
+        meant = self._recipe.mapping or {code: code for code in range(1, top + 1)}
+        mapping = self._results.codes_of(in_slots(meant, self._moment))
+        return self._recipe.model_copy(update={"mapping": mapping})
+
+    def codes(self, plane: int) -> Codes:
+        """Return a slice, shape (Y, X), uint8: codes of the annotations."""
+        codes: Codes = self._results.meant_as[self.slots[plane]]
+        return codes
+
+    def edit(self, plane: int, painted: Codes) -> Edit | None:
+        """Return what somebody has painted on a slice, as slots; None where nothing."""
+        slots = self.slots[plane]
+        stays = painted == self._results.meant_as[slots]
+        after = np.where(stays, slots, self._results.moment()[painted])
+        return edit_between(self.key, slots, after, plane * slots.size)
+
+    def apply(self, edit: Edit, *, undone: bool) -> None:
+        """Do what was painted, or take it back."""
+        self.slots.reshape(-1)[edit.indices] = edit.before if undone else edit.after
+        self._n_strokes += -1 if undone else 1
+        self.was_painted = True
+
+
 class Results:
-    """Keeps in the session what was corrected, and brings back what earlier ones kept.
+    """All results of a session: keeps in it what was corrected, and brings earlier ones back.
 
     Parameters
     ----------
@@ -36,59 +145,116 @@ class Results:
     Attributes
     ----------
     meant_as : ndarray of uint8, shape (256,)
-        What codes as they were at first stand for, since classes were moved, merged or deleted.
+        The code of each slot, 0 for none. At first, every code is stored as itself.
+    brought_back : Signal(Result)
+    changed : Signal(Result, list)
+        Slices of a result were painted on, or that was undone.
     meaning_changed : Signal()
-        `meant_as` is another: see `ResultCodes`.
-    brought_back : Signal(str, object, ResultNotes)
-        Image id, and ndarray (planes, Y, X), uint8, on disk, which may be painted on.
+        `meant_as` is another.
+    not_kept : Signal(str)
+        A sentence: what a person has painted could not be kept for later sessions.
     """
 
+    brought_back = Signal(Result)
+    changed = Signal(Result, list)
     meaning_changed = Signal()
-    brought_back = Signal(str, object, object)
+    not_kept = Signal(str)
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._results: dict[str, Result] = {}
         self.meant_as: Codes = np.arange(256, dtype=np.uint8)
 
-    def mean(self, meant_as: Codes) -> None:
-        """Take note of what codes stand for from now on."""
-        if not np.array_equal(meant_as, self.meant_as):
-            self.meant_as = meant_as
-            self.meaning_changed.emit()
+    def moment(self) -> Codes:
+        """Return the slot of every code, as classes are now.
 
-    def keep(self, path: Path, title: str, made_by: str, recipe: ChainRecipe | None = None) -> None:
-        """Say of a result's file that a person has painted on it, so that it outlives the session.
+        What is asked now and answered later, when classes may have been changed, has the codes of
+        now: this table tells what they are then.
+
+        Returns
+        -------
+        ndarray of uint8, shape (256,)
+        """
+        return _back(self.meant_as)
+
+    def codes_of(self, slots: Mapping[int, int]) -> dict[int, int]:
+        """Return answers → codes, where they are known as answers → slots."""
+        return {answer: int(self.meant_as[slot]) for answer, slot in slots.items()}
+
+    def of(self, image_id: str) -> list[Result]:
+        """Return the results of an image, the oldest first."""
+        return [result for result in self._results.values() if result.image == image_id]
+
+    def add(
+        self,
+        image_id: str,
+        title: str,
+        codes: Codes,
+        made_by: str = "",
+        recipe: ChainRecipe | None = None,
+        moment: Codes | None = None,
+    ) -> Result:
+        """Take in what a method answered.
 
         Parameters
         ----------
-        title : str
-            As in the list of layers, without the name of the image.
+        codes : ndarray, shape (planes, Y, X), uint8
+            On disk, of the session, where it is to outlive it once a person has painted on it.
+            Taken over: it becomes the slots of the result.
         made_by : str
-            Steps and settings, in words for a paper.
+            Method and settings, in words for a paper.
         recipe : ChainRecipe, optional
-            Those steps.
+            Its steps, with what they learned or grew from.
+        moment : ndarray of uint8, shape (256,), optional
+            Of which the codes are; now by default.
         """
-        if recipe is not None:
-            self.keep_recipe(path, recipe)
-        write_notes(path, ResultNotes(uid=new_uid(), title=title, made_by=made_by))
+        moment = self.moment() if moment is None else moment
+        _store(codes, moment)
+        result = Result(
+            self, image_id, title, codes, made_by, recipe, moment, new_uid(), is_corrected=False
+        )
+        self._results[result.key] = result
+        return result
 
-    def keep_recipe(self, path: Path, recipe: ChainRecipe) -> None:
-        """Write the steps of a result that is kept beside it, instead of those before."""
-        write_whole(recipe_beside(path), recipe.model_dump_json())
+    def forget(self, result: Result) -> None:
+        """Take note that nobody wants to see a result any more, unless somebody painted on it."""
+        if not result.was_painted:
+            self._results.pop(result.key, None)
 
-    def recipe(self, path: Path) -> ChainRecipe | None:
-        """Return the steps of a result that was kept; None where they are not known."""
-        try:
-            return read_recipe(recipe_beside(path))
-        except UserError:
-            return None
+    def apply(self, edits: Iterable[Edit], *, undone: bool = False) -> None:
+        """Do what was painted, or take it back; keep what is corrected."""
+        for edit in edits:
+            result = self._results[edit.image]
+            is_kept = result.was_painted
+            result.apply(edit, undone=undone)
+            self.changed.emit(result, edit.planes(result.slots.shape))
+            if not is_kept:
+                self._keep(result)
+
+    def tell_meaning(self) -> None:
+        """Tell that slots stand for something else, recipes that are kept, too."""
+        for result in self._results.values():
+            if result.was_painted:
+                self._keep(result)
+        self.meaning_changed.emit()
 
     def kept(self, image_id: str) -> tuple[KeptResult, ...]:
         """Return the results of an image that were corrected."""
         return kept_results(self._session.path(image_id, "results").parent)
 
-    def bring_back(self, image_id: str, kept: Iterable[KeptResult]) -> int:
-        """Copy results of an earlier session, those that are not here yet; return how many."""
+    def bring_back(
+        self, image_id: str, kept: Iterable[KeptResult], meant_as: Codes, codes: Codes
+    ) -> int:
+        """Copy results of an earlier session, those that are not here yet; return how many.
+
+        Parameters
+        ----------
+        meant_as : ndarray of uint8, shape (256,)
+            Of that session: its code of each slot.
+        codes : ndarray of uint8, shape (256,)
+            Which of our codes each of its codes is.
+        """
+        moment = self.moment()[codes]
         here = {result.notes.uid for result in self.kept(image_id)}
         n_added = 0
         for earlier in kept:
@@ -98,9 +264,62 @@ class Results:
             paths = (self._session.path(image_id, f"own-result-{n}") for n in count(1))
             path = next(path for path in paths if not path.exists())
             shutil.copyfile(earlier.path, path)
-            if recipe_beside(earlier.path).is_file():
-                shutil.copyfile(recipe_beside(earlier.path), recipe_beside(path))
-            write_notes(path, earlier.notes)
-            self.brought_back.emit(image_id, np.load(path, mmap_mode="r+"), earlier.notes)
+            slots: Codes = np.load(path, mmap_mode="r+")
+            _store(slots, moment[meant_as])
+            notes, recipe = earlier.notes, _recipe_of(earlier.path)
+            result = Result(
+                self,
+                image_id,
+                notes.title,
+                slots,
+                notes.made_by,
+                recipe,
+                moment,
+                notes.uid,
+                is_corrected=True,
+            )
+            self._results[result.key] = result
+            self._keep(result)
+            self.brought_back.emit(result)
             n_added += 1
         return n_added
+
+    def _keep(self, result: Result) -> None:
+        """Say beside a result's file that a person painted on it: it outlives the session."""
+        path, recipe = result.path, result.recipe
+        if path is None:
+            return
+        try:
+            if recipe is not None:
+                write_whole(recipe_beside(path), recipe.model_dump_json())
+            write_notes(path, result.notes)
+        except OSError as error:
+            self.not_kept.emit(
+                f"What is painted on {result.title} could not be kept for later ({error.strerror})."
+            )
+
+
+def in_slots(meant: Mapping[int, int], moment: Codes) -> dict[int, int]:
+    """Return answers → slots, where they are known as answers → codes of some moment."""
+    return {answer: int(moment[code]) for answer, code in meant.items()}
+
+
+def _recipe_of(path: Path) -> ChainRecipe | None:
+    try:
+        return read_recipe(recipe_beside(path))
+    except UserError:
+        return None
+
+
+def _store(codes: Codes, slots: Codes) -> None:
+    """Write slots over codes, if they are others."""
+    if not np.array_equal(slots, np.arange(256)):
+        for plane in codes:
+            plane[...] = slots[plane]
+
+
+def _back(table: Codes) -> Codes:
+    """Return from which value each has come; of several the lowest, 0 for those from none."""
+    back = np.zeros(256, np.uint8)
+    back[table[::-1]] = np.arange(256, dtype=np.uint8)[::-1]
+    return back

@@ -25,6 +25,8 @@ from napari_unetseg.annotations import (
     code_of,
     edit_between,
     fill_unlabelled,
+    join_classes,
+    unchanged,
 )
 from napari_unetseg.config import BACKGROUND, UNLABELLED, LabelClass, default_class
 from napari_unetseg.errors import UserError
@@ -34,7 +36,7 @@ from napari_unetseg.wording import counted
 
 from .image_entry import ImageEntry
 from .objects import BY_NETWORK, BY_NUMBERING, Ids, ObjectSet, ObjectSets
-from .results import Results
+from .results import Result, Results
 from .slots import Codes, Slots
 
 ClassChange = Callable[..., tuple[Classes, npt.NDArray[np.uint8]]]
@@ -51,7 +53,7 @@ class Workspace:
     objects : ObjectSets
         Objects with numbers, beside what is annotated and segmented.
     results : Results
-        Of classical methods, where a person has corrected them.
+        Of classical methods.
     images_changed : Signal()
         An image was added or removed.
     classes_changed : Signal()
@@ -127,30 +129,28 @@ class Workspace:
     def restore(self, image_id: str, work: EarlierWork) -> None:
         """Bring back annotations of an earlier session where nothing is painted yet.
 
+        Classes are told by their names; those that are missing are added.
+
         Raises
         ------
         UserError
-            If their classes are others than the present ones and these are in use.
+            If these would be too many classes.
         """
         entry = self.images[image_id]
+        classes, table = work.classes, unchanged()
+        if self.in_use or any(self.results.of(other) for other in self.images):
+            classes, table = join_classes(self.classes, work.classes)
         self.objects.bring_back(image_id, work.objects)
-        self.results.bring_back(image_id, work.results)
-        same = [c.name for c in work.classes] == [c.name for c in self.classes]
-        if not same and self.in_use and work.n_labelled_px:
-            raise UserError(
-                f"The earlier annotations of {entry.stack.name} have the classes "
-                f"{', '.join(c.name for c in work.classes)}; name yours alike to bring them back."
-            )
+        self.results.bring_back(image_id, work.results, np.array(work.meant_as, np.uint8), table)
         earlier: Codes = np.load(work.annotations, mmap_mode="r", allow_pickle=False)
         blocks: Codes = np.load(work.blocks, mmap_mode="r", allow_pickle=False)
         if not entry.blocks.any():
             entry.blocks[...] = blocks
         edits = (
-            self._edit_plane(entry, p, fill_unlabelled(entry.codes[p], earlier[p]))
+            self._edit_plane(entry, p, fill_unlabelled(entry.codes[p], table[earlier[p]]))
             for p in range(len(earlier))
             if earlier[p].any()
         )
-        classes = self.classes if same or not work.n_labelled_px else work.classes
         self._record("bringing back earlier annotations", edits, classes)
         if work.region is not None and entry.region is None:
             entry.region = self.session.array(image_id, "region", entry.shape)
@@ -296,6 +296,19 @@ class Workspace:
         objects = self.objects.create(image_id, ids, made_by)
         self._do(Step(label, numbered=(objects.key,)))
         return objects
+
+    def commit_result(self, result: Result, painted: Codes, planes: Iterable[int]) -> None:
+        """Take over what was painted on a result.
+
+        Parameters
+        ----------
+        painted : ndarray, shape (planes, Y, X), uint8
+            Codes.
+        planes : iterable of int
+            Slices on which something may have been painted.
+        """
+        edits = (result.edit(plane, painted[plane]) for plane in planes)
+        self._do(Step("stroke", results=tuple(edit for edit in edits if edit is not None)))
 
     def correct_objects(self, label: str, edit: ObjectEdit) -> None:
         """Change numbered objects, as one step."""
@@ -443,6 +456,7 @@ class Workspace:
             self._entry(edit.image).sources.undo(edit)
         self.objects.apply(edit.undone for edit in reversed(step.objects))
         self.objects.withdraw(step.numbered)
+        self.results.apply(reversed(step.results), undone=True)
         self._finish(step, step.classes_before, step.shown_before, step.meant_before)
         return self._said_of(step)
 
@@ -465,7 +479,7 @@ class Workspace:
 
     def _do(self, step: Step) -> None:
         classes = step.classes_after
-        has_content = step.edits or step.objects or step.numbered
+        has_content = step.edits or step.objects or step.numbered or step.results
         if has_content or step.classes_before != classes:
             if classes is not None:
                 before = self._slots.shown_as
@@ -484,6 +498,7 @@ class Workspace:
             self._entry(edit.image).sources.do(edit)
         self.objects.return_withdrawn(step.numbered)
         self.objects.apply(step.objects)
+        self.results.apply(step.results)
         self._finish(step, step.classes_after, step.shown_after, step.meant_after)
 
     def _apply(self, image_id: str, indices: npt.NDArray[np.int64] | slice, codes: Codes) -> None:
@@ -503,6 +518,9 @@ class Workspace:
         moved = shown_as is not None and not np.array_equal(shown_as, self._slots.shown_as)
         if moved and shown_as is not None:
             self._slots.shown_as = shown_as
+        meaning_moved = meant_as is not None and not np.array_equal(meant_as, self.results.meant_as)
+        if meaning_moved and meant_as is not None:
+            self.results.meant_as = meant_as
         if classes is not None and classes != self.classes:
             self.classes = classes
             self._describe(classes)
@@ -515,8 +533,8 @@ class Workspace:
                 self.segmentation_changed.emit(image_id, planes)
         if moved:
             self._show_all_segmentations()
-        if meant_as is not None:
-            self.results.mean(meant_as)
+        if meaning_moved:
+            self.results.tell_meaning()
         self.history_changed.emit()
 
     def _touched(self, step: Step) -> dict[str, list[int]]:
@@ -547,6 +565,7 @@ class Workspace:
                 }
                 for entry in self._all_entries()
             },
+            self.results.meant_as.tolist(),
         )
 
     def close(self) -> None:

@@ -141,7 +141,7 @@ def test_a_row_is_used_with_its_steps_or_its_model(stage, step, tmp_path):
     step.draft.choose("sobel")
     stage.person.click(step.compared.use)
     assert step.draft.method == "otsu"
-    assert step.draft.meaning.mapping == {1: 2, 2: 1}
+    assert step.draft.meaning.slots == {1: 2, 2: 1}
     assert step.apply.isVisible(), "what was taken over is in view"
     stage.person.click(step.compared_section.toggleButton())
     assert not step.apply.isVisible()

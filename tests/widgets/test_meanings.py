@@ -57,7 +57,7 @@ def test_undo_after_an_opened_recipe_brings_back_the_answers_of_the_method(stage
     plain = otsu(stage)
     assert not step.meaning.isVisible()
     step.recipes.open.trigger()
-    assert step.meant.text() == "What its answers mean comes from swapped.json."
+    assert step.meant.text() == "Which of its answers is which class comes from swapped.json."
     assert step.meaning.isVisible()
     np.testing.assert_array_equal(preview(stage, step), 3 - plain)
     stage.person.click(step.editor.undo)
@@ -95,7 +95,10 @@ def test_a_fit_is_taken_back_with_what_it_said(stage, step):
     before, plain = step.draft.steps, preview(stage, step)
     params = parse_params("kmeans", ["n_clusters=3"])
     step.fit.fitted.emit(FittedBaseline("kmeans", params, {1: 1, 2: 2, 3: 1}, 0.9))
-    assert step.meant.text() == "What its answers mean comes from the fit to your annotations."
+    assert (
+        step.meant.text()
+        == "Which of its answers is which class comes from the fit to your annotations."
+    )
     fitted = segment("kmeans", stage.entry.stack.plane(1), params)
     np.testing.assert_array_equal(preview(stage, step), np.array([0, 1, 2, 1])[fitted])
     stage.person.click(step.editor.undo)

@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 from stage import Stage, cells
 
-from napari_unetseg.annotations import add_class, delete_class, reorder_classes
+from napari_unetseg.annotations import (
+    add_class,
+    delete_class,
+    reorder_classes,
+    unchanged,
+)
 from napari_unetseg.classical import Chain, ChainRecipe, Source, find_step, read_recipe, run_stack
 from napari_unetseg.jobs.commands import BaselineCommand
 from napari_unetseg.project import KeptResult, ResultNotes, Session
@@ -18,7 +23,6 @@ from napari_unetseg.widgets.baselines_step import BaselinesStep
 from napari_unetseg.widgets.correct_step import CorrectStep
 from napari_unetseg.widgets.export_step import ExportStep
 from napari_unetseg.widgets.method_choice import REFINE
-from napari_unetseg.widgets.stack_from_layers import METADATA
 
 pytestmark = pytest.mark.window
 
@@ -46,6 +50,10 @@ def paint(stage, layer):
     assert (np.asarray(layer.data) != bright()).any()
 
 
+def bring_back(stage, *kept):
+    stage.workspace.results.bring_back(stage.entry.id, kept, unchanged(), unchanged())
+
+
 def answered(stage, codes, name="baseline-1"):
     """Return codes in a file of the session, as the child leaves them."""
     path = stage.workspace.session.path(stage.entry.id, name)
@@ -68,7 +76,7 @@ def test_a_corrected_result_is_on_disk_and_comes_back_with_the_next_session(stag
     )
     [kept] = work.results
     np.testing.assert_array_equal(np.load(kept.path), painted)
-    stage.workspace.results.bring_back(stage.entry.id, [kept])
+    bring_back(stage, kept)
     assert len(stage.layers.result_layers(stage.entry.id)) == 1  # it is here already
     later.close()
 
@@ -77,7 +85,7 @@ def test_a_result_of_an_earlier_session_becomes_a_layer_that_can_be_painted_on(s
     path = tmp_path / "baseline-3.npy"
     np.save(path, bright())
     kept = KeptResult(path, ResultNotes(uid="a", title="Otsu", made_by="by Otsu"))
-    stage.workspace.results.bring_back(stage.entry.id, [kept, kept])
+    bring_back(stage, kept, kept)
     [layer] = stage.layers.result_layers(stage.entry.id)
     np.testing.assert_array_equal(layer.data, bright())
     paint(stage, layer)
@@ -218,34 +226,69 @@ def test_results_follow_the_classes_and_come_back_with_undo(stage):
     swapped = np.array([0, 1, 3, 2], np.uint8)[codes]
     for shown in (layer, difference):
         np.testing.assert_array_equal(shown.data, swapped)
-    path = stage.workspace.session.path(stage.entry.id, "baseline-1")
-    np.testing.assert_array_equal(np.load(path), swapped)
-    assert layer.metadata[METADATA]["recipe"].mapping == {1: 1, 2: 3, 3: 2}
+    assert stage.context.results.result_of(layer).recipe.mapping == {1: 1, 2: 3, 3: 2}
     stage.workspace.change_classes(delete_class, 1, label="deleting")
     np.testing.assert_array_equal(layer.data == 0, swapped == 2)
     stage.workspace.undo()
     np.testing.assert_array_equal(layer.data, swapped)
     stage.workspace.undo()
     np.testing.assert_array_equal(layer.data, codes)
-    assert layer.metadata[METADATA]["recipe"] == recipe
+    assert stage.context.results.result_of(layer).recipe == recipe
 
 
-def test_strokes_on_a_result_are_undone_as_what_they_were(stage):
+def test_strokes_on_a_result_and_changes_of_classes_are_undone_in_their_order(stage):
     stage.workspace.change_classes(add_class, "other", label="adding")
+    layer = stage.context.results.add(stage.entry.id, "Otsu", answered(stage, bright()), "by Otsu")
+    seen = [np.asarray(layer.data).copy()]
+    paint(stage, layer)
+    seen.append(np.asarray(layer.data).copy())
+    stage.workspace.change_classes(reorder_classes, [2, 1], label="moving")
+    seen.append(np.asarray(layer.data).copy())
+    assert (seen[-1] == 3).any()
+    layer.selected_label = 2
+    stage.person.stroke(layer, [(15, 60), (15, 90)])
+    seen.append(np.asarray(layer.data).copy())
+    stage.workspace.change_classes(delete_class, 1, label="deleting")
+    assert not np.array_equal(layer.data, seen[-1])
+    for expected in reversed(seen):
+        stage.person.undo()
+        np.testing.assert_array_equal(layer.data, expected)
+    assert stage.said[-1] == "Took back: stroke."
+    for expected in seen[1:]:
+        stage.workspace.redo()
+        np.testing.assert_array_equal(layer.data, expected)
+
+
+def test_a_stroke_is_undone_from_any_layer_and_in_a_layer_that_was_closed(stage):
     layer = stage.context.results.add(stage.entry.id, "Otsu", answered(stage, bright()), "by Otsu")
     paint(stage, layer)
     painted = np.asarray(layer.data).copy()
-    stage.workspace.change_classes(reorder_classes, [2, 1], label="moving")
-    moved = np.asarray(layer.data).copy()
-    assert (moved == 3).any()
-    layer.selected_label = 3
-    stage.person.stroke(layer, [(15, 60), (15, 90)])
+    layer.visible = False
+    stage.layers.activate(stage.layers.annotations_layer(stage.entry.id))
     stage.person.undo()
-    np.testing.assert_array_equal(layer.data, moved)
-    stage.person.undo()
-    np.testing.assert_array_equal(layer.data, painted)
-    stage.person.undo()
+    assert layer.visible
     np.testing.assert_array_equal(layer.data, bright())
+    stage.viewer.layers.remove(layer)
+    stage.workspace.redo()
+    [again] = stage.layers.result_layers(stage.entry.id)
+    np.testing.assert_array_equal(again.data, painted)
+
+
+def test_an_image_that_comes_back_has_its_results(stage):
+    layer = stage.context.results.add(stage.entry.id, "Otsu", answered(stage, bright()), "by Otsu")
+    hidden = stage.context.results.add(stage.entry.id, "Li", answered(stage, bright(), "b"), "Li")
+    hidden.visible, layer.visible = False, True
+    paint(stage, layer)
+    painted = np.asarray(layer.data).copy()
+    stage.layers.remove_image(stage.entry.id)
+    assert not stage.layers.labels_layers()
+    stage.workspace.undo()
+    stage.layers.add_image([stage.image])
+    first, second = stage.layers.result_layers(stage.entry.id)
+    assert (first.name, first.visible, second.visible) == ("cells · Otsu", True, False)
+    np.testing.assert_array_equal(first.data, bright())
+    stage.workspace.redo()
+    np.testing.assert_array_equal(first.data, painted)
 
 
 def test_a_result_that_was_brought_back_has_its_recipe_and_is_exported_with_it(
@@ -263,7 +306,7 @@ def test_a_result_that_was_brought_back_has_its_recipe_and_is_exported_with_it(
         kept.path.with_suffix(ending).rename(elsewhere.with_suffix(ending))
     kept.path.with_suffix(".json").unlink()
     stage.viewer.layers.remove(layer)
-    stage.workspace.results.bring_back(stage.entry.id, [KeptResult(elsewhere, kept.notes)])
+    bring_back(stage, KeptResult(elsewhere, kept.notes))
     export = stage.show(ExportStep)
     assert export.what.currentText() == "cells · Otsu"
     monkeypatch.setattr(export_step, "ask_paths", lambda *_, **__: [tmp_path / "out.tif"])
@@ -272,7 +315,7 @@ def test_a_result_that_was_brought_back_has_its_recipe_and_is_exported_with_it(
     stage.person.wait(lambda: not export._writer.busy, 20)
     assert read_recipe(tmp_path / "out.tif.json").chain == recipe.chain
     [again] = stage.workspace.results.kept(stage.entry.id)
-    assert stage.workspace.results.recipe(again.path) == recipe
+    assert read_recipe(again.path.with_suffix(".recipe")) == recipe
 
 
 def test_notes_of_before_recipes_are_read(stage, tmp_path):
@@ -280,9 +323,9 @@ def test_notes_of_before_recipes_are_read(stage, tmp_path):
     np.save(path, bright())
     written = {"version": 1, "uid": "a", "title": "Otsu", "made_by": "by Otsu"}
     kept = KeptResult(path, ResultNotes.model_validate_json(json.dumps(written)))
-    stage.workspace.results.bring_back(stage.entry.id, [kept])
+    bring_back(stage, kept)
     [layer] = stage.layers.result_layers(stage.entry.id)
-    assert layer.metadata[METADATA]["recipe"] is None
+    assert stage.context.results.result_of(layer).recipe is None
 
 
 def segment(stage):
@@ -332,7 +375,9 @@ def test_refinements_better_the_result_in_view_and_say_so(stage):
     stage.finish()
     layer = stage.layers.result_layers(stage.entry.id)[-1]
     assert layer.name == "cells · Otsu · Fill holes"
-    assert layer.metadata[METADATA]["made_by"].startswith("Otsu (bright), then Fill holes")
+    assert stage.context.results.result_of(layer).made_by.startswith(
+        "Otsu (bright), then Fill holes"
+    )
 
 
 @pytest.mark.parametrize("corrected", [False, True])
@@ -362,7 +407,7 @@ def test_a_refined_result_is_replayed_as_a_whole_unless_it_was_painted_on(stage,
     np.save(image.output, refined)
     stage.finish()
     layer = stage.layers.result_layers(stage.entry.id)[-1]
-    replayed_by = layer.metadata[METADATA]["recipe"]
+    replayed_by = stage.context.results.result_of(layer).recipe
     if corrected:
         assert replayed_by is None
     else:
@@ -510,3 +555,36 @@ def test_a_difference_is_seen_alone_until_there_is_a_preview(stage):
     step.show_preview.setChecked(True)
     stage.person.wait(lambda: step.preview.layer is not None, 10)
     assert not difference.visible
+
+
+def test_classes_may_be_changed_while_a_result_is_computed(stage):
+    stage.workspace.change_classes(add_class, "other", label="adding")
+    step = stage.show(BaselinesStep)
+    step.show_preview.setChecked(False)
+    step.draft.choose("kmeans")
+    stage.person.wait(lambda: step.apply.isVisible() and step.apply.isEnabled())
+    stage.person.click(step.apply)
+    (image,) = stage.submitted().images
+    stage.workspace.change_classes(reorder_classes, [2, 1], label="moving")
+    codes = np.clip(bright(3), 1, 3)
+    np.save(image.output, codes)
+    stage.finish()
+    [layer] = stage.layers.result_layers(stage.entry.id)
+    np.testing.assert_array_equal(layer.data, np.array([0, 1, 3, 2], np.uint8)[codes])
+    assert stage.context.results.result_of(layer).recipe.mapping == {1: 1, 2: 3, 3: 2}
+    stage.workspace.undo()
+    np.testing.assert_array_equal(layer.data, codes)
+
+
+def test_what_answers_mean_follows_the_classes(stage):
+    stage.workspace.change_classes(add_class, "other", label="adding")
+    step = stage.show(BaselinesStep)
+    step.show_preview.setChecked(False)
+    recipe = ChainRecipe(chain=Chain.of("otsu"), mapping={1: 3, 2: 2})
+    step.taken.take_recipe("cells.json", recipe)
+    assert step.taken.mapping() == {1: 3, 2: 2}
+    stage.workspace.change_classes(reorder_classes, [2, 1], label="moving")
+    assert step.taken.mapping() == {1: 2, 2: 3}
+    assert step.taken.recipe()().mapping == {1: 2, 2: 3}
+    stage.workspace.undo()
+    assert step.taken.mapping() == {1: 3, 2: 2}
