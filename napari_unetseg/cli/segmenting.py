@@ -99,11 +99,31 @@ def segment_files(recipe: ChainRecipe, files: Files) -> None:
     write_record(plan.record, record_of(recipe, facts), overwrite=files.overwrite)
     if recipe.needs_strokes():
         print(f"What is painted is too much to be kept: run {plan.record} needs -l LABELS.")
+    if said := _said_of_channels(recipe, sources):
+        print(said)
     print(f"Segmentation: {files.output}, and how it was made: {plan.record}")
     few_colours = [file.quantised for file in plan.files if file.quantised is not None]
     if few_colours:
         more = f" and {len(few_colours) - 1} more" if few_colours[1:] else ""
         print(f"In few colours: {few_colours[0]}{more}")
+
+
+def _said_of_channels(recipe: ChainRecipe, sources: Sequence[Source]) -> str:
+    """Say that several channels were segmented as one; nothing where there was one or a choice."""
+    found = recipe.chain.method()
+    if found is None or not found[0].mixes_channels:
+        return ""
+    if any(settings.step == "channel" for settings in recipe.chain.steps):
+        return ""
+    for source in sources:
+        if source.stack.n_channels > 1:
+            names = ", ".join(name for name in source.stack.channels if name)
+            of_names = f" ({names})" if names else ""
+            return (
+                f"{source.stack.name} has {source.stack.n_channels} channels{of_names}: their mean "
+                "was segmented; --before channel:channel=1 takes the first alone."
+            )
+    return ""
 
 
 def _open_begun(paths: Sequence[Path], files: Files) -> tuple[list[Source], tuple[LabelClass, ...]]:

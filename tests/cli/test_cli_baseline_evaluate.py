@@ -220,6 +220,17 @@ def test_a_channel_that_is_not_there_is_refused_with_how_many_there_are(cells, t
     assert not out.exists()
 
 
+def test_the_mean_of_several_channels_is_told_unless_one_was_chosen(tmp_path, capsys):
+    image, out = tmp_path / "two.tif", tmp_path / "m.tif"
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 2, 64, 64), dtype=np.uint8)
+    tifffile.imwrite(image, pixels, imagej=True, metadata={"axes": "ZCYX"})
+    assert run("baseline", "otsu", image, "-o", out) == 0
+    assert "two has 2 channels" in capsys.readouterr().out
+    for more in (["otsu", "--before", "channel:channel=2"], ["kmeans"]):
+        assert run("baseline", *more[:1], image, "-o", out, *more[1:], "--overwrite") == 0
+        assert "channels" not in capsys.readouterr().out
+
+
 def test_the_list_names_every_method_and_parameter(capsys):
     assert run("baseline", "--list") == 0
     said = capsys.readouterr().out
