@@ -297,9 +297,9 @@ def test_names_are_on_disk_before_the_codes_that_need_them(workspace, entry, mon
     written = []
     describe = workspace.session.describe
 
-    def watched(classes, images):
+    def watched(classes, images, meant_as):
         written.append((len(classes), int(entry.codes.max())))
-        describe(classes, images)
+        describe(classes, images, meant_as)
 
     monkeypatch.setattr(workspace.session, "describe", watched)
     paint(workspace, entry, 1, np.s_[5:9, 5:9], 5)
