@@ -31,6 +31,7 @@ from napari_unetseg.images import map_npy
 
 from .kept_objects import KeptObjects, are_continued, has_notes, kept_objects
 from .kept_results import KeptResult, kept_results, results_continued
+from .kept_sources import KeptSources, kept_sources
 
 #: How many sessions are kept whole. Of older ones models go, and annotations of which nearly all
 #: are in a newer session too, as are their objects; nothing else made by hand is ever deleted.
@@ -70,6 +71,8 @@ class EarlierWork:
         Numbered objects that were corrected.
     results : tuple of KeptResult
         Results of classical methods that were corrected.
+    sources : KeptSources or None
+        Which annotations were taken over, where that is known.
     """
 
     fingerprint: str
@@ -81,6 +84,7 @@ class EarlierWork:
     n_labelled_px: int
     objects: tuple[KeptObjects, ...] = ()
     results: tuple[KeptResult, ...] = ()
+    sources: KeptSources | None = None
 
 
 class Session:
@@ -289,6 +293,7 @@ def _works_in(folder: Path) -> list[EarlierWork]:
                 n_labelled,
                 objects,
                 results,
+                sources=kept_sources(path),
             )
             works.append(work)
     return works
