@@ -31,7 +31,7 @@ class Edit:
         Pixels that differ.
     sources_before : ndarray of uint8, shape (n,), or None
         Where the annotations came from, by number; None where a person had painted all of them.
-    source_after : int or None
+    source_after : int, ndarray of uint8, shape (n,), or None
         Where they come from now; None where that stays.
     """
 
@@ -41,14 +41,15 @@ class Edit:
     after: npt.NDArray[np.uint8]
     n_changed: int
     sources_before: npt.NDArray[np.uint8] | None = None
-    source_after: int | None = None
+    source_after: int | npt.NDArray[np.uint8] | None = None
 
     @property
     def n_bytes(self) -> int:
         """Memory the edit holds."""
         indices = 0 if isinstance(self.indices, slice) else self.indices.nbytes
-        sources = 0 if self.sources_before is None else self.sources_before.nbytes
-        return indices + self.before.nbytes + self.after.nbytes + sources
+        sources = (self.sources_before, self.source_after)
+        kept = (self.before, self.after, *(s for s in sources if isinstance(s, np.ndarray)))
+        return indices + sum(array.nbytes for array in kept)
 
     def planes(self, shape: tuple[int, int, int]) -> list[int]:
         """Return the slices it touches, ascending."""

@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return run(list(sys.argv[1:] if argv is None else argv))
     except KeyboardInterrupt as interrupt:
-        from .termination import Terminated
+        from napari_unetseg.termination import Terminated
 
         print("stopped", file=sys.stderr)
         return 143 if isinstance(interrupt, Terminated) else 130

@@ -19,8 +19,7 @@ import typer
 
 from napari_unetseg import __version__
 from napari_unetseg.errors import AlreadyThereError, UserError
-
-from .termination import terminated_like_interrupted
+from napari_unetseg.termination import terminated_like_interrupted
 
 PROGRAM = "napari-unetseg"
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +17,25 @@ from .tiff_metadata import NAMESPACE
 _TYPES = {"T": "time", "C": "channel"}
 _CHUNK_PX = 512
 
+#: Bytes handed over at once: whoever stops it waits until they are written.
+_BATCH_BYTES = 32 * 1024**2
+
 
 def write_ome_zarr(folder: Path, stack: Stack) -> None:
-    """Fill an empty folder with a stack, chunks of one slice."""
+    """Fill an empty folder with a stack, chunks of one slice.
+
+    Threads of zarr write, and go on when the thread that asked them to is interrupted. So another
+    one asks them, and when this is left, whether with Ctrl+C or not, nobody writes any more.
+    """
+    stopped = threading.Event()
+    with ThreadPoolExecutor(1) as writer:
+        try:
+            writer.submit(_write, folder, stack, stopped).result()
+        finally:
+            stopped.set()
+
+
+def _write(folder: Path, stack: Stack, stopped: threading.Event) -> None:
     import zarr
 
     group = zarr.open_group(folder, mode="a", zarr_format=3)
@@ -24,13 +44,28 @@ def write_ome_zarr(folder: Path, stack: Stack) -> None:
         for axis, length in zip(stack.axes, stack.shape, strict=True)
     )
     array = group.create_array("0", shape=stack.shape, dtype=stack.dtype, chunks=chunks)
-    array[...] = np.asarray(stack.data, stack.dtype)
+    for part in _batches(stack):
+        if stopped.is_set():
+            return
+        array[part] = np.asarray(stack.data[part], stack.dtype)
     ome: dict[str, Any] = {"version": "0.5", "multiscales": [_multiscale(stack)]}
     if any(stack.channels):
         ome["omero"] = {"channels": [{"label": name} for name in stack.channels]}
     if "classes" in stack.metadata:
         ome["image-label"] = _image_label(stack.metadata)
     group.attrs.update({"ome": ome} | ({NAMESPACE: stack.metadata} if stack.metadata else {}))
+
+
+def _batches(stack: Stack) -> Iterator[tuple[int | slice, ...]]:
+    """Yield the slices of a stack, as many at a time as are written quickly."""
+    if stack.axes == "YX":
+        yield ()
+        return
+    *outer, n_slices = stack.shape[:-2]
+    at_once = max(1, _BATCH_BYTES // (stack.dtype.itemsize * math.prod(stack.plane_shape)))
+    for index in np.ndindex(*outer):
+        for first in range(0, n_slices, at_once):
+            yield (*index, slice(first, first + at_once))
 
 
 def _multiscale(stack: Stack) -> dict[str, Any]:

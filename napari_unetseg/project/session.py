@@ -31,6 +31,7 @@ from napari_unetseg.images import map_npy
 
 from .kept_objects import KeptObjects, are_continued, has_notes, kept_objects
 from .kept_results import KeptResult, kept_results, results_continued
+from .kept_sources import KeptSources, kept_sources
 
 #: How many sessions are kept whole. Of older ones models go, and annotations of which nearly all
 #: are in a newer session too, as are their objects; nothing else made by hand is ever deleted.
@@ -72,6 +73,8 @@ class EarlierWork:
         Results of classical methods that were corrected.
     meant_as : sequence of int
         The code of each slot of results.
+    sources : KeptSources or None
+        Which annotations were taken over, where that is known.
     """
 
     fingerprint: str
@@ -84,6 +87,7 @@ class EarlierWork:
     objects: tuple[KeptObjects, ...] = ()
     results: tuple[KeptResult, ...] = ()
     meant_as: Sequence[int] = range(256)
+    sources: KeptSources | None = None
 
 
 class Session:
@@ -305,6 +309,7 @@ def _works_in(folder: Path) -> list[EarlierWork]:
                 objects,
                 results,
                 description.meant_as,
+                sources=kept_sources(path),
             )
             works.append(work)
     return works

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QWidget
 
 from napari_unetseg.annotations import code_of
 from napari_unetseg.errors import UserError
-from napari_unetseg.project import EarlierWork
+from napari_unetseg.project import EarlierWork, kept_sources
 from napari_unetseg.workspace import ImageEntry
 
 from .calibration import calibrate
@@ -298,6 +298,7 @@ class DataStep(StepPanel):
                 corrected,
                 results,
                 self.context.workspace.results.meant_as.tolist(),
+                sources=kept_sources(path(old.id, "annotations")),
             )
             self.context.workspace.restore(new.id, work)
 

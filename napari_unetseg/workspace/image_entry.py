@@ -11,7 +11,7 @@ import numpy.typing as npt
 from napari_unetseg.annotations import Presence, new_blocks
 from napari_unetseg.config import UNLABELLED
 from napari_unetseg.images import Stack
-from napari_unetseg.project import Session
+from napari_unetseg.project import Session, keep_texts
 
 from .annotation_sources import AnnotationSources
 from .slots import Codes, Slots
@@ -73,7 +73,10 @@ class ImageEntry:
             blocks=session.array(image_id, "blocks", new_blocks(shape).shape),
             prediction=prediction,
             slots=slots,
-            sources=AnnotationSources(lambda: session.array(image_id, "sources", shape)),
+            sources=AnnotationSources(
+                lambda: session.array(image_id, "sources", shape),
+                lambda texts: keep_texts(session.path(image_id, "sources"), texts),
+            ),
         )
 
     @property

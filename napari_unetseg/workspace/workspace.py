@@ -151,7 +151,8 @@ class Workspace:
             for p in range(len(earlier))
             if earlier[p].any()
         )
-        self._record("bringing back earlier annotations", edits, classes)
+        sourced = entry.sources.brought_back(edits, work.sources)
+        self._record("bringing back earlier annotations", sourced, classes)
         if work.region is not None and entry.region is None:
             entry.region = self.session.array(image_id, "region", entry.shape)
             entry.region[...] = np.load(work.region, mmap_mode="r", allow_pickle=False)
@@ -452,8 +453,10 @@ class Workspace:
         if step is None:
             return None
         for edit in reversed(step.edits):
+            sources = self._entry(edit.image).sources
+            sources.forget(edit)
             self._apply(edit.image, edit.indices, edit.before)
-            self._entry(edit.image).sources.undo(edit)
+            sources.undo(edit)
         self.objects.apply(edit.undone for edit in reversed(step.objects))
         self.objects.withdraw(step.numbered)
         self.results.apply(reversed(step.results), undone=True)
@@ -494,8 +497,10 @@ class Workspace:
 
     def _run(self, step: Step) -> None:
         for edit in step.edits:
+            sources = self._entry(edit.image).sources
+            sources.forget(edit)
             self._apply(edit.image, edit.indices, edit.after)
-            self._entry(edit.image).sources.do(edit)
+            sources.do(edit)
         self.objects.return_withdrawn(step.numbered)
         self.objects.apply(step.objects)
         self.results.apply(step.results)

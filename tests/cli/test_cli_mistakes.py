@@ -260,3 +260,51 @@ def test_a_command_that_is_ended_while_it_writes_leaves_nothing(folder, number, 
     assert said.split()[-1] == "stopped"
     assert "Traceback" not in said
     assert contents(folder) == before
+
+
+# Each chunk takes its time, and is written by a thread of zarr.
+SLOW_CHUNKS = """
+import asyncio, signal, sys
+from zarr.storage import LocalStore
+put = LocalStore.set
+async def slowly(self, key, value):
+    if "/c/" in key:
+        print("writing", flush=True)
+        await asyncio.sleep(0.1)
+    await put(self, key, value)
+LocalStore.set = slowly
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from napari_unetseg.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to catch")
+@pytest.mark.parametrize("numbers", [(signal.SIGTERM,) * 2, (signal.SIGINT,)], ids=["TERM", "INT"])
+@pytest.mark.parametrize("verb", ["baseline", "run", "predict"])
+def test_a_command_that_is_ended_while_it_writes_a_zarr_leaves_nothing(folder, verb, numbers):
+    write(folder / "stack.tif", picture((40, 32, 32)))
+    assert main(["baseline", "otsu", "im.tif", "-o", "r.tif"]) == 0
+    before = sorted(folder.rglob("*"))
+    arguments = {
+        "baseline": ["baseline", "otsu", "stack.tif"],
+        "run": ["run", "r.tif.json", "stack.tif"],
+        "predict": ["predict", "stack.tif", "-m", "nuclei", "--no-resample"],
+    }[verb]
+    child = subprocess.Popen(
+        [sys.executable, "-c", SLOW_CHUNKS, *arguments, "-o", "o.zarr"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with child:
+        assert child.stdout.readline() == "writing\n"
+        assert any(path.suffix == ".partial" for path in folder.iterdir())
+        for number in numbers:  # some programs send it twice
+            child.send_signal(number)
+            time.sleep(0.02)
+        _, said = child.communicate(timeout=60)
+    assert child.returncode == (143 if signal.SIGTERM in numbers else 130)
+    assert said.split()[-1] == "stopped"
+    assert "Task" not in said
+    assert sorted(folder.rglob("*")) == before

@@ -9,11 +9,20 @@ import textwrap
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
+from napari_unetseg.config import find_model
 from napari_unetseg.events import Finished, FinishReason, Preparing, Progress, TrainingStep
-from napari_unetseg.jobs import BaselineCommand, ImageToSegment, JobState, Worker
+from napari_unetseg.images import Stack, write_image
+from napari_unetseg.jobs import (
+    BaselineCommand,
+    ImageToSegment,
+    JobState,
+    PredictFilesCommand,
+    Worker,
+)
 
 posix = pytest.mark.skipif(os.name != "posix", reason="sends signals")
 
@@ -61,6 +70,41 @@ def test_a_killed_child_is_told_in_plain_words_and_the_next_job_works(new_worker
     _, again = jobs.run(worker, baseline(scene))
     assert again.reason is FinishReason.COMPLETED
     assert worker.pid != killed
+
+
+# Says in a file of its own that it is about to finish a file, and takes long about it.
+SLOW_TO_WRITE = """
+import sys, time
+from pathlib import Path
+from napari_unetseg.images import atomic
+def sync(path):
+    Path(sys.argv[1]).touch()
+    time.sleep(60)
+atomic._sync = sync
+from napari_unetseg.jobs.child.__main__ import main
+main()
+"""
+
+
+@posix
+def test_a_child_that_is_ended_while_it_writes_leaves_no_half_of_a_file(new_worker, scene, jobs):
+    pixels = np.load(scene.folder / "image.npy")
+    write_image(scene.folder / "in.tif", Stack(pixels[:1], "ZYX", {}, "in"))
+    writing = scene.folder / "writing"
+    worker = new_worker([sys.executable, "-c", SLOW_TO_WRITE, str(writing)])
+    out = scene.folder / "out"
+    model = str(find_model("nuclei"))
+    worker.submit(PredictFilesCommand([str(scene.folder / "in.tif")], model, str(out), "cpu"))
+    while not writing.exists():
+        worker.poll()
+        assert worker.state is not JobState.IDLE
+        time.sleep(0.01)
+    assert [path.suffix for path in out.iterdir()] == [".partial"]
+    os.kill(worker.pid, signal.SIGTERM)
+    finished = jobs.events_until(worker, lambda _: False)[-1]
+    assert finished.reason is FinishReason.FAILED
+    assert "signal 15: ended by another program" in finished.sentence
+    assert list(out.iterdir()) == []
 
 
 @posix

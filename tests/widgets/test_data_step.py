@@ -139,6 +139,22 @@ def test_a_channel_can_be_left_out_after_painting(stage, step):
     assert not step.facts.channels[1].isEnabled()
 
 
+def test_what_was_taken_over_is_known_of_an_image_that_is_read_anew(stage, step):
+    stage.viewer.add_image(np.stack([cells(), 255 - cells()]), name="two")
+    settle(stage, step)
+    step.facts.axes.setCurrentText("CZYX")
+    step.facts.axes_chosen.emit("CZYX")
+    check(stage, step, 0)
+    (entry,) = stage.workspace.images.values()
+    answer = np.full(entry.shape, 2, np.uint8)
+    n_px = stage.workspace.use_as_annotations(entry.id, answer, [1], "Otsu")
+    stage.person.click(step.facts.channels[0])
+    settle(stage, step)
+    (again,) = stage.workspace.images.values()
+    assert again is not entry
+    assert again.sources.count(again.codes, [1]) == {"Otsu": n_px}
+
+
 def test_axes_are_corrected_with_the_annotations_kept(stage, step, entry):
     stage.annotate()
     step.facts.axes.setCurrentText("TYX")

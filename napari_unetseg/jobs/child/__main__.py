@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from typing import IO, TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from napari_unetseg.errors import UserError
 from napari_unetseg.events import Event, Finished, FinishReason
 from napari_unetseg.jobs.commands import BaselineCommand
 from napari_unetseg.jobs.wire import write_event
+from napari_unetseg.termination import Terminated, terminated_like_interrupted
 
 from .failures import describe_failure
 from .inbox import Inbox
@@ -96,7 +98,11 @@ def main() -> None:
     """Take commands from stdin until it closes."""
     commands, events = take_over_pipes()
     settle_down()
-    Child(commands, events).run()
+    try:
+        with terminated_like_interrupted():
+            Child(commands, events).run()
+    except Terminated:  # the window is told by what
+        os.kill(os.getpid(), signal.SIGTERM)
     # Not `sys.exit`: torch may still be loading on its thread, and nothing is left to save.
     os._exit(0)
 

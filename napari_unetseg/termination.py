@@ -1,4 +1,4 @@
-"""What becomes of a command that another program ends."""
+"""What becomes of a program that another one ends."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ class Terminated(KeyboardInterrupt):
 def terminated_like_interrupted() -> Iterator[None]:
     """Let SIGTERM do within the block what Ctrl+C does: no half of a file stays.
 
+    Once it has come it is not heard again, as some send it twice and what is half written has to be
+    removed meanwhile.
+
     Raises
     ------
     Terminated
@@ -31,8 +34,9 @@ def terminated_like_interrupted() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
             return
-        asked = True
-        raise KeyboardInterrupt
+        if not asked:
+            asked = True
+            raise KeyboardInterrupt
 
     is_main = threading.current_thread() is threading.main_thread()
     if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
