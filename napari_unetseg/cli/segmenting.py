@@ -135,6 +135,7 @@ def _open_begun(paths: Sequence[Path], files: Files) -> tuple[list[Source], tupl
     from napari_unetseg.images import (
         check_numbers,
         find_inputs,
+        notes_on,
         open_stack,
         pair_inputs,
         parse_slices,
@@ -143,6 +144,8 @@ def _open_begun(paths: Sequence[Path], files: Files) -> tuple[list[Source], tupl
     pairs = pair_inputs(paths, find_inputs(files.labels) if files.labels else paths)
     stacks = [open_stack(image) for image, _ in pairs]
     read = _masks_or_objects([path for _, path in pairs], stacks)
+    for note in notes_on(read):
+        print(note)
     sources = []
     for stack, labels in zip(stacks, read, strict=True):
         planes = parse_slices(files.slices, stack.n_planes)

@@ -2,7 +2,7 @@
 
 from .first_run import is_first_run, remember_answer
 from .kept_objects import KeptObjects, ObjectNotes, drop_notes, new_uid, write_notes, write_whole
-from .kept_results import KeptResult, ResultNotes, kept_results, recipe_beside
+from .kept_results import KeptResult, ResultNotes, kept_results, recipe_beside, uids_in
 from .kept_sources import KeptSources, keep_texts, kept_sources
 from .session import EarlierWork, Session, default_root
 
@@ -23,6 +23,7 @@ __all__ = [
     "new_uid",
     "recipe_beside",
     "remember_answer",
+    "uids_in",
     "write_notes",
     "write_whole",
 ]

@@ -19,17 +19,20 @@ class ResultNotes(BaseModel):
     Attributes
     ----------
     uid : str
-        The same in every later session that goes on from this result.
+        Its own.
     title : str
         As in the list of layers, without the name of the image.
     made_by : str
         Steps and settings, in words for a paper.
+    follows : tuple of str
+        Results of earlier sessions, by uid, from which it goes on.
     """
 
     version: int = 1
     uid: str
     title: str
     made_by: str
+    follows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,4 +81,9 @@ def kept_results(folder: Path) -> tuple[KeptResult, ...]:
 
 def results_continued(kept: Iterable[KeptResult], later: Iterable[KeptResult]) -> bool:
     """Tell whether later results go on from all of these."""
-    return {k.notes.uid for k in kept} <= {k.notes.uid for k in later}
+    return {k.notes.uid for k in kept} <= uids_in(later)
+
+
+def uids_in(results: Iterable[KeptResult]) -> set[str]:
+    """Return the uids of results, and of those from which they go on."""
+    return {uid for result in results for uid in (result.notes.uid, *result.notes.follows)}

@@ -73,8 +73,7 @@ class AtHand:
         """Hide the results of images whose segmentation is about to be answered anew."""
         for image_id in self._layers.workspace.images:
             if self._layers.shown_segmentation(image_id) is not None:
-                for layer in self._layers.result_layers(image_id):
-                    layer.visible = False
+                self._layers.hide(self._layers.result_layers(image_id))
 
     def _objects(self, image_id: str) -> set[Labels]:
         there = self._layers.labels_layers()

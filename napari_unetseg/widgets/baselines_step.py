@@ -294,7 +294,7 @@ class BaselinesStep(StepPanel):
             self.summary.setText(f"{found.summary} Good for: {_lower(found.good_for)}")
         if meaning is not None:
             self.meant.setText(f"Which of its answers is which class comes from {meaning.told_by}.")
-        self.meaning.setVisible(meaning is not None and self.seeds.kept is None)
+        self.meaning.setVisible(self.seeds.kept is None and self.taken.mapping() is not None)
 
     def _ask_preview(self, *_: object) -> None:
         if not self._entered:
@@ -378,7 +378,8 @@ class BaselinesStep(StepPanel):
             for plane in labels:
                 plane[...] = recipe.meant(plane)
         replayed_by = self.refined.replayed_by(image_id, recipe)
-        self.context.results.add(image_id, title, labels, made_by, replayed_by, moment)
+        add, answer = self.context.results.add, (labels, made_by, replayed_by, moment)
+        self.context.layers.after_stroke(lambda: add(image_id, title, *answer))
         self._update_buttons()
 
     def _on_finished(self, finished: Finished) -> None:

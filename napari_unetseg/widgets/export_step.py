@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
     QSizePolicy,
 )
 
-from napari_unetseg.workspace import ImageEntry, ObjectSet
+from napari_unetseg.workspace import ImageEntry, ObjectSet, Result
 from napari_unetseg.workspace.export import (
     Export,
     ExportKind,
@@ -41,8 +41,8 @@ from .newest import NewestWins
 from .sizes_table import SizesTable
 from .step import StepPanel
 
-#: What can be saved beside the segmentation shown: a baseline's, or objects.
-Result: TypeAlias = Labels | ObjectSet
+#: What can be saved beside the segmentation shown.
+Answer: TypeAlias = Result | ObjectSet
 
 _TIFF = "OME-TIFF (*.ome.tif *.ome.tiff *.tif *.tiff)"
 _NO_IMAGE = "Choose an image in the Data step first."
@@ -181,7 +181,7 @@ class ExportStep(StepPanel):
         self.what.addItem("Network and corrections", None)
         if image_id in self.context.workspace.images:
             for layer in self.context.layers.result_layers(image_id):
-                self.what.addItem(layer.name, layer)
+                self.what.addItem(layer.name, self.context.results.result_of(layer))
             for objects in self.context.workspace.objects.of(image_id):
                 layer_of = self.context.objects.layer_of(objects)
                 name = layer_of.name if layer_of else objects.title
@@ -203,8 +203,10 @@ class ExportStep(StepPanel):
                 return at
         return 0 if any(plane.any() for plane in entry.prediction) else self.what.count() - 1
 
-    def _layer_of(self, result: Result) -> Labels | None:
-        return self.context.objects.layer_of(result) if isinstance(result, ObjectSet) else result
+    def _layer_of(self, answer: Answer | None) -> Labels | None:
+        if isinstance(answer, ObjectSet):
+            return self.context.objects.layer_of(answer)
+        return None if answer is None else self.context.results.layer_of(answer)
 
     def _update_buttons(self, *_: object) -> None:
         entries = self._entries()
@@ -243,7 +245,7 @@ class ExportStep(StepPanel):
         result = self.what.currentData()
         self._save("objects" if isinstance(result, ObjectSet) else "masks", result)
 
-    def _save(self, kind: ExportKind, result: Result | None = None) -> None:
+    def _save(self, kind: ExportKind, result: Answer | None = None) -> None:
         has_content = ImageEntry.annotated_planes if kind == "annotations" else is_segmented
         entries = [entry for entry in self._entries() if result is not None or has_content(entry)]
         exports = (
@@ -252,29 +254,16 @@ class ExportStep(StepPanel):
             else self._ask_file(entries[0], kind, result)
         )
         if exports:
-            classes = self.context.workspace.classes
-            self._write(lambda: write_exports(exports, classes))
+            self._write(lambda: write_exports(exports, self.context.workspace))
 
-    def _ask_file(self, entry: ImageEntry, kind: ExportKind, result: Result | None) -> list[Export]:
+    def _ask_file(self, entry: ImageEntry, kind: ExportKind, result: Answer | None) -> list[Export]:
         start = names_in_folder(_folder_of(entry), [entry], kind)[entry.id]
         chosen = ask_paths(self, "new", f"Save the {kind} of {entry.stack.name}", _TIFF, str(start))
         if not chosen:
             return []
         path, completed = with_suffix(chosen[0])
-        codes = None if result is None else _labels_of(result).reshape(entry.shape)
         # The dialog has asked before it gave a name that exists, but not for a completed one.
-        known = self.context.results.result_of(result) if isinstance(result, Labels) else None
-        return [
-            Export(
-                entry,
-                kind,
-                path,
-                codes,
-                overwrite=not completed,
-                recipe=None if known is None else known.recipe,
-                corrected=known is not None and known.is_corrected,
-            )
-        ]
+        return [Export(entry, kind, path, result, overwrite=not completed)]
 
     def _ask_folder(self, entries: list[ImageEntry], kind: ExportKind) -> list[Export]:
         title = f"Folder for the {kind} of {len(entries)} images"
@@ -321,18 +310,19 @@ class ExportStep(StepPanel):
         image_id = self.image.currentData()
         entry = self.context.workspace.images.get(image_id or "")
         names = ["objects"] if isinstance(result, ObjectSet) else []
-        answered = None
-        if result is not None and entry is not None:
-            answered = _labels_of(result).reshape(entry.shape)
+        answered: npt.NDArray[Any] | None = None
+        if isinstance(result, ObjectSet):
+            answered = result.ids
+        elif (layer := self._layer_of(result)) is not None and entry is not None:
+            answered = np.asarray(layer.data).reshape(entry.shape)
         self.sizes.count_instead(answered, names)
         workspace, versions = self.context.workspace, {"napari": napari.__version__}
         facts = method_facts(workspace, self.context.controller, versions)
         if isinstance(result, ObjectSet):
             facts = replace(facts, objects=result)
-        elif isinstance(result, Labels):
-            known = self.context.results.result_of(result)
-            by, recipe = ("", None) if known is None else (known.made_by, known.recipe)
-            facts = replace(facts, made_by=by, answered=answered, recipe=recipe)
+        elif isinstance(result, Result):
+            made_by, recipe = result.made_by, result.recipe
+            facts = replace(facts, made_by=made_by, answered=answered, recipe=recipe)
         self._describer.ask(lambda: methods_paragraph(facts))
 
     def _on_described(self, paragraph: Any) -> None:
@@ -343,10 +333,6 @@ class ExportStep(StepPanel):
     def _on_copy(self) -> None:
         QApplication.clipboard().setText(self.methods.toPlainText())
         self.context.say("Copied the paragraph to the clipboard.")
-
-
-def _labels_of(result: Result) -> npt.NDArray[Any]:
-    return np.asarray(result.ids if isinstance(result, ObjectSet) else result.data)
 
 
 def _folder_of(entry: ImageEntry) -> Path:

@@ -269,12 +269,12 @@ class LayerBinder:
                 yield layer
 
     def result_layers(self, image_id: str) -> list[Labels]:
-        """Return the layers of baselines of an image."""
+        """Return the layers of baselines of an image; no copies that somebody made of them."""
+        ours = {shown.layer for (image, _), shown in self._shown.items() if image == image_id}
         return [
             la
             for la in self.labels_layers()
-            if la.metadata.get(METADATA, {}).get("role") == "baseline"
-            and la.metadata[METADATA].get("image") == image_id
+            if la in ours and la.metadata[METADATA]["role"] == "baseline"
         ]
 
     def labels_layers(self) -> list[Labels]:
@@ -287,10 +287,10 @@ class LayerBinder:
             entry = self.workspace.images[image_id]
             shown = ShownLayer(self.workspace, entry, role)
             if role == "segmentation":  # two answers over each other cannot be read
-                for result in self.result_layers(image_id):
-                    result.visible = False
-            layer = self.add_labels(entry, role, shown.pixels, f"{entry.stack.name} · {role}")
+                self.hide(self.result_layers(image_id))
+            layer = self.new_labels(entry, role, shown.pixels, f"{entry.stack.name} · {role}")
             self.follow(image_id, role, layer, shown)
+            self.put(entry, layer, on_top=role == "region")
             if role == "region":  # that of napari itself tells nobody
                 self.bind_undo(layer, shown.undo, shown.redo)
             else:
@@ -329,8 +329,8 @@ class LayerBinder:
 
         return emit
 
-    def add_labels(self, entry: ImageEntry, role: Role, codes: Codes, name: str) -> Labels:
-        """Put a Labels layer on an image without taking the selection from the person."""
+    def new_labels(self, entry: ImageEntry, role: Role, codes: Codes, name: str) -> Labels:
+        """Return a Labels layer of an image, yet to be put into the viewer."""
         classes = self.workspace.classes
         layer = Labels(
             codes.reshape(entry.stack.labels_shape),
@@ -343,16 +343,15 @@ class LayerBinder:
         )
         layer.selected_label = 1 if role == "region" else code_of(1)
         layer.events.selected_label.connect(lambda: self._limit_label(layer, role))
-        self.put(entry, layer, on_top=role == "region")
         return layer
 
     def put(self, entry: ImageEntry, layer: Layer, *, on_top: bool = False) -> None:
-        """Add a layer, under the annotations unless it is to be on top."""
+        """Add a layer under the annotations, or on top; the active one stays the active one."""
         active = self.viewer.layers.selection.active
         with _mouse_elsewhere(self.viewer):
             self.viewer.add_layer(layer)
             annotations = self._shown.get((entry.id, "annotations"))
-            if annotations is not None and not on_top:
+            if annotations is not None and annotations.layer is not layer and not on_top:
                 self.viewer.layers.move(
                     self.viewer.layers.index(layer), self.viewer.layers.index(annotations.layer)
                 )
@@ -398,6 +397,16 @@ class LayerBinder:
             self._postponed.append(do)
         else:
             do()
+
+    def hide(self, layers: Iterable[Layer]) -> None:
+        """Take layers out of view: at once, or when the stroke has ended."""
+        hidden = list(layers)
+
+        def hide() -> None:
+            for layer in hidden:
+                layer.visible = False
+
+        self.after_stroke(hide)
 
     # --------------------------------------------------------------- showing
 

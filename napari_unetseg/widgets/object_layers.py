@@ -76,8 +76,7 @@ class ObjectLayers:
         made_by : str
             Method and settings, in words for a paper.
         """
-        for earlier in self._layers.result_layers(image_id):
-            earlier.visible = False
+        self._layers.hide(self._layers.result_layers(image_id))
         number = self._workspace.number_objects
         self._to_tell.append(number(image_id, ids, made_by, "finding objects"))
 

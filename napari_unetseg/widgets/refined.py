@@ -10,7 +10,8 @@ import numpy.typing as npt
 from napari.layers import Labels
 
 from napari_unetseg.classical import Chain, ChainRecipe, find_step, in_words
-from napari_unetseg.workspace import ImageEntry
+from napari_unetseg.workspace import ImageEntry, Result
+from napari_unetseg.workspace.results import BY_HAND
 
 from .context import Context
 
@@ -31,7 +32,7 @@ class Refined:
         self._context = context
         self._hidden = hidden
         self._names: dict[str, tuple[str, str]] = {}
-        self._recipes: dict[str, ChainRecipe | None] = {}
+        self._begun: dict[str, tuple[Result | None, int, ChainRecipe | None]] = {}
 
     def layer(self, entry: ImageEntry) -> Labels | None:
         """Return the layer of the result that is refined; None for the segmentation."""
@@ -63,7 +64,7 @@ class Refined:
         """Return `labels` of every image of which a result is refined, and remember their names."""
         entries = self._context.workspace.images
         self._names = {image_id: self._name(entry) for image_id, entry in entries.items()}
-        self._recipes = {image_id: self._recipe(entry) for image_id, entry in entries.items()}
+        self._begun = {image_id: self._begin(entry) for image_id, entry in entries.items()}
         found = {image_id: self.labels(entry) for image_id, entry in entries.items()}
         return {image_id: labels for image_id, labels in found.items() if labels is not None}
 
@@ -73,21 +74,30 @@ class Refined:
         if chain.method() is not None:
             return title, in_words(chain)
         before, made_by = self._names.get(image_id, ("", _NETWORK))
+        if self._was_painted(image_id) and not made_by.endswith(BY_HAND):
+            made_by += BY_HAND
         return f"{before} · {title}" if before else title, f"{made_by}, then {in_words(chain)}"
 
     def replayed_by(self, image_id: str, recipe: ChainRecipe) -> ChainRecipe | None:
         """Return all steps of what steps have answered; None where they do not tell it all."""
         if recipe.chain.method() is not None:
             return recipe
-        before = self._recipes.get(image_id)
-        if before is None or before.mapping is not None:
+        _, _, before = self._begun.get(image_id, (None, 0, None))
+        if before is None or before.mapping is not None or self._was_painted(image_id):
             return None
         return before.replace(chain=Chain(steps=(*before.chain.steps, *recipe.chain.steps)))
 
-    def _recipe(self, entry: ImageEntry) -> ChainRecipe | None:
+    def _begin(self, entry: ImageEntry) -> tuple[Result | None, int, ChainRecipe | None]:
         layer = self.layer(entry)
         result = None if layer is None else self._context.results.result_of(layer)
-        return None if result is None or result.is_corrected else result.recipe
+        if result is None:
+            return None, 0, None
+        return result, result.n_edits, None if result.is_corrected else result.recipe
+
+    def _was_painted(self, image_id: str) -> bool:
+        """Tell whether somebody has painted on what is refined since: it may be in the answer."""
+        result, n_edits, _ = self._begun.get(image_id, (None, 0, None))
+        return result is not None and result.n_edits > n_edits
 
     def _name(self, entry: ImageEntry) -> tuple[str, str]:
         layer = self.layer(entry)

@@ -110,9 +110,10 @@ class ResultLayers:
         entry = self._workspace.images[result.image]
         shown = ShownResult(self._workspace, entry, result)
         name = f"{entry.stack.name} · {result.title}"
-        layer = self._layers.add_labels(entry, role, shown.pixels, name)
+        layer = self._layers.new_labels(entry, role, shown.pixels, name)
         layer.editable = role != "difference"
         self._layers.follow(entry.id, result.key, layer, shown)
+        self._layers.put(entry, layer)
         return layer
 
     def _on_changed(self, result: Result, planes: list[int]) -> None:

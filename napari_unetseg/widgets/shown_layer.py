@@ -127,10 +127,15 @@ class ShownLayer:
     def _on_data_replaced(self) -> None:
         """Take over what napari or a script put in place of the pixels, and give ours back."""
         given = np.asarray(self.layer.data)
-        if self._entry.id not in self._workspace.images or np.shares_memory(given, self._buffer):
+        if self._entry.id not in self._workspace.images or _is_same(given, self.pixels):
             return
-        if given.size == self._buffer.size:
-            self._take_over(given.reshape(self._buffer.shape))
+        if given.size == self._buffer.size:  # of another view of the same memory, a copy
+            self._take_over(given.reshape(self._buffer.shape).copy())
+        else:
+            show_warning(
+                f"{self.layer.name} stays as it was: it has {self._buffer.size:,} pixels, and what "
+                f"was put in their place {given.size:,}."
+            )
         self.layer.data = self.pixels
         self._commit(range(len(self._buffer)))
 
@@ -165,3 +170,8 @@ class ShownLayer:
             return {}
         plane, covered = taken
         return {plane: covered & (self._buffer[plane] == self.layer.selected_label)}
+
+
+def _is_same(one: Pixels, other: Pixels) -> bool:
+    """Tell whether two arrays are the same memory, seen alike."""
+    return one.__array_interface__ == other.__array_interface__

@@ -22,11 +22,13 @@ class ShownResult(ShownLayer):
 
     def __init__(self, workspace: Workspace, entry: ImageEntry, result: Result) -> None:
         self.result = result
+        self._meant_as = workspace.results.meant_as
         super().__init__(workspace, entry, "baseline")
 
     def show(self, planes: Iterable[int]) -> list[int]:
         """Write the codes of slices onto them; return these."""
         shown = list(planes)
+        self._meant_as = self._workspace.results.meant_as
         for p in shown:
             # Where nobody has painted, the copy has followed by itself.
             codes, buffer = self.result.codes(p), self._buffer[p]
@@ -48,4 +50,4 @@ class ShownResult(ShownLayer):
 
     def _commit(self, planes: Sequence[int]) -> None:
         if self._entry.id in self._workspace.images:
-            self._workspace.commit_result(self.result, self._buffer, planes)
+            self._workspace.commit_result(self.result, self._buffer, planes, self._meant_as)

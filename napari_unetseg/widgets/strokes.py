@@ -28,6 +28,7 @@ class DragWatch:
         self._dragging = False
         self._path: list[npt.NDArray[np.float64]] = []
         layer.mouse_drag_callbacks.append(self._watch)
+        layer.events.visible.connect(self._on_visible_changed)
 
     @property
     def busy(self) -> bool:
@@ -70,6 +71,12 @@ class DragWatch:
         plane = int(np.ravel_multi_index(tuple(index), tuple(leading))) if leading else 0
         points = np.array([point[-2:] for point in path])
         return plane, covered_by_brush(points, self._layer.brush_size, (height, width))
+
+    def _on_visible_changed(self) -> None:
+        """End a stroke on a layer that is hidden: napari would neither go on nor tell of it."""
+        if not self._layer.visible and self.busy:
+            self._dragging = False
+            self._layer._commit_staged_history()  # noqa: SLF001 - nothing else tells of it
 
     def _watch(self, layer: Labels, event: Any) -> Generator[None, None, None]:
         self._dragging = True

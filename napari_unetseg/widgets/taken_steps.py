@@ -97,8 +97,10 @@ class TakenSteps(QObject):
         if kept is not None:
             return kept.mapping(self._context.workspace.classes)
         meaning = self._draft.meaning
-        results = self._context.workspace.results
-        return None if meaning is None else results.codes_of(meaning.slots)
+        if meaning is None:
+            return None
+        codes = self._context.workspace.results.codes_of(meaning.slots)
+        return None if all(answer == code for answer, code in codes.items()) else codes
 
     def recipe(self) -> Callable[[], ChainRecipe]:
         """Return what makes a recipe of the steps as they are now; may take a while."""

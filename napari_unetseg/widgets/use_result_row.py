@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QPushButton, QWidget
 
 from napari_unetseg.annotations import Edit, away_from_borders, code_of
 from napari_unetseg.config import BACKGROUND, UNLABELLED
-from napari_unetseg.workspace import ImageEntry
+from napari_unetseg.workspace import ImageEntry, Result
 from napari_unetseg.workspace.workspace import USING_LABELS
 
 from .context import Context
@@ -36,6 +36,7 @@ class UseResultRow(QWidget):
         self._worker.answered.connect(self._on_filling)
         listen(context.workspace.codes_changed, self._on_codes_changed)
         listen(context.workspace.classes_changed, self._on_codes_changed)
+        listen(context.workspace.results.changed, self._on_codes_changed)
         listen(context.workspace.history_changed, self._on_history_changed)
         self.this_slice = QPushButton("This slice")
         self.this_slice.clicked.connect(lambda: self._use(all_slices=False))
@@ -102,7 +103,8 @@ class UseResultRow(QWidget):
         here = self._context.layers.current_plane(entry)
         planes = list(range(entry.shape[0])) if all_slices else [here]
         made_by, sure_only = self._made_by(entry, layer), self.sure_only.isChecked()
-        self._ask(_Use(entry, layer, labels, planes, made_by, sure_only))
+        result = self._context.results.result_of(layer)
+        self._ask(_Use(entry, layer, labels, result, planes, made_by, sure_only))
 
     def _ask(self, use: _Use) -> None:
         workspace, revision = self._context.workspace, self._revision
@@ -149,11 +151,15 @@ class UseResultRow(QWidget):
 
 @dataclass(frozen=True, eq=False)
 class _Use:
-    """What is to become annotations: labels of that layer, shape (planes, Y, X)."""
+    """What is to become annotations: labels of that layer, shape (planes, Y, X).
+
+    Of a result its own codes, which follow the classes also where the layer is closed.
+    """
 
     entry: ImageEntry
     layer: Labels
     labels: npt.NDArray[Any]
+    result: Result | None
     planes: list[int]
     made_by: str
     sure_only: bool
@@ -165,7 +171,7 @@ class _Use:
 
     def codes_of(self, plane: int) -> npt.NDArray[np.uint8]:
         """Return the annotations of a slice."""
-        codes = self.labels[plane]
+        codes = self.labels[plane] if self.result is None else self.result.codes(plane)
         if codes.dtype != np.uint8:  # objects with numbers
             codes = np.where(codes > 0, np.uint8(code_of(1)), np.uint8(BACKGROUND))
         if self.sure_only:

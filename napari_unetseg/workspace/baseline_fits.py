@@ -55,15 +55,13 @@ class Meaning:
     def holds(self, chain: Chain) -> bool:
         """Return whether it says something of a chain.
 
-        It does as long as there are as many answers, of the same polarity, and not all of them stay
-        as they are.
+        It does as long as there are as many answers, of the same polarity.
         """
         found = chain.method()
         if found is None or found[0].name != self.method:
             return False
         method, params = found
-        changes = any(answer != slot for answer, slot in self.slots.items())
-        return changes and _answers(method, params) == _answers(method, self.params)
+        return _answers(method, params) == _answers(method, self.params)
 
 
 class SearchTime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,10 @@ from napari_unetseg.errors import UserError
 from napari_unetseg.images import atomic_file, atomic_folder, write_labels
 
 from .image_entry import ImageEntry
+from .objects import ObjectSet
+from .results import Result
 from .slots import Codes
+from .workspace import Workspace
 
 #: What is written: every pixel labelled (background where nothing was decided), codes, or ids.
 ExportKind: TypeAlias = Literal["masks", "annotations", "objects"]
@@ -26,6 +30,9 @@ ExportKind: TypeAlias = Literal["masks", "annotations", "objects"]
 SUFFIX = ".ome.tif"
 
 _WRITABLE = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".zarr", ".ome.zarr")
+
+#: A step of the history takes about as long; so often it is waited for.
+_A_STEP_S, _TRIES = 0.01, 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +42,21 @@ class Export:
     Attributes
     ----------
     entry : ImageEntry
-    codes : ndarray, shape (planes, Y, X), uint8, or None
-        Labels to write; the segmentation or the annotations of the image where there are none. Of
-        objects ids, uint32.
-    recipe : ChainRecipe or None
-        Steps that made them, written beside the file; None where something else did.
-    corrected : bool
-        Whether somebody painted on what the steps made.
+    labels : Result, ObjectSet or None
+        What to write; the segmentation or the annotations of the image where there is none. The
+        steps that made a result are written beside the file, where they are known.
     """
 
     entry: ImageEntry
     kind: ExportKind
     path: Path
-    codes: npt.NDArray[np.unsignedinteger[Any]] | None = None
+    labels: Result | ObjectSet | None = None
     overwrite: bool = False
-    recipe: ChainRecipe | None = None
-    corrected: bool = False
+
+    @property
+    def recipe(self) -> ChainRecipe | None:
+        """The steps that made the labels; None where something else did."""
+        return self.labels.recipe if isinstance(self.labels, Result) else None
 
 
 def segmentation_codes(entry: ImageEntry) -> Codes:
@@ -114,8 +120,10 @@ def names_in_folder(folder: Path, entries: Sequence[ImageEntry], ending: str) ->
     return paths
 
 
-def write_exports(exports: Sequence[Export], classes: Sequence[LabelClass]) -> str:
+def write_exports(exports: Sequence[Export], workspace: Workspace) -> str:
     """Write files, each complete or not at all; nothing is written where one of them exists.
+
+    A thread may call it while a person goes on.
 
     Returns
     -------
@@ -132,10 +140,7 @@ def write_exports(exports: Sequence[Export], classes: Sequence[LabelClass]) -> s
         if export.recipe is not None:
             check_free(_record_path(export), overwrite=export.overwrite)
     for export in exports:
-        codes = export.codes
-        if codes is None:
-            is_masks = export.kind == "masks"
-            codes = segmentation_codes(export.entry) if is_masks else export.entry.codes
+        codes, classes = _taken(export.entry, export.kind, export.labels, workspace)
         slices = [i for i, plane in enumerate(codes) if export.kind != "masks" or plane.any()]
         write_labels(
             export.path,
@@ -146,12 +151,31 @@ def write_exports(exports: Sequence[Export], classes: Sequence[LabelClass]) -> s
             slices=slices,
             overwrite=export.overwrite,
         )
-        if export.recipe is not None:
-            _write_record(export, export.recipe, classes, slices)
+        if isinstance(export.labels, Result) and (recipe := export.recipe) is not None:
+            corrected = export.labels.is_corrected
+            _write_record(export, recipe, classes, slices, corrected=corrected)
     what = "segmentation" if exports[0].kind == "masks" else exports[0].kind
     if len(exports) > 1:
         return f"Saved the {what} of {len(exports)} images in {exports[0].path.parent}."
     return f"Saved the {what} of {exports[0].entry.stack.name} as {exports[0].path}."
+
+
+def _taken(
+    entry: ImageEntry, kind: ExportKind, labels: Result | ObjectSet | None, workspace: Workspace
+) -> tuple[npt.NDArray[np.unsignedinteger[Any]], tuple[LabelClass, ...]]:
+    """Return labels, and the classes that their codes are of: both of one moment."""
+    if isinstance(labels, ObjectSet):
+        return labels.ids, workspace.classes
+    for _ in range(_TRIES):
+        revision, classes = workspace.revision, workspace.classes
+        if isinstance(labels, Result):
+            codes = np.stack([labels.codes(plane) for plane in range(entry.shape[0])])
+        else:
+            codes = segmentation_codes(entry) if kind == "masks" else entry.codes.copy()
+        if classes is workspace.classes and revision % 2 == 0:
+            return codes, classes
+        time.sleep(_A_STEP_S)
+    raise UserError("Classes were being changed all the time; save again when that is done.")
 
 
 def _record_path(export: Export) -> Path:
@@ -160,11 +184,16 @@ def _record_path(export: Export) -> Path:
 
 
 def _write_record(
-    export: Export, recipe: ChainRecipe, classes: Sequence[LabelClass], slices: Sequence[int]
+    export: Export,
+    recipe: ChainRecipe,
+    classes: Sequence[LabelClass],
+    slices: Sequence[int],
+    *,
+    corrected: bool,
 ) -> None:
     facts = image_facts(export.entry.stack, export.path, slices)
     record = record_of(recipe.model_copy(update={"classes": tuple(classes)}), [facts])
-    if export.corrected:
+    if corrected:
         record["by hand"] = "what was painted on the result afterwards is no part of the recipe"
     with atomic_file(_record_path(export), overwrite=export.overwrite) as partial:
         partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

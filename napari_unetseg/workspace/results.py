@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -20,11 +20,15 @@ from napari_unetseg.project import (
     kept_results,
     new_uid,
     recipe_beside,
+    uids_in,
     write_notes,
     write_whole,
 )
 
 from .slots import Codes
+
+#: What `Result.made_by` ends with where a person has painted on it.
+BY_HAND = ", corrected by hand"
 
 
 class Result:
@@ -41,8 +45,8 @@ class Result:
         Steps, and what their answers stood for at `moment`.
     moment : ndarray of uint8, shape (256,)
         `Results.moment` when the method was asked.
-    is_corrected : bool
-        Whether a person has painted on it in an earlier session.
+    follows : sequence of str
+        Results of earlier sessions, by uid, from which it goes on; a person has painted on those.
 
     Attributes
     ----------
@@ -53,10 +57,12 @@ class Result:
         As in the list of layers, without the name of the image.
     slots : ndarray, shape (planes, Y, X), uint8
         Written to by edits of the workspace alone; on disk where it is to outlive the session.
-    uid : str
-        The same in later sessions that go on from it.
     was_painted : bool
         Whether a person has ever painted on it, be it undone.
+    is_kept : bool
+        Whether it is written beside its file that it is to outlive the session.
+    n_edits : int
+        Strokes, undone ones and those done again.
     """
 
     def __init__(
@@ -68,17 +74,18 @@ class Result:
         made_by: str,
         recipe: ChainRecipe | None,
         moment: Codes,
-        uid: str,
-        *,
-        is_corrected: bool,
+        follows: Sequence[str] = (),
     ) -> None:
-        self.key = f"{image}/{uid}"
+        self.uid = new_uid()
+        self.key = f"{image}/{self.uid}"
         self.image = image
         self.title = title
         self.slots = slots
-        self.uid = uid
-        self.was_painted = is_corrected
-        self._n_strokes = int(is_corrected)
+        self.was_painted = bool(follows)
+        self.is_kept = False
+        self.n_edits = 0
+        self._follows = tuple(follows)
+        self._n_strokes = int(self.was_painted)
         self._results = results
         self._made_by = made_by
         self._recipe = recipe
@@ -97,20 +104,21 @@ class Result:
     @property
     def notes(self) -> ResultNotes:
         """What is written beside it once it is corrected."""
-        return ResultNotes(uid=self.uid, title=self.title, made_by=self._made_by)
+        return ResultNotes(
+            uid=self.uid, title=self.title, made_by=self._made_by, follows=self._follows
+        )
 
     @property
     def made_by(self) -> str:
         """How it was made, in words for a paper; empty where that is not known."""
-        corrected = self._made_by and self.is_corrected
-        return f"{self._made_by}, corrected by hand" if corrected else self._made_by
+        return self._made_by + (BY_HAND if self._made_by and self.is_corrected else "")
 
     @property
     def recipe(self) -> ChainRecipe | None:
         """Its steps, and what their answers stand for by now; None where they are not known."""
         if self._recipe is None or np.array_equal(self._moment, self._results.moment()):
             return self._recipe
-        codes_then = _back(self._moment)
+        codes_then = back(self._moment)
         top = max(int(codes_then[plane].max(initial=0)) for plane in self.slots)
         meant = self._recipe.mapping or {code: code for code in range(1, top + 1)}
         mapping = self._results.codes_of(in_slots(meant, self._moment))
@@ -121,17 +129,23 @@ class Result:
         codes: Codes = self._results.meant_as[self.slots[plane]]
         return codes
 
-    def edit(self, plane: int, painted: Codes) -> Edit | None:
-        """Return what somebody has painted on a slice, as slots; None where nothing."""
+    def edit(self, plane: int, painted: Codes, meant_as: Codes) -> Edit | None:
+        """Return what somebody has painted on a slice, as slots; None where nothing.
+
+        Parameters
+        ----------
+        meant_as : ndarray of uint8, shape (256,)
+            `Results.meant_as` when the slice was shown.
+        """
         slots = self.slots[plane]
-        stays = painted == self._results.meant_as[slots]
-        after = np.where(stays, slots, self._results.moment()[painted])
+        after = np.where(painted == meant_as[slots], slots, back(meant_as)[painted])
         return edit_between(self.key, slots, after, plane * slots.size)
 
     def apply(self, edit: Edit, *, undone: bool) -> None:
         """Do what was painted, or take it back."""
         self.slots.reshape(-1)[edit.indices] = edit.before if undone else edit.after
         self._n_strokes += -1 if undone else 1
+        self.n_edits += 1
         self.was_painted = True
 
 
@@ -175,11 +189,20 @@ class Results:
         -------
         ndarray of uint8, shape (256,)
         """
-        return _back(self.meant_as)
+        return back(self.meant_as)
 
     def codes_of(self, slots: Mapping[int, int]) -> dict[int, int]:
         """Return answers → codes, where they are known as answers → slots."""
         return {answer: int(self.meant_as[slot]) for answer, slot in slots.items()}
+
+    @property
+    def are_corrected(self) -> bool:
+        """Whether a person has painted on any, on images that are left out too."""
+        return any(result.is_corrected for result in self._results.values())
+
+    def image_of(self, key: str) -> str:
+        """Return the id of the image of a result."""
+        return self._results[key].image
 
     def of(self, image_id: str) -> list[Result]:
         """Return the results of an image, the oldest first."""
@@ -210,9 +233,7 @@ class Results:
         """
         moment = self.moment() if moment is None else moment
         _store(codes, moment)
-        result = Result(
-            self, image_id, title, codes, made_by, recipe, moment, new_uid(), is_corrected=False
-        )
+        result = Result(self, image_id, title, codes, made_by, recipe, moment)
         self._results[result.key] = result
         return result
 
@@ -225,11 +246,10 @@ class Results:
         """Do what was painted, or take it back; keep what is corrected."""
         for edit in edits:
             result = self._results[edit.image]
-            is_kept = result.was_painted
             result.apply(edit, undone=undone)
-            self.changed.emit(result, edit.planes(result.slots.shape))
-            if not is_kept:
+            if not result.is_kept:
                 self._keep(result)
+            self.changed.emit(result, edit.planes(result.slots.shape))
 
     def tell_meaning(self) -> None:
         """Tell that slots stand for something else, recipes that are kept, too."""
@@ -255,28 +275,19 @@ class Results:
             Which of our codes each of its codes is.
         """
         moment = self.moment()[codes]
-        here = {result.notes.uid for result in self.kept(image_id)}
         n_added = 0
         for earlier in kept:
-            if earlier.notes.uid in here:
+            notes = earlier.notes
+            if notes.uid in uids_in(self.kept(image_id)):
                 continue
-            here.add(earlier.notes.uid)
             paths = (self._session.path(image_id, f"own-result-{n}") for n in count(1))
             path = next(path for path in paths if not path.exists())
             shutil.copyfile(earlier.path, path)
             slots: Codes = np.load(path, mmap_mode="r+")
             _store(slots, moment[meant_as])
-            notes, recipe = earlier.notes, _recipe_of(earlier.path)
+            recipe, follows = _recipe_of(earlier.path), (notes.uid, *notes.follows)
             result = Result(
-                self,
-                image_id,
-                notes.title,
-                slots,
-                notes.made_by,
-                recipe,
-                moment,
-                notes.uid,
-                is_corrected=True,
+                self, image_id, notes.title, slots, notes.made_by, recipe, moment, follows
             )
             self._results[result.key] = result
             self._keep(result)
@@ -293,6 +304,7 @@ class Results:
             if recipe is not None:
                 write_whole(recipe_beside(path), recipe.model_dump_json())
             write_notes(path, result.notes)
+            result.is_kept = True
         except OSError as error:
             self.not_kept.emit(
                 f"What is painted on {result.title} could not be kept for later ({error.strerror})."
@@ -318,7 +330,7 @@ def _store(codes: Codes, slots: Codes) -> None:
             plane[...] = slots[plane]
 
 
-def _back(table: Codes) -> Codes:
+def back(table: Codes) -> Codes:
     """Return from which value each has come; of several the lowest, 0 for those from none."""
     back = np.zeros(256, np.uint8)
     back[table[::-1]] = np.arange(256, dtype=np.uint8)[::-1]

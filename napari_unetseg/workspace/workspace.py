@@ -54,6 +54,9 @@ class Workspace:
         Objects with numbers, beside what is annotated and segmented.
     results : Results
         Of classical methods.
+    revision : int
+        Of the history; odd while a step is being done or taken back, so that a thread can tell
+        whether what it has read is of one moment.
     images_changed : Signal()
         An image was added or removed.
     classes_changed : Signal()
@@ -82,6 +85,7 @@ class Workspace:
         self.log = EditLog()
         self.objects = ObjectSets(self.session)
         self.results = Results(self.session)
+        self.revision = 0
         self._fingerprints: dict[str, str] = {}
         self._left_out: dict[str, ImageEntry] = {}
         self._n_added = 0
@@ -138,7 +142,7 @@ class Workspace:
         """
         entry = self.images[image_id]
         classes, table = work.classes, unchanged()
-        if self.in_use or any(self.results.of(other) for other in self.images):
+        if self.in_use:
             classes, table = join_classes(self.classes, work.classes)
         self.objects.bring_back(image_id, work.objects)
         self.results.bring_back(image_id, work.results, np.array(work.meant_as, np.uint8), table)
@@ -298,7 +302,9 @@ class Workspace:
         self._do(Step(label, numbered=(objects.key,)))
         return objects
 
-    def commit_result(self, result: Result, painted: Codes, planes: Iterable[int]) -> None:
+    def commit_result(
+        self, result: Result, painted: Codes, planes: Iterable[int], meant_as: Codes
+    ) -> None:
         """Take over what was painted on a result.
 
         Parameters
@@ -307,8 +313,10 @@ class Workspace:
             Codes.
         planes : iterable of int
             Slices on which something may have been painted.
+        meant_as : ndarray of uint8, shape (256,)
+            `Results.meant_as` when these were shown: classes may have been changed meanwhile.
         """
-        edits = (result.edit(plane, painted[plane]) for plane in planes)
+        edits = (result.edit(plane, painted[plane], meant_as) for plane in planes)
         self._do(Step("stroke", results=tuple(edit for edit in edits if edit is not None)))
 
     def correct_objects(self, label: str, edit: ObjectEdit) -> None:
@@ -377,8 +385,9 @@ class Workspace:
 
     @property
     def in_use(self) -> bool:
-        """Whether anything is annotated, on images that are left out too."""
-        return any(entry.annotated_planes() for entry in self._all_entries())
+        """Whether a person has painted anything, on images that are left out too."""
+        painted = any(entry.annotated_planes() for entry in self._all_entries())
+        return painted or self.results.are_corrected
 
     def clear_region(self, image_id: str) -> None:
         """Forget the region of interest of an image."""
@@ -452,6 +461,7 @@ class Workspace:
         step = self.log.undo()
         if step is None:
             return None
+        self.revision += 1
         for edit in reversed(step.edits):
             sources = self._entry(edit.image).sources
             sources.forget(edit)
@@ -475,6 +485,7 @@ class Workspace:
     def _said_of(self, step: Step) -> str:
         """Return what a step was, and on which image where that is not in view."""
         changed = {edit.image for edit in step.edits}
+        changed |= {self.results.image_of(edit.image) for edit in step.results}
         if not changed or changed & set(self.images):
             return step.label
         names = ", ".join(sorted(self._entry(image).stack.name for image in changed))
@@ -496,6 +507,7 @@ class Workspace:
             self._run(step)
 
     def _run(self, step: Step) -> None:
+        self.revision += 1
         for edit in step.edits:
             sources = self._entry(edit.image).sources
             sources.forget(edit)
@@ -526,9 +538,12 @@ class Workspace:
         meaning_moved = meant_as is not None and not np.array_equal(meant_as, self.results.meant_as)
         if meaning_moved and meant_as is not None:
             self.results.meant_as = meant_as
-        if classes is not None and classes != self.classes:
+        classes_moved = classes is not None and classes != self.classes
+        if classes_moved and classes is not None:
             self.classes = classes
-            self._describe(classes)
+        self.revision += 1
+        if classes_moved:
+            self._describe(self.classes)
             self.classes_changed.emit()
         for image_id, planes in self._touched(step).items():
             entry = self._entry(image_id)

@@ -16,6 +16,7 @@ from napari_unetseg.annotations import (
     unchanged,
 )
 from napari_unetseg.classical import Chain, ChainRecipe, Source, find_step, read_recipe, run_stack
+from napari_unetseg.images import read_labels
 from napari_unetseg.jobs.commands import BaselineCommand
 from napari_unetseg.project import KeptResult, ResultNotes, Session
 from napari_unetseg.widgets import export_step
@@ -90,7 +91,8 @@ def test_a_result_of_an_earlier_session_becomes_a_layer_that_can_be_painted_on(s
     np.testing.assert_array_equal(layer.data, bright())
     paint(stage, layer)
     [now] = stage.workspace.results.kept(stage.entry.id)
-    assert now.notes == kept.notes
+    assert (now.notes.title, now.notes.made_by) == ("Otsu", "by Otsu")
+    assert now.notes.follows == ("a",)
     np.testing.assert_array_equal(np.load(now.path), layer.data)
     assert (np.asarray(layer.data) != bright()).any()
 
@@ -588,3 +590,114 @@ def test_what_answers_mean_follows_the_classes(stage):
     assert step.taken.recipe()().mapping == {1: 2, 2: 3}
     stage.workspace.undo()
     assert step.taken.mapping() == {1: 3, 2: 2}
+
+
+def test_an_answer_that_comes_while_somebody_paints_waits_for_the_stroke(stage):
+    step = stage.show(BaselinesStep)
+    step.show_preview.setChecked(False)
+    step.draft.choose("li")
+    codes = answered(stage, bright(), "earlier")
+    layer = stage.context.results.add(stage.entry.id, "Otsu", codes, "by Otsu")
+    stage.person.wait(lambda: step.apply.isVisible() and step.apply.isEnabled())
+    stage.person.click(step.apply)
+    (image,) = stage.submitted().images
+    np.save(image.output, bright(3))
+    stage.layers.activate(layer)
+    layer.mode, layer.selected_label = "paint", 2
+    stage.person.begin_stroke(layer, (5, 60))
+    stage.person.go_on(layer, (5, 75))
+    stage.finish()
+    segment(stage)
+    assert layer.visible
+    stage.person.go_on(layer, (5, 90))
+    stage.person.end_stroke(layer, (5, 90))
+    painted = np.asarray(layer.data)[stage.layers.current_plane(stage.entry), 5, 60:90]
+    assert (painted == 2).all()
+    stage.layers.flush()
+    newer = stage.layers.result_layers(stage.entry.id)[-1]
+    assert (newer.name, layer.visible) == ("cells · Li threshold", False)
+    assert stage.context.results.result_of(layer).is_corrected
+    assert stage.workspace.undo() == "stroke"
+    np.testing.assert_array_equal(layer.data, bright())
+
+
+def test_a_layer_that_is_hidden_under_the_brush_keeps_what_was_painted(stage):
+    layer = stage.context.results.add(stage.entry.id, "Otsu", answered(stage, bright()), "by Otsu")
+    stage.layers.activate(layer)
+    layer.mode, layer.selected_label = "paint", 2
+    stage.person.begin_stroke(layer, (5, 60))
+    stage.person.go_on(layer, (5, 75))
+    layer.visible = False
+    assert stage.context.results.result_of(layer).is_corrected
+    stage.person.end_stroke(layer, (5, 75))
+    stage.person.undo()
+    np.testing.assert_array_equal(layer.data, bright())
+
+
+def test_a_copy_of_a_result_is_nothing_of_ours(stage):
+    layer = stage.context.results.add(stage.entry.id, "Otsu", answered(stage, bright()), "by Otsu")
+    copy = type(layer)(np.asarray(layer.data).copy(), name="copy", metadata=layer.metadata)
+    stage.viewer.add_layer(copy)
+    assert stage.layers.result_layers(stage.entry.id) == [layer]
+
+
+def test_another_view_of_the_same_pixels_is_taken_over(stage):
+    layer = stage.context.results.add(stage.entry.id, "Otsu", answered(stage, bright()), "by Otsu")
+    layer.data = layer.data[::-1]
+    np.testing.assert_array_equal(layer.data, bright()[::-1])
+    stage.layers.activate(layer)
+    layer.mode, layer.selected_label = "paint", 2
+    stage.person.stroke(layer, [(5, 60), (5, 90)])
+    result = stage.context.results.result_of(layer)
+    plane = stage.layers.current_plane(stage.entry)
+    assert (result.codes(plane)[5, 60:90] == 2).all()
+
+
+def test_a_result_painted_on_while_it_becomes_annotations_is_used_as_it_is_then(stage):
+    step = stage.show(BaselinesStep)
+    step.show_preview.setChecked(False)
+    layer = stage.context.results.add(stage.entry.id, "Otsu", answered(stage, bright()), "by Otsu")
+    step.use.all_slices.click()
+    painted = bright()
+    painted[1, 5, 60:90] = 2
+    result = stage.context.results.result_of(layer)
+    stage.workspace.commit_result(result, painted, [1], stage.workspace.results.meant_as)
+    stage.person.wait(lambda: not step.use.busy)
+    np.testing.assert_array_equal(stage.entry.codes, painted)
+
+
+def test_a_stroke_while_a_result_is_refined_is_no_part_of_a_recipe(stage):
+    recipe = ChainRecipe(chain=Chain.of("otsu"))
+    layer = stage.context.results.add(
+        stage.entry.id, "Otsu", answered(stage, bright()), "Otsu", recipe
+    )
+    step = refine(stage, "smooth")
+    step.show_preview.setChecked(False)
+    stage.person.wait(step.apply.isVisible)
+    stage.person.click(step.apply)
+    (image,) = stage.submitted().images
+    paint(stage, layer)
+    np.save(image.output, bright())
+    stage.finish()
+    refined = stage.context.results.result_of(stage.layers.result_layers(stage.entry.id)[-1])
+    assert refined.recipe is None
+    assert "corrected by hand, then" in refined.made_by
+
+
+def test_a_segmentation_is_saved_with_the_classes_it_has_when_it_is_written(
+    stage, tmp_path, monkeypatch
+):
+    stage.workspace.change_classes(add_class, "other", label="adding")
+    codes = np.clip(bright(3), 1, 3)
+    stage.context.results.add(stage.entry.id, "k", answered(stage, codes), "k-means")
+    export = stage.show(ExportStep)
+    monkeypatch.setattr(export_step, "ask_paths", lambda *_, **__: [tmp_path / "out.tif"])
+    held = threading.Event()
+    export._writer.ask(lambda: held.wait(20) and "")
+    export.save_segmentation.click()
+    stage.workspace.change_classes(reorder_classes, [2, 1], label="moving")
+    held.set()
+    stage.person.wait(lambda: (tmp_path / "out.tif").exists() and not export._writer.busy, 20)
+    saved = read_labels(tmp_path / "out.tif", "masks")
+    assert [c.name for c in saved.classes] == ["other", "class 1"]
+    np.testing.assert_array_equal(saved.codes, np.array([0, 1, 3, 2], np.uint8)[codes])

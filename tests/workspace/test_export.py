@@ -93,7 +93,7 @@ def test_a_segmentation_read_again_has_its_classes_colours_and_pixel_size(
     segment(workspace, entry, 1, 3)
     workspace.change_classes(recolor_class, 1, "#445566", label="colouring")
     path = tmp_path / "cells.ome.tif"
-    sentence = write_exports([Export(entry, "masks", path)], workspace.classes)
+    sentence = write_exports([Export(entry, "masks", path)], workspace)
     assert sentence == f"Saved the segmentation of cells as {path}."
     values = tifffile.imread(path)
     assert set(np.unique(values[0])) == {1}
@@ -111,7 +111,7 @@ def test_a_segmentation_read_again_has_its_classes_colours_and_pixel_size(
 def test_annotations_are_written_as_they_are_painted(workspace, entry, tmp_path):
     paint(workspace, entry)
     path = tmp_path / "a.tif"
-    write_exports([Export(entry, "annotations", path)], workspace.classes)
+    write_exports([Export(entry, "annotations", path)], workspace)
     assert (read_labels(path, "annotations").codes == entry.codes).all()
 
 
@@ -121,7 +121,7 @@ def test_what_is_outside_the_region_is_background(workspace, entry, tmp_path):
     entry.region[0, :5] = 2
     workspace.update_region(entry.id)
     path = tmp_path / "a.tif"
-    write_exports([Export(entry, "masks", path)], workspace.classes)
+    write_exports([Export(entry, "masks", path)], workspace)
     values = tifffile.imread(path)
     assert not values[0, :5].any()
     assert values[0, 5:].all()
@@ -134,7 +134,7 @@ def test_nothing_is_written_where_one_of_several_files_exists(workspace, entry, 
     paths[other.id].write_bytes(b"precious")
     exports = [Export(e, "masks", paths[e.id]) for e in (entry, other)]
     with pytest.raises(UserError, match=r"more_masks\.ome\.tif exists already; choose another"):
-        write_exports(exports, workspace.classes)
+        write_exports(exports, workspace)
     assert paths[other.id].read_bytes() == b"precious"
     assert not paths[entry.id].exists()
 
@@ -358,7 +358,7 @@ def test_one_of_a_thing_is_told_in_the_singular(workspace):
 def test_the_class_names_of_a_file_are_json_that_others_can_read(workspace, entry, tmp_path):
     paint(workspace, entry)
     path = tmp_path / "a.ome.tif"
-    write_exports([Export(entry, "masks", path)], workspace.classes)
+    write_exports([Export(entry, "masks", path)], workspace)
     with tifffile.TiffFile(path) as tif:
         xml = tif.ome_metadata
     start = xml.index('K="labels"')

@@ -61,7 +61,7 @@ def shown(result):
 def paint(workspace, result, where, code):
     painted = shown(result)
     painted[where] = code
-    workspace.commit_result(result, painted, range(SHAPE[0]))
+    workspace.commit_result(result, painted, range(SHAPE[0]), workspace.results.meant_as)
 
 
 def test_classes_that_are_moved_renamed_or_deleted_are_followed(workspace):
@@ -250,3 +250,68 @@ def test_what_nobody_painted_on_is_forgotten_with_its_layer(workspace):
     for result in (first, second):
         workspace.results.forget(result)
     assert workspace.results.of(entry_of(workspace).id) == [second]
+
+
+def test_a_stroke_that_began_before_classes_were_moved_means_what_was_seen(workspace):
+    result = add(workspace, np.clip(answer(), 1, 4))
+    seen, meant_as = shown(result), workspace.results.meant_as
+    workspace.change_classes(reorder_classes, [3, 1, 2], label="moving")
+    expected = shown(result)
+    seen[0, 0] = 2
+    workspace.commit_result(result, seen, range(SHAPE[0]), meant_as)
+    expected[0, 0] = 3
+    np.testing.assert_array_equal(shown(result), expected)
+
+
+def test_what_two_windows_painted_on_the_same_result_is_offered_twice(workspace, tmp_path):
+    result = add(workspace, answer())
+    paint(workspace, result, np.s_[0, 0], 2)
+    one, entry, work = earlier(workspace, tmp_path)
+    other, other_entry, other_work = earlier(workspace, tmp_path)
+    for window, at, kept, row in ((one, entry, work, 3), (other, other_entry, other_work, 5)):
+        window.restore(at.id, kept)
+        (back,) = window.results.of(at.id)
+        paint(window, back, np.s_[1, row], 3)
+        window.restore(at.id, kept)
+        assert len(window.results.of(at.id)) == 1, "it is here already"
+    workspace.close()
+    one.close()
+    other.close()
+    last = Workspace(Session(tmp_path / "sessions"))
+    entry = last.add_image(Stack(np.zeros(SHAPE, np.uint8), "ZYX", name="cells"))
+    works = last.earlier_work(entry.id)
+    assert len(works) == 2
+    rows = [np.load(kept.path)[1, [3, 5]] for work in works for kept in work.results]
+    assert sorted((bool((a == 3).all()), bool((b == 3).all())) for a, b in rows) == [
+        (False, True),
+        (True, False),
+    ]
+    last.close()
+
+
+def test_what_could_not_be_kept_is_tried_again_with_the_next_stroke(workspace, monkeypatch):
+    result, said = add(workspace, answer()), []
+    workspace.results.not_kept.connect(said.append)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("napari_unetseg.workspace.results.write_notes", full)
+        for row in (0, 1):
+            paint(workspace, result, np.s_[0, row], 2)
+    assert (
+        said
+        == ["What is painted on Otsu could not be kept for later (No space left on device)."] * 2
+    )
+    paint(workspace, result, np.s_[0, 2], 2)
+    assert len(said) == 2
+    assert workspace.results.kept(entry_of(workspace).id)
+
+
+def test_classes_are_in_use_where_a_result_was_corrected(workspace):
+    result = add(workspace, answer())
+    assert not workspace.in_use
+    paint(workspace, result, np.s_[0, 0], 2)
+    workspace.remove_image(entry_of(workspace).id)
+    assert workspace.in_use
