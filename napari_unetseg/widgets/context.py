@@ -67,6 +67,7 @@ class Context:
         controller.probabilities_ready.connect(self.probabilities.show)
         controller.renewing.connect(self.probabilities.hide)
         self.results = ResultLayers(self.layers, workspace)
+        self.results.said.connect(self.say)
         workspace.results.not_kept.connect(self.say)
         self.at_hand = AtHand(self.layers)
         controller.renewing.connect(self.at_hand.hide_results)

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from napari.layers import Labels
+from psygnal import Signal
 
 from napari_unetseg.classical import ChainRecipe
 from napari_unetseg.workspace import Result, Workspace
@@ -25,7 +26,14 @@ class ResultLayers:
     ----------
     layers : LayerBinder
     workspace : Workspace
+
+    Attributes
+    ----------
+    said : Signal(str)
+        What becomes of a result whose layer was closed.
     """
+
+    said = Signal(str)
 
     def __init__(self, layers: LayerBinder, workspace: Workspace) -> None:
         self._layers = layers
@@ -112,6 +120,7 @@ class ResultLayers:
         name = f"{entry.stack.name} · {result.title}"
         layer = self._layers.new_labels(entry, role, shown.pixels, name)
         layer.editable = role != "difference"
+        layer.metadata[METADATA]["result"] = result.key
         self._layers.follow(entry.id, result.key, layer, shown)
         self._layers.put(entry, layer)
         return layer
@@ -130,6 +139,7 @@ class ResultLayers:
     def _show_meaning(self) -> None:
         for shown in list(self._shown()):
             result = shown.result
+            shown.follow_class_in_hand()
             self._layers.show_planes(result.image, result.key, range(len(result.slots)))
 
     # ----------------------------------------------------------- coming and going
@@ -154,6 +164,15 @@ class ResultLayers:
             left = any(result is other for other, *_ in self._left.get(image_id, ()))
             if self.layer_of(result) is None and not left:
                 self._workspace.results.forget(result)
+                if event.value.metadata[METADATA].get("result") == result.key:
+                    self._tell_of(result)
+
+    def _tell_of(self, result: Result) -> None:
+        if result.is_corrected:
+            self.said.emit(
+                f"What you painted on {result.title} is kept: the next window that opens this "
+                "image offers it."
+            )
 
 
 def _hide(layers: Iterable[Labels]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_unetseg.workspace import ImageEntry, Result, Workspace
+from napari_unetseg.workspace.results import back
 
 from .shown_layer import ShownLayer
 
@@ -34,6 +35,13 @@ class ShownResult(ShownLayer):
             codes, buffer = self.result.codes(p), self._buffer[p]
             np.copyto(buffer, codes, where=buffer != codes)
         return shown
+
+    def follow_class_in_hand(self) -> None:
+        """Let the brush paint on with the class it has, where that has another code by now."""
+        slot = back(self._meant_as)[self.layer.selected_label]
+        code = int(self._workspace.results.meant_as[slot])
+        if code not in (0, self.layer.selected_label):
+            self.layer.selected_label = code
 
     def _new_pixels(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         path = self.result.path

@@ -701,3 +701,23 @@ def test_a_segmentation_is_saved_with_the_classes_it_has_when_it_is_written(
     saved = read_labels(tmp_path / "out.tif", "masks")
     assert [c.name for c in saved.classes] == ["other", "class 1"]
     np.testing.assert_array_equal(saved.codes, np.array([0, 1, 3, 2], np.uint8)[codes])
+
+
+def test_the_brush_goes_on_with_its_class_where_classes_are_moved(stage):
+    stage.workspace.change_classes(add_class, "other", label="adding")
+    layer = stage.context.results.add(stage.entry.id, "Otsu", answered(stage, bright()), "by Otsu")
+    layer.selected_label = 2
+    stage.workspace.change_classes(reorder_classes, [2, 1], label="moving")
+    assert layer.selected_label == 3
+    stage.workspace.undo()
+    assert layer.selected_label == 2
+
+
+def test_closing_a_corrected_result_says_that_it_is_kept(stage):
+    for corrected in (False, True):
+        codes = answered(stage, bright(), f"otsu-{corrected}")
+        layer = stage.context.results.add(stage.entry.id, "Otsu", codes, "by Otsu")
+        if corrected:
+            paint(stage, layer)
+        stage.viewer.layers.remove(layer)
+        assert any("Otsu is kept" in said for said in stage.said) == corrected
