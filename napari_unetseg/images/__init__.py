@@ -34,6 +34,7 @@ from .pixel_size import (
     pixel_size_note,
     pixel_size_ratio,
 )
+from .places import split_place
 from .reading import is_zarr, open_stack
 from .sampling import fingerprint, sample_pixels
 from .sequence import images_in
@@ -90,6 +91,7 @@ __all__ = [
     "saved_kind",
     "scan_label_files",
     "scan_labels",
+    "split_place",
     "stem_of",
     "suffix_of",
     "values_in",

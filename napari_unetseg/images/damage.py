@@ -29,6 +29,11 @@ READ_ERRORS = (
 )
 
 
+def no_parts(path: Path, part: str) -> UserError:
+    """Return the sentence about `part` of a file that holds a single image."""
+    return UserError(f"{path} is one image and has no part {part!r}; give its path alone.")
+
+
 def unreadable(path: Path, error: BaseException) -> UserError:
     """Return the sentence for a person about a file that raised `error`."""
     reason = " ".join(str(error).split())[:160] or type(error).__name__

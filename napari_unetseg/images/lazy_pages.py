@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
-from .damage import READ_ERRORS, unreadable
+from .lazy import lazy_array
 
 
 def lazy_pages(path: Path, series: tifffile.TiffPageSeries) -> Any:
@@ -22,24 +22,17 @@ def lazy_pages(path: Path, series: tifffile.TiffPageSeries) -> Any:
     series : tifffile.TiffPageSeries
         Of an open file, which may be closed afterwards.
     """
-    import dask.array
-
     page_shape = series.keyframe.shape
     n_leading = len(series.shape) - len(page_shape)
     leading = series.shape[:n_leading]
     indices = [page.index for page in series.pages if page is not None]
 
-    def read(block_id: tuple[int, ...] = ()) -> npt.NDArray[Any]:
-        place = int(np.ravel_multi_index(block_id[:n_leading], leading)) if leading else 0
-        try:
-            with tifffile.TiffFile(path) as tif:
-                page: npt.NDArray[Any] = tif.pages[indices[place]].asarray()
-        except READ_ERRORS as error:
-            raise unreadable(path, error) from error
+    def read(where: tuple[slice, ...]) -> npt.NDArray[Any]:
+        at = [span.start for span in where[:n_leading]]
+        place = int(np.ravel_multi_index(at, leading)) if leading else 0
+        with tifffile.TiffFile(path) as tif:
+            page: npt.NDArray[Any] = tif.pages[indices[place]].asarray()
         return page.reshape((1,) * n_leading + page_shape)
 
-    chunks = (*((1,) * length for length in leading), *((length,) for length in page_shape))
-    meta = np.empty((0,) * len(series.shape), series.dtype)
-    return dask.array.map_blocks(  # type: ignore[no-untyped-call]
-        read, chunks=chunks, dtype=series.dtype, meta=meta
-    )
+    chunk = (*(1 for _ in leading), *page_shape)
+    return lazy_array(path, read, series.shape, chunk, series.dtype)

@@ -14,7 +14,7 @@ from .stack import Stack
 from .tiff_metadata import NAMESPACE
 
 
-def read_zarr(path: Path, axes: str | None = None) -> Stack:
+def read(path: Path, part: str = "", axes: str | None = None) -> Stack:
     """Open an OME-Zarr image, or a bare Zarr array, without reading its pixels.
 
     Raises

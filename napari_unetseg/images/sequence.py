@@ -26,7 +26,7 @@ def images_in(folder: Path) -> list[Path]:
     return sorted(found, key=natural_key)
 
 
-def read_sequence(folder: Path, axes: str | None = None) -> Stack:
+def read(folder: Path, part: str = "", axes: str | None = None) -> Stack:
     """Read a folder's images as the slices of one stack, in natural order.
 
     Raises
