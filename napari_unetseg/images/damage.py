@@ -22,6 +22,7 @@ READ_ERRORS = (
     ArithmeticError,
     AssertionError,
     MemoryError,
+    EOFError,  # of what gzip packed
     SyntaxError,  # Pillow's word for a broken PNG
     struct.error,
     tokenize.TokenError,  # in the header of an .npy

@@ -10,7 +10,15 @@ from pathlib import Path
 from napari_unetseg.errors import UserError
 
 from .damage import READ_ERRORS, unreadable
-from .formats import HDF5_SUFFIXES, PICTURE_SUFFIXES, TIFF_SUFFIXES, ZARR_SUFFIXES
+from .formats import (
+    HDF5_SUFFIXES,
+    MRC_SUFFIXES,
+    NIFTI_SUFFIXES,
+    NRRD_SUFFIXES,
+    PICTURE_SUFFIXES,
+    TIFF_SUFFIXES,
+    ZARR_SUFFIXES,
+)
 from .names import stem_of, suffix_of
 from .places import split_place
 from .stack import Stack
@@ -22,6 +30,9 @@ _MODULES = (
     (TIFF_SUFFIXES, ".tiff"),
     (PICTURE_SUFFIXES, ".pictures"),
     (HDF5_SUFFIXES, ".hdf5"),
+    (MRC_SUFFIXES, ".mrc"),
+    (NIFTI_SUFFIXES, ".nifti"),
+    (NRRD_SUFFIXES, ".nrrd"),
 )
 
 _CONVERT_IN = {
