@@ -15,6 +15,7 @@ import numpy.typing as npt
 from napari_unetseg.errors import UserError
 
 from .assemble import assemble
+from .axes import guess_axes
 from .bigdataviewer import is_bigdataviewer, read_bigdataviewer, sizes_of_cells
 from .calibration import length_um
 from .extras import needed
@@ -26,9 +27,6 @@ _USUAL_NAMES = ("raw", "exported_data", "image", "data", "volume")
 
 #: Fewer numbers than this along Y or X are a table.
 _SMALLEST_PX = 8
-
-#: An axis of no more than this is of colours or channels, where a file does not say.
-_MOST_COLOURS = 4
 
 
 def read(path: Path, part: str, axes: str | None = None) -> Stack:
@@ -146,20 +144,6 @@ def _attribute(attributes: Mapping[str, Any]) -> str:
 
 def _labels(node: Any) -> list[str]:
     return [_text(dimension.label).upper()[:1] for dimension in node.dims]
-
-
-def guess_axes(shape: tuple[int, ...]) -> str:
-    """Guess the axes of an array that does not say: colours last, or channels first.
-
-    >>> guess_axes((50, 64, 64, 3)), guess_axes((2, 50, 64, 64)), guess_axes((50, 64, 64))
-    ('QYXS', 'CQYX', 'QYX')
-    """
-    ndim = len(shape)
-    if ndim > 2 and shape[-1] <= _MOST_COLOURS < min(shape[-3:-1]):
-        return "Q" * (ndim - 3) + "YXS"
-    if ndim == 4 and 1 < shape[0] <= _MOST_COLOURS < shape[1]:
-        return "CQYX"
-    return "Q" * (ndim - 2) + "YX"
 
 
 def _sizes(node: Any, name: str) -> dict[str, float]:
