@@ -14,6 +14,9 @@ from .damage import READ_ERRORS, unreadable
 #: Chunks smaller than this are read together: each costs a millisecond whatever its size.
 _CHUNK_BYTES = 1 << 22
 
+#: More along an axis is what a damaged header says; dask would list them all.
+_MOST_CHUNKS = 1 << 20
+
 
 def lazy_array(
     path: Path,
@@ -38,6 +41,8 @@ def lazy_array(
     """
     import dask.array
 
+    if any(-(-n // step) > _MOST_CHUNKS for n, step in zip(shape, chunk, strict=True)):
+        raise unreadable(path, ValueError(f"it says that its shape is {tuple(shape)}"))
     chunks = dask.array.core.normalize_chunks(  # type: ignore[no-untyped-call]
         tuple(chunk), tuple(shape)
     )

@@ -33,6 +33,9 @@ _MODULES = (
     (MRC_SUFFIXES, ".mrc"),
     (NIFTI_SUFFIXES, ".nifti"),
     (NRRD_SUFFIXES, ".nrrd"),
+    ((".czi",), ".czi"),
+    ((".lif",), ".lif"),
+    ((".nd2",), ".nd2"),
 )
 
 _CONVERT_IN = {
