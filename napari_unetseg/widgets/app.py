@@ -22,10 +22,15 @@ def open_window(paths: Sequence[str | Path] = (), *, sample: str | None = None) 
     """
     import napari
 
+    from .parts import add_layers
+
     viewer = napari.Viewer(title="napari-unetseg")
     viewer.window.add_plugin_dock_widget(PLUGIN, DOCK_TITLE)
-    if paths:
-        viewer.open([str(path) for path in paths], plugin=PLUGIN)
+    for path in paths:
+        if Path(path).exists():
+            viewer.open(str(path), plugin=PLUGIN)
+        else:  # a part of a file
+            add_layers(viewer, Path(path))
     if sample is not None:
         viewer.open_sample(PLUGIN, sample)
     keep_until_the_end()
