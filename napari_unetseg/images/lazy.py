@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_unetseg.errors import UserError
+
 from .damage import READ_ERRORS, unreadable
 
 #: Chunks smaller than this are read together: each costs a millisecond whatever its size.
@@ -53,6 +55,8 @@ def lazy_array(
         where = tuple(slice(a, min(a + step, n)) for a, step, n in spans)
         try:
             return read(where)
+        except UserError:
+            raise
         except READ_ERRORS as error:
             raise unreadable(path, error) from error
 

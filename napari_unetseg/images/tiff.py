@@ -18,8 +18,9 @@ from .assemble import assemble
 from .stack import Stack
 from .tiff_metadata import FileFacts, read_facts
 
-#: Compressed pixels up to this size are read at once, larger ones slice by slice when needed.
-READ_AT_ONCE_BYTES = 1 << 30
+#: Compressed pixels up to this size are read at once, larger ones slice by slice when needed. One
+#: pass over all slices takes as long either way; a second one decodes them again.
+READ_AT_ONCE_BYTES = 1 << 26
 
 _RGB = ("red", "green", "blue")
 
@@ -52,7 +53,7 @@ def read(path: Path, part: str = "", axes: str | None = None) -> Stack:
         series = tif.series[index]
         facts = read_facts(tif, index)
         _check_complete(path, tif, series, complaints)
-        data = _without_alpha(_pixels(path, series), series)
+        data = _without_alpha(_pixels(path, series, index), series)
         rgb = int(series.keyframe.photometric) in (2, 6) and "S" in series.axes  # RGB, YCbCr
         found = axes or _known_axes(series, facts)
         many = rgb and data.shape[series.axes.index("S")] == len(_RGB)
@@ -100,17 +101,15 @@ def _known_axes(series: tifffile.TiffPageSeries, facts: FileFacts) -> str:
     return axes.replace("C", "Z") if many and "Z" not in axes and not facts.channels else axes
 
 
-def _pixels(path: Path, series: tifffile.TiffPageSeries) -> Any:
+def _pixels(path: Path, series: tifffile.TiffPageSeries, index: int) -> Any:
     if series.dataoffset is not None:
         dtype = np.dtype(series.keyframe.parent.byteorder + series.dtype.char)
         return np.memmap(path, dtype, "r", series.dataoffset, series.shape)
-    here = path.absolute()
-    elsewhere = any(page and Path(page.parent.filehandle.path) != here for page in series.pages)
-    if series.nbytes <= READ_AT_ONCE_BYTES or elsewhere:
+    if series.nbytes <= READ_AT_ONCE_BYTES:
         return series.asarray()
     from .lazy_pages import lazy_pages
 
-    return lazy_pages(path, series)
+    return lazy_pages(path, index)
 
 
 @contextmanager
@@ -151,11 +150,10 @@ def _check_complete(
     complaints: list[str],
 ) -> None:
     """Raise where tifffile would fill what is not there with zeros."""
-    size = tif.filehandle.size
     if series.dataoffset is not None:
-        complete = series.dataoffset + series.nbytes <= size
-    else:
-        complete = all(page is not None and _end(page) <= size for page in series.pages)
+        complete = series.dataoffset + series.nbytes <= tif.filehandle.size
+    else:  # pages may be in other files
+        complete = all(p is not None and _end(p) <= p.parent.filehandle.size for p in series.pages)
     if complete and not any(sign in line for line in complaints for sign in _SIGNS_OF_DAMAGE):
         return
     raise UserError(
