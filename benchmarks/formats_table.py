@@ -56,8 +56,9 @@ what there is under *other images in it*; the window offers it under *File* in t
 | Zeiss CZI | `.czi` | pylibCZIrw, `[czi]` | in chunks |
 | Leica LIF | `.lif` | liffile, `[lif]` | mapped; colours whole |
 | Nikon ND2 | `.nd2` | nd2, `[nd2]` | slice by slice |
+| Olympus OIB, OIF | `.oib` `.oif` | oiffile, `[oib]` | slice by slice |
 
-What stands in brackets is installed with `pip install "napari-unetseg[hdf5,czi,lif,nd2]"`; all else
+What stands in brackets is installed with `pip install "napari-unetseg[hdf5,czi,lif,nd2,oib]"`; all else
 comes with the program.
 """  # noqa: E501
 

@@ -36,6 +36,7 @@ _MODULES = (
     ((".czi",), ".czi"),
     ((".lif",), ".lif"),
     ((".nd2",), ".nd2"),
+    ((".oib", ".oif"), ".oib"),
 )
 
 _CONVERT_IN = {

@@ -1,4 +1,4 @@
-"""What microscopes' makers write: CZI, LIF and ND2, where the extra that reads it is installed."""
+"""What microscopes' makers write: CZI, LIF, ND2, OIF, where what reads them is installed."""
 
 import contextlib
 import sys
@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tifffile
 from leica import write_lif
 from pylibCZIrw import czi
 
@@ -156,8 +157,50 @@ def test_positions_of_nd2_are_parts_and_only_calibrated_axes_have_a_size(tmp_pat
     assert "holds 3 images" in open_stack(path).notes[0]
 
 
+def write_oif(path, image):
+    """Write an image, shape (C, Z, Y, X), as Olympus does: a text and a folder of slices."""
+    folder = path.with_name(f"{path.name}.files")
+    folder.mkdir()
+    for c, z in np.ndindex(image.shape[:2]):
+        tifffile.imwrite(folder / f"s_C{c + 1:03}Z{z + 1:03}.tif", image[c, z])
+    n_slices = image.shape[1]
+    sections = {
+        "ProfileSaveInfo": {"Name": '"FLUOVIEW"', "Version": '"1.0"'},
+        "Axis Parameter Common": {"AxisOrder": '"XYZC"'},
+        "Axis 3 Parameters Common": {
+            "AxisCode": '"Z"', "StartPosition": 1000, "EndPosition": 1000 - 500 * (n_slices - 1),
+            "MaxSize": n_slices, "UnitName": '"nm"',
+        },
+        "Reference Image Parameter": {
+            "WidthConvertValue": 0.1, "WidthUnit": '"um"', "HeightConvertValue": 0.2,
+            "HeightUnit": '"um"', "ValidBitCounts": 12,
+        },
+        "Channel 1 Parameters": {"DyeName": '"DAPI"'},
+        "Channel 2 Parameters": {"DyeName": '"GFP"'},
+    }  # fmt: skip
+    lines = [
+        line
+        for name, values in sections.items()
+        for line in (f"[{name}]", *(f"{key}={value}" for key, value in values.items()))
+    ]
+    path.write_bytes(("\ufeff" + "\r\n".join(lines)).encode("utf-16-le"))
+
+
+def test_oif_has_its_axes_names_and_voxel_size(tmp_path):
+    image = pixels(2, 4, 50, 60, dtype="uint16")
+    write_oif(tmp_path / "a.oif", image)
+    stack = open_stack(tmp_path / "a.oif")
+    assert (stack.axes, stack.dtype, stack.channels) == ("CZYX", np.uint16, ("DAPI", "GFP"))
+    assert stack.pixel_size_um == pytest.approx({"Z": 0.5, "Y": 0.2, "X": 0.1})
+    np.testing.assert_array_equal(np.asarray(stack.data), image)
+    (tmp_path / "a.oif.files" / "s_C002Z003.tif").write_bytes(b"II*\0")
+    with pytest.raises(UserError, match=r"a\.oif cannot be read as OIF"):
+        stack.plane(2)
+
+
 @pytest.mark.parametrize(
-    ("suffix", "module"), [("czi", "pylibCZIrw.czi"), ("lif", "liffile"), ("nd2", "nd2")]
+    ("suffix", "module"),
+    [("czi", "pylibCZIrw.czi"), ("lif", "liffile"), ("nd2", "nd2"), ("oib", "oiffile")],
 )
 def test_without_the_extra_the_line_to_install_it_is_said(tmp_path, monkeypatch, suffix, module):
     (tmp_path / f"a.{suffix}").write_bytes(b"x")
@@ -166,7 +209,7 @@ def test_without_the_extra_the_line_to_install_it_is_said(tmp_path, monkeypatch,
         open_stack(tmp_path / f"a.{suffix}")
 
 
-@pytest.mark.parametrize("suffix", ["czi", "lif", "nd2"])
+@pytest.mark.parametrize("suffix", ["czi", "lif", "nd2", "oib", "oif"])
 @pytest.mark.parametrize("content", [b"", b"hello, I am text\n" * 200, b"\x70\0\0\0" + bytes(5000)])
 def test_a_file_that_is_not_what_its_name_says_is_one_sentence(tmp_path, suffix, content):
     (tmp_path / f"a.{suffix}").write_bytes(content)
