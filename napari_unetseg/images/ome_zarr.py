@@ -140,6 +140,9 @@ def _stack(path: Path, array: Any, axes: str | None, image: _Multiscale, level: 
 
 
 def _lazy(path: Path, array: Any) -> Any:
+    if array.dtype.kind not in "iubf":
+        raise UserError(f"{path} holds {array.dtype} values; an image needs integers or floats.")
+
     def block(where: tuple[slice, ...]) -> npt.NDArray[Any]:
         return np.asarray(array[where])
 

@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import pickle
 import shutil
+import zlib
 
 import numpy as np
 import pytest
@@ -252,3 +254,32 @@ def _spoil(node, random):
         _spoil(inside, random)
     else:
         node[key] = [None, [], {}, -1, "x", "../..", 3.5, [1, 2], {"path": "0"}][random.integers(9)]
+
+
+class _Tells:
+    """Leaves a file where it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+@pytest.mark.parametrize("dtype", ["|u1", "|O"])
+@pytest.mark.parametrize("filters", [["pickle"], ["vlen-utf8", "pickle"], ["zlib", "pickle"], []])
+@pytest.mark.parametrize("compressor", [None, "pickle", "zlib"])
+def test_nothing_is_unpickled(tmp_path, dtype, filters, compressor):
+    path, told = tmp_path / "a.zarr", tmp_path / "told"
+    path.mkdir()
+    described = {
+        "zarr_format": 2, "shape": [40, 40], "chunks": [40, 40], "fill_value": 0, "order": "C",
+        "dtype": dtype, "compressor": compressor and {"id": compressor},
+        "filters": [{"id": name} for name in filters] or None,
+    }  # fmt: skip
+    (path / ".zarray").write_text(json.dumps(described))
+    content = pickle.dumps(_Tells(told))
+    (path / "0.0").write_bytes(zlib.compress(content) if compressor == "zlib" else content)
+    with contextlib.suppress(UserError):
+        open_stack(path).plane(0)
+    assert not told.exists()
