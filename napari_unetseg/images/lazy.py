@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,10 @@ import numpy.typing as npt
 from napari_unetseg.errors import UserError
 
 from .damage import READ_ERRORS, unreadable
+from .recent import RECENT
+
+#: Tells arrays apart whose chunks are kept.
+_TOKENS = itertools.count()
 
 #: Chunks smaller than this are read together: each costs a millisecond whatever its size.
 _CHUNK_BYTES = 1 << 22
@@ -27,7 +33,7 @@ def lazy_array(
     chunk: Sequence[int],
     dtype: npt.DTypeLike,
 ) -> Any:
-    """Return a dask array that reads from a file.
+    """Return a dask array that reads from a file, and keeps what it read last.
 
     Parameters
     ----------
@@ -49,17 +55,25 @@ def lazy_array(
         tuple(chunk), tuple(shape)
     )
 
+    token = next(_TOKENS)
+
     def block(block_id: tuple[int, ...] = ()) -> npt.NDArray[Any]:
+        kept = RECENT.get((token, block_id))
+        if kept is not None:
+            return kept
         starts = [index * step for index, step in zip(block_id, chunk, strict=True)]
         spans = zip(starts, chunk, shape, strict=True)
         where = tuple(slice(a, min(a + step, n)) for a, step, n in spans)
         try:
-            return read(where)
+            pixels = read(where)
         except UserError:
             raise
         except READ_ERRORS as error:
             raise unreadable(path, error) from error
+        RECENT.put((token, block_id), pixels)
+        return pixels
 
+    weakref.finalize(block, RECENT.forget, token)
     meta = np.empty((0,) * len(chunks), dtype)
     return dask.array.map_blocks(  # type: ignore[no-untyped-call]
         block, chunks=chunks, dtype=np.dtype(dtype), meta=meta

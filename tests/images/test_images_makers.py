@@ -195,7 +195,7 @@ def test_oif_has_its_axes_names_and_voxel_size(tmp_path):
     np.testing.assert_array_equal(np.asarray(stack.data), image)
     (tmp_path / "a.oif.files" / "s_C002Z003.tif").write_bytes(b"II*\0")
     with pytest.raises(UserError, match=r"a\.oif cannot be read as OIF"):
-        stack.plane(2)
+        open_stack(tmp_path / "a.oif").plane(2)
 
 
 @pytest.mark.parametrize(

@@ -200,4 +200,4 @@ def test_a_sequence_is_in_natural_order_and_large_ones_are_not_read(
     if is_large:
         Image.fromarray(np.zeros((20, 31), np.uint8)).save(tmp_path / f"z9{suffix}")
         with pytest.raises(UserError, match=rf"z9\{suffix} is 20 × 31 px .* must agree in size"):
-            stack.plane(2)
+            open_stack(tmp_path).plane(2)
