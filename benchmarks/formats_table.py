@@ -49,6 +49,7 @@ what there is under *other images in it*; the window offers it under *File* in t
 | TIFF, OME-TIFF, BigTIFF, ImageJ, LSM | `.tif` `.tiff` `.btf` `.tf8` `.lsm` | tifffile | mapped; compressed ones over 64 MB in chunks |
 | PNG, JPEG, BMP, and folders of them or of TIFF | `.png` `.jpg` `.jpeg` `.bmp` | Pillow | whole; folders over 64 MB slice by slice |
 | OME-Zarr 0.1 to 0.5, Zarr arrays | `.zarr` | zarr | in chunks |
+| N5 | `.n5` | | in blocks |
 | HDF5: ilastik, PlantSeg, BigDataViewer, any array | `.h5` `.hdf5` `.hdf` | h5py, `[hdf5]` | in chunks |
 | MRC | `.mrc` `.mrcs` `.map` `.rec` `.st` `.ali` | | mapped |
 | NIfTI-1, NIfTI-2 | `.nii` `.nii.gz` | | mapped; packed ones whole |

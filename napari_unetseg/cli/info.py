@@ -37,13 +37,13 @@ def info(
 ) -> None:
     """Show axes, shape, type, pixel size, channels and classes as they are understood."""
     from napari_unetseg.config import find_model, is_unfinished, read_model_info
-    from napari_unetseg.images import images_in, is_zarr, open_stack, split_place
+    from napari_unetseg.images import images_in, is_chunk_store, open_stack, split_place
 
     if split_place(path) is None and not path.suffix:
         path = find_model(path)
     if (path / "model.json").is_file() or is_unfinished(path):
         facts = _describe_model(path, read_model_info(path))
-    elif path.is_dir() and not is_zarr(path) and (pictures := images_in(path)):
+    elif path.is_dir() and not is_chunk_store(path) and (pictures := images_in(path)):
         facts = _describe_folder(path, pictures)
     else:
         facts = _describe_stack(open_stack(path))

@@ -35,7 +35,7 @@ from .pixel_size import (
     pixel_size_ratio,
 )
 from .places import split_place
-from .reading import is_zarr, open_stack
+from .reading import is_chunk_store, open_stack
 from .sampling import fingerprint, sample_pixels
 from .sequence import images_in
 from .stack import Stack
@@ -70,8 +70,8 @@ __all__ = [
     "fit_normalisation",
     "format_length",
     "images_in",
+    "is_chunk_store",
     "is_scale_open",
-    "is_zarr",
     "label_plane",
     "map_npy",
     "mirrored",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import struct
 import tokenize
 import zlib
@@ -27,6 +28,7 @@ READ_ERRORS = (
     struct.error,
     tokenize.TokenError,  # in the header of an .npy
     zlib.error,
+    lzma.LZMAError,
 )
 
 

@@ -11,7 +11,7 @@ from napari_unetseg.errors import UserError
 from .formats import SUFFIXES
 from .names import natural_key, stem_of, suffix_of
 from .places import split_place
-from .reading import is_zarr
+from .reading import is_chunk_store
 from .sequence import images_in
 
 
@@ -38,7 +38,7 @@ def find_inputs(specs: Sequence[str | Path]) -> list[Path]:
 def _find(spec: str | Path) -> list[Path]:
     place = split_place(spec)
     path = Path(spec) if place is None else place[0] / place[1]
-    if path.is_dir() and not is_zarr(path) and suffix_of(path) not in SUFFIXES:
+    if path.is_dir() and not is_chunk_store(path) and suffix_of(path) not in SUFFIXES:
         if (path / "model.json").is_file():
             raise UserError(f"{path} is a model, not an image; train and predict take it with -m.")
         images = images_in(path)

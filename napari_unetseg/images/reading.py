@@ -13,6 +13,7 @@ from .damage import READ_ERRORS, unreadable
 from .formats import (
     HDF5_SUFFIXES,
     MRC_SUFFIXES,
+    N5_SUFFIXES,
     NIFTI_SUFFIXES,
     NRRD_SUFFIXES,
     PICTURE_SUFFIXES,
@@ -44,7 +45,6 @@ _CONVERT_IN = {
     ".ims": ("an Imaris file", "Imaris or Fiji (File > Import > Bio-Formats)"),
     ".dm3": ("a Gatan DM3 file", "Fiji (File > Import > Bio-Formats)"),
     ".dm4": ("a Gatan DM4 file", "Fiji (File > Import > Bio-Formats)"),
-    ".n5": ("an N5 folder", "Fiji (File > Import > HDF5/N5/Zarr)"),
     ".npy": ("a NumPy file", "Python (napari_unetseg.images.write_image)"),
 }
 
@@ -102,21 +102,19 @@ def _reader(path: Path) -> _Reader:
         )
     raise UserError(
         f"{path} is not an image this program reads; it reads TIFF, OME-TIFF, PNG, JPEG, OME-Zarr, "
-        "HDF5, MRC, NIfTI, NRRD, CZI, LIF, ND2, OIB and folders of pictures."
+        "HDF5, N5, MRC, NIfTI, NRRD, CZI, LIF, ND2, OIB and folders of pictures."
     )
 
 
 def _folder_reader(path: Path, suffix: str) -> _Reader:
-    if suffix in ZARR_SUFFIXES or is_zarr(path):
+    if is_n5(path):
+        from . import n5
+
+        return n5.read
+    if suffix in ZARR_SUFFIXES or is_chunk_store(path):
         from . import ome_zarr
 
         return ome_zarr.read
-    if suffix in _CONVERT_IN:
-        what, where = _CONVERT_IN[suffix]
-        raise UserError(
-            f"{path} is {what}, which cannot be read yet; save it as OME-TIFF with {where} and "
-            "open that."
-        )
     if (path / "model.json").is_file():
         raise UserError(f"{path} is a model, not an image; train and predict take it with -m.")
     from . import sequence
@@ -124,6 +122,14 @@ def _folder_reader(path: Path, suffix: str) -> _Reader:
     return sequence.read
 
 
-def is_zarr(path: Path) -> bool:
-    """Say whether a folder is a Zarr group or array, whatever its name."""
-    return any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray"))
+def is_chunk_store(path: Path) -> bool:
+    """Say whether a folder is a group or an array of Zarr or N5, whatever its name."""
+    return is_n5(path) or any(
+        (path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray")
+    )
+
+
+def is_n5(path: Path) -> bool:
+    """Say whether a folder is a container or an array of N5, or a group in one."""
+    within = any(suffix_of(folder) in N5_SUFFIXES for folder in (path, *path.parents))
+    return path.is_dir() and (within or (path / "attributes.json").is_file())
