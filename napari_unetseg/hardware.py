@@ -1,4 +1,4 @@
-"""What is known of the machine without torch: its NVIDIA card, and when memory ran out."""
+"""What is known of the machine without torch: NVIDIA cards, memory, and when that ran out."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import psutil
+
 _TIMEOUT_S = 15
 _PCI_DEVICES = Path("/sys/bus/pci/devices")
+_CGROUPS = Path("/sys/fs/cgroup")
 _NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "bad_alloc")
 
 #: Where drivers are found for every card and system.
@@ -143,3 +146,45 @@ def is_out_of_memory(error: Exception) -> bool:
         return True
     text = str(error).lower()
     return isinstance(error, RuntimeError) and any(sign in text for sign in _NO_MEMORY)
+
+
+def free_memory_bytes() -> int:
+    """Return how much memory can still be allocated."""
+    free = int(psutil.virtual_memory().available)
+    left = _left_in_cgroup(_CGROUPS)
+    return free if left is None else min(free, left)
+
+
+def _left_in_cgroup(root: Path) -> int | None:
+    """Return what the container, or the batch system, still allows; None without a limit."""
+    left = None
+    for limit_name, used_name, cache_name in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        for folder in _own_groups(root):
+            limit = folder / limit_name
+            if limit.is_file() and limit.read_text().strip().isdigit():
+                used = int((folder / used_name).read_text()) - _statistic(limit, cache_name)
+                here = max(0, int(limit.read_text()) - used)
+                left = here if left is None else min(left, here)
+    return left
+
+
+def _own_groups(root: Path) -> list[Path]:
+    """Return the folder of this process's group and of all those around it."""
+    groups = Path("/proc/self/cgroup")
+    lines = groups.read_text().splitlines() if groups.is_file() else []
+    own = next((line.partition("::")[2] for line in lines if line.startswith("0::")), "/")
+    folder = root / own.strip("/")
+    return [folder, *(parent for parent in folder.parents if parent.is_relative_to(root))]
+
+
+def _statistic(limit: Path, name: str) -> int:
+    """Return a number of ``memory.stat``: files that were read can be dropped at any time."""
+    file = limit.with_name("memory.stat")
+    for line in file.read_text().splitlines() if file.is_file() else []:
+        key, _, value = line.partition(" ")
+        if key == name:
+            return int(value)
+    return 0

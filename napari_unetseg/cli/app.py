@@ -160,8 +160,10 @@ def open_window(paths: Sequence[Path], *, sample: str | None = None) -> None:
     UserError
         If a path, the display or Qt is missing.
     """
+    from napari_unetseg.images import split_place
+
     for path in paths:
-        if not path.exists():
+        if split_place(path) is None:
             raise UserError(f"There is no file or folder {path}; check the path.")
     if not has_display():
         raise UserError(

@@ -29,21 +29,21 @@ def info(
     path: Annotated[
         Path,
         typer.Argument(
-            help="An image, labels, a folder of slices, or a model, also by the name of one that "
-            "ships."
+            help="An image, labels, a folder of slices, one of several images in a file "
+            "(FILE.h5/volumes/raw, FILE.lif/NAME), or a model, also by the name of one that ships."
         ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
 ) -> None:
     """Show axes, shape, type, pixel size, channels and classes as they are understood."""
     from napari_unetseg.config import find_model, is_unfinished, read_model_info
-    from napari_unetseg.images import images_in, is_zarr, open_stack
+    from napari_unetseg.images import images_in, is_chunk_store, open_stack, split_place
 
-    if not path.exists() and not path.suffix:
+    if split_place(path) is None and not path.suffix:
         path = find_model(path)
     if (path / "model.json").is_file() or is_unfinished(path):
         facts = _describe_model(path, read_model_info(path))
-    elif path.is_dir() and not is_zarr(path) and (pictures := images_in(path)):
+    elif path.is_dir() and not is_chunk_store(path) and (pictures := images_in(path)):
         facts = _describe_folder(path, pictures)
     else:
         facts = _describe_stack(open_stack(path))
@@ -88,6 +88,8 @@ def _describe_stack(stack: Stack) -> dict[str, Any]:
     if stack.metadata.get("slices") is not None:
         facts["segmented slices"] = stack.metadata["slices"]
     facts["values"] = _values(stack)
+    facts["other images in it"] = list(stack.parts)
+    facts["notes"] = list(stack.notes)
     return facts
 
 

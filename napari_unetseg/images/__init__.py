@@ -34,7 +34,8 @@ from .pixel_size import (
     pixel_size_note,
     pixel_size_ratio,
 )
-from .reading import is_zarr, open_stack
+from .places import split_place
+from .reading import is_chunk_store, open_stack
 from .sampling import fingerprint, sample_pixels
 from .sequence import images_in
 from .stack import Stack
@@ -69,8 +70,8 @@ __all__ = [
     "fit_normalisation",
     "format_length",
     "images_in",
+    "is_chunk_store",
     "is_scale_open",
-    "is_zarr",
     "label_plane",
     "map_npy",
     "mirrored",
@@ -90,6 +91,7 @@ __all__ = [
     "saved_kind",
     "scan_label_files",
     "scan_labels",
+    "split_place",
     "stem_of",
     "suffix_of",
     "values_in",

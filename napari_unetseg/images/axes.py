@@ -10,6 +10,9 @@ from napari_unetseg.errors import UserError
 
 from .stack import AXES
 
+#: An axis of no more than this is of colours or channels, where a file does not say.
+_MOST_COLOURS = 4
+
 
 def resolve_axes(axes: str, shape: tuple[int, ...], name: str) -> tuple[str, tuple[int, ...]]:
     """Decide what each axis of a file is.
@@ -66,6 +69,20 @@ def resolve_axes(axes: str, shape: tuple[int, ...], name: str) -> tuple[str, tup
             )
         letters[i] = free.pop(0)
     return "".join(letters[i] for i in kept), kept
+
+
+def guess_axes(shape: tuple[int, ...]) -> str:
+    """Guess the axes of an array that does not say: colours last, or channels first.
+
+    >>> guess_axes((50, 64, 64, 3)), guess_axes((2, 50, 64, 64)), guess_axes((50, 64, 64))
+    ('QYXS', 'CQYX', 'QYX')
+    """
+    ndim = len(shape)
+    if ndim > 2 and shape[-1] <= _MOST_COLOURS < min(shape[-3:-1]):
+        return "Q" * (ndim - 3) + "YXS"
+    if ndim == 4 and 1 < shape[0] <= _MOST_COLOURS < shape[1]:
+        return "CQYX"
+    return "Q" * (ndim - 2) + "YX"
 
 
 def arrange(data: Any, axes: str) -> tuple[Any, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import struct
 import tokenize
 import zlib
@@ -22,11 +23,18 @@ READ_ERRORS = (
     ArithmeticError,
     AssertionError,
     MemoryError,
+    EOFError,  # of what gzip packed
     SyntaxError,  # Pillow's word for a broken PNG
     struct.error,
     tokenize.TokenError,  # in the header of an .npy
     zlib.error,
+    lzma.LZMAError,
 )
+
+
+def no_parts(path: Path, part: str) -> UserError:
+    """Return the sentence about `part` of a file that holds a single image."""
+    return UserError(f"{path} is one image and has no part {part!r}; give its path alone.")
 
 
 def unreadable(path: Path, error: BaseException) -> UserError:

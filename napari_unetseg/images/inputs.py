@@ -10,7 +10,8 @@ from napari_unetseg.errors import UserError
 
 from .formats import SUFFIXES
 from .names import natural_key, stem_of, suffix_of
-from .reading import is_zarr
+from .places import split_place
+from .reading import is_chunk_store
 from .sequence import images_in
 
 
@@ -20,7 +21,8 @@ def find_inputs(specs: Sequence[str | Path]) -> list[Path]:
     Parameters
     ----------
     specs : sequence of str or Path
-        A folder stands for the images directly in it, in natural order; a Zarr is an image.
+        A folder stands for the images directly in it, in natural order; a Zarr is an image. A
+        file may be followed by the part of it that is meant: see `split_place`.
 
     Raises
     ------
@@ -34,15 +36,16 @@ def find_inputs(specs: Sequence[str | Path]) -> list[Path]:
 
 
 def _find(spec: str | Path) -> list[Path]:
-    path = Path(spec)
-    if path.is_dir() and not is_zarr(path) and suffix_of(path) not in SUFFIXES:
+    place = split_place(spec)
+    path = Path(spec) if place is None else place[0] / place[1]
+    if path.is_dir() and not is_chunk_store(path) and suffix_of(path) not in SUFFIXES:
         if (path / "model.json").is_file():
             raise UserError(f"{path} is a model, not an image; train and predict take it with -m.")
         images = images_in(path)
         if not images:
             raise UserError(f"The folder {path} holds no images; it needs TIFF, PNG or JPEG files.")
         return images
-    if path.exists():
+    if place is not None:
         return [path]
     if glob.has_magic(str(spec)):
         images = [Path(match) for match in glob.glob(str(spec), recursive=True)]  # noqa: PTH207

@@ -1,7 +1,8 @@
-"""The compressed pages of a large TIFF, each decoded when it is looked at."""
+"""The compressed pages of a TIFF, each decoded when it is looked at."""
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -9,37 +10,37 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
-from .damage import READ_ERRORS, unreadable
+from .lazy import chunk_to_read, lazy_array
+
+#: Larger pages are read in their tiles or strips, others at once: tiles cost time, each.
+_LARGEST_PAGE_BYTES = 1 << 26
 
 
-def lazy_pages(path: Path, series: tifffile.TiffPageSeries) -> Any:
-    """Return a dask array of a series, one chunk per page; the file is open only while it reads.
+def lazy_pages(path: Path, index: int) -> Any:
+    """Return a dask array of a series, wherever its pages are.
+
+    The file stays open for as long as the array is in use, as that of a memory map does: to find
+    a page, tifffile follows the chain of those before it.
 
     Parameters
     ----------
     path : Path
-        The file that holds all pages of the series.
-    series : tifffile.TiffPageSeries
-        Of an open file, which may be closed afterwards.
+        The file, or the one that names the others.
+    index : int
+        Of the series.
     """
-    import dask.array
+    import zarr
 
-    page_shape = series.keyframe.shape
-    n_leading = len(series.shape) - len(page_shape)
-    leading = series.shape[:n_leading]
-    indices = [page.index for page in series.pages if page is not None]
+    tif = tifffile.TiffFile(path)
+    len(tif.pages)  # see `tiff.read`
+    series = tif.series[index]
+    page = series.keyframe
+    tiled = page.nbytes > _LARGEST_PAGE_BYTES
+    array: Any = zarr.open(series.aszarr(level=0, chunkmode=None if tiled else "page"), mode="r")
 
-    def read(block_id: tuple[int, ...] = ()) -> npt.NDArray[Any]:
-        place = int(np.ravel_multi_index(block_id[:n_leading], leading)) if leading else 0
-        try:
-            with tifffile.TiffFile(path) as tif:
-                page: npt.NDArray[Any] = tif.pages[indices[place]].asarray()
-        except READ_ERRORS as error:
-            raise unreadable(path, error) from error
-        return page.reshape((1,) * n_leading + page_shape)
+    def read(where: tuple[slice, ...]) -> npt.NDArray[Any]:
+        return np.asarray(array[where])
 
-    chunks = (*((1,) * length for length in leading), *((length,) for length in page_shape))
-    meta = np.empty((0,) * len(series.shape), series.dtype)
-    return dask.array.map_blocks(  # type: ignore[no-untyped-call]
-        read, chunks=chunks, dtype=series.dtype, meta=meta
-    )
+    weakref.finalize(read, tif.close)
+    chunk = chunk_to_read(array.shape, array.chunks, array.dtype.itemsize)
+    return lazy_array(path, read, array.shape, chunk, array.dtype)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-_DOUBLE_SUFFIXES = (".ome.tiff", ".ome.tif", ".ome.btf", ".ome.zarr")
+from .formats import SUFFIXES
+
+_DOUBLE_SUFFIXES = (".ome.tiff", ".ome.tif", ".ome.btf", ".ome.zarr", ".nii.gz")
 
 
 def suffix_of(path: Path) -> str:
@@ -21,12 +23,18 @@ def suffix_of(path: Path) -> str:
 
 
 def stem_of(path: Path) -> str:
-    """Return what a person calls a file: its name without the suffix.
+    """Return what a person calls a file: its name without the suffix; of a part, both names.
 
     >>> stem_of(Path("data/cells.ome.tif"))
     'cells'
+    >>> stem_of(Path("data/plate.zarr/A/1"))
+    'plate_A_1'
     """
     suffix = suffix_of(path)
+    holders = () if suffix in SUFFIXES else path.parents
+    for holder in holders:
+        if suffix_of(holder) in SUFFIXES:
+            return "_".join([stem_of(holder), *path.relative_to(holder).parts])
     return path.name[: -len(suffix)] if suffix else path.name
 
 

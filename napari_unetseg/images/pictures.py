@@ -13,11 +13,12 @@ from PIL import Image
 from napari_unetseg.errors import UserError
 
 from .axes import arrange
+from .damage import no_parts
 from .names import stem_of
 from .stack import Stack
 
 
-def read_picture(path: Path, axes: str | None = None) -> Stack:
+def read(path: Path, part: str = "", axes: str | None = None) -> Stack:
     """Read a picture; palettes keep their indices where they are label images' or grey.
 
     `axes` is for files whose axes are uncertain, which a picture's are not: it is ignored.
@@ -33,6 +34,8 @@ def read_picture(path: Path, axes: str | None = None) -> Stack:
     UserError
         If it has more pixels than Pillow takes for honest, about 180 million.
     """
+    if part:
+        raise no_parts(path, part)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # half as many are fine

@@ -2,41 +2,62 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from napari_unetseg.errors import UserError
 
 from .damage import READ_ERRORS, unreadable
-from .formats import PICTURE_SUFFIXES, TIFF_SUFFIXES, ZARR_SUFFIXES
-from .names import suffix_of
+from .formats import (
+    HDF5_SUFFIXES,
+    MRC_SUFFIXES,
+    N5_SUFFIXES,
+    NIFTI_SUFFIXES,
+    NRRD_SUFFIXES,
+    PICTURE_SUFFIXES,
+    TIFF_SUFFIXES,
+    ZARR_SUFFIXES,
+)
+from .names import stem_of, suffix_of
+from .places import split_place
 from .stack import Stack
 
+_Reader = Callable[[Path, str, str | None], Stack]
+
+#: Each module has a function `read` of the file, the part of it that is meant, and its axes.
+_MODULES = (
+    (TIFF_SUFFIXES, ".tiff"),
+    (PICTURE_SUFFIXES, ".pictures"),
+    (HDF5_SUFFIXES, ".hdf5"),
+    (MRC_SUFFIXES, ".mrc"),
+    (NIFTI_SUFFIXES, ".nifti"),
+    (NRRD_SUFFIXES, ".nrrd"),
+    ((".czi",), ".czi"),
+    ((".lif",), ".lif"),
+    ((".nd2",), ".nd2"),
+    ((".oib", ".oif"), ".oib"),
+)
+
 _CONVERT_IN = {
-    ".czi": ("a Zeiss CZI file", "Fiji (File > Import > Bio-Formats) or ZEN"),
-    ".lif": ("a Leica LIF file", "Fiji (File > Import > Bio-Formats) or LAS X"),
-    ".nd2": ("a Nikon ND2 file", "Fiji (File > Import > Bio-Formats) or NIS-Elements"),
-    ".oib": ("an Olympus OIB file", "Fiji (File > Import > Bio-Formats)"),
     ".vsi": ("an Olympus VSI file", "Fiji (File > Import > Bio-Formats)"),
     ".ims": ("an Imaris file", "Imaris or Fiji (File > Import > Bio-Formats)"),
     ".dm3": ("a Gatan DM3 file", "Fiji (File > Import > Bio-Formats)"),
     ".dm4": ("a Gatan DM4 file", "Fiji (File > Import > Bio-Formats)"),
-    ".mrc": ("an MRC file", "Fiji (File > Import > Bio-Formats)"),
-    ".h5": ("an HDF5 file", "Fiji (File > Import > HDF5) or Python"),
-    ".hdf5": ("an HDF5 file", "Fiji (File > Import > HDF5) or Python"),
-    ".n5": ("an N5 folder", "Fiji (File > Import > HDF5/N5/Zarr)"),
     ".npy": ("a NumPy file", "Python (napari_unetseg.images.write_image)"),
 }
 
 
 def open_stack(path: str | Path, *, axes: str | None = None) -> Stack:
-    """Open an image; uncompressed TIFFs and Zarrs without reading their pixels.
+    """Open an image, without reading its pixels where the format allows.
 
     Parameters
     ----------
     path : str or Path
-        A TIFF, OME-TIFF or ImageJ TIFF, a PNG or JPEG, an OME-Zarr, or a folder of pictures of
-        one shape, which becomes one Z stack in natural order.
+        A file of any format in `SUFFIXES`, an OME-Zarr, or a folder of pictures of one shape,
+        which becomes one Z stack in natural order. One of several images in a file is named
+        behind it: ``cells.h5/volumes/raw``, ``cells.lif/Series 2``, ``plate.zarr/A/1/0``.
     axes : str, optional
         What the axes of the file are, one letter each (``"ZCYX"``), where it does not say or is
         wrong.
@@ -49,32 +70,30 @@ def open_stack(path: str | Path, *, axes: str | None = None) -> Stack:
     Raises
     ------
     UserError
-        If there is no such file, or it cannot be read.
+        If there is no such file, it cannot be read, or a package that reads it is not installed.
     """
-    path = Path(path)
-    if not path.exists():
+    place = split_place(path)
+    if place is None:
         raise UserError(f"There is no file or folder {path}; check the path.")
-    reader = _reader(path)
+    file, part = place
+    reader = _reader(file)
     try:
-        return reader(path, axes)
+        stack = reader(file, part, axes)
     except UserError:
         raise
     except READ_ERRORS as error:
-        raise unreadable(path, error) from error
+        raise unreadable(file, error) from error
+    return replace(stack, name=stem_of(file / part), path=file / part) if part else stack
 
 
-def _reader(path: Path) -> Callable[[Path, str | None], Stack]:
+def _reader(path: Path) -> _Reader:
     suffix = suffix_of(path)
     if path.is_dir():
         return _folder_reader(path, suffix)
-    if suffix in TIFF_SUFFIXES:
-        from .tiff import read_tiff
-
-        return read_tiff
-    if suffix in PICTURE_SUFFIXES:
-        from .pictures import read_picture
-
-        return read_picture
+    for suffixes, module in _MODULES:
+        if suffix in suffixes:
+            reader: _Reader = importlib.import_module(module, __package__).read
+            return reader
     if suffix in _CONVERT_IN:
         what, where = _CONVERT_IN[suffix]
         raise UserError(
@@ -82,23 +101,35 @@ def _reader(path: Path) -> Callable[[Path, str | None], Stack]:
             "open that."
         )
     raise UserError(
-        f"{path} is not an image this program reads; it reads TIFF, OME-TIFF, PNG, JPEG, OME-Zarr "
-        "and folders of these."
+        f"{path} is not an image this program reads; it reads TIFF, OME-TIFF, PNG, JPEG, OME-Zarr, "
+        "HDF5, N5, MRC, NIfTI, NRRD, CZI, LIF, ND2, OIB and folders of pictures."
     )
 
 
-def _folder_reader(path: Path, suffix: str) -> Callable[[Path, str | None], Stack]:
-    if suffix in ZARR_SUFFIXES or is_zarr(path):
-        from .ome_zarr import read_zarr
+def _folder_reader(path: Path, suffix: str) -> _Reader:
+    if is_n5(path):
+        from . import n5
 
-        return read_zarr
+        return n5.read
+    if suffix in ZARR_SUFFIXES or is_chunk_store(path):
+        from . import ome_zarr
+
+        return ome_zarr.read
     if (path / "model.json").is_file():
         raise UserError(f"{path} is a model, not an image; train and predict take it with -m.")
-    from .sequence import read_sequence
+    from . import sequence
 
-    return read_sequence
+    return sequence.read
 
 
-def is_zarr(path: Path) -> bool:
-    """Say whether a folder is a Zarr group or array, whatever its name."""
-    return any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray"))
+def is_chunk_store(path: Path) -> bool:
+    """Say whether a folder is a group or an array of Zarr or N5, whatever its name."""
+    return is_n5(path) or any(
+        (path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray")
+    )
+
+
+def is_n5(path: Path) -> bool:
+    """Say whether a folder is a container or an array of N5, or a group in one."""
+    within = any(suffix_of(folder) in N5_SUFFIXES for folder in (path, *path.parents))
+    return path.is_dir() and (within or (path / "attributes.json").is_file())

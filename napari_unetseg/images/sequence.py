@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_unetseg.errors import UserError
 from napari_unetseg.wording import counted
 
+from .assemble import assemble
+from .damage import no_parts
 from .formats import PICTURE_SUFFIXES, SUFFIXES, TIFF_SUFFIXES
+from .lazy import lazy_array
 from .names import natural_key, suffix_of
 from .stack import Stack
 
 _FAMILIES = (*TIFF_SUFFIXES, *PICTURE_SUFFIXES)
+
+#: Slices up to this size in all are read at once; of more, each when it is looked at.
+READ_AT_ONCE_BYTES = 1 << 26
 
 
 def images_in(folder: Path) -> list[Path]:
@@ -26,16 +35,19 @@ def images_in(folder: Path) -> list[Path]:
     return sorted(found, key=natural_key)
 
 
-def read_sequence(folder: Path, axes: str | None = None) -> Stack:
-    """Read a folder's images as the slices of one stack, in natural order.
+def read(folder: Path, part: str = "", axes: str | None = None) -> Stack:
+    """Open a folder's images as the slices of one stack, in natural order.
 
     Raises
     ------
     UserError
-        If the folder holds no images, or they are not single planes of one shape and type.
+        If the folder holds no images, or they are not single planes of one shape and type; of
+        many, when a slice that differs is looked at.
     """
     from .reading import open_stack
 
+    if part:
+        raise no_parts(folder, part)
     paths = [path for path in images_in(folder) if suffix_of(path) in _FAMILIES]
     if not paths:
         raise UserError(f"{folder} holds no images; it reads TIFF, PNG and JPEG files as slices.")
@@ -45,25 +57,48 @@ def read_sequence(folder: Path, axes: str | None = None) -> Stack:
             f"{paths[0]} is a stack itself ({first.n_planes} slices); give the files of {folder} "
             "as separate images instead of one Z stack."
         )
-    data = np.empty((len(paths), *first.plane(0).shape), first.dtype)
-    for index, path in enumerate(paths):
-        plane = first if index == 0 else open_stack(path, axes=axes)
-        if (plane.n_planes, plane.plane(0).shape) != (1, data.shape[1:]):
-            raise UserError(
-                f"{path} is {_size(plane)} and {paths[0].name} is {_size(first)}; the slices of "
-                "a stack must agree in size and channels."
-            )
-        if plane.dtype != first.dtype:
-            raise UserError(
-                f"{path} holds {plane.dtype} and {paths[0].name} {first.dtype}; the slices of a "
-                "stack must agree in type."
-            )
-        data[index] = plane.plane(0)
-    data = data.swapaxes(0, 1)
-    size = {axis: um for axis, um in first.pixel_size_um.items() if axis != "Z"}
+    plane = first.plane(0)
+
+    def slice_at(where: tuple[slice, ...]) -> npt.NDArray[Any]:
+        path = paths[where[0].start]
+        opened = open_stack(path, axes=axes)
+        _check_like(opened, path, first, paths[0])
+        return opened.plane(0)[np.newaxis]
+
+    data: Any
+    if len(paths) * plane.nbytes <= READ_AT_ONCE_BYTES:
+        data = np.concatenate([slice_at((slice(i, i + 1),)) for i in range(len(paths))])
+    else:
+        shape = (len(paths), *plane.shape)
+        data = lazy_array(folder, slice_at, shape, (1, *plane.shape), plane.dtype)
     if first.n_channels == 1:
-        return Stack(data[0], "ZYX", size, folder.name, folder, first.channels, first.metadata)
-    return Stack(data, "CZYX", size, folder.name, folder, first.channels, first.metadata)
+        data, found = data[:, 0], "ZYX"
+    else:
+        found = "ZCYX"
+    stack = assemble(
+        folder,
+        data,
+        found,
+        {axis: um for axis, um in first.pixel_size_um.items() if axis != "Z"},
+        channels=first.channels,
+        metadata=first.metadata,
+    )
+    return replace(stack, name=folder.name)
+
+
+def _check_like(stack: Stack, path: Path, first: Stack, its_path: Path) -> None:
+    """Raise UserError where a slice does not fit the first one."""
+    same_size = (stack.n_channels, stack.plane_shape) == (first.n_channels, first.plane_shape)
+    if stack.n_planes != 1 or not same_size:
+        raise UserError(
+            f"{path} is {_size(stack)} and {its_path.name} is {_size(first)}; the slices of "
+            "a stack must agree in size and channels."
+        )
+    if stack.dtype != first.dtype:
+        raise UserError(
+            f"{path} holds {stack.dtype} and {its_path.name} {first.dtype}; the slices of a "
+            "stack must agree in type."
+        )
 
 
 def _size(stack: Stack) -> str:

@@ -38,6 +38,11 @@ class Stack:
     metadata : dict
         What else the file said: ``"classes"`` and ``"kind"`` of labels written by this package,
         and whatever a reader wants to pass on.
+    notes : tuple of str
+        What a person may not expect of how it was read, in sentences.
+    parts : tuple of str
+        Other images in the same file: `open_stack` takes them behind the path of the file, as
+        in ``cells.lif/Series 2``.
     """
 
     data: Any
@@ -47,6 +52,8 @@ class Stack:
     path: Path | None = None
     channels: tuple[str, ...] = ("",)
     metadata: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that the axes describe the data."""

@@ -12,27 +12,36 @@ import numpy as np
 import tifffile
 
 from napari_unetseg.errors import UserError
+from napari_unetseg.wording import counted
 
-from .axes import arrange, resolve_axes
-from .names import stem_of
+from .assemble import assemble
 from .stack import Stack
 from .tiff_metadata import FileFacts, read_facts
 
-#: Compressed pixels up to this size are read at once, larger ones slice by slice when needed.
-READ_AT_ONCE_BYTES = 1 << 30
+#: Compressed pixels up to this size are read at once, larger ones slice by slice when needed. One
+#: pass over all slices takes as long either way; a second one decodes them again.
+READ_AT_ONCE_BYTES = 1 << 26
 
 _RGB = ("red", "green", "blue")
 
 
-def read_tiff(path: Path, axes: str | None = None) -> Stack:
-    """Open the first series of a TIFF at full resolution.
+def read(path: Path, part: str = "", axes: str | None = None) -> Stack:
+    """Open a series of a TIFF at full resolution.
 
     Pixels that lie uncompressed in one piece are mapped into memory, not read.
+
+    Parameters
+    ----------
+    path : Path
+    part : str
+        Number of the series, from 0, or its name; the first where it is empty.
+    axes : str, optional
+        One letter per axis of the series.
 
     Raises
     ------
     UserError
-        If the file is truncated or its axes cannot be a stack's.
+        If the file is truncated, its axes cannot be a stack's, or there is no such series.
     """
     with _complaints() as complaints, tifffile.TiffFile(path) as tif:
         # Follows the chain of pages to its end, and logs where it breaks. Unless that is done
@@ -40,36 +49,48 @@ def read_tiff(path: Path, axes: str | None = None) -> Stack:
         len(tif.pages)
         if not tif.series:
             raise UserError(f"{path} is damaged or incomplete: no image can be found in it.")
-        series = tif.series[0]
-        facts = read_facts(tif)
+        index = _chosen(path, part, [str(series.name) for series in tif.series])
+        series = tif.series[index]
+        facts = read_facts(tif, index)
         _check_complete(path, tif, series, complaints)
-        data = _pixels(path, series)
-        page = series.keyframe
-        rgb = int(page.photometric) in (2, 6) and "S" in series.axes  # RGB, YCbCr
-        has_alpha = any(int(sample) in (1, 2) for sample in page.extrasamples)
-        found = _known_axes(series, facts)
-    return _stack(path, data, axes or found, facts, rgb=rgb, has_alpha=has_alpha)
+        data = _without_alpha(_pixels(path, series, index), series)
+        rgb = int(series.keyframe.photometric) in (2, 6) and "S" in series.axes  # RGB, YCbCr
+        found = axes or _known_axes(series, facts)
+        many = rgb and data.shape[series.axes.index("S")] == len(_RGB)
+        return assemble(
+            path,
+            data,
+            found,
+            facts.pixel_size_um,
+            channels=_RGB if many else facts.channels,
+            metadata=facts.metadata,
+            notes=_notes(path, tif, part),
+            parts=[str(n) for n in range(len(tif.series)) if n != index],
+        )
 
 
-def _stack(
-    path: Path, data: Any, axes: str, facts: FileFacts, *, rgb: bool, has_alpha: bool
-) -> Stack:
-    sampled = "S" in axes.upper()
-    axes, kept = resolve_axes(axes, tuple(data.shape), str(path))
-    if len(kept) < data.ndim:
-        data = data.reshape([data.shape[i] for i in kept])
-    data, axes = arrange(data, axes)
-    if sampled and has_alpha and data.shape[axes.index("C")] in (2, 4):
-        data = data[(slice(None),) * axes.index("C") + (slice(0, -1),)]
-    n_channels = data.shape[axes.index("C")] if "C" in axes else 1
-    if rgb and n_channels == len(_RGB):
-        channels: tuple[str, ...] = _RGB
-    elif len(facts.channels) == n_channels:
-        channels = facts.channels
-    else:
-        channels = tuple(f"channel {i + 1}" for i in range(n_channels)) if n_channels > 1 else ("",)
-    size = {axis: um for axis, um in facts.pixel_size_um.items() if axis in axes}
-    return Stack(data, axes, size, stem_of(path), path, channels, facts.metadata)
+def _chosen(path: Path, part: str, names: list[str]) -> int:
+    if part in names:
+        return names.index(part)
+    if not part or (part.isdecimal() and int(part) < len(names)):
+        return int(part or 0)
+    raise UserError(
+        f"{path} holds no image {part!r}; it holds {counted(len(names), 'image')}, counted from 0: "
+        f"give {path}/0."
+    )
+
+
+def _notes(path: Path, tif: tifffile.TiffFile, part: str) -> list[str]:
+    n_images = len(tif.series) if tif.is_ome else 1
+    return [f"{path.name} holds {n_images} images; this is 0."] if n_images > 1 and not part else []
+
+
+def _without_alpha(data: Any, series: tifffile.TiffPageSeries) -> Any:
+    at = series.axes.find("S")
+    has_alpha = any(int(sample) in (1, 2) for sample in series.keyframe.extrasamples)
+    if at < 0 or not has_alpha or data.shape[at] not in (2, 4):
+        return data
+    return data[(slice(None),) * at + (slice(0, -1),)]
 
 
 def _known_axes(series: tifffile.TiffPageSeries, facts: FileFacts) -> str:
@@ -80,17 +101,15 @@ def _known_axes(series: tifffile.TiffPageSeries, facts: FileFacts) -> str:
     return axes.replace("C", "Z") if many and "Z" not in axes and not facts.channels else axes
 
 
-def _pixels(path: Path, series: tifffile.TiffPageSeries) -> Any:
+def _pixels(path: Path, series: tifffile.TiffPageSeries, index: int) -> Any:
     if series.dataoffset is not None:
         dtype = np.dtype(series.keyframe.parent.byteorder + series.dtype.char)
         return np.memmap(path, dtype, "r", series.dataoffset, series.shape)
-    here = path.absolute()
-    elsewhere = any(page and Path(page.parent.filehandle.path) != here for page in series.pages)
-    if series.nbytes <= READ_AT_ONCE_BYTES or elsewhere:
+    if series.nbytes <= READ_AT_ONCE_BYTES:
         return series.asarray()
     from .lazy_pages import lazy_pages
 
-    return lazy_pages(path, series)
+    return lazy_pages(path, index)
 
 
 @contextmanager
@@ -131,11 +150,10 @@ def _check_complete(
     complaints: list[str],
 ) -> None:
     """Raise where tifffile would fill what is not there with zeros."""
-    size = tif.filehandle.size
     if series.dataoffset is not None:
-        complete = series.dataoffset + series.nbytes <= size
-    else:
-        complete = all(page is not None and _end(page) <= size for page in series.pages)
+        complete = series.dataoffset + series.nbytes <= tif.filehandle.size
+    else:  # pages may be in other files
+        complete = all(p is not None and _end(p) <= p.parent.filehandle.size for p in series.pages)
     if complete and not any(sign in line for line in complaints for sign in _SIGNS_OF_DAMAGE):
         return
     raise UserError(

@@ -34,26 +34,27 @@ class FileFacts:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
-def read_facts(tif: tifffile.TiffFile) -> FileFacts:
-    """Collect a TIFF's calibration, channel names and classes."""
+def read_facts(tif: tifffile.TiffFile, index: int = 0) -> FileFacts:
+    """Collect calibration, channel names and classes of a TIFF's series number `index`."""
     if tif.is_ome and tif.ome_metadata:
-        return ome_facts(tif.ome_metadata)
+        return ome_facts(tif.ome_metadata, index)
     if tif.is_imagej and tif.imagej_metadata:
         return FileFacts(_imagej_sizes(tif.pages.first, tif.imagej_metadata))
-    return FileFacts(_tag_sizes(tif.pages.first))
+    return FileFacts(_tag_sizes(tif.series[index].keyframe))
 
 
-def ome_facts(xml: str) -> FileFacts:
-    """Read the first image of an OME-XML document."""
+def ome_facts(xml: str, index: int = 0) -> FileFacts:
+    """Read the image number `index` of an OME-XML document."""
     try:
         root = ElementTree.fromstring(xml)
     except ElementTree.ParseError:
         return FileFacts()
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]  # the schema's year is in the namespace
-    pixels = root.find("./Image/Pixels")
-    if pixels is None:
+    images = root.findall("./Image/Pixels")
+    if index >= len(images):
         return FileFacts()
+    pixels = images[index]
     sizes = {
         axis: length_um(
             pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm")

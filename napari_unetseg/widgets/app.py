@@ -49,8 +49,10 @@ def open_window(paths: Sequence[str | Path] = (), *, sample: str | None = None) 
 
 def _layers_at(path: Path) -> list[LayerData]:
     """Read a file or folder as this plugin does, or else as another one of napari does."""
-    from .readers import get_reader
+    from .readers import get_reader, read_layers
 
+    if not path.exists():  # a part of a file, or nothing
+        return read_layers(str(path))
     reader = get_reader(str(path))
     return reader(str(path)) if reader is not None else _layers_of_others(path)
 

@@ -25,6 +25,7 @@ from .labels_source import LabelsSource
 from .listen import listen
 from .newest import NewestWins
 from .open_images import Choices, OpenImage, open_images
+from .parts import open_part
 from .stack_from_layers import METADATA, pixel_size_um
 from .step import StepPanel
 
@@ -129,6 +130,7 @@ class DataStep(StepPanel):
         self.images.toggled.connect(self._on_toggled)
         self.images.chosen.connect(self._on_chosen)
         self.facts.axes_chosen.connect(self._on_axes_chosen)
+        self.facts.parts.chosen.connect(lambda path: open_part(context, path))
         self.facts.channels_chosen.connect(self._on_channels_chosen)
         self.facts.pixel_size_typed.connect(self._on_pixel_size_typed)
         self.classes.chosen.connect(self._on_class_chosen)

@@ -19,6 +19,7 @@ from napari_unetseg.images import Stack
 
 from .calibration import PixelSizeRow
 from .open_images import Choice, OpenImage
+from .parts import PartChoice
 
 _AXES_TOOLTIP = (
     "What the axes of the image are: T time, C channel, Z slice, Y and X; correct it here."
@@ -56,6 +57,7 @@ class ImageFacts(QWidget):
         self.size.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.pixel_size = PixelSizeRow()
         self.channels: list[QCheckBox] = []
+        self.parts = PartChoice()
         self._channel_row = QHBoxLayout()
         self._channel_label = QLabel("Channels")
         axes_row = QHBoxLayout()
@@ -64,6 +66,7 @@ class ImageFacts(QWidget):
         self._form = QFormLayout(self)
         self._form.setContentsMargins(0, 0, 0, 0)
         self._form.addRow("Axes", axes_row)
+        self._form.addRow("File", self.parts)
         self._form.addRow("Pixel", self.pixel_size)
         self._form.addRow(self._channel_label, self._channel_row)
         self.axes.activated.connect(lambda _: self.axes_chosen.emit(self.axes.currentText()))
@@ -82,6 +85,7 @@ class ImageFacts(QWidget):
         )
         self.size.setText(_size(stack))
         self.size.setToolTip(f"{_size(stack)} (slices, height × width, type of a pixel).")
+        self._form.setRowVisible(self.parts, self.parts.show_parts(image))
         self.pixel_size.show_sizes(sizes_um, has_z="Z" in stack.axes)
         names = image.channel_names(choice.axes)
         self._show_channels(names, choice.channels or tuple(range(len(names))))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+from napari.utils.notifications import show_info
 
 from napari_unetseg.config import BACKGROUND_COLOR, LabelClass
 from napari_unetseg.images import (
@@ -15,6 +16,7 @@ from napari_unetseg.images import (
     open_stack,
     read_labels,
     saved_kind,
+    split_place,
     suffix_of,
 )
 
@@ -38,17 +40,21 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
     """
     if not isinstance(path, str | Path):
         return None
-    found = Path(path)
+    place = split_place(path)
+    if place is None:
+        return None
+    found, _ = place
     if found.is_dir():
         return None if (found / "model.json").is_file() else read_layers
-    return read_layers if found.is_file() and suffix_of(found) in SUFFIXES else None
+    return read_layers if suffix_of(found) in SUFFIXES else None
 
 
 def read_layers(path: str | Sequence[str]) -> list[LayerData]:
     """Read a file or folder as layers.
 
     Labels that this package wrote become a labels layer of codes, with names and colours; an
-    image becomes one layer, or one for each of its channels.
+    image becomes one layer, or one for each of its channels. What a person may not expect of it,
+    napari shows as a notification.
 
     Raises
     ------
@@ -57,16 +63,25 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
     """
     found = Path(str(path))
     stack = open_stack(found)
+    for note in stack.notes:
+        show_info(note)
     kind = saved_kind(stack)
     if kind in ("annotations", "masks"):
         return [_codes_layer(stack, found)]
-    if kind == "objects":
+    if kind == "objects" or _is_in_labels(stack):
         return [_objects_layer(stack)]
     if stack.channels == _RGB:
         return [_rgb_layer(stack)]
-    if "C" in stack.axes:
+    if stack.n_channels > 1:
         return _channel_layers(stack)
-    return [(stack.data, _arguments(stack, stack.axes) | {"colormap": "gray"}, "image")]
+    arguments = _arguments(stack, stack.axes.replace("C", "")) | {"colormap": "gray"}
+    return [(_channel(stack, 0), arguments, "image")]
+
+
+def _is_in_labels(stack: Stack) -> bool:
+    """Tell whether this is of the ``labels`` of an OME-Zarr."""
+    within = "" if stack.path is None else stack.path.parent.name
+    return within == "labels" and stack.dtype.kind in "iu" and "C" not in stack.axes
 
 
 def _arguments(stack: Stack, axes: str) -> dict[str, Any]:
@@ -77,28 +92,42 @@ def _arguments(stack: Stack, axes: str) -> dict[str, Any]:
         "units": tuple("micrometer" if axis in stack.pixel_size_um else "pixel" for axis in axes),
         "axis_labels": tuple(axes.lower()),
         "metadata": {
-            METADATA: {"axes": axes, "name": stack.name, "path": str(stack.path or "")},
+            METADATA: {
+                "axes": axes,
+                "name": stack.name,
+                "path": str(stack.path or ""),
+                "parts": list(stack.parts),
+            },
         },
     }
 
 
 def _channel_layers(stack: Stack) -> list[LayerData]:
-    at = stack.axes.index("C")
     axes = stack.axes.replace("C", "")
     layers: list[LayerData] = []
     for i, name in enumerate(stack.channels):
         arguments = _arguments(stack, axes)
         arguments["name"] = f"{stack.name} · {name}" if name else f"{stack.name} · {i + 1}"
-        arguments["metadata"][METADATA] |= {"group": str(stack.path or stack.name), "channel": i}
+        arguments["metadata"][METADATA] |= {
+            "group": str(stack.path or stack.name),
+            "channel": i,
+            "channel_name": name,
+        }
         arguments["colormap"] = _CHANNEL_COLORS[i % len(_CHANNEL_COLORS)]
         arguments["blending"] = "additive"
-        where = (slice(None),) * at + (i,)
-        layers.append((stack.data[where], arguments, "image"))
+        layers.append((_channel(stack, i), arguments, "image"))
     return layers
 
 
+def _channel(stack: Stack, index: int) -> Any:
+    """Return the pixels of one channel, without reading them."""
+    if "C" not in stack.axes:
+        return stack.data
+    return stack.data[(slice(None),) * stack.axes.index("C") + (index,)]
+
+
 def _rgb_layer(stack: Stack) -> LayerData:
-    pixels = np.moveaxis(np.asarray(stack.data), stack.axes.index("C"), -1)
+    pixels = np.moveaxis(stack.data, stack.axes.index("C"), -1)
     return pixels, _arguments(stack, stack.axes.replace("C", "")) | {"rgb": True}, "image"
 
 

@@ -85,7 +85,8 @@ def channel_names(layers: Sequence[Image], axes: str) -> tuple[str, ...]:
     if len(layers) == 1 and "C" in axes:
         n_channels = int(_level_zero(first).shape[axes.index("C")])
         return tuple(f"channel {i + 1}" for i in range(n_channels))
-    return tuple(layer.name for layer in layers)
+    known = [layer.metadata.get(METADATA, {}).get("channel_name") for layer in layers]
+    return tuple(str(name or layer.name) for name, layer in zip(known, layers, strict=True))
 
 
 def _take(pixels: Any, axis: int, indices: Sequence[int]) -> Any:

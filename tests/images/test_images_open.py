@@ -327,7 +327,7 @@ def test_a_file_that_is_not_what_its_name_says_is_one_sentence(tmp_path, name, c
         open_stack(tmp_path / name)
 
 
-@pytest.mark.parametrize("suffix", [".czi", ".lif", ".nd2", ".h5", ".xyz"])
+@pytest.mark.parametrize("suffix", [".vsi", ".dm4", ".npy", ".xyz"])
 def test_formats_that_are_not_read_say_what_to_do(tmp_path, suffix):
     (tmp_path / f"cells{suffix}").write_bytes(b"x")
     with pytest.raises(UserError, match="OME-TIFF"):

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from napari_unetseg.errors import UserError
 from napari_unetseg.images import open_stack, read_labels
 
 DATA = Path(os.environ.get("UNETSEG_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -30,6 +29,26 @@ pytestmark = [
             {"Z": 0.05, "Y": 0.0046, "X": 0.0046},
         ),
         (
+            "formats/1135_mini.h5",
+            "ZYX",
+            (100, 100, 100),
+            {"Z": 0.283718, "Y": 0.126786, "X": 0.126786},
+        ),
+        ("formats/CellDivision_T3_Z5_CH2_X240_Y170_comp1.czi", "TCZYX", (3, 2, 5, 170, 240), {}),
+        ("formats/DAPI_GFP.czi", "CYX", (2, 640, 640), {}),
+        (
+            "formats/testdata_2channel_xz.lif",
+            "TCYX",
+            (20, 2, 128, 128),
+            {"Y": 0.140279, "X": 0.140280},
+        ),
+        (
+            "formats/testdata_2channel_xz.lif/xzy",
+            "CZYX",
+            (2, 128, 23, 128),
+            {"Z": 0.140279, "Y": 0.229062, "X": 0.140280},
+        ),
+        (
             "formats/tubhiswt4D_v0.4.ome.zarr",
             "TCZYX",
             (3, 1, 2, 512, 512),
@@ -48,12 +67,6 @@ def test_files_from_microscopes_are_understood(name, axes, shape, size):
     assert (stack.axes, stack.shape) == (axes, shape)
     assert stack.pixel_size_um == pytest.approx(size, rel=1e-4)
     assert stack.plane(stack.n_planes // 2).std() > 0
-
-
-@pytest.mark.parametrize("name", ["DAPI_GFP.czi", "testdata_2channel_xz.lif", "1135_mini.h5"])
-def test_formats_for_later_are_explained(name):
-    with pytest.raises(UserError, match="save it as OME-TIFF"):
-        open_stack(DATA / "formats" / name)
 
 
 def test_membranes_are_masks_of_their_image():

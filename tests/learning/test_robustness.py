@@ -9,7 +9,7 @@ import pytest
 import torch
 from tiny_data import CELL, FLOAT32, discs, tiny_recipe
 
-from napari_unetseg import UserError, predict, train
+from napari_unetseg import UserError, hardware, predict, train
 from napari_unetseg.annotations import new_blocks
 from napari_unetseg.config import UNet2015Config, UNetConfig
 from napari_unetseg.events import HeldOutScored, TrainingStep, Warned
@@ -238,9 +238,9 @@ def test_the_limit_of_a_container_counts(tmp_path) -> None:
     (tmp_path / "memory.max").write_text("1000\n")
     (tmp_path / "memory.current").write_text("700\n")
     (tmp_path / "memory.stat").write_text("anon 5\ninactive_file 100\n")
-    assert memory._left_in_cgroup(tmp_path) == 400
+    assert hardware._left_in_cgroup(tmp_path) == 400
     (tmp_path / "memory.max").write_text("max\n")
-    assert memory._left_in_cgroup(tmp_path) is None
+    assert hardware._left_in_cgroup(tmp_path) is None
 
 
 # --------------------------------------------------------------------------- numbers that are none

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from contextlib import contextmanager
+
+import h5py
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
@@ -11,6 +14,7 @@ from napari_unetseg.annotations import ALL_HELD_OUT, add_class
 from napari_unetseg.project import Session
 from napari_unetseg.widgets import class_table
 from napari_unetseg.widgets.data_step import DataStep
+from napari_unetseg.widgets.parts import add_layers
 from napari_unetseg.workspace import Workspace
 
 pytestmark = pytest.mark.window
@@ -324,3 +328,39 @@ def test_every_button_has_a_tooltip(stage, step, entry):
     own = [b for b in step.findChildren(QAbstractButton) if b.isVisible() and b.text()]
     assert len(own) > 8
     assert [b.text() for b in own if not b.toolTip()] == []
+
+
+def test_other_images_in_the_same_file_are_listed_and_open_when_chosen(stage, step, tmp_path):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["raw"], file["other/stain"] = cells(), cells() // 2
+    add_layers(stage.viewer, path)
+    settle(stage, step)
+    parts = step.facts.parts
+    assert parts.isVisible()
+    assert parts.placeholderText() == "1 more in this file"
+    assert [parts.itemText(i) for i in range(parts.count())] == ["other/stain"]
+    parts.setCurrentIndex(0)
+    parts.activated.emit(0)
+    settle(stage, step)
+    assert [layer.name for layer in stage.viewer.layers] == ["a", "a_other_stain"]
+    assert [step.images.item(i).text() for i in range(2)] == ["a", "a_other_stain"]
+    path.write_bytes(b"gone bad")
+    with signals(stage.context.said) as said:
+        parts.chosen.emit(path / "raw")
+    assert "cannot be read as H5" in said[0]
+
+
+def test_an_image_alone_in_its_file_has_no_row_for_others(stage, step, image):
+    settle(stage, step)
+    assert step.facts.isVisible()
+    assert not step.facts.parts.isVisible()
+
+
+@contextmanager
+def signals(signal):
+    """Collect what a signal says."""
+    said = []
+    signal.connect(said.append)
+    yield said
+    signal.disconnect(said.append)

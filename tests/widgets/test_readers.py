@@ -1,19 +1,28 @@
 from __future__ import annotations
 
+import json
+from fnmatch import fnmatch
+from pathlib import Path
+
+import npe2
 import numpy as np
 import pytest
 import tifffile
 from napari.layers import Image, Labels, Layer
+from napari.utils.notifications import notification_manager
 from PIL import Image as Picture
 
+import napari_unetseg
+from napari_unetseg.cli import main
 from napari_unetseg.config import LabelClass
 from napari_unetseg.errors import UserError
-from napari_unetseg.images import Stack, write_image, write_labels
-from napari_unetseg.widgets.open_images import open_images
+from napari_unetseg.images import SUFFIXES, Stack, open_stack, write_image, write_labels
+from napari_unetseg.widgets.open_images import Choices, open_images
 from napari_unetseg.widgets.readers import get_reader
 from napari_unetseg.widgets.stack_from_layers import guess_axes, stack_from_layers
 
 CLASSES = (LabelClass(name="membrane", color="#123456"), LabelClass(name="b", color="#abcdef"))
+MANIFEST = Path(napari_unetseg.__file__).with_name("napari.yaml")
 SIZE = {"Z": 0.05, "Y": 0.0046, "X": 0.0046}
 
 
@@ -118,3 +127,143 @@ def test_a_damaged_file_is_told_in_one_sentence(tmp_path):
     path.write_text("this is no TIFF")
     with pytest.raises(UserError, match=r"a\.tif cannot be read"):
         get_reader(str(path))(str(path))
+
+
+def write_h5(path):
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        for name in ("raw", "other/stain"):
+            file[name] = pixels(5, 20, 30)
+            file[name].attrs["element_size_um"] = [0.5, 0.1, 0.2]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_napari_is_told_of_every_format_that_it_lacks(suffix):
+    manifest = npe2.PluginManifest.from_file(MANIFEST)
+    (reader,) = manifest.contributions.readers
+    known = any(fnmatch(f"a{suffix}", pattern) for pattern in reader.filename_patterns)
+    assert known == (suffix not in (".png", ".jpg", ".jpeg", ".bmp"))
+
+
+def test_pixels_of_other_formats_stay_in_the_file(tmp_path):
+    write_h5(tmp_path / "a.h5")
+    (layer,) = layers_of(tmp_path / "a.h5")
+    assert not isinstance(layer.data, np.ndarray)
+    assert layer.scale == pytest.approx([0.5, 0.1, 0.2])
+    assert [str(unit) for unit in layer.units] == ["micrometer"] * 3
+    np.testing.assert_array_equal(np.asarray(layer.data), pixels(5, 20, 30))
+
+
+def test_notes_are_shown_and_parts_are_kept(tmp_path):
+    write_h5(tmp_path / "a.h5")
+    shown = []
+    with notification_manager as manager:
+        manager.notification_ready.connect(lambda event: shown.append(event.message))
+        (layer,) = layers_of(tmp_path / "a.h5")
+    assert shown == ["a.h5 holds 2 images; this is raw."]
+    assert layer.metadata["napari_unetseg"]["parts"] == ["other/stain"]
+    (part,) = layers_of(tmp_path / "a.h5" / "other" / "stain")
+    assert part.name == "a_other_stain"
+
+
+def test_labels_of_an_ome_zarr_become_a_labels_layer(tmp_path):
+    import zarr
+
+    write_image(tmp_path / "a.zarr", Stack(pixels(3, 20, 30), "ZYX", SIZE))
+    write_image(
+        tmp_path / "a.zarr" / "labels" / "cells.zarr", Stack(pixels(3, 20, 30) % 4, "ZYX", SIZE)
+    )
+    zarr.open_group(tmp_path / "a.zarr" / "labels").attrs["ome"] = {"labels": ["cells.zarr"]}
+    (layer,) = layers_of(tmp_path / "a.zarr" / "labels" / "cells.zarr")
+    assert isinstance(layer, Labels)
+    assert layer.scale == pytest.approx([0.05, 0.0046, 0.0046])
+
+
+def test_colours_of_a_lazy_file_are_shown_without_being_read(tmp_path):
+    import h5py
+
+    data = pixels(4, 20, 30, 3)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"] = data
+    stack = open_stack(tmp_path / "a.h5")
+    layers = layers_of(tmp_path / "a.h5")
+    assert [guess_axes(layer) for layer in layers] == ["ZYX"] * stack.n_channels
+    np.testing.assert_array_equal(np.asarray(layers[1].data), data[..., 1])
+
+
+def agreeing(path, capsys):
+    """Return what `info` and the window say of a file."""
+    assert main(["info", str(path), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    if "C" in said["axes"] and len(said["channels"]) == 1:  # a layer needs no slider for it
+        said["shape"].pop(said["axes"].index("C"))
+        said |= {"axes": said["axes"].replace("C", ""), "channels": []}
+    (image,) = open_images(layers_of(path))
+    stack = image.as_stack(Choices()[image])
+    shown = {
+        "axes": stack.axes,
+        "shape": list(stack.shape),
+        "dtype": stack.dtype.name,
+        "pixel_size_um": pytest.approx(stack.pixel_size_um),
+        "channels": [name for name in stack.channels if name] if stack.n_channels > 1 else [],
+    }
+    return {key: said[key] for key in shown}, shown
+
+
+@pytest.mark.parametrize("axes", ["YX", "ZYX", "TYX", "CYX", "TCZYX"])
+@pytest.mark.parametrize("suffix", [".ome.tif", ".zarr"])
+def test_info_and_the_window_agree_on_what_we_write(tmp_path, capsys, axes, suffix):
+    lengths = {"T": 2, "C": 2, "Z": 3, "Y": 20, "X": 30}
+    names = ("dapi", "actin") if "C" in axes else ("",)
+    size = {axis: SIZE[axis] for axis in axes if axis in SIZE}
+    stack = Stack(pixels(*(lengths[axis] for axis in axes)), axes, size, channels=names)
+    write_image(tmp_path / f"a{suffix}", stack)
+    said, shown = agreeing(tmp_path / f"a{suffix}", capsys)
+    assert said == shown
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    "name",
+    [
+        "1135_mini.h5",
+        "CH3_Fluorescence_8bit.tif",
+        "CellDivision_T3_Z5_CH2_X240_Y170_comp1.czi",
+        "DAPI_GFP.czi",
+        "DIC-C2DH-HeLa_lzw.tif",
+        "FOV7_HV110_P0500510000.ome.tiff",
+        "6001240_v0.5.ome.zarr",
+        "tubhiswt4D_v0.4.ome.zarr",
+        "testdata_2channel_xz.lif",
+        "testdata_2channel_xz.lif/xzy",
+    ],
+)
+def test_info_and_the_window_agree_on_files_from_microscopes(data_dir, capsys, name):
+    said, shown = agreeing(data_dir / "formats" / name, capsys)
+    assert said == shown
+
+
+@pytest.mark.parametrize("kind", ["dask", "zarr", "multiscale", "zarr multiscale"])
+def test_layers_that_other_readers_opened_are_images_like_ours(tmp_path, kind):
+    import dask.array
+    import zarr
+
+    data = pixels(3, 40, 60)
+    levels = [data, data[:, ::2, ::2]]
+    if "zarr" in kind:
+        levels = [
+            zarr.create_array(tmp_path / f"{i}.zarr", data=level) for i, level in enumerate(levels)
+        ]
+    elif kind == "dask":
+        levels = [dask.array.from_array(level, (1, 20, 20)) for level in levels]
+    multiscale = "multiscale" in kind
+    layer = Image(levels if multiscale else levels[0], multiscale=multiscale,
+                  scale=(0.5, 0.1, 0.1), units="um")  # fmt: skip
+    (image,) = open_images([layer])
+    stack = image.as_stack(Choices()[image])
+    assert (stack.axes, stack.shape) == ("ZYX", (3, 40, 60))
+    assert stack.pixel_size_um == pytest.approx({"Z": 0.5, "Y": 0.1, "X": 0.1})
+    np.testing.assert_array_equal(stack.plane(2)[0], data[2])
+    np.testing.assert_array_equal(stack.cropped(slice(4, 9), slice(7, 30)).plane(1)[0],
+                                  data[1, 4:9, 7:30])  # fmt: skip

@@ -1,0 +1,35 @@
+"""Packages that some formats need and not everybody installs."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from napari_unetseg.errors import UserError
+
+
+def needed(module: str, extra: str, path: Path) -> Any:
+    """Import what reads a file.
+
+    Parameters
+    ----------
+    module : str
+        To import.
+    extra : str
+        Of this package, which installs it.
+    path : Path
+        The file, for the message.
+
+    Raises
+    ------
+    UserError
+        If it is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise UserError(
+            f"{path} cannot be read without {module.partition('.')[0]}; install it with pip "
+            f'install "napari-unetseg[{extra}]", and open it again.'
+        ) from error
