@@ -49,7 +49,7 @@ _PLUGIN = """
 import numpy, npe2
 made = npe2.DynamicPlugin("reads-zeiss")
 made.register()
-@made.contribute.reader(filename_patterns=["*.czi"])
+@made.contribute.reader(filename_patterns=["*.vsi"])
 def get_reader(path):
     return lambda path: [(numpy.zeros((4, 5, 6)),)]
 """
@@ -80,7 +80,7 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "note.txt").write_text("cells")
     (tmp_path / "script.py").write_text("print('this was run')")
     (tmp_path / "table.csv").write_text("index,axis-0,axis-1\n0,1,2\n1,3,4\n")
-    (tmp_path / "cells.czi").write_bytes(b"ZISRAWFILE")
+    (tmp_path / "cells.vsi").write_bytes(b"VSI")
     (tmp_path / "torn.png").write_bytes(b"\x89PNG")
     (tmp_path / "torn.npy").write_bytes(b"cells")
     (tmp_path / "empty").mkdir()
@@ -102,7 +102,7 @@ def test_images_of_every_kind_open_in_the_window(folder):
 
 
 def test_what_another_plugin_reads_opens_in_the_window(folder):
-    ran = on_the_command_line("cells.czi", before=_PLUGIN)
+    ran = on_the_command_line("cells.vsi", before=_PLUGIN)
     assert (ran.returncode, ran.stdout) == (0, "cells Image 4 5 6\n"), ran.stderr
 
 
@@ -112,7 +112,7 @@ def test_what_another_plugin_reads_opens_in_the_window(folder):
         ("note.txt", "is not an image this program reads; it reads TIFF"),
         ("script.py", "is not an image this program reads; it reads TIFF"),
         ("table.csv", "holds no image; give a TIFF"),
-        ("cells.czi", "is a Zeiss CZI file, which cannot be read yet; save it as OME-TIFF"),
+        ("cells.vsi", "is an Olympus VSI file, which cannot be read yet; save it as OME-TIFF"),
         ("torn.png", "it may be damaged or incomplete"),
         ("torn.npy", "it may be damaged or incomplete"),
         ("empty", "holds no images; it reads TIFF, PNG and JPEG files"),
