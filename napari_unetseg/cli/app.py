@@ -33,6 +33,7 @@ VERBS = (
     "train",
     "predict",
     "evaluate",
+    "measure",
     "compare",
     "run",
     "pretrain",
