@@ -7,7 +7,7 @@ from .confusion import ConfusionMatrix
 from .contours import TOLERANCE_PX, ContourDistances, Contours, ContourScores
 from .evaluation import evaluate
 from .measured_files import TABLE_SUFFIXES, measured_file, write_table
-from .object_table import ObjectTable, measure_objects
+from .object_table import ObjectTable, Row, measure_objects, measure_pieces
 from .objects import ObjectMatcher, ObjectScores
 from .precision_recall import Curve, PrecisionRecall, ProbabilityScores
 from .regions import RegionScores
@@ -28,9 +28,11 @@ __all__ = [
     "PrecisionRecall",
     "ProbabilityScores",
     "RegionScores",
+    "Row",
     "Scores",
     "evaluate",
     "measure_objects",
+    "measure_pieces",
     "measured_file",
     "scores",
     "write_table",

@@ -7,13 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import (
-    LabelPlanes,
     LabelsKind,
-    Stack,
     atomic_file,
     label_plane,
     open_stack,
@@ -21,8 +17,7 @@ from napari_unetseg.images import (
     scan_label_files,
 )
 
-from .object_table import Row, measure_objects
-from .pieces import Pieces
+from .object_table import Codes, Row, measure_objects, measure_pieces
 
 #: Endings of tables.
 TABLE_SUFFIXES = (".csv", ".parquet")
@@ -58,13 +53,15 @@ def measured_file(
     values = labels.open()
     stack = None if image is None else open_stack(image)
     if kind == "objects":
-        for row in measure_objects(values, stack).rows():
-            yield {"image": values.name, **row}
-        return
-    for k, label_class in enumerate(labels.classes, 1):
-        pieces = _pieces(labels, values, k)
-        for row in measure_objects(pieces, stack).rows():
-            yield {"image": values.name, "class": label_class.name, **row}
+        rows = measure_objects(values, stack)
+    else:
+
+        def codes_of(plane: int) -> Codes:
+            return labels.codes_of(label_plane(values, plane, labels.name))
+
+        rows = measure_pieces(codes_of, labels.classes, values, stack)
+    for row in rows:
+        yield {"image": values.name, **row}
 
 
 def write_table(path: Path, rows: Sequence[Row], *, overwrite: bool = False) -> None:
@@ -113,34 +110,3 @@ def _write_parquet(path: Path, columns: dict[str, list[Any]], overwrite: bool) -
 def _written(value: Any) -> Any:
     """Return a value as it stands in CSV: six digits are more than was measured."""
     return f"{value:.6g}" if isinstance(value, float) else value
-
-
-def _pieces(labels: LabelPlanes, values: Stack, k: int) -> Stack:
-    """Return the connected pieces of a class as a stack of ids that is read slice by slice."""
-
-    def mask(plane: int) -> Any:
-        return labels.codes_of(label_plane(values, plane, labels.name)) == k + 1
-
-    pieces = Pieces(mask, values.n_planes, labels.planes_per_volume)
-    return _Numbered(values, pieces).stack()
-
-
-class _Numbered:
-    """Ids of pieces, indexed like the array of a stack."""
-
-    dtype = np.dtype(np.uint32)
-
-    def __init__(self, values: Stack, pieces: Pieces) -> None:
-        self.shape = values.labels_shape
-        self._values = values
-        self._pieces = pieces
-
-    def __getitem__(self, index: tuple[Any, ...]) -> Any:
-        leading = index[:-2]
-        plane = int(np.ravel_multi_index(leading, self.shape[:-2])) if leading else 0
-        return self._pieces.ids(plane)
-
-    def stack(self) -> Stack:
-        """Return it with axes and pixel size."""
-        axes = self._values.axes.replace("C", "")
-        return Stack(self, axes, self._values.pixel_size_um, self._values.name)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_unetseg.config import LabelClass
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import Stack
 
+from .pieces import Pieces
+
 #: A row of the table: by name of the column.
 Row: TypeAlias = dict[str, Any]
+Codes: TypeAlias = npt.NDArray[np.uint8]
 
 _AXES = "ZYX"
 #: Pairs of axes of which second moments are summed.
@@ -75,11 +79,6 @@ class ObjectTable:
         self._axes = _AXES if self._depth > 1 else "YX"
         self._is_known = all(axis in like.pixel_size_um for axis in self._axes)
         self._found: list[_Found] = []
-
-    @property
-    def is_calibrated(self) -> bool:
-        """Whether sizes are in µm; where the size of a pixel is unknown, they are in pixels."""
-        return self._is_known
 
     def add(
         self, plane: int, ids: npt.NDArray[Any], pixels: npt.NDArray[Any] | None = None
@@ -205,7 +204,7 @@ class ObjectTable:
         return row
 
 
-def measure_objects(ids: Stack, image: Stack | None = None) -> ObjectTable:
+def measure_objects(ids: Stack, image: Stack | None = None) -> Iterator[Row]:
     """Measure all objects of a stack.
 
     Parameters
@@ -215,22 +214,66 @@ def measure_objects(ids: Stack, image: Stack | None = None) -> ObjectTable:
     image : Stack, optional
         With the same slices: brightness is measured in it, and its pixel size counts.
 
+    Yields
+    ------
+    dict
+        See `ObjectTable.rows`.
+
     Raises
     ------
     UserError
         If the image has other slices.
     """
-    if image is not None and image.labels_shape != ids.labels_shape:
+    yield from _measured(lambda plane: ids.plane(plane)[0], ids, image)
+
+
+def measure_pieces(
+    codes_of: Callable[[int], Codes],
+    classes: Sequence[LabelClass],
+    like: Stack,
+    image: Stack | None = None,
+) -> Iterator[Row]:
+    """Measure every connected piece of every class.
+
+    Parameters
+    ----------
+    codes_of : callable
+        Returns the codes of a slice, shape (Y, X): k + 1 for class k. Asked several times.
+    classes : sequence of LabelClass
+        Classes 1, 2, …
+    like : Stack
+        Axes and pixel size.
+    image : Stack, optional
+        As for `measure_objects`.
+
+    Yields
+    ------
+    dict
+        See `ObjectTable.rows`; the first column is the class.
+    """
+    for k, label_class in enumerate(classes, 1):
+
+        def mask(plane: int, code: int = k + 1) -> npt.NDArray[np.bool_]:
+            return np.equal(codes_of(plane), code)
+
+        pieces = Pieces(mask, like.n_planes, like.size("Z"))
+        for row in _measured(pieces.ids, like, image):
+            yield {"class": label_class.name, **row}
+
+
+def _measured(
+    ids_of: Callable[[int], npt.NDArray[Any]], like: Stack, image: Stack | None
+) -> Iterator[Row]:
+    if image is not None and image.labels_shape != like.labels_shape:
         raise UserError(
-            f"{image.name} has the shape {image.labels_shape} and the objects {ids.labels_shape}; "
+            f"{image.name} has the shape {image.labels_shape} and the objects {like.labels_shape}; "
             "give the image that they were found in."
         )
-    like = ids if image is None or not image.pixel_size_um else image
-    table = ObjectTable(like, () if image is None else image.channels)
-    for plane in range(ids.n_planes):
-        pixels = None if image is None else image.plane(plane)
-        table.add(plane, ids.plane(plane)[0], pixels)
-    return table
+    calibrated = like if image is None or not image.pixel_size_um else image
+    table = ObjectTable(calibrated, () if image is None else image.channels)
+    for plane in range(like.n_planes):
+        table.add(plane, ids_of(plane), None if image is None else image.plane(plane))
+    yield from table.rows()
 
 
 def _column_names(channels: Sequence[str]) -> list[str]:

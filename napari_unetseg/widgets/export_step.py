@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
     QSizePolicy,
 )
 
+from napari_unetseg.measure import TABLE_SUFFIXES
 from napari_unetseg.workspace import ImageEntry, ObjectSet
 from napari_unetseg.workspace.export import (
     Export,
@@ -31,6 +32,7 @@ from napari_unetseg.workspace.export import (
     names_in_folder,
     with_suffix,
     write_exports,
+    write_object_table,
 )
 from napari_unetseg.workspace.methods import method_facts, methods_paragraph
 
@@ -44,6 +46,7 @@ from .step import StepPanel
 #: What can be saved beside the segmentation shown: a baseline's, or objects.
 Result: TypeAlias = Labels | ObjectSet
 
+_TABLE = "Table (*.csv *.parquet)"
 _TIFF = "OME-TIFF (*.ome.tif *.ome.tiff *.tif *.tiff)"
 _NO_IMAGE = "Choose an image in the Data step first."
 _ALL = "all"
@@ -109,9 +112,16 @@ class ExportStep(StepPanel):
             "Copy the model to a folder NAME.unet, to apply or to train further elsewhere.",
             self._on_save_model,
         )
+        self.save_table = self.button(
+            "Save table…",
+            "Write a row for every object, or connected piece of a class: area or volume, place, "
+            "diameter, distance to the nearest, and brightness.",
+            self._on_save_table,
+        )
         row = QHBoxLayout()
         row.addWidget(self.save_annotations)
         row.addWidget(self.save_model)
+        row.addWidget(self.save_table)
         self.column.addLayout(row)
         self.methods = QPlainTextEdit()
         self.methods.setReadOnly(True)
@@ -213,10 +223,11 @@ class ExportStep(StepPanel):
         result = self.what.currentData() is not None
         segmented = result or any(is_segmented(entry) for entry in entries)
         painted = any(entry.annotated_planes() for entry in entries)
-        self.enable(
-            self.save_segmentation,
-            busy or no_image or (None if segmented else "Nothing is segmented or painted yet."),
+        nothing = (
+            busy or no_image or (None if segmented else "Nothing is segmented or painted yet.")
         )
+        self.enable(self.save_segmentation, nothing)
+        self.enable(self.save_table, nothing)
         self.enable(
             self.save_annotations, busy or no_image or (None if painted else "Nothing is painted.")
         )
@@ -283,6 +294,19 @@ class ExportStep(StepPanel):
             return []
         paths = names_in_folder(chosen[0], entries, kind)
         return [Export(entry, kind, paths[entry.id]) for entry in entries]
+
+    def _on_save_table(self) -> None:
+        entries, result = self._entries(), self.what.currentData()
+        start = _folder_of(entries[0]) / f"{entries[0].stack.name}.csv"
+        chosen = ask_paths(self, "new", "Save the table of objects", _TABLE, str(start))
+        if not chosen:
+            return
+        path, completed = with_suffix(chosen[0], TABLE_SUFFIXES)
+        labels = None if result is None else _labels_of(result).reshape(entries[0].shape)
+        classes = self.context.workspace.classes
+        self._write(
+            lambda: write_object_table(path, entries, labels, classes, overwrite=not completed)
+        )
 
     def _on_save_model(self) -> None:
         model = self.context.controller.model

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -16,6 +16,8 @@ from napari_unetseg.classical import ChainRecipe, image_facts, record_of
 from napari_unetseg.config import MODEL_JSON, LabelClass
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import atomic_file, atomic_folder, write_labels
+from napari_unetseg.measure import Row, measure_objects, measure_pieces, write_table
+from napari_unetseg.wording import counted
 
 from .image_entry import ImageEntry
 from .slots import Codes
@@ -152,6 +154,51 @@ def write_exports(exports: Sequence[Export], classes: Sequence[LabelClass]) -> s
     if len(exports) > 1:
         return f"Saved the {what} of {len(exports)} images in {exports[0].path.parent}."
     return f"Saved the {what} of {exports[0].entry.stack.name} as {exports[0].path}."
+
+
+def write_object_table(
+    path: Path,
+    entries: Sequence[ImageEntry],
+    labels: npt.NDArray[np.unsignedinteger[Any]] | None,
+    classes: Sequence[LabelClass],
+    *,
+    overwrite: bool,
+) -> str:
+    """Measure objects, or the connected pieces of classes, and write a row for each.
+
+    Parameters
+    ----------
+    path : Path
+        Ending in ``.csv`` or ``.parquet``.
+    labels : ndarray, shape (planes, Y, X), or None
+        Of the only image: codes, uint8, or ids of objects, uint32. What is shown as the
+        segmentation of every image where there are none.
+
+    Returns
+    -------
+    str
+        The sentence that says what was written.
+
+    Raises
+    ------
+    UserError
+        If the file exists and nobody agreed to replace it, or cannot be written.
+    """
+    check_free(path, overwrite=overwrite)
+    rows: list[Row] = []
+    for entry in entries:
+        image = entry.stack
+        like = replace(image, data=entry.codes.reshape(image.labels_shape), channels=("",))
+        like = replace(like, axes=image.axes.replace("C", ""))
+        if labels is not None and labels.dtype != np.uint8:
+            ids = replace(like, data=labels.reshape(image.labels_shape))
+            measured = measure_objects(ids, image)
+        else:
+            codes = segmentation_codes(entry) if labels is None else labels
+            measured = measure_pieces(codes.__getitem__, classes, like, image)
+        rows += [{"image": image.name, **row} for row in measured]
+    write_table(path, rows, overwrite=overwrite)
+    return f"Saved the sizes of {counted(len(rows), 'object')} as {path}."
 
 
 def _record_path(export: Export) -> Path:

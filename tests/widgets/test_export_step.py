@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+
 import numpy as np
 import pytest
 import tifffile
@@ -60,7 +62,8 @@ def test_with_nothing_to_save_every_button_says_why(stage, step):
     assert step.save_segmentation.toolTip() == "Nothing is segmented or painted yet."
     assert step.save_annotations.toolTip() == "Nothing is painted."
     assert step.save_model.toolTip() == "Train a model or open one first."
-    for button in (step.save_segmentation, step.save_annotations, step.save_model):
+    assert step.save_table.toolTip() == "Nothing is segmented or painted yet."
+    for button in (step.save_segmentation, step.save_annotations, step.save_model, step.save_table):
         assert not button.isEnabled()
 
 
@@ -175,6 +178,39 @@ def test_a_result_is_saved_with_what_replays_it(stage, step, answer):
     np.testing.assert_array_equal(open_stack(again).data, first.data)
     assert open_stack(again).metadata["classes"] == first.metadata["classes"]
     assert first.metadata["classes"] == [{"name": "cell", "color": "#e69f00"}]
+
+
+def read_table(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_table_of_pieces_and_of_objects_is_saved_in_physical_units(stage, step, answer, tmp_path):
+    segment(stage)
+    step.entered()
+    answer["path"] = tmp_path / "cells"
+    stage.person.click(step.save_table)
+    settle(stage, step)
+    assert stage.said[-1] == f"Saved the sizes of 4 objects as {tmp_path / 'cells.csv'}."
+    rows = read_table(tmp_path / "cells.csv")
+    assert {row["class"] for row in rows} == {"class 1"}
+    n_px = [int((cells()[plane] > 120).sum()) for plane in range(4)]
+    assert sum(int(row["n_px"]) for row in rows) == sum(n_px)
+    assert sum(float(row["volume_um3"]) for row in rows) == pytest.approx(
+        sum(n_px) * 0.05 * 0.01 * 0.01
+    )
+    assert all(float(row["mean"]) > 150 for row in rows)
+    stage.person.click(step.save_table)
+    settle(stage, step)
+    assert "exists already" in stage.said[-1]
+    ids = np.zeros(stage.entry.shape, np.uint32)
+    ids[0, 2:9, 2:9] = 7
+    stage.workspace.number_objects(stage.entry.id, ids)
+    step.what.setCurrentIndex(step.what.count() - 1)
+    answer["path"] = tmp_path / "objects.parquet"
+    stage.person.click(step.save_table)
+    settle(stage, step)
+    assert "1 object " in stage.said[-1]
 
 
 def test_the_model_is_copied_to_a_folder_of_that_name(stage, step, answer):
