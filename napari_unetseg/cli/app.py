@@ -34,6 +34,7 @@ VERBS = (
     "predict",
     "evaluate",
     "measure",
+    "convert",
     "compare",
     "run",
     "pretrain",

@@ -13,14 +13,11 @@ import numpy.typing as npt
 from napari_unetseg.config import LabelClass, default_class, default_color
 
 from .label_files import (
-    MAX_ID,
-    LabelsKind,
     check_class_count,
     label_plane,
-    named_classes,
     open_labels,
-    segmented_slices,
 )
+from .label_meaning import MAX_ID, LabelsKind, named_classes, segmented_slices
 from .label_values import ValueMap, check_label_values, map_annotations, map_masks, values_in
 from .stack import Stack
 

@@ -38,6 +38,8 @@ class Stack:
     metadata : dict
         What else the file said: ``"classes"`` and ``"kind"`` of labels written by this package,
         and whatever a reader wants to pass on.
+    notes : tuple of str
+        What a person may not expect of how it was read, in sentences.
     """
 
     data: Any
@@ -47,6 +49,7 @@ class Stack:
     path: Path | None = None
     channels: tuple[str, ...] = ("",)
     metadata: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that the axes describe the data."""
