@@ -22,8 +22,9 @@ def convert(
         typer.Option(
             "--output",
             "-o",
-            help="OME-TIFF (.tif), OME-Zarr (.zarr), QuPath's GeoJSON (.geojson), ImageJ's regions "
-            "(.zip), or a folder of PNGs, one per slice.",
+            help="OME-TIFF (.tif), OME-Zarr (.zarr), HDF5 (.h5), QuPath's GeoJSON (.geojson), "
+            "ImageJ's regions (.zip), a folder of PNGs, one per slice, or labels inside the "
+            "OME-Zarr of their image (image.zarr/labels/NAME).",
         ),
     ],
     like: Annotated[
@@ -57,6 +58,7 @@ def convert(
         open_label_stack,
         open_stack,
         saved_kind,
+        source_of,
         write_label_stack,
     )
     from napari_unetseg.wording import counted
@@ -67,7 +69,11 @@ def convert(
         raise UserError(
             f"{kind!r} is no kind of labels; it is one of {', '.join(get_args(LabelsKind))}."
         )
-    check_inputs_kept({"labels file": [labels], "image": [like] if like else []}, [output])
+    # Labels may go into their image, as OME-Zarr has it.
+    source = source_of(output)
+    is_inside = like is not None and source is not None and source.resolve() == like.resolve()
+    kept = [like] if like is not None and not is_inside else []
+    check_inputs_kept({"labels file": [labels], "image": kept}, [output])
     image = None if like is None else open_stack(like)
     found = open_label_stack(labels, kind, image)  # type: ignore[arg-type] # checked above
     meant = kind or saved_kind(found) or "objects"

@@ -43,6 +43,7 @@ from .sequence import images_in
 from .stack import Stack
 from .tiling import Tile, even_size, mirrored, plan_tiles, read_mirrored
 from .writing import write_image, write_label_stack, write_labels, write_probabilities
+from .zarr_labels import source_of
 
 __all__ = [
     "LABEL_SUFFIXES",
@@ -97,6 +98,7 @@ __all__ = [
     "saved_kind",
     "scan_label_files",
     "scan_labels",
+    "source_of",
     "stem_of",
     "suffix_of",
     "values_in",

@@ -21,10 +21,13 @@ from .names import suffix_of
 from .outlined_labels import Outlines, draw
 from .reading import is_zarr, open_stack
 from .stack import Stack
+from .zarr_labels import source_of
 
 #: Endings of files that hold outlines of labels, or labels as NumPy has them.
 OUTLINE_SUFFIXES = (".geojson", ".json", ".roi", ".zip")
 LABEL_SUFFIXES = (*OUTLINE_SUFFIXES, ".npy")
+
+HDF5_SUFFIXES = (".h5", ".hdf5")
 
 _READ_ERRORS = (*READ_ERRORS, zipfile.BadZipFile, EOFError)
 
@@ -32,6 +35,7 @@ _READ_ERRORS = (*READ_ERRORS, zipfile.BadZipFile, EOFError)
 _WRITERS = {
     ".geojson": "geojson:write_geojson",
     ".zip": "imagej_rois:write_rois",
+    **dict.fromkeys(HDF5_SUFFIXES, "hdf5_labels:write_hdf5"),
     ".png": "picture_folder:write_pictures",
     "": "picture_folder:write_pictures",
 }
@@ -77,8 +81,7 @@ def open_label_stack(
 
 def find_writer(path: Path) -> Writer | None:
     """Return what writes labels to a name; None where that is how images are written."""
-    suffix = suffix_of(path)
-    found = _WRITERS.get(suffix)
+    found = "zarr_labels:write_zarr_labels" if source_of(path) else _WRITERS.get(suffix_of(path))
     if found is None:
         return None
     module, _, name = found.partition(":")
@@ -103,7 +106,12 @@ def _read(path: Path, like: Stack | None) -> Stack | Outlines:
         return read_rois(path, like)
     if suffix in (".json", ".geojson"):
         return _read_json(path, like)
-    return open_stack(path)
+    stack = open_stack(path)
+    if suffix in HDF5_SUFFIXES:
+        from .hdf5_labels import with_what_is_beside as with_facts
+
+        return with_facts(path, stack)
+    return stack
 
 
 def _read_json(path: Path, like: Stack | None) -> Outlines:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
@@ -144,3 +144,21 @@ def frame_in(about: Mapping[str, Any]) -> Stack | None:
         return Stack(nothing, axes, known, str(about.get("name", "labels")))
     except (TypeError, ValueError, LookupError, OverflowError):
         return None
+
+
+def framed(labels: Stack, about: Any) -> Stack:
+    """Return labels with the axes, pixel size and meaning that is said of them beside.
+
+    Parameters
+    ----------
+    labels : Stack
+        As their format has them.
+    about : object
+        What `with_frame` wrote, or anything else: then they stay as they are.
+    """
+    frame = frame_in(about) if isinstance(about, dict) else None
+    shape = (labels.n_planes, labels.plane_shape)
+    if frame is None or labels.n_channels > 1 or (frame.n_planes, frame.plane_shape) != shape:
+        return labels
+    data = labels.data.reshape(frame.shape)
+    return replace(frame, data=data, path=labels.path, metadata=about, notes=labels.notes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy.typing as npt
 from napari_unetseg.errors import UserError
 
 from .atomic import atomic_file, atomic_folder
-from .label_meaning import frame_in, with_frame
+from .label_meaning import framed, with_frame
 from .stack import Stack
 
 #: Beside the pictures. A folder without it is never replaced.
@@ -55,19 +54,10 @@ def write_pictures(path: Path, labels: Stack, *, overwrite: bool = False) -> Non
 def with_what_is_beside(folder: Path, labels: Stack) -> Stack:
     """Return the slices of a folder with axes, pixel size and meaning as it says."""
     try:
-        about: dict[str, Any] = json.loads((folder / ABOUT_JSON).read_text("utf-8"))
-        frame = frame_in(about)
-    except (OSError, ValueError, AttributeError, RecursionError):
+        about = json.loads((folder / ABOUT_JSON).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
         return labels
-    if frame is None or (frame.n_planes, frame.plane_shape) != (
-        labels.n_planes,
-        labels.plane_shape,
-    ):
-        return labels
-    named = replace(frame, path=folder, metadata=about)
-    if labels.n_channels > 1:
-        return labels
-    return replace(named, data=labels.data.reshape(frame.shape))
+    return framed(labels, about)
 
 
 def _names(labels: Stack) -> Iterator[str]:

@@ -79,8 +79,9 @@ def write_label_stack(path: str | Path, labels: Stack, *, overwrite: bool = Fals
     Parameters
     ----------
     path : str or Path
-        Ending in ``.tif``, ``.zarr``, ``.geojson`` (outlines for QuPath), ``.zip`` (regions of
-        ImageJ) or ``.png`` (a single slice); without an ending it is a folder of PNGs.
+        Ending in ``.tif``, ``.zarr``, ``.h5``, ``.geojson`` (outlines for QuPath), ``.zip``
+        (regions of ImageJ) or ``.png`` (a single slice). Without an ending it is a folder of PNGs,
+        or inside an OME-Zarr, as in ``image.zarr/labels/cells``, labels of that image.
     labels : Stack
         With ``"kind"`` and ``"classes"`` in its metadata.
     overwrite : bool
