@@ -23,8 +23,8 @@ def convert(
             "--output",
             "-o",
             help="OME-TIFF (.tif), OME-Zarr (.zarr), HDF5 (.h5), QuPath's GeoJSON (.geojson), "
-            "ImageJ's regions (.zip), a folder of PNGs, one per slice, or labels inside the "
-            "OME-Zarr of their image (image.zarr/labels/NAME).",
+            "ImageJ's regions (.zip), surfaces in µm (.stl, .ply, .glb), a folder of PNGs, one per "
+            "slice, or labels inside the OME-Zarr of their image (image.zarr/labels/NAME).",
         ),
     ],
     like: Annotated[

@@ -15,7 +15,7 @@ from .formats import SUFFIXES
 from .inputs import find_inputs, pair_inputs, parse_slices
 from .label_files import label_plane
 from .label_formats import LABEL_SUFFIXES, WRITTEN_SUFFIXES, open_label_stack
-from .label_meaning import LabelsKind, saved_kind
+from .label_meaning import LabelsKind, named_classes, saved_kind
 from .label_planes import LabelPlanes, scan_label_files, scan_labels
 from .label_values import values_in
 from .labels import (
@@ -81,6 +81,7 @@ __all__ = [
     "labels_as",
     "map_npy",
     "mirrored",
+    "named_classes",
     "natural_key",
     "normalisation_of",
     "notes_on",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -31,7 +32,8 @@ def labels_as(labels: Stack, kind: LabelsKind, name: str) -> Stack:
     labels : Stack
         Of whole numbers. What this package wrote as this kind stays as it is.
     kind : {"annotations", "masks", "objects"}
-        What the values mean; of classes they become 1, 2, … in ascending order.
+        What the values mean; of classes they become 1, 2, … in ascending order. Objects that have
+        classes become masks or annotations of these.
     name : str
         For messages.
 
@@ -45,6 +47,9 @@ def labels_as(labels: Stack, kind: LabelsKind, name: str) -> Stack:
     UserError
         If they are of another kind, or no labels.
     """
+    class_of = classes_of_objects(labels)
+    if class_of and kind != "objects" == saved_kind(labels):
+        return _by_class(labels, kind, class_of)
     check_kind(labels, name, kind)
     if saved_kind(labels) == kind and labels.n_channels == 1 and "C" not in labels.axes:
         return labels
@@ -58,7 +63,7 @@ def labels_as(labels: Stack, kind: LabelsKind, name: str) -> Stack:
         return codes_to_masks(codes) if kind == "masks" else codes
 
     classes = named_classes(labels) if kind == "objects" else planes.classes
-    about = described(kind, classes, classes_of_objects(labels))
+    about = described(kind, classes, class_of)
     slices = segmented_slices(labels)
     if slices is not None:
         about["slices"] = list(slices)
@@ -69,3 +74,18 @@ def labels_as(labels: Stack, kind: LabelsKind, name: str) -> Stack:
         notes.append(f"Other values than 0, 1, 2, … in the labels: {listed}.")
     dtype = np.uint32 if kind == "objects" else np.uint8
     return replace(stack_of_planes(plane, dtype, labels, about), notes=tuple(notes))
+
+
+def _by_class(labels: Stack, kind: LabelsKind, class_of: Mapping[int, int]) -> Stack:
+    """Return the class of each object instead of its number."""
+    ids = np.array(sorted(class_of), np.int64)
+    above = kind == "annotations"
+    codes = np.array([class_of[int(value)] + above for value in ids], np.uint8)
+
+    def plane(index: int) -> npt.NDArray[Any]:
+        values = labels.plane(index)[0].astype(np.int64)
+        at = np.minimum(np.searchsorted(ids, values), len(ids) - 1)
+        return np.where(ids[at] == values, codes[at], 0).astype(np.uint8)
+
+    about = described(kind, named_classes(labels))
+    return replace(stack_of_planes(plane, np.uint8, labels, about), notes=labels.notes)

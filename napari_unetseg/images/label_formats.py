@@ -36,6 +36,9 @@ _WRITERS = {
     ".geojson": "geojson:write_geojson",
     ".zip": "imagej_rois:write_rois",
     **dict.fromkeys(HDF5_SUFFIXES, "hdf5_labels:write_hdf5"),
+    ".stl": "meshes:write_stl",
+    ".ply": "meshes:write_ply",
+    ".glb": "meshes:write_glb",
     ".png": "picture_folder:write_pictures",
     "": "picture_folder:write_pictures",
 }

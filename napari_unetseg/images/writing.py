@@ -80,7 +80,8 @@ def write_label_stack(path: str | Path, labels: Stack, *, overwrite: bool = Fals
     ----------
     path : str or Path
         Ending in ``.tif``, ``.zarr``, ``.h5``, ``.geojson`` (outlines for QuPath), ``.zip``
-        (regions of ImageJ) or ``.png`` (a single slice). Without an ending it is a folder of PNGs,
+        (regions of ImageJ), ``.stl``, ``.ply``, ``.glb`` (surfaces) or ``.png`` (a single slice).
+        Without an ending it is a folder of PNGs,
         or inside an OME-Zarr, as in ``image.zarr/labels/cells``, labels of that image.
     labels : Stack
         With ``"kind"`` and ``"classes"`` in its metadata.

@@ -112,3 +112,14 @@ def test_regions_without_their_package_are_said(tmp_path, masks, monkeypatch, ca
     assert run("convert", tmp_path / "masks.tif", "-o", tmp_path / "a.zip") == 2
     assert "napari-unetseg[rois]" in capsys.readouterr().err
     assert not (tmp_path / "a.zip").exists()
+
+
+def test_objects_with_classes_become_masks_of_them(tmp_path, masks):
+    assert run("convert", tmp_path / "masks.tif", "-o", tmp_path / "masks.geojson") == 0
+    outlines = ("convert", tmp_path / "masks.geojson", "--kind", "objects")
+    assert run(*outlines, "-o", tmp_path / "objects.tif") == 0
+    objects = open_stack(tmp_path / "objects.tif")
+    assert objects.metadata["class_of"] == {"1": 1, "2": 2, "3": 2}
+    again = ("convert", tmp_path / "objects.tif", "--kind", "masks", "-o", tmp_path / "again.tif")
+    assert run(*again) == 0
+    np.testing.assert_array_equal(open_stack(tmp_path / "again.tif").data, masks)
