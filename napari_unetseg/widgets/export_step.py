@@ -30,6 +30,7 @@ from napari_unetseg.workspace.export import (
     copy_model,
     is_segmented,
     names_in_folder,
+    place_of_slices,
     with_suffix,
     write_exports,
     write_object_table,
@@ -47,7 +48,17 @@ from .step import StepPanel
 Result: TypeAlias = Labels | ObjectSet
 
 _TABLE = "Table (*.csv *.parquet)"
-_TIFF = "OME-TIFF (*.ome.tif *.ome.tiff *.tif *.tiff)"
+_LABELS = ";;".join(
+    (
+        "OME-TIFF (*.ome.tif *.ome.tiff *.tif *.tiff)",
+        "OME-Zarr (*.zarr)",
+        "HDF5, for ilastik (*.h5 *.hdf5)",
+        "GeoJSON, for QuPath (*.geojson)",
+        "Regions, for ImageJ (*.zip)",
+        "PNG, one per slice (*.png)",
+        "Surfaces in µm (*.glb *.ply *.stl)",
+    )
+)
 _NO_IMAGE = "Choose an image in the Data step first."
 _ALL = "all"
 
@@ -98,13 +109,14 @@ class ExportStep(StepPanel):
         self.column.addLayout(form)
         self.save_segmentation = self.primary(
             "Save segmentation…",
-            "Write masks as OME-TIFF: 0 background, 1, 2, … classes, with pixel size and names; "
-            "of objects 0 background, 1, 2, … their numbers.",
+            "Write masks: 0 background, 1, 2, … classes, with pixel size and names; of objects 0 "
+            "background, 1, 2, … their numbers. As OME-TIFF or OME-Zarr, or for QuPath, ImageJ or "
+            "ilastik.",
             self._on_save_segmentation,
         )
         self.save_annotations = self.button(
             "Save annotations…",
-            "Write what is painted as OME-TIFF: 0 unlabelled, 1 background, 2, … classes.",
+            "Write what is painted: 0 unlabelled, 1 background, 2, … classes.",
             lambda: self._save("annotations"),
         )
         self.save_model = self.button(
@@ -268,10 +280,13 @@ class ExportStep(StepPanel):
 
     def _ask_file(self, entry: ImageEntry, kind: ExportKind, result: Result | None) -> list[Export]:
         start = names_in_folder(_folder_of(entry), [entry], kind)[entry.id]
-        chosen = ask_paths(self, "new", f"Save the {kind} of {entry.stack.name}", _TIFF, str(start))
+        chosen = ask_paths(
+            self, "new", f"Save the {kind} of {entry.stack.name}", _LABELS, str(start)
+        )
         if not chosen:
             return []
-        path, completed = with_suffix(chosen[0])
+        named, completed = with_suffix(chosen[0])
+        path = place_of_slices(named, entry.shape[0])
         codes = None if result is None else _labels_of(result).reshape(entry.shape)
         # The dialog has asked before it gave a name that exists, but not for a completed one.
         known = self.context.results.result_of(result) if isinstance(result, Labels) else None
@@ -281,7 +296,7 @@ class ExportStep(StepPanel):
                 kind,
                 path,
                 codes,
-                overwrite=not completed,
+                overwrite=not completed and path == named,
                 recipe=None if known is None else known.recipe,
                 corrected=known is not None and known.is_corrected,
             )

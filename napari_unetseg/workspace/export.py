@@ -15,7 +15,7 @@ import numpy.typing as npt
 from napari_unetseg.classical import ChainRecipe, image_facts, record_of
 from napari_unetseg.config import MODEL_JSON, LabelClass
 from napari_unetseg.errors import UserError
-from napari_unetseg.images import atomic_file, atomic_folder, write_labels
+from napari_unetseg.images import WRITTEN_SUFFIXES, atomic_file, atomic_folder, write_labels
 from napari_unetseg.measure import Row, measure_objects, measure_pieces, write_table
 from napari_unetseg.wording import counted
 
@@ -27,7 +27,7 @@ ExportKind: TypeAlias = Literal["masks", "annotations", "objects"]
 
 SUFFIX = ".ome.tif"
 
-_WRITABLE = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".zarr", ".ome.zarr")
+_WRITABLE = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".zarr", ".ome.zarr", *WRITTEN_SUFFIXES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,15 @@ def with_suffix(path: Path, endings: Sequence[str] = _WRITABLE) -> tuple[Path, b
     if path.name.lower().endswith(tuple(endings)):
         return path, False
     return path.with_name(path.name + endings[0]), True
+
+
+def place_of_slices(path: Path, n_planes: int) -> Path:
+    """Return where the slices of a stack go that somebody names ``.png``: a folder for them.
+
+    >>> place_of_slices(Path("cells.png"), 20).name, place_of_slices(Path("cells.png"), 1).name
+    ('cells', 'cells.png')
+    """
+    return path.with_suffix("") if path.suffix.lower() == ".png" and n_planes > 1 else path
 
 
 def names_in_folder(folder: Path, entries: Sequence[ImageEntry], ending: str) -> dict[str, Path]:

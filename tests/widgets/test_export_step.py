@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
-from qtpy.QtWidgets import QApplication
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QApplication, QFileDialog
 from stage import Stage, cells
 
 from napari_unetseg.annotations import rename_class
@@ -14,6 +16,7 @@ from napari_unetseg.cli import main
 from napari_unetseg.config import LabelClass
 from napari_unetseg.images import open_stack, write_image
 from napari_unetseg.widgets import export_step
+from napari_unetseg.widgets.dialogs import _follow
 from napari_unetseg.widgets.export_step import ExportStep
 from napari_unetseg.widgets.readers import get_reader
 
@@ -264,3 +267,24 @@ def test_objects_are_described_with_how_they_were_found(stage, step):
     step.what.activated.emit(1)
     said = "2 objects on 2 slices were found by Blobs (sigma 2)."
     stage.person.wait(lambda: said in step.methods.toPlainText(), 10)
+
+
+def test_the_ending_follows_the_kind_of_file_that_is_chosen(stage):
+    start = stage.folder / "cells_masks.ome.tif"
+    kinds = export_step._LABELS
+    dialog = QFileDialog(stage.viewer.window._qt_window, "Save", str(start), kinds)
+    dialog.setOption(QFileDialog.Option.DontUseNativeDialog)
+    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+    dialog.selectFile(str(start))
+    seen = []
+    for kind in kinds.split(";;"):
+        _follow(dialog, kind)
+        seen.append((Path(dialog.selectedFiles()[0]).name, dialog.defaultSuffix()))
+    endings = ["ome.tif", "zarr", "h5", "geojson", "zip", "png", "glb"]
+    assert seen == [(f"cells_masks.{ending}", ending) for ending in endings]
+    dialog.selectFile(str(stage.folder / "mine"))
+    _follow(dialog, kinds.split(";;")[3])
+    assert Path(dialog.selectedFiles()[0]).name == "mine.geojson"
+    dialog.close()
+    dialog.deleteLater()
+    QApplication.sendPostedEvents(dialog, QEvent.Type.DeferredDelete)
