@@ -55,7 +55,7 @@ def read_rois(path: Path, like: Stack | None = None) -> Outlines:
             rois = [roifile.ImagejRoi.frombytes(content) for content in _contents(archive)]
     else:
         rois = [roifile.ImagejRoi.fromfile(str(path))]
-    frame = like or frame_in(about)
+    frame = frame_in(about) or like  # what we wrote counts slices, whatever channels an image has
     found = [_outline(roi, frame, about) for roi in rois]
     outlines = tuple(outline for outline in found if outline.polygons)
     if not outlines and (rois or not about):

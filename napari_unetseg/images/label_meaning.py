@@ -21,6 +21,9 @@ LabelsKind = Literal["annotations", "masks", "objects"]
 #: Ids go up to here.
 MAX_ID = 2**32 - 1
 
+#: What is said to have a longer side, or more slices, is no image.
+_LONGEST = 1 << 20
+
 #: Outlines of this class are background, whichever program drew them.
 BACKGROUND_CLASS = LabelClass(name="background", color=BACKGROUND_COLOR)
 
@@ -137,7 +140,8 @@ def frame_in(about: Mapping[str, Any]) -> Stack | None:
         lengths = tuple(int(n) for n in shape)  # type: ignore[union-attr]
         known = {axis: float(sizes[axis]) for axis in "ZYX" if axis in sizes}
         good = all(math.isfinite(size) and size > 0 for size in known.values())
-        good = good and bool(lengths) and min(lengths) > 0 and math.prod(lengths) < 2**48
+        good = good and bool(lengths) and min(lengths) > 0 and max(lengths) <= _LONGEST
+        good = good and math.prod(lengths[:-2]) <= _LONGEST
         if not (good and isinstance(axes, str) and set(axes) <= set(AXES.replace("C", ""))):
             return None
         nothing = np.broadcast_to(np.zeros((), np.uint8), lengths)

@@ -273,6 +273,15 @@ def test_masks_of_cellpose_are_read_without_unpickling(
     assert (found.axes, found.name, found.metadata["kind"]) == ("ZYX", "cells", "objects")
 
 
+def test_numpy_before_2_had_another_name_for_the_same(tmp_path):
+    masks = np.arange(20, dtype=np.uint16).reshape(4, 5)
+    path = save_seg(tmp_path / "cells_seg.npy", cellpose(masks), 2)
+    content = path.read_bytes()
+    assert b"numpy._core.multiarray" in content
+    path.write_bytes(content.replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
+    np.testing.assert_array_equal(open_label_stack(path).data, masks)
+
+
 class Malicious:
     def __init__(self, target):
         self.target = target

@@ -142,6 +142,26 @@ def test_positions_in_time_are_those_of_a_hyperstack(tmp_path):
     assert (roi.t_position, roi.z_position) == (2, 3)
 
 
+@pytest.mark.parametrize("name", ["a.zip", "a.geojson", "a.tif", "a"])
+def test_channels_of_the_image_do_not_matter(tmp_path, name, ids):
+    ids = replace(ids, data=np.minimum(ids.data, 9))
+    write_label_stack(tmp_path / name, ids)
+    like = Stack(np.zeros((2, 3, 12, 14), np.uint8), "CZYX", channels=("a", "b"))
+    found = open_label_stack(tmp_path / name, like=like)
+    np.testing.assert_array_equal(np.asarray(found.data), ids.data)
+    assert found.axes == "ZYX"
+
+
+@pytest.mark.parametrize("shape", [[10**12, 5, 5], [5, 10**12], [], [0, 5], ["a", 5], 7, [-1, -5]])
+def test_a_size_that_is_none_is_not_believed(tmp_path, ids, shape):
+    write_label_stack(tmp_path / "a.geojson", ids)
+    content = json.loads((tmp_path / "a.geojson").read_text("utf-8"))
+    content["napari-unetseg"]["shape"] = shape
+    (tmp_path / "a.geojson").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(UserError, match="not the size of their image"):
+        open_label_stack(tmp_path / "a.geojson")
+
+
 def test_pictures_are_one_per_slice_in_order(tmp_path, ids):
     from PIL import Image
 
