@@ -13,7 +13,7 @@ from .checks import (
 from .converting import labels_as
 from .formats import SUFFIXES
 from .inputs import find_inputs, pair_inputs, parse_slices
-from .label_files import label_plane
+from .label_files import kind_of_file, label_plane
 from .label_formats import LABEL_SUFFIXES, WRITTEN_SUFFIXES, open_label_stack
 from .label_meaning import LabelsKind, named_classes, saved_kind
 from .label_planes import LabelPlanes, scan_label_files, scan_labels
@@ -77,6 +77,7 @@ __all__ = [
     "images_in",
     "is_scale_open",
     "is_zarr",
+    "kind_of_file",
     "label_plane",
     "labels_as",
     "map_npy",

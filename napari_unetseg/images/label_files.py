@@ -14,7 +14,6 @@ from .label_formats import LABEL_SUFFIXES, open_label_stack
 from .label_meaning import LabelsKind, saved_kind
 from .label_values import ValueMap
 from .names import suffix_of
-from .reading import open_stack
 from .stack import Stack
 
 
@@ -35,10 +34,25 @@ def open_labels(path: Path, kind: LabelsKind, like: Stack | None = None) -> Stac
     UserError
         If it cannot be read, or is something else.
     """
-    is_outlined = suffix_of(path) in LABEL_SUFFIXES and not path.is_dir()
-    stack = open_label_stack(path, kind, like) if is_outlined else open_stack(path)
+    stack = _opened(path, kind, like)
     check_kind(stack, path, kind)
     return stack
+
+
+def kind_of_file(path: Path, like: Stack | None = None) -> LabelsKind | None:
+    """Return the kind of labels a file says it holds; outlines of other programs are objects.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read.
+    """
+    return saved_kind(_opened(path, None, like))
+
+
+def _opened(path: Path, kind: LabelsKind | None, like: Stack | None) -> Stack:
+    # Only outlines need the image; whether others fit it is told by whoever reads them.
+    return open_label_stack(path, kind, like if suffix_of(path) in LABEL_SUFFIXES else None)
 
 
 def check_kind(stack: Stack, path: str | Path, kind: LabelsKind) -> None:

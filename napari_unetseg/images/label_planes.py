@@ -103,7 +103,9 @@ class _Seen:
         return seen
 
 
-def scan_label_files(paths: Sequence[Path], kind: LabelsKind) -> list[LabelPlanes]:
+def scan_label_files(
+    paths: Sequence[Path], kind: LabelsKind, likes: Sequence[Stack | None] | None = None
+) -> list[LabelPlanes]:
     """Look through labels of several images; a value is the same class in all.
 
     Parameters
@@ -112,13 +114,16 @@ def scan_label_files(paths: Sequence[Path], kind: LabelsKind) -> list[LabelPlane
         One file (or folder of slices) per image.
     kind : {"annotations", "masks", "objects"}
         What the values mean.
+    likes : sequence of Stack or None, optional
+        The images, in the same order: files of outlines do not know their size.
 
     Raises
     ------
     UserError
         As `read_label_files`.
     """
-    openers = [_opener(path, kind) for path in paths]
+    images = likes or [None] * len(paths)
+    openers = [_opener(path, kind, like) for path, like in zip(paths, images, strict=True)]
     return scan_labels([str(path) for path in paths], openers, kind)
 
 
@@ -163,8 +168,8 @@ def _meaning(
     return mapping, tuple(named[k - 1] if k <= len(named) else default_class(k) for k in every)
 
 
-def _opener(path: Path, kind: LabelsKind) -> Callable[[], Stack]:
-    return lambda: open_labels(path, kind)
+def _opener(path: Path, kind: LabelsKind, like: Stack | None) -> Callable[[], Stack]:
+    return lambda: open_labels(path, kind, like)
 
 
 def _without_pixels(stack: Stack) -> Stack:

@@ -11,9 +11,9 @@ from napari_unetseg.errors import UserError
 from napari_unetseg.images import (
     LabelsKind,
     atomic_file,
+    kind_of_file,
     label_plane,
     open_stack,
-    saved_kind,
     scan_label_files,
 )
 
@@ -48,10 +48,10 @@ def measured_file(
     UserError
         If a file cannot be read, is of another kind, or the image has other slices.
     """
-    kind = kind or saved_kind(open_stack(path)) or "objects"
-    (labels,) = scan_label_files([path], kind)
-    values = labels.open()
     stack = None if image is None else open_stack(image)
+    kind = kind or kind_of_file(path, stack) or "objects"
+    (labels,) = scan_label_files([path], kind, [stack])
+    values = labels.open()
     if kind == "objects":
         rows = measure_objects(values, stack)
     else:

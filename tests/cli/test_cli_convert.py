@@ -123,3 +123,17 @@ def test_objects_with_classes_become_masks_of_them(tmp_path, masks):
     again = ("convert", tmp_path / "objects.tif", "--kind", "masks", "-o", tmp_path / "again.tif")
     assert run(*again) == 0
     np.testing.assert_array_equal(open_stack(tmp_path / "again.tif").data, masks)
+
+
+def test_outlines_are_measured_on_their_image_and_refined_on_it(tmp_path, image):
+    ring = [[1, 1], [5, 1], [5, 4], [1, 4], [1, 1]]
+    geometry = {"type": "Polygon", "coordinates": [ring]}
+    (tmp_path / "cells.geojson").write_text(json.dumps({"type": "Feature", "geometry": geometry}))
+    outlines, table = tmp_path / "cells.geojson", tmp_path / "table.csv"
+    assert run("measure", outlines, "-i", tmp_path / "cells.tif", "-o", table) == 0
+    header, row = table.read_text().splitlines()
+    assert dict(zip(header.split(","), row.split(","), strict=True))["n_px"] == "12"
+    write_image(tmp_path / "new.tif", Stack(np.arange(600, dtype=np.uint16).reshape(20, 30), "YX"))
+    step = ("baseline", "remove_small", tmp_path / "new.tif", "-l", outlines)
+    assert run(*step, "-o", tmp_path / "out.tif", "-p", "min_area_px=4") == 0
+    assert np.count_nonzero(open_stack(tmp_path / "out.tif").data) == 12
