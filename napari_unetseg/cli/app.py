@@ -32,6 +32,8 @@ VERBS = (
     "train",
     "predict",
     "evaluate",
+    "measure",
+    "convert",
     "compare",
     "run",
     "pretrain",

@@ -157,10 +157,11 @@ def _open_begun(paths: Sequence[Path], files: Files) -> tuple[list[Source], tupl
 
 def _masks_or_objects(paths: Sequence[Path], stacks: Sequence[Stack]) -> list[Labels]:
     """Read what each file says that it holds, else masks, a value being the same class in all."""
-    from napari_unetseg.images import LabelsKind, open_stack, read_label_files, saved_kind
+    from napari_unetseg.images import LabelsKind, kind_of_file, read_label_files
 
     found: dict[int, Labels] = {}
-    ids = [saved_kind(open_stack(path)) == "objects" for path in paths]
+    saved = [kind_of_file(path, stack) for path, stack in zip(paths, stacks, strict=True)]
+    ids = [kind == "objects" for kind in saved]
     kinds: tuple[LabelsKind, ...] = ("masks", "objects")
     for kind in kinds:
         chosen = [i for i, is_ids in enumerate(ids) if is_ids == (kind == "objects")]

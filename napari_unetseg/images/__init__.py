@@ -10,9 +10,12 @@ from .checks import (
     check_training_set,
     check_values,
 )
+from .converting import labels_as
 from .formats import SUFFIXES
 from .inputs import find_inputs, pair_inputs, parse_slices
-from .label_files import LabelsKind, label_plane, saved_kind
+from .label_files import kind_of_file, label_plane
+from .label_formats import LABEL_SUFFIXES, WRITTEN_SUFFIXES, open_label_stack
+from .label_meaning import LabelsKind, named_classes, saved_kind
 from .label_planes import LabelPlanes, scan_label_files, scan_labels
 from .label_values import values_in
 from .labels import (
@@ -40,11 +43,14 @@ from .sampling import fingerprint, sample_pixels
 from .sequence import images_in
 from .stack import Stack
 from .tiling import Tile, even_size, mirrored, plan_tiles, read_mirrored
-from .writing import write_image, write_labels, write_probabilities
+from .writing import write_image, write_label_stack, write_labels, write_probabilities
+from .zarr_labels import source_of
 
 __all__ = [
+    "LABEL_SUFFIXES",
     "MANY_CLASSES",
     "SUFFIXES",
+    "WRITTEN_SUFFIXES",
     "LabelPlanes",
     "Labels",
     "LabelsKind",
@@ -72,12 +78,16 @@ __all__ = [
     "images_in",
     "is_chunk_store",
     "is_scale_open",
+    "kind_of_file",
     "label_plane",
+    "labels_as",
     "map_npy",
     "mirrored",
+    "named_classes",
     "natural_key",
     "normalisation_of",
     "notes_on",
+    "open_label_stack",
     "open_stack",
     "pair_inputs",
     "parse_slices",
@@ -91,11 +101,13 @@ __all__ = [
     "saved_kind",
     "scan_label_files",
     "scan_labels",
+    "source_of",
     "split_place",
     "stem_of",
     "suffix_of",
     "values_in",
     "write_image",
+    "write_label_stack",
     "write_labels",
     "write_probabilities",
 ]

@@ -9,8 +9,8 @@ from typing import Any
 from napari_unetseg.errors import UserError
 
 
-def needed(module: str, extra: str, path: Path) -> Any:
-    """Import what reads a file.
+def needed(module: str, extra: str, path: Path, verb: str = "read") -> Any:
+    """Import what reads a file, or writes it.
 
     Parameters
     ----------
@@ -20,6 +20,8 @@ def needed(module: str, extra: str, path: Path) -> Any:
         Of this package, which installs it.
     path : Path
         The file, for the message.
+    verb : {"read", "written"}
+        What is to be done with it.
 
     Raises
     ------
@@ -30,6 +32,6 @@ def needed(module: str, extra: str, path: Path) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         raise UserError(
-            f"{path} cannot be read without {module.partition('.')[0]}; install it with pip "
-            f'install "napari-unetseg[{extra}]", and open it again.'
+            f"{path} cannot be {verb} without {module.partition('.')[0]}; install it with pip "
+            f'install "napari-unetseg[{extra}]", and try again.'
         ) from error

@@ -3,40 +3,60 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy.typing as npt
-from pydantic import ValidationError
 
-from napari_unetseg.config import MAX_CLASSES, LabelClass
+from napari_unetseg.config import MAX_CLASSES
 from napari_unetseg.errors import UserError
 
+from .label_formats import LABEL_SUFFIXES, open_label_stack
+from .label_meaning import LabelsKind, saved_kind
 from .label_values import ValueMap
-from .reading import open_stack
+from .names import suffix_of
 from .stack import Stack
 
-#: What the values of a labels file mean: see `Labels`.
-LabelsKind = Literal["annotations", "masks", "objects"]
 
-#: Ids go up to here.
-MAX_ID = 2**32 - 1
-
-
-def saved_kind(stack: Stack) -> LabelsKind | None:
-    """Return the kind of labels a file says it is; None where this package did not write it."""
-    kind = stack.metadata.get("kind")
-    return kind if kind in get_args(LabelsKind) else None
-
-
-def open_labels(path: Path, kind: LabelsKind) -> Stack:
+def open_labels(path: Path, kind: LabelsKind, like: Stack | None = None) -> Stack:
     """Open a file whose values are integers or bool, and which is not of another kind.
+
+    Parameters
+    ----------
+    path : Path
+        Of any format of labels that is read: see `open_label_stack`.
+    kind : {"annotations", "masks", "objects"}
+        What the values mean.
+    like : Stack, optional
+        The image: files of outlines do not know its size.
 
     Raises
     ------
     UserError
         If it cannot be read, or is something else.
     """
-    stack = open_stack(path)
+    stack = _opened(path, kind, like)
+    check_kind(stack, path, kind)
+    return stack
+
+
+def kind_of_file(path: Path, like: Stack | None = None) -> LabelsKind | None:
+    """Return the kind of labels a file says it holds; outlines of other programs are objects.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read.
+    """
+    return saved_kind(_opened(path, None, like))
+
+
+def _opened(path: Path, kind: LabelsKind | None, like: Stack | None) -> Stack:
+    # Only outlines need the image; whether others fit it is told by whoever reads them.
+    return open_label_stack(path, kind, like if suffix_of(path) in LABEL_SUFFIXES else None)
+
+
+def check_kind(stack: Stack, path: str | Path, kind: LabelsKind) -> None:
+    """Raise `UserError` where labels are no whole numbers, or of another kind."""
     if stack.dtype.kind not in "iub":
         raise UserError(
             f"{path} holds {stack.dtype} values; labels must be whole numbers, so save them as "
@@ -47,7 +67,6 @@ def open_labels(path: Path, kind: LabelsKind) -> Stack:
         raise UserError(
             f"{path} was saved as {saved}, not as {kind}; give {saved} as the kind of labels."
         )
-    return stack
 
 
 def label_plane(stack: Stack, index: int, name: str | Path) -> npt.NDArray[Any]:
@@ -66,23 +85,6 @@ def label_plane(stack: Stack, index: int, name: str | Path) -> npt.NDArray[Any]:
         )
     first: npt.NDArray[Any] = plane[0]
     return first
-
-
-def named_classes(stack: Stack) -> tuple[LabelClass, ...]:
-    """Return the classes a file names; none where this package did not write it."""
-    try:
-        return tuple(LabelClass.model_validate(c) for c in stack.metadata.get("classes", ()))
-    except ValidationError:
-        return ()  # somebody else's annotation under our name
-
-
-def segmented_slices(stack: Stack) -> tuple[int, ...] | None:
-    """Return the slices that were segmented, where a file says that not all were."""
-    slices = stack.metadata.get("slices")
-    known = range(stack.n_planes)
-    if isinstance(slices, list) and slices and all(i in known for i in slices):
-        return tuple(slices)
-    return None
 
 
 def check_class_count(mapping: ValueMap, path: str | Path) -> None:

@@ -13,14 +13,11 @@ import numpy.typing as npt
 from napari_unetseg.config import LabelClass, default_class, default_color
 
 from .label_files import (
-    MAX_ID,
-    LabelsKind,
     check_class_count,
     label_plane,
-    named_classes,
     open_labels,
-    segmented_slices,
 )
+from .label_meaning import MAX_ID, LabelsKind, named_classes, segmented_slices
 from .label_values import ValueMap, check_label_values, map_annotations, map_masks, values_in
 from .stack import Stack
 
@@ -106,7 +103,9 @@ class _Seen:
         return seen
 
 
-def scan_label_files(paths: Sequence[Path], kind: LabelsKind) -> list[LabelPlanes]:
+def scan_label_files(
+    paths: Sequence[Path], kind: LabelsKind, likes: Sequence[Stack | None] | None = None
+) -> list[LabelPlanes]:
     """Look through labels of several images; a value is the same class in all.
 
     Parameters
@@ -115,13 +114,16 @@ def scan_label_files(paths: Sequence[Path], kind: LabelsKind) -> list[LabelPlane
         One file (or folder of slices) per image.
     kind : {"annotations", "masks", "objects"}
         What the values mean.
+    likes : sequence of Stack or None, optional
+        The images, in the same order: files of outlines do not know their size.
 
     Raises
     ------
     UserError
         As `read_label_files`.
     """
-    openers = [_opener(path, kind) for path in paths]
+    images = likes or [None] * len(paths)
+    openers = [_opener(path, kind, like) for path, like in zip(paths, images, strict=True)]
     return scan_labels([str(path) for path in paths], openers, kind)
 
 
@@ -166,8 +168,8 @@ def _meaning(
     return mapping, tuple(named[k - 1] if k <= len(named) else default_class(k) for k in every)
 
 
-def _opener(path: Path, kind: LabelsKind) -> Callable[[], Stack]:
-    return lambda: open_labels(path, kind)
+def _opener(path: Path, kind: LabelsKind, like: Stack | None) -> Callable[[], Stack]:
+    return lambda: open_labels(path, kind, like)
 
 
 def _without_pixels(stack: Stack) -> Stack:

@@ -15,14 +15,11 @@ from napari_unetseg.errors import UserError
 
 from .checks import check_same_slices
 from .label_files import (
-    MAX_ID,
-    LabelsKind,
     check_class_count,
     label_plane,
-    named_classes,
     open_labels,
-    segmented_slices,
 )
+from .label_meaning import MAX_ID, LabelsKind, named_classes, segmented_slices
 from .label_values import (
     check_label_values,
     map_annotations,
@@ -202,7 +199,7 @@ def codes_to_masks(codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 def _open(path: Path, kind: LabelsKind, like: Stack | None) -> tuple[Stack, npt.NDArray[Any]]:
     """Read a file's values, shape (N, Y, X), of an integer type or bool."""
-    stack = open_labels(path, kind)
+    stack = open_labels(path, kind, like)
     if stack.n_planes == 1 < stack.n_channels and like and like.n_planes == stack.n_channels:
         values = stack.plane(0)  # slices that a program saved as channels
     else:

@@ -15,6 +15,9 @@ from napari_unetseg.errors import UserError
 from .stack import Stack
 from .tiff_metadata import NAMESPACE
 
+#: Larger files need 64-bit offsets. Left to itself, tifffile takes what is compressed for small.
+_CLASSIC_BYTES = 2**32 - 2**25
+
 #: OME-TIFF knows neither 64-bit integers nor half floats; bool would become 1-bit pages.
 _STORED_AS = {"bool": "uint8", "float16": "float32"}
 
@@ -36,10 +39,12 @@ def write_ome_tiff(path: Path, stack: Stack, *, compress: bool) -> None:
     if stack.metadata:
         about = json.dumps(stack.metadata, ensure_ascii=False)
         metadata["MapAnnotation"] = {"Namespace": NAMESPACE, "Value": {"labels": about}}
+    data = _storable(np.asarray(stack.data), stack.name)
     tifffile.imwrite(
         path,
-        _storable(np.asarray(stack.data), stack.name),
+        data,
         ome=True,
+        bigtiff=data.nbytes > _CLASSIC_BYTES,
         photometric="minisblack",
         compression="zlib" if compress else None,
         metadata=metadata,

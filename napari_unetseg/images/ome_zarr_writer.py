@@ -43,7 +43,10 @@ def _write(folder: Path, stack: Stack, stopped: threading.Event) -> None:
         min(length, _CHUNK_PX) if axis in "YX" else 1
         for axis, length in zip(stack.axes, stack.shape, strict=True)
     )
-    array = group.create_array("0", shape=stack.shape, dtype=stack.dtype, chunks=chunks)
+    names = list(stack.axes.lower())
+    array = group.create_array(
+        "0", shape=stack.shape, dtype=stack.dtype, chunks=chunks, dimension_names=names
+    )
     for part in _batches(stack):
         if stopped.is_set():
             return
@@ -52,7 +55,7 @@ def _write(folder: Path, stack: Stack, stopped: threading.Event) -> None:
     if any(stack.channels):
         ome["omero"] = {"channels": [{"label": name} for name in stack.channels]}
     if "classes" in stack.metadata:
-        ome["image-label"] = _image_label(stack.metadata)
+        ome["image-label"] = image_label(stack.metadata)
     group.attrs.update({"ome": ome} | ({NAMESPACE: stack.metadata} if stack.metadata else {}))
 
 
@@ -84,16 +87,28 @@ def _multiscale(stack: Stack) -> dict[str, Any]:
     }
 
 
-def _image_label(about: dict[str, Any]) -> dict[str, Any]:
-    """Describe classes as OME-Zarr does, by the value that stands in the array."""
-    if about["kind"] == "objects":
-        return {}  # values are ids there, not classes
-    first = 2 if about["kind"] == "annotations" else 1
-    classes = list(enumerate(about["classes"], start=first))
+def image_label(about: dict[str, Any]) -> dict[str, Any]:
+    """Describe classes as OME-Zarr does, by the value that stands in the array.
+
+    Parameters
+    ----------
+    about : dict
+        What labels say of themselves: see `label_meaning.described`.
+    """
+    classes = about["classes"]
+    if about["kind"] == "objects":  # values are ids, which may have classes
+        kept = {int(value): k for value, k in about.get("class_of", {}).items()}
+        named = {value: classes[k - 1] for value, k in kept.items() if 0 < k <= len(classes)}
+        key = "class"
+    else:
+        first = 2 if about["kind"] == "annotations" else 1
+        named, key = dict(enumerate(classes, start=first)), "name"
+    if not named:
+        return {}
     return {
         "colors": [
             {"label-value": value, "rgba": [*bytes.fromhex(c["color"][1:]), 255]}
-            for value, c in classes
+            for value, c in named.items()
         ],
-        "properties": [{"label-value": value, "name": c["name"]} for value, c in classes],
+        "properties": [{"label-value": value, key: c["name"]} for value, c in named.items()],
     }

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_unetseg import __version__
 from napari_unetseg.config import LabelClass
 from napari_unetseg.errors import UserError
 
 from .atomic import atomic_file, atomic_folder
 from .formats import TIFF_SUFFIXES, ZARR_SUFFIXES
-from .label_files import LabelsKind
+from .label_formats import find_writer
+from .label_meaning import LabelsKind, described
 from .labels import codes_to_masks
 from .names import suffix_of
 from .ome_tiff_writer import write_ome_tiff
@@ -33,12 +33,12 @@ def write_labels(
     slices: Sequence[int] | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write labels as OME-TIFF or OME-Zarr, complete or not at all.
+    """Write labels, complete or not at all.
 
     Parameters
     ----------
     path : str or Path
-        Ending in ``.tif``, ``.tiff`` or ``.zarr``.
+        Its ending says in which format: see `write_label_stack`.
     codes : ndarray, shape (N, Y, X)
         Codes, uint8; of kind ``"objects"`` ids, up to 2³² − 1.
     like : Stack
@@ -63,19 +63,42 @@ def write_labels(
         values = codes_to_masks(codes)
     elif kind == "objects":
         values = codes.astype(np.uint32, copy=False)
-    about: dict[str, Any] = {
-        "version": 1,
-        "software": f"napari-unetseg {__version__}",
-        "kind": kind,
-        "classes": [label_class.model_dump() for label_class in classes],
-    }
+    about = described(kind, tuple(classes))
     if slices is not None and len(slices) < like.n_planes:
         about["slices"] = list(slices)
     axes = like.axes.replace("C", "")
     stack = Stack(
         values.reshape(like.labels_shape), axes, like.pixel_size_um, like.name, None, ("",), about
     )
-    _write(Path(path), stack, compress=True, overwrite=overwrite)
+    write_label_stack(path, stack, overwrite=overwrite)
+
+
+def write_label_stack(path: str | Path, labels: Stack, *, overwrite: bool = False) -> None:
+    """Write labels that say of themselves what they mean, complete or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+        Ending in ``.tif``, ``.zarr``, ``.h5``, ``.geojson`` (outlines for QuPath), ``.zip``
+        (regions of ImageJ), ``.stl``, ``.ply``, ``.glb`` (surfaces) or ``.png`` (a single slice).
+        Without an ending it is a folder of PNGs,
+        or inside an OME-Zarr, as in ``image.zarr/labels/cells``, labels of that image.
+    labels : Stack
+        With ``"kind"`` and ``"classes"`` in its metadata.
+    overwrite : bool
+        Replace what exists.
+
+    Raises
+    ------
+    UserError
+        If the file exists, cannot be written, or the format has no room for these labels.
+    """
+    path = Path(path)
+    writer = find_writer(path)
+    if writer is not None:
+        writer(path, labels, overwrite=overwrite)
+    else:
+        _write(path, labels, compress=True, overwrite=overwrite)
 
 
 def write_probabilities(

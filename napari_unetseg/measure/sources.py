@@ -16,10 +16,9 @@ from napari_unetseg.images import (
     LabelsKind,
     Stack,
     find_inputs,
+    kind_of_file,
     label_plane,
-    open_stack,
     pair_inputs,
-    saved_kind,
     scan_label_files,
     scan_labels,
 )
@@ -149,7 +148,7 @@ def _only_one(source: str | Path | Sequence[str | Path]) -> Path:
 
 
 def _read_predictions(paths: Sequence[Path], truth_kind: LabelsKind) -> list[Side]:
-    saved = [saved_kind(open_stack(path)) for path in paths]
+    saved = [kind_of_file(path) for path in paths]
     if "annotations" in saved:
         raise UserError(
             f"{paths[saved.index('annotations')]} was saved as annotations; predictions are masks "
@@ -170,7 +169,7 @@ def _read_predictions(paths: Sequence[Path], truth_kind: LabelsKind) -> list[Sid
 
 def _read_truth(paths: Sequence[Path], kind: LabelsKind) -> list[Side]:
     return [
-        Side(labels, kind == "objects" and saved_kind(open_stack(path)) == "masks")
+        Side(labels, kind == "objects" and kind_of_file(path) == "masks")
         for path, labels in zip(paths, scan_label_files(paths, kind), strict=True)
     ]
 

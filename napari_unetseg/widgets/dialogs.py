@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
 from qtpy.QtWidgets import QFileDialog, QWidget
+
+#: Endings as Qt writes them in a kind of files.
+_ENDING = re.compile(r"\*(\.[\w.]+)")
 
 
 def ask_paths(
@@ -36,5 +40,30 @@ def ask_paths(
     elif what == "folder":
         chosen = QFileDialog.getExistingDirectory(parent, title, start)
     else:
-        chosen = QFileDialog.getSaveFileName(parent, title, start, kinds)[0]
+        return _ask_new(parent, title, kinds, start)
     return [Path(chosen)] if chosen else []
+
+
+def _ask_new(parent: QWidget, title: str, kinds: str, start: str) -> list[Path]:
+    """Ask for a name whose ending follows the kind of file that is chosen."""
+    dialog = QFileDialog(parent, title, start, kinds)
+    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+    dialog.selectFile(start)
+    dialog.filterSelected.connect(lambda kind: _follow(dialog, kind))
+    _follow(dialog, dialog.selectedNameFilter())
+    chosen = [Path(dialog.selectedFiles()[0])] if dialog.exec() else []
+    dialog.deleteLater()
+    return chosen
+
+
+def _follow(dialog: QFileDialog, kind: str) -> None:
+    """Give the name that is being chosen the first ending of this kind of file."""
+    endings = _ENDING.findall(kind)
+    if not endings:
+        return
+    dialog.setDefaultSuffix(endings[0])
+    known = sorted({e for k in dialog.nameFilters() for e in _ENDING.findall(k)}, key=len)
+    for path in dialog.selectedFiles():
+        stem = next((path.removesuffix(e) for e in known[::-1] if path.endswith(e)), "")
+        if stem and not path.endswith(tuple(endings)):
+            dialog.selectFile(f"{stem}{endings[0]}")

@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
     QSizePolicy,
 )
 
+from napari_unetseg.measure import TABLE_SUFFIXES
 from napari_unetseg.workspace import ImageEntry, ObjectSet, Result
 from napari_unetseg.workspace.export import (
     Export,
@@ -29,8 +30,10 @@ from napari_unetseg.workspace.export import (
     copy_model,
     is_segmented,
     names_in_folder,
+    place_of_slices,
     with_suffix,
     write_exports,
+    write_object_table,
 )
 from napari_unetseg.workspace.methods import method_facts, methods_paragraph
 
@@ -44,7 +47,18 @@ from .step import StepPanel
 #: What can be saved beside the segmentation shown.
 Answer: TypeAlias = Result | ObjectSet
 
-_TIFF = "OME-TIFF (*.ome.tif *.ome.tiff *.tif *.tiff)"
+_TABLE = "Table (*.csv *.parquet)"
+_LABELS = ";;".join(
+    (
+        "OME-TIFF (*.ome.tif *.ome.tiff *.tif *.tiff)",
+        "OME-Zarr (*.zarr)",
+        "HDF5, for ilastik (*.h5 *.hdf5)",
+        "GeoJSON, for QuPath (*.geojson)",
+        "Regions, for ImageJ (*.zip)",
+        "PNG, one per slice (*.png)",
+        "Surfaces in µm (*.glb *.ply *.stl)",
+    )
+)
 _NO_IMAGE = "Choose an image in the Data step first."
 _ALL = "all"
 
@@ -95,13 +109,14 @@ class ExportStep(StepPanel):
         self.column.addLayout(form)
         self.save_segmentation = self.primary(
             "Save segmentation…",
-            "Write masks as OME-TIFF: 0 background, 1, 2, … classes, with pixel size and names; "
-            "of objects 0 background, 1, 2, … their numbers.",
+            "Write masks: 0 background, 1, 2, … classes, with pixel size and names; of objects 0 "
+            "background, 1, 2, … their numbers. As OME-TIFF or OME-Zarr, or for QuPath, ImageJ or "
+            "ilastik.",
             self._on_save_segmentation,
         )
         self.save_annotations = self.button(
             "Save annotations…",
-            "Write what is painted as OME-TIFF: 0 unlabelled, 1 background, 2, … classes.",
+            "Write what is painted: 0 unlabelled, 1 background, 2, … classes.",
             lambda: self._save("annotations"),
         )
         self.save_model = self.button(
@@ -109,9 +124,16 @@ class ExportStep(StepPanel):
             "Copy the model to a folder NAME.unet, to apply or to train further elsewhere.",
             self._on_save_model,
         )
+        self.save_table = self.button(
+            "Save table…",
+            "Write a row for every object, or connected piece of a class: area or volume, place, "
+            "diameter, distance to the nearest, and brightness.",
+            self._on_save_table,
+        )
         row = QHBoxLayout()
         row.addWidget(self.save_annotations)
         row.addWidget(self.save_model)
+        row.addWidget(self.save_table)
         self.column.addLayout(row)
         self.methods = QPlainTextEdit()
         self.methods.setReadOnly(True)
@@ -215,10 +237,11 @@ class ExportStep(StepPanel):
         result = self.what.currentData() is not None
         segmented = result or any(is_segmented(entry) for entry in entries)
         painted = any(entry.annotated_planes() for entry in entries)
-        self.enable(
-            self.save_segmentation,
-            busy or no_image or (None if segmented else "Nothing is segmented or painted yet."),
+        nothing = (
+            busy or no_image or (None if segmented else "Nothing is segmented or painted yet.")
         )
+        self.enable(self.save_segmentation, nothing)
+        self.enable(self.save_table, nothing)
         self.enable(
             self.save_annotations, busy or no_image or (None if painted else "Nothing is painted.")
         )
@@ -258,12 +281,16 @@ class ExportStep(StepPanel):
 
     def _ask_file(self, entry: ImageEntry, kind: ExportKind, result: Answer | None) -> list[Export]:
         start = names_in_folder(_folder_of(entry), [entry], kind)[entry.id]
-        chosen = ask_paths(self, "new", f"Save the {kind} of {entry.stack.name}", _TIFF, str(start))
+        chosen = ask_paths(
+            self, "new", f"Save the {kind} of {entry.stack.name}", _LABELS, str(start)
+        )
         if not chosen:
             return []
-        path, completed = with_suffix(chosen[0])
+        named, completed = with_suffix(chosen[0])
+        path = place_of_slices(named, entry.shape[0])
         # The dialog has asked before it gave a name that exists, but not for a completed one.
-        return [Export(entry, kind, path, result, overwrite=not completed)]
+        overwrite = not completed and path == named
+        return [Export(entry, kind, path, result, overwrite=overwrite)]
 
     def _ask_folder(self, entries: list[ImageEntry], kind: ExportKind) -> list[Export]:
         title = f"Folder for the {kind} of {len(entries)} images"
@@ -272,6 +299,18 @@ class ExportStep(StepPanel):
             return []
         paths = names_in_folder(chosen[0], entries, kind)
         return [Export(entry, kind, paths[entry.id]) for entry in entries]
+
+    def _on_save_table(self) -> None:
+        entries, result = self._entries(), self.what.currentData()
+        start = _folder_of(entries[0]) / f"{entries[0].stack.name}.csv"
+        chosen = ask_paths(self, "new", "Save the table of objects", _TABLE, str(start))
+        if not chosen:
+            return
+        path, completed = with_suffix(chosen[0], TABLE_SUFFIXES)
+        workspace = self.context.workspace
+        self._write(
+            lambda: write_object_table(path, entries, result, workspace, overwrite=not completed)
+        )
 
     def _on_save_model(self) -> None:
         model = self.context.controller.model

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from napari.layers import Image, Labels
-from qtpy.QtWidgets import QComboBox, QFormLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QPushButton, QWidget
 
 from napari_unetseg.config import BACKGROUND, MAX_CLASSES, UNLABELLED, LabelClass
 from napari_unetseg.errors import UserError
-from napari_unetseg.images import values_in
+from napari_unetseg.images import LABEL_SUFFIXES, SUFFIXES, values_in
 from napari_unetseg.images.label_values import map_annotations, map_masks
 from napari_unetseg.workspace import ImageEntry
+from napari_unetseg.workspace.opened_labels import OpenedLabels, open_labels_of
 
 from .context import Context
+from .dialogs import ask_paths
+from .label_colors import label_colormap, label_features
 from .newest import NewestWins
 from .stack_from_layers import METADATA
 
@@ -30,17 +34,22 @@ _MEANINGS: dict[str, str] = {
 
 _SHRINK = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
 
+_KINDS = (
+    f"Labels ({' '.join(f'*{suffix}' for suffix in (*LABEL_SUFFIXES, *SUFFIXES))});;All files (*)"
+)
+
 #: Roles of layers that show the workspace itself.
 _OURS = ("annotations", "segmentation", "region", "objects", "comparison")
 
 
 class LabelsSource(QWidget):
-    """Choose a labels layer, say what its values mean, use it as annotations."""
+    """Choose a labels layer, or a file, say what its values mean, use it as annotations."""
 
     def __init__(self, context: Context) -> None:
         super().__init__()
         self._context = context
         self._thread = NewestWins()
+        self._opener = NewestWins()
         self.layer = QComboBox()
         self.layer.setToolTip("The labels layer to use as annotations of the image in view.")
         self.meaning = QComboBox()
@@ -52,14 +61,21 @@ class LabelsSource(QWidget):
             box.setMinimumContentsLength(10)
         self.use = QPushButton("Use as annotations")
         self.use.clicked.connect(self._on_use)
+        self.open = QPushButton("From a file…")
+        self.open.clicked.connect(self._on_open)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.open)
+        buttons.addWidget(self.use)
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("Layer", self.layer)
         form.addRow("Values", self.meaning)
-        form.addRow("", self.use)
+        form.addRow(buttons)
         self.layer.currentIndexChanged.connect(self._on_layer_chosen)
         self._thread.answered.connect(self._on_codes_ready)
         self._thread.failed.connect(self._on_failed)
+        self._opener.answered.connect(self._on_opened)
+        self._opener.failed.connect(self._on_failed)
 
     def refresh(self) -> None:
         """List the labels layers anew, and say why none can be used."""
@@ -97,6 +113,16 @@ class LabelsSource(QWidget):
         for widget in (self.use, self.layer, self.meaning):
             widget.setEnabled(why_not is None)
         self.use.setToolTip(why_not or "Fill what is unlabelled; what you painted stays.")
+        no_image = self._context.layers.current_image() is None
+        why_closed = "Tick the box of the image first." if no_image else None
+        if self._opener.busy:
+            why_closed = "Opening the labels …"
+        self.open.setEnabled(why_closed is None)
+        self.open.setToolTip(
+            why_closed
+            or "Open labels of this image: QuPath's GeoJSON, ImageJ's regions, COCO's "
+            "JSON, Cellpose's _seg.npy, or an image of labels."
+        )
 
     def _on_layer_chosen(self) -> None:
         layer = self.layer.currentData()
@@ -104,8 +130,45 @@ class LabelsSource(QWidget):
             return
         facts = layer.metadata.get(METADATA, {})
         codes = facts.get("values") == "codes" or facts.get("role") == "baseline"
-        meaning = "annotations" if codes else "masks"
+        meaning = "annotations" if codes else str(facts.get("values", "masks"))
         self.meaning.setCurrentIndex(self.meaning.findData(meaning))
+
+    def _on_open(self) -> None:
+        entry = self._context.layers.current_image()
+        if entry is None:
+            return
+        title, path = f"Open labels of {entry.stack.name}", entry.stack.path
+        folder = path.parent if path is not None and path.parent.is_dir() else Path.home()
+        chosen = ask_paths(self, "file", title, _KINDS, str(folder))
+        if not chosen:
+            return
+        self._context.say(f"Opening {chosen[0].name} …")
+        self._opener.ask(lambda: (entry, open_labels_of(entry, chosen[0])))
+        self._update()
+
+    def _on_opened(self, answer: tuple[ImageEntry, OpenedLabels]) -> None:
+        entry, opened = answer
+        self._update()
+        if entry.id not in self._context.workspace.images:
+            return
+        layers = self._context.layers
+        arguments: dict[str, Any] = {}
+        if opened.values == "codes":
+            arguments["colormap"] = label_colormap("annotations", opened.classes)
+            arguments["features"] = label_features("annotations", opened.classes)
+        facts = {"values": opened.values, "axes": entry.stack.axes.replace("C", "")}
+        classes = [label_class.model_dump() for label_class in opened.classes]
+        layer = Labels(
+            opened.pixels,
+            name=opened.name,
+            metadata={METADATA: facts | {"classes": classes}},
+            **arguments,
+            **layers.placement(entry.id),
+        )
+        layers.put(entry, layer)
+        self.refresh()
+        self.layer.setCurrentIndex(self.layer.findData(layer))
+        self._context.say(f"Opened {opened.name}: {opened.told}. Use as annotations takes it over.")
 
     def _on_use(self) -> None:
         layer, entry = self.layer.currentData(), self._context.layers.current_image()

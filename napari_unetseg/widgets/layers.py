@@ -331,14 +331,14 @@ class LayerBinder:
 
     def new_labels(self, entry: ImageEntry, role: Role, codes: Codes, name: str) -> Labels:
         """Return a Labels layer of an image, yet to be put into the viewer."""
-        classes = self.workspace.classes
+        classes, axes = self.workspace.classes, entry.stack.axes.replace("C", "")
         layer = Labels(
             codes.reshape(entry.stack.labels_shape),
             name=name,
             opacity=OPACITY[role],
             colormap=label_colormap(role, classes),
             features=label_features(role, classes),
-            metadata={METADATA: {"image": entry.id, "role": role}},
+            metadata={METADATA: {"image": entry.id, "role": role, "axes": axes}},
             **self.placement(entry.id),
         )
         layer.selected_label = 1 if role == "region" else code_of(1)

@@ -217,7 +217,12 @@ class ObjectLayers:
             shown.pixels,
             name=f"{entry.stack.name} · {objects.title}",
             metadata={
-                METADATA: {"image": entry.id, "role": "objects", "kind": "objects"},
+                METADATA: {
+                    "image": entry.id,
+                    "role": "objects",
+                    "kind": "objects",
+                    "axes": entry.stack.axes.replace("C", ""),
+                },
             },
             **self._layers.placement(entry.id),
         )

@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -16,7 +16,9 @@ import numpy.typing as npt
 from napari_unetseg.classical import ChainRecipe, image_facts, record_of
 from napari_unetseg.config import MODEL_JSON, LabelClass
 from napari_unetseg.errors import UserError
-from napari_unetseg.images import atomic_file, atomic_folder, write_labels
+from napari_unetseg.images import WRITTEN_SUFFIXES, atomic_file, atomic_folder, write_labels
+from napari_unetseg.measure import Row, measure_objects, measure_pieces, write_table
+from napari_unetseg.wording import counted
 
 from .image_entry import ImageEntry
 from .objects import ObjectSet
@@ -29,7 +31,7 @@ ExportKind: TypeAlias = Literal["masks", "annotations", "objects"]
 
 SUFFIX = ".ome.tif"
 
-_WRITABLE = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".zarr", ".ome.zarr")
+_WRITABLE = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".zarr", ".ome.zarr", *WRITTEN_SUFFIXES)
 
 #: A step of the history takes about as long; so often it is waited for.
 _A_STEP_S, _TRIES = 0.01, 500
@@ -100,6 +102,15 @@ def with_suffix(path: Path, endings: Sequence[str] = _WRITABLE) -> tuple[Path, b
     if path.name.lower().endswith(tuple(endings)):
         return path, False
     return path.with_name(path.name + endings[0]), True
+
+
+def place_of_slices(path: Path, n_planes: int) -> Path:
+    """Return where the slices of a stack go that somebody names ``.png``: a folder for them.
+
+    >>> place_of_slices(Path("cells.png"), 20).name, place_of_slices(Path("cells.png"), 1).name
+    ('cells', 'cells.png')
+    """
+    return path.with_suffix("") if path.suffix.lower() == ".png" and n_planes > 1 else path
 
 
 def names_in_folder(folder: Path, entries: Sequence[ImageEntry], ending: str) -> dict[str, Path]:
@@ -176,6 +187,50 @@ def _taken(
             return codes, classes
         time.sleep(_A_STEP_S)
     raise UserError("Classes were being changed all the time; save again when that is done.")
+
+
+def write_object_table(
+    path: Path,
+    entries: Sequence[ImageEntry],
+    labels: Result | ObjectSet | None,
+    workspace: Workspace,
+    *,
+    overwrite: bool,
+) -> str:
+    """Measure objects, or the connected pieces of classes, and write a row for each.
+
+    Parameters
+    ----------
+    path : Path
+        Ending in ``.csv`` or ``.parquet``.
+    labels : Result, ObjectSet or None
+        Of the only image. What is shown as the segmentation of every image where there is none.
+
+    Returns
+    -------
+    str
+        The sentence that says what was written.
+
+    Raises
+    ------
+    UserError
+        If the file exists and nobody agreed to replace it, or cannot be written.
+    """
+    check_free(path, overwrite=overwrite)
+    rows: list[Row] = []
+    for entry in entries:
+        image = entry.stack
+        like = replace(image, data=entry.codes.reshape(image.labels_shape), channels=("",))
+        like = replace(like, axes=image.axes.replace("C", ""))
+        codes, classes = _taken(entry, "masks", labels, workspace)
+        if isinstance(labels, ObjectSet):
+            ids = replace(like, data=codes.reshape(image.labels_shape))
+            measured = measure_objects(ids, image)
+        else:
+            measured = measure_pieces(codes.__getitem__, classes, like, image)
+        rows += [{"image": image.name, **row} for row in measured]
+    write_table(path, rows, overwrite=overwrite)
+    return f"Saved the sizes of {counted(len(rows), 'object')} as {path}."
 
 
 def _record_path(export: Export) -> Path:

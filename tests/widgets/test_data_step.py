@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
 
 import h5py
@@ -11,8 +12,10 @@ from qtpy.QtWidgets import QAbstractButton, QApplication, QLineEdit
 from stage import Stage, cells
 
 from napari_unetseg.annotations import ALL_HELD_OUT, add_class
+from napari_unetseg.config import LabelClass
+from napari_unetseg.images import write_labels
 from napari_unetseg.project import Session
-from napari_unetseg.widgets import class_table
+from napari_unetseg.widgets import class_table, labels_source
 from napari_unetseg.widgets.data_step import DataStep
 from napari_unetseg.widgets.parts import add_layers
 from napari_unetseg.workspace import Workspace
@@ -58,7 +61,8 @@ def check(stage, step, row, checked=True):
 def settle(stage, step):
     """Let the window show what has changed, and its threads answer."""
     QApplication.processEvents()
-    threads = (step._searcher, step.classes.counts._thread, step.source._thread)
+    source = step.source
+    threads = (step._searcher, step.classes.counts._thread, source._thread, source._opener)
     stage.person.wait(lambda: not any(thread.busy for thread in threads), 10)
     stage.person.wait(lambda: not step._soon.isActive(), 10)
     QApplication.processEvents()
@@ -322,6 +326,92 @@ def test_masks_in_a_layer_become_annotations(stage, step, entry, kind):
     settle(stage, step)
     assert (entry.codes == np.where(masks > 0, 2, 1)).all()
     assert f"{masks.size:,} px of “mine” became annotations" in stage.said[-1]
+
+
+def open_file(stage, step, monkeypatch, path):
+    monkeypatch.setattr(labels_source, "ask_paths", lambda *_: [path])
+    step.section.expand(animate=False)
+    stage.person.wait(lambda: step.source.open.height() > 10, 10)
+    stage.person.click(step.source.open)
+    settle(stage, step)
+
+
+def outlines(path, *rings, name="cell"):
+    """Write outlines of QuPath, each on the next slice."""
+    classification = {"name": name, "color": [0, 128, 255]} if name else None
+    features = [
+        {
+            "type": "Feature",
+            "geometry": {"type": "Polygon", "coordinates": [ring], "plane": {"z": z, "t": 0}},
+            "properties": {"classification": classification},
+        }
+        for z, ring in enumerate(rings)
+    ]
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    return path
+
+
+RING = [[2, 2], [12, 2], [12, 8], [2, 8], [2, 2]]
+
+
+def test_outlines_with_classes_become_annotations_in_their_colours(
+    stage, step, entry, image, monkeypatch, tmp_path
+):
+    open_file(stage, step, monkeypatch, outlines(tmp_path / "export.geojson", RING, RING))
+    assert "Opened export: cell, the rest unlabelled." in stage.said[-1]
+    (layer,) = [la for la in stage.viewer.layers if la.name == "export"]
+    assert layer.get_color(2)[:3] == pytest.approx([0, 128 / 255, 1], abs=1e-6)
+    assert layer.scale == pytest.approx(image.scale)
+    assert step.source.layer.currentData() is layer
+    assert step.source.meaning.currentData() == "annotations"
+    stage.person.click(step.source.use)
+    settle(stage, step)
+    assert np.count_nonzero(entry.codes == 2) == 120
+    assert np.count_nonzero(entry.codes) == 120
+    assert [c.name for c in stage.workspace.classes] == ["cell"]
+    assert stage.workspace.classes[0].color == "#0080ff"
+
+
+def test_outlines_without_classes_are_objects(stage, step, entry, monkeypatch, tmp_path):
+    path = outlines(tmp_path / "export.geojson", RING, RING, RING, name="")
+    open_file(stage, step, monkeypatch, path)
+    assert "Opened export: 3 objects." in stage.said[-1]
+    assert step.source.meaning.currentData() == "objects"
+    stage.person.click(step.source.use)
+    settle(stage, step)
+    assert np.count_nonzero(entry.codes == 2) == 180
+    assert np.count_nonzero(entry.codes == 1) == entry.codes.size - 180
+
+
+def test_our_own_masks_and_foreign_pictures_of_labels_are_opened(
+    stage, step, entry, monkeypatch, tmp_path
+):
+    codes = np.where(cells() > 120, 2, 1).astype(np.uint8)
+    classes = (LabelClass(name="nucleus", color="#123456"),)
+    like = entry.stack
+    write_labels(tmp_path / "ours.zip", codes, like=like, kind="masks", classes=classes)
+    open_file(stage, step, monkeypatch, tmp_path / "ours.zip")
+    assert "Opened ours: nucleus." in stage.said[-1]
+    np.testing.assert_array_equal(step.source.layer.currentData().data, codes)
+    np.save(tmp_path / "foreign.npy", (codes == 2).astype(np.uint8) * 255)
+    open_file(stage, step, monkeypatch, tmp_path / "foreign.npy")
+    assert step.source.meaning.currentData() == "masks"
+    stage.workspace.set_classes(classes)
+    stage.person.click(step.source.use)
+    settle(stage, step)
+    np.testing.assert_array_equal(entry.codes, codes)
+
+
+def test_a_file_of_another_image_or_none_at_all_is_told(stage, step, entry, monkeypatch, tmp_path):
+    n_layers = len(stage.viewer.layers)
+    np.save(tmp_path / "other.npy", np.zeros((5, 6), np.uint8))
+    open_file(stage, step, monkeypatch, tmp_path / "other.npy")
+    assert "labels need the slices, height and width of their image" in stage.said[-1]
+    (tmp_path / "broken.geojson").write_text("{")
+    open_file(stage, step, monkeypatch, tmp_path / "broken.geojson")
+    assert "cannot be read" in stage.said[-1]
+    assert len(stage.viewer.layers) == n_layers
+    assert step.source.open.isEnabled()
 
 
 def test_every_button_has_a_tooltip(stage, step, entry):

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import csv
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
-from qtpy.QtWidgets import QApplication
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QApplication, QFileDialog
 from stage import Stage, cells
 
 from napari_unetseg.annotations import rename_class
@@ -12,6 +16,7 @@ from napari_unetseg.cli import main
 from napari_unetseg.config import LabelClass
 from napari_unetseg.images import open_stack, write_image
 from napari_unetseg.widgets import export_step
+from napari_unetseg.widgets.dialogs import _follow
 from napari_unetseg.widgets.export_step import ExportStep
 from napari_unetseg.widgets.readers import get_reader
 
@@ -60,7 +65,8 @@ def test_with_nothing_to_save_every_button_says_why(stage, step):
     assert step.save_segmentation.toolTip() == "Nothing is segmented or painted yet."
     assert step.save_annotations.toolTip() == "Nothing is painted."
     assert step.save_model.toolTip() == "Train a model or open one first."
-    for button in (step.save_segmentation, step.save_annotations, step.save_model):
+    assert step.save_table.toolTip() == "Nothing is segmented or painted yet."
+    for button in (step.save_segmentation, step.save_annotations, step.save_model, step.save_table):
         assert not button.isEnabled()
 
 
@@ -177,6 +183,39 @@ def test_a_result_is_saved_with_what_replays_it(stage, step, answer):
     assert first.metadata["classes"] == [{"name": "cell", "color": "#e69f00"}]
 
 
+def read_table(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_table_of_pieces_and_of_objects_is_saved_in_physical_units(stage, step, answer, tmp_path):
+    segment(stage)
+    step.entered()
+    answer["path"] = tmp_path / "cells"
+    stage.person.click(step.save_table)
+    settle(stage, step)
+    assert stage.said[-1] == f"Saved the sizes of 4 objects as {tmp_path / 'cells.csv'}."
+    rows = read_table(tmp_path / "cells.csv")
+    assert {row["class"] for row in rows} == {"class 1"}
+    n_px = [int((cells()[plane] > 120).sum()) for plane in range(4)]
+    assert sum(int(row["n_px"]) for row in rows) == sum(n_px)
+    assert sum(float(row["volume_um3"]) for row in rows) == pytest.approx(
+        sum(n_px) * 0.05 * 0.01 * 0.01
+    )
+    assert all(float(row["mean"]) > 150 for row in rows)
+    stage.person.click(step.save_table)
+    settle(stage, step)
+    assert "exists already" in stage.said[-1]
+    ids = np.zeros(stage.entry.shape, np.uint32)
+    ids[0, 2:9, 2:9] = 7
+    stage.workspace.number_objects(stage.entry.id, ids)
+    step.what.setCurrentIndex(step.what.count() - 1)
+    answer["path"] = tmp_path / "objects.parquet"
+    stage.person.click(step.save_table)
+    settle(stage, step)
+    assert "1 object " in stage.said[-1]
+
+
 def test_the_model_is_copied_to_a_folder_of_that_name(stage, step, answer):
     stage.controller.open_model(stage.model("first"))
     answer["path"] = stage.folder / "mine"
@@ -228,3 +267,24 @@ def test_objects_are_described_with_how_they_were_found(stage, step):
     step.what.activated.emit(1)
     said = "2 objects on 2 slices were found by Blobs (sigma 2)."
     stage.person.wait(lambda: said in step.methods.toPlainText(), 10)
+
+
+def test_the_ending_follows_the_kind_of_file_that_is_chosen(stage):
+    start = stage.folder / "cells_masks.ome.tif"
+    kinds = export_step._LABELS
+    dialog = QFileDialog(stage.viewer.window._qt_window, "Save", str(start), kinds)
+    dialog.setOption(QFileDialog.Option.DontUseNativeDialog)
+    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+    dialog.selectFile(str(start))
+    seen = []
+    for kind in kinds.split(";;"):
+        _follow(dialog, kind)
+        seen.append((Path(dialog.selectedFiles()[0]).name, dialog.defaultSuffix()))
+    endings = ["ome.tif", "zarr", "h5", "geojson", "zip", "png", "glb"]
+    assert seen == [(f"cells_masks.{ending}", ending) for ending in endings]
+    dialog.selectFile(str(stage.folder / "mine"))
+    _follow(dialog, kinds.split(";;")[3])
+    assert Path(dialog.selectedFiles()[0]).name == "mine.geojson"
+    dialog.close()
+    dialog.deleteLater()
+    QApplication.sendPostedEvents(dialog, QEvent.Type.DeferredDelete)
