@@ -25,7 +25,7 @@ import numpy as np
 from napari_unetseg.comparison import DEFAULT_TIME_S, AnnotatedImage, Comparison
 from napari_unetseg.config import LabelClass, shipped_models
 from napari_unetseg.events import MethodCompared, Progress
-from napari_unetseg.images.label_files import LabelsKind
+from napari_unetseg.images import LabelsKind
 from napari_unetseg.learning import read_training_set
 from napari_unetseg.synthesis.nuclei_images import split_names
 
