@@ -14,7 +14,7 @@ from napari_unetseg.errors import UserError
 
 from .atomic import atomic_file, atomic_folder
 from .formats import TIFF_SUFFIXES, ZARR_SUFFIXES
-from .label_formats import find_writer
+from .label_formats import WRITTEN_SUFFIXES, find_writer
 from .label_meaning import LabelsKind, described
 from .labels import codes_to_masks
 from .names import suffix_of
@@ -97,8 +97,14 @@ def write_label_stack(path: str | Path, labels: Stack, *, overwrite: bool = Fals
     writer = find_writer(path)
     if writer is not None:
         writer(path, labels, overwrite=overwrite)
-    else:
+    elif suffix_of(path) in (*ZARR_SUFFIXES, *TIFF_SUFFIXES):
         _write(path, labels, compress=True, overwrite=overwrite)
+    else:
+        others = ", ".join(WRITTEN_SUFFIXES)
+        raise UserError(
+            f"{path} would be no labels; give a name that ends in .tif, .zarr, {others}, or one "
+            "without a dot, of a folder for PNGs."
+        )
 
 
 def write_probabilities(
