@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
+from napari_unetseg.config import find_model
 from napari_unetseg.events import FinishReason
 from napari_unetseg.jobs.commands import ImageToPredict, PredictCommand
 from napari_unetseg.jobs.pixels import create_codes, open_image
@@ -40,3 +42,17 @@ def test_training_and_applying_write_the_models_own_probabilities(worker, scene,
 def test_where_they_are_not_asked_for_no_file_is_written(worker, scene, jobs):
     jobs.run(worker, scene.training(steps=3))
     assert not list(scene.folder.glob("*probab*"))
+
+
+def test_a_resized_image_is_answered_without_them(worker, scene, jobs):
+    """Its answer is decided by resized probabilities, which nobody asked for."""
+    image = replace(scene.image, pixel_size_um={"Y": 0.004, "X": 0.004})
+    stack = open_image(image)
+    codes = create_codes(scene.folder / "codes.npy", (stack.n_planes, *stack.plane_shape))
+    target = ImageToPredict(image, str(scene.folder / "codes.npy"))
+    model = str(find_model("membranes"))
+    expected = Predictor(load_model(model), stack, device="cpu", resample=True)
+    assert expected.scale == pytest.approx(2)
+    _, finished = jobs.run(worker, PredictCommand([target], model, "cpu", resample=True))
+    assert finished.reason is FinishReason.COMPLETED, finished
+    np.testing.assert_array_equal(codes[0], expected.answer(0).codes)

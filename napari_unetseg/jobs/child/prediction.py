@@ -200,8 +200,8 @@ class Probabilities:
             self._values = create_codes(image.probabilities, shape)
 
     def put(self, plane: int, answer: Answer) -> None:
-        """Write those of a slice, if there are any; the background's are left out."""
-        if answer.probabilities is not None:
+        """Write those of a slice, if they are asked for; the background's are left out."""
+        if self.asked and answer.probabilities is not None:  # a resized answer has them anyway
             self._values[:, plane] = np.rint(255 * answer.probabilities[1:])
 
 
