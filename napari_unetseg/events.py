@@ -319,6 +319,11 @@ class MethodCompared:
     answers: dict[str, str] = field(default_factory=dict)
     on_each_slice: bool = False
 
+    @property
+    def is_swapped(self) -> bool:
+        """Whether it is a model whose background is a class here: not to be used as it is."""
+        return self.codes is not None and self.codes[0] != 1
+
 
 @dataclass(frozen=True, slots=True)
 class MethodNotRun:

@@ -173,7 +173,7 @@ def _swapped(names: Sequence[str], codes: Sequence[int]) -> str:
         return ""
     return (
         f"Its classes are swapped: what it calls {names[1]} is background here, which fits the "
-        "annotations that it may see better."
+        "annotations that it may see better; used as it is, it answers the wrong way round."
     )
 
 

@@ -43,7 +43,8 @@ def recommend(rows: Sequence[MethodCompared], uncertainty: Uncertainty) -> Recom
     A method that only needs its parameters is simpler than a model as it is, that simpler than a
     method that learns from annotations, and a network that has to be trained the least simple; one
     step is simpler than several. What needs annotations on every slice is not chosen, however good:
-    it leaves a person to annotate every slice. Where several are equally simple, the better one is
+    it leaves a person to annotate every slice. Nor is a model whose background is a class here: it
+    would answer the wrong way round. Where several are equally simple, the better one is
     chosen.
 
     Parameters
@@ -58,6 +59,7 @@ def recommend(rows: Sequence[MethodCompared], uncertainty: Uncertainty) -> Recom
     L. Breiman, J. Friedman, R. Olshen and C. Stone, "Classification and regression trees",
     Wadsworth 1984, section 3.4.3 (the simplest within one standard error of the best).
     """
+    rows = [row for row in rows if not row.is_swapped]
     rows = [row for row in rows if not row.on_each_slice] or rows
     if not rows:
         return Recommended(None, "No method could be compared.")

@@ -200,7 +200,8 @@ class ExportStep(StepPanel):
         before = self.what.currentData() if self._chosen else None
         image_id = self.image.currentData()
         self.what.clear()
-        self.what.addItem("Network and corrections", None)
+        painted = "Network and corrections" if self._is_answered() else "What is painted"
+        self.what.addItem(painted, None)
         if image_id in self.context.workspace.images:
             for layer in self.context.layers.result_layers(image_id):
                 self.what.addItem(layer.name, self.context.results.result_of(layer))
@@ -213,6 +214,10 @@ class ExportStep(StepPanel):
         kept = [i for i, what in enumerate(there) if what is before and what is not None]
         self.what.setCurrentIndex(kept[0] if kept else self._first_choice(image_id))
         self._update_buttons()
+
+    def _is_answered(self) -> bool:
+        """Tell whether a network has answered for any of the images to save."""
+        return any(plane.any() for entry in self._entries() for plane in entry.prediction)
 
     def _first_choice(self, image_id: str | None) -> int:
         """Return what is selected or lies on top; the newest where nothing else is there."""

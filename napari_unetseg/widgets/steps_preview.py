@@ -207,7 +207,14 @@ class StepsPreview(QWidget):
 def _seen(preview: Preview) -> str:
     """Say what is missing, or which part of a stack is shown where that is not the whole slice."""
     if preview.lacks_strokes:
-        return "Paint some of each class on this slice, too; the method grows from what is there."
+        if preview.box is None:
+            return (
+                "Paint some of each class on this slice, too: the method grows from what is there."
+            )
+        return (
+            "In the middle of what is in sight, too little is painted to grow from: paint some of "
+            "each class there. Apply looks at all of the slice."
+        )
     said = []
     if preview.box is not None:
         rows, columns = preview.box

@@ -53,6 +53,11 @@ class TakenSteps(QObject):
             recipe = ChainRecipe.model_validate(row.recipe)
             self._take(recipe, "the table", self._context.controller.compared.moment)
             self._context.say(f"{row.title} is set as it was compared; apply it to the stack.")
+        elif row.is_swapped:
+            self.failed.emit(
+                f"{row.title} answers the wrong way round: what it finds is background here. Train "
+                "from it in Train instead, or use another row."
+            )
         elif row.model is not None:
             try:
                 self._context.controller.open_model(Path(row.model))

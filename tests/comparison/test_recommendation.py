@@ -158,3 +158,11 @@ def test_time_to_prepare_is_said_where_it_is_saved_too():
 def test_how_far_it_is_behind_is_never_rounded_down(behind, told):
     _, sentence = said(network(0.9), row("Otsu", 0.9 - behind, 0.4), unsure=0.05)
     assert sentence == f"Otsu is within {told} of the network and needs no training: use it."
+
+
+def test_a_model_that_answers_the_wrong_way_round_is_not_to_be_used():
+    swapped = dataclasses.replace(row("Model nuclei", 0.8, kind="model"), codes=[2, 1], model="nuclei.unet")
+    said = recommend([swapped, row("Otsu", 0.7)], lambda *_: None)
+    assert said.name == "otsu"
+    named = dataclasses.replace(swapped, codes=[1, 3])
+    assert recommend([named, row("Otsu", 0.7)], lambda *_: None).name == "model nuclei"
