@@ -161,7 +161,9 @@ def test_how_far_it_is_behind_is_never_rounded_down(behind, told):
 
 
 def test_a_model_that_answers_the_wrong_way_round_is_not_to_be_used():
-    swapped = dataclasses.replace(row("Model nuclei", 0.8, kind="model"), codes=[2, 1], model="nuclei.unet")
+    swapped = dataclasses.replace(
+        row("Model nuclei", 0.8, kind="model"), codes=[2, 1], model="nuclei.unet"
+    )
     said = recommend([swapped, row("Otsu", 0.7)], lambda *_: None)
     assert said.name == "otsu"
     named = dataclasses.replace(swapped, codes=[1, 3])
