@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from napari_unetseg import predict
+from napari_unetseg.classical import Chain, parse_params
 from napari_unetseg.config import Recipe, find_model, read_model_info
 from napari_unetseg.events import (
     FinishReason,
@@ -300,3 +301,22 @@ def test_a_model_never_replaces_anything_but_a_model(worker, scene, jobs):
 def test_the_child_gives_way_to_the_window(worker, scene, jobs):
     jobs.run(worker, scene.training(steps=1, predict_after=False))
     assert os.getpriority(os.PRIO_PROCESS, worker.pid) > os.getpriority(os.PRIO_PROCESS, 0)
+
+
+def test_slices_that_nothing_grows_on_are_told(worker, scene, jobs):
+    stack = open_image(scene.image)
+    shape = (stack.n_planes, *stack.plane_shape)
+    strokes = create_codes(scene.folder / "strokes.npy", shape)
+    strokes[0, 2:4, 2:4], strokes[0, 20:24, 20:24] = 1, 2
+    strokes.flush()
+    for in_3d, said in ((False, "empty: nothing is painted there; in 3D it grows"), (True, "")):
+        chain = Chain.of("watershed", parse_params("watershed", [f"in_3d={str(in_3d).lower()}"]))
+        output = scene.folder / f"watershed-{in_3d}.npy"
+        target = ImageToSegment(scene.image, str(output), str(scene.folder / "strokes.npy"))
+        command = BaselineCommand([target], chain.model_dump(mode="json"))
+        _, finished = jobs.run(worker, command)
+        assert finished.reason is FinishReason.COMPLETED, finished
+        n_empty = sum(not plane.any() for plane in np.load(output))
+        assert bool(n_empty) == (not in_3d)
+        assert said in finished.sentence
+        assert ("empty" in finished.sentence) == (not in_3d)

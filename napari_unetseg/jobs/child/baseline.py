@@ -42,12 +42,14 @@ def run_baseline(command: BaselineCommand, job: Job, emit: Emit) -> Finished:
     prepared = recipe.prepared_for(sources)
     total = sum(source.stack.n_planes for source in sources)
     countdown = Countdown(emit, "Segmenting slice", total)
+    n_empty = 0
     for item, source, shared in zip(command.images, sources, prepared, strict=True):
         shape = (source.stack.n_planes, *source.stack.plane_shape)
         output = create_labels(item.output, shape, _kind(chain, source))
         for _ in run_stack(chain, source, out=output, prepared=shared):
             countdown.advance()
             job.check()
+        n_empty += sum(not plane.any() for plane in output)
         output.flush()
     if command.kept is not None:
         kept = recipe.keeping(sources, prepared)
@@ -55,7 +57,17 @@ def run_baseline(command: BaselineCommand, job: Job, emit: Emit) -> Finished:
     titles = [find_step(settings.step).title for settings in chain.steps]
     verb = "was" if len(titles) == 1 else "were"
     done = f"{', '.join(titles)} {verb} applied to {counted(total, 'slice')}."
-    return Finished(FinishReason.COMPLETED, done)
+    return Finished(FinishReason.COMPLETED, done + _said_of_empty(chain, n_empty))
+
+
+def _said_of_empty(chain: Chain, n_planes: int) -> str:
+    """Say why slices have no answer, where the method grows from strokes on each."""
+    found = chain.method()
+    if not n_planes or found is None or found[0].use_of_strokes(found[1]) != "needed":
+        return ""
+    stay = "stays" if n_planes == 1 else "stay"
+    in_3d = "" if getattr(found[1], "in_3d", True) else "; in 3D it grows on from other slices"
+    return f" {counted(n_planes, 'slice')} {stay} empty: nothing is painted there{in_3d}."
 
 
 def _source(item: ImageToSegment) -> Source:
