@@ -19,6 +19,7 @@ from .damage import READ_ERRORS, unreadable
 from .label_meaning import LabelsKind
 from .names import suffix_of
 from .outlined_labels import Outlines, draw
+from .places import split_place
 from .reading import is_chunk_store, open_stack
 from .stack import Stack
 from .zarr_labels import source_of
@@ -69,7 +70,7 @@ def open_label_stack(
     UserError
         If the file cannot be read, or the image has another size.
     """
-    if not path.exists():
+    if split_place(path) is None:
         raise UserError(f"There is no file or folder {path}; check the path.")
     try:
         opened = _read(path, like)
