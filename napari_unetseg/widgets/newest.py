@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeAlias
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, Qt, Signal
 
 from napari_unetseg.errors import UserError
 
@@ -36,7 +36,8 @@ class NewestWins(QObject):
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="napari-unetseg")
         self._running: Future[object] | None = None
         self._waiting: Question | None = None
-        self._done.connect(self._on_done)
+        # Never at once: an answer may be there before whoever asks has noted what is wanted.
+        self._done.connect(self._on_done, Qt.ConnectionType.QueuedConnection)
 
     @property
     def busy(self) -> bool:

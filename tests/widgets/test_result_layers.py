@@ -156,6 +156,7 @@ def test_objects_become_annotations_of_the_first_class(stage):
 def test_what_is_painted_while_a_result_becomes_annotations_stays(stage):
     step = stage.show(BaselinesStep)
     stage.context.results.add(stage.entry.id, "k-means", bright(2), "by k-means")
+    stage.person.wait(step.use.all_slices.isEnabled)
     step.use.all_slices.click()
     assert step.use.busy
     assert not stage.entry.codes.any(), "the window does not wait"
