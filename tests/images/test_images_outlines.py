@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from skimage import draw
@@ -27,11 +27,13 @@ def filled(found, shape):
     return again
 
 
+@settings(deadline=None)
 @given(labels)
 def test_labels_come_back_pixel_for_pixel(values):
     np.testing.assert_array_equal(filled(trace(values), values.shape), values)
 
 
+@settings(deadline=None)
 @given(labels)
 def test_polygons_are_valid_for_others_and_as_large_as_their_pixels(values):
     found = trace(values)
@@ -58,6 +60,7 @@ def test_the_largest_ids_and_nothing_at_all():
     assert trace(np.zeros((3, 3), np.uint8)) == {}
 
 
+@settings(deadline=None)
 @given(npst.arrays(np.int32, (5, 2), elements=st.integers(-30, 90)))
 def test_a_pixel_belongs_to_a_polygon_where_its_middle_does(tenths):
     corners = tenths / 10
