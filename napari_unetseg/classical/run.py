@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,14 @@ _SHARED_PLANES = 16
 
 #: Stands for what has not been asked for; None is an answer.
 _UNPREPARED: Any = object()
+
+
+class Receiver(Protocol):
+    """Takes slices by their number, as an array does."""
+
+    def __setitem__(self, n: int, labels: Any, /) -> None:
+        """Take one slice."""
+
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -203,7 +211,7 @@ def run_stack(
     chain: Chain,
     source: Source,
     *,
-    out: Labels,
+    out: Receiver,
     prepared: Any = _UNPREPARED,
     between: Between = go_on,
 ) -> Iterator[Progress]:
@@ -214,7 +222,7 @@ def run_stack(
 
     Parameters
     ----------
-    out : ndarray, shape (n, Y, X), uint8 or uint32
+    out : ndarray, shape (n, Y, X), uint8 or uint32, or any other that takes items
         Receives codes or ids, one plane for each of the slices chosen, in their order. Modified.
     prepared : object
         What `prepare` returned for this source, perhaps among others; prepared now if left out.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_unetseg.errors import UserError
 
 if TYPE_CHECKING:
-    from napari_unetseg.classical import Chain, Source
+    from napari_unetseg.classical import Chain
 
 
 def refinements(texts: Sequence[str], *, of_objects: bool) -> Chain | None:
@@ -47,26 +47,3 @@ def refinements(texts: Sequence[str], *, of_objects: bool) -> Chain | None:
 def wants_probabilities(chain: Chain | None) -> bool:
     """Return whether a step looks at how probable classes are."""
     return chain is not None and any(step.wants_probabilities for step, _ in chain.refinements())
-
-
-def refined(chain: Chain, source: Source) -> Any:
-    """Return the labels of a source, refined; 0 in slices that were not chosen.
-
-    Returns
-    -------
-    ndarray, shape (n_planes, Y, X), uint8 or uint32
-    """
-    import numpy as np
-
-    from napari_unetseg.classical import answers, run_stack
-
-    stack, planes = source.stack, source.chosen()
-    dtype = np.uint32 if answers(chain) == "objects" else source.labels.dtype
-    found: Any = np.zeros((len(planes), *stack.plane_shape), dtype)
-    for _ in run_stack(chain, source, out=found):
-        pass
-    if len(planes) == stack.n_planes:
-        return found
-    whole = np.zeros((stack.n_planes, *stack.plane_shape), dtype)
-    whole[planes] = found
-    return whole

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from napari_unetseg.classical import ChainRecipe, Source
     from napari_unetseg.config import LabelClass
     from napari_unetseg.images import Labels, Stack
+
+    from .outputs import Outputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +93,7 @@ def segment_files(recipe: ChainRecipe, files: Files) -> None:
         task = progress.add_task("Segmenting", total=sum(len(s.chosen()) for s in sources))
         for source, shared, target in zip(sources, prepared, plan.files, strict=True):
             progress.update(task, description=f"Segmenting {source.stack.name}")
-            answered = _answer(recipe, source, shared, lambda: progress.advance(task))
-            _write(answered, recipe, source, target.labels, overwrite=files.overwrite)
-            if target.quantised is not None:
-                _write_quantised(answered, source, target.quantised, overwrite=files.overwrite)
+            _segment(recipe, source, shared, target, files, lambda: progress.advance(task))
             facts.append(image_facts(source.stack, target.labels, source.chosen()))
     recipe = recipe.keeping(sources, prepared)
     write_record(plan.record, record_of(recipe, facts), overwrite=files.overwrite)
@@ -258,55 +258,64 @@ def _write_table(recipe: ChainRecipe, sources: Sequence[Source], files: Files) -
         print(f"Points: {files.table}, {len(found)} of them")
 
 
-def _answer(recipe: ChainRecipe, source: Source, prepared: Any, advance: Any) -> Any:
-    """Return codes or ids, shape (n_planes, Y, X); 0 in slices that were not chosen."""
+def _segment(
+    recipe: ChainRecipe,
+    source: Source,
+    prepared: Any,
+    target: Outputs,
+    files: Files,
+    advance: Callable[[], Any],
+) -> None:
+    """Segment an image into its files; slices that were not chosen stay empty."""
     import numpy as np
 
     from napari_unetseg.classical import answers, run_stack
+    from napari_unetseg.classical.quantising import quantised
+    from napari_unetseg.images import UnfinishedStack, codes_to_masks, labels_like
 
     stack, planes = source.stack, source.chosen()
-    is_objects = answers(recipe.chain) == "objects"
     begun = np.uint8 if source.labels is None else source.labels.dtype
-    dtype = np.uint32 if is_objects else begun
-    found = np.zeros((len(planes), *stack.plane_shape), dtype)
-    for _ in run_stack(recipe.chain, source, out=found, prepared=prepared):
-        advance()
-    found = recipe.meant(found)
-    if len(planes) == stack.n_planes:
-        return found
-    whole = np.zeros((stack.n_planes, *stack.plane_shape), dtype)
-    whole[planes] = found
-    return whole
+    are_objects = answers(recipe.chain) == "objects" or begun != np.uint8
+    like = labels_like(stack, "objects" if are_objects else "masks", recipe.classes, planes)
+    with ExitStack() as until_written:
+        result = UnfinishedStack(target.labels, like, overwrite=files.overwrite)
+        until_written.enter_context(result)
+        few_colours = None
+        if target.quantised is not None:
+            image = replace(stack, metadata={})
+            few_colours = UnfinishedStack(target.quantised, image, overwrite=files.overwrite)
+            until_written.enter_context(few_colours)
+
+        def put(plane: int, answered: Any) -> None:
+            codes: Any = recipe.meant(answered)
+            result.put(plane, codes if are_objects else codes_to_masks(codes))
+            if few_colours is not None:
+                pixels = stack.plane(plane)
+                painted = quantised(codes, pixels)
+                few_colours.put(plane, painted if "C" in stack.axes else painted[0])
+
+        for _ in run_stack(recipe.chain, source, out=Into(put, planes), prepared=prepared):
+            advance()
+        result.finish()
+        if few_colours is not None:
+            few_colours.finish()
 
 
-def _write(
-    answered: Any, recipe: ChainRecipe, source: Source, path: Path, *, overwrite: bool
-) -> None:
-    import numpy as np
+class Into:
+    """What a chain answers for the slices chosen, handed on slice by slice instead of kept.
 
-    from napari_unetseg.images import write_labels
+    Parameters
+    ----------
+    put : callable
+        Takes the number of a slice of the stack, and its labels.
+    planes : sequence of int
+        The slices, in the order in which they are answered.
+    """
 
-    write_labels(
-        path,
-        answered,
-        like=source.stack,
-        kind="masks" if answered.dtype == np.uint8 else "objects",
-        classes=recipe.classes,
-        slices=source.chosen(),
-        overwrite=overwrite,
-    )
+    def __init__(self, put: Callable[[int, Any], Any], planes: Sequence[int]) -> None:
+        self._put = put
+        self._planes = planes
 
-
-def _write_quantised(answered: Any, source: Source, path: Path, *, overwrite: bool) -> None:
-    """Write the image, each pixel painted with the mean of its group; empty slices stay empty."""
-    import numpy as np
-
-    from napari_unetseg.classical.quantising import quantised
-    from napari_unetseg.images import write_image
-
-    stack = source.stack
-    planes = np.zeros((stack.n_planes, stack.size("C"), *stack.plane_shape), stack.dtype)
-    for plane in source.chosen():
-        planes[plane] = quantised(answered[plane], stack.plane(plane))
-    axes = planes.reshape(stack.size("T"), stack.size("Z"), *planes.shape[1:])
-    write_image(path, axes.swapaxes(1, 2).reshape(stack.shape), like=stack, overwrite=overwrite)
+    def __setitem__(self, n: int, labels: Any) -> None:
+        """Take the answer for one of the slices."""
+        self._put(self._planes[n], labels)

@@ -41,9 +41,17 @@ from .places import split_place
 from .reading import is_chunk_store, open_stack
 from .sampling import fingerprint, sample_pixels
 from .sequence import images_in
-from .stack import Stack
+from .stack import Planes, Stack
 from .tiling import Tile, even_size, mirrored, plan_tiles, read_mirrored
-from .writing import write_image, write_label_stack, write_labels, write_probabilities
+from .unfinished_stack import UnfinishedStack
+from .writing import (
+    labels_like,
+    maps_like,
+    write_image,
+    write_label_stack,
+    write_labels,
+    write_probabilities,
+)
 from .zarr_labels import source_of
 
 __all__ = [
@@ -55,8 +63,10 @@ __all__ = [
     "Labels",
     "LabelsKind",
     "Normalisation",
+    "Planes",
     "Stack",
     "Tile",
+    "UnfinishedStack",
     "atomic_file",
     "atomic_folder",
     "check_channels",
@@ -81,7 +91,9 @@ __all__ = [
     "kind_of_file",
     "label_plane",
     "labels_as",
+    "labels_like",
     "map_npy",
+    "maps_like",
     "mirrored",
     "named_classes",
     "natural_key",

@@ -33,7 +33,7 @@ def check_output(path: str | Path, overwrite: bool) -> None:
         with tempfile.NamedTemporaryFile(dir=parent, prefix=".napari-unetseg-"):
             pass
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
 
 
 @contextmanager
@@ -60,7 +60,7 @@ def atomic_file(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
         partial.replace(path)
         _sync(path.parent)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
     finally:
         partial.unlink(missing_ok=True)
 
@@ -86,25 +86,38 @@ def atomic_folder(path: str | Path, *, overwrite: bool = False, marker: str) -> 
     """
     path = Path(path)
     check_output(path, overwrite)
+    check_replaceable(path, marker)
+    partial = _partial(path)
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        move_into_place(partial, path)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def check_replaceable(path: Path, marker: str) -> None:
+    """Raise `UserError` where a folder is none of those that hold a file called `marker`."""
     if path.exists() and not (path / marker).exists():
         raise UserError(
             f"{path} is something else than what would replace it (it holds no {marker}); choose "
             "another name."
         )
-    partial, old = _partial(path), _partial(path).with_suffix(".old")
+
+
+def move_into_place(folder: Path, path: Path) -> None:
+    """Sync a folder and give it its name, in place of what has it."""
+    old = _partial(path).with_suffix(".old")
+    for found in [*folder.rglob("*"), folder]:
+        _sync(found)
     try:
-        partial.mkdir(parents=True)
-        yield partial
-        for found in [*partial.rglob("*"), partial]:
-            _sync(found)
         if path.exists():
             path.rename(old)
-        partial.rename(path)
+        folder.rename(path)
         _sync(path.parent)
-    except OSError as error:
-        raise _unwritable(path, error) from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
         if old.exists() and not path.exists():
             old.rename(path)
         shutil.rmtree(old, ignore_errors=True)
@@ -124,6 +137,7 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _unwritable(path: Path, error: OSError) -> UserError:
+def unwritable(path: Path, error: OSError) -> UserError:
+    """Return what to say where a result cannot be written."""
     reason = (error.strerror or str(error)).lower()
     return UserError(f"{path} cannot be written ({reason}); choose another place for the result.")

@@ -1,8 +1,10 @@
-"""OME-TIFF with calibration, channel names and what this package knows about labels."""
+"""OME-TIFF slice by slice, with calibration, channels and what is known about labels."""
 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +41,14 @@ def write_ome_tiff(path: Path, stack: Stack, *, compress: bool) -> None:
     if stack.metadata:
         about = json.dumps(stack.metadata, ensure_ascii=False)
         metadata["MapAnnotation"] = {"Namespace": NAMESPACE, "Value": {"labels": about}}
-    data = _storable(np.asarray(stack.data), stack.name)
+    dtype = _storable_type(stack)
     tifffile.imwrite(
         path,
-        data,
+        (np.ascontiguousarray(page, dtype) for page in _pages(stack)),
+        shape=stack.shape,
+        dtype=dtype,
         ome=True,
-        bigtiff=data.nbytes > _CLASSIC_BYTES,
+        bigtiff=dtype.itemsize * math.prod(stack.shape) > _CLASSIC_BYTES,
         photometric="minisblack",
         compression="zlib" if compress else None,
         metadata=metadata,
@@ -52,20 +56,34 @@ def write_ome_tiff(path: Path, stack: Stack, *, compress: bool) -> None:
     )
 
 
-def _storable(data: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
-    wanted = _STORED_AS.get(data.dtype.name, data.dtype.name)
-    if data.dtype.itemsize == 8 and data.dtype.kind in "iu":
-        low, high = int(data.min()), int(data.max())
-        fitting = [
-            t for t in (np.int32, np.uint32) if np.iinfo(t).min <= low <= high <= np.iinfo(t).max
-        ]
-        if not fitting:
-            raise UserError(
-                f"{name} holds values from {low} to {high}; OME-TIFF has 32-bit integers at most, "
-                "so scale them or write a .zarr."
-            )
-        wanted = np.dtype(fitting[0]).name
-    return np.ascontiguousarray(data, wanted)
+def _pages(stack: Stack) -> Iterator[npt.NDArray[Any]]:
+    """Yield every slice of every channel, X fastest and the first axis slowest."""
+    depth, channels = stack.size("Z"), range(stack.n_channels)
+    for t in range(stack.size("T")):
+        for c in channels:
+            for z in range(depth):
+                yield _page(stack, {"T": t, "C": c, "Z": z})
+
+
+def _page(stack: Stack, where: dict[str, int]) -> npt.NDArray[Any]:
+    return np.asarray(stack.data[tuple(where.get(axis, slice(None)) for axis in stack.axes)])
+
+
+def _storable_type(stack: Stack) -> np.dtype[Any]:
+    """Return the type of the pages; 64-bit integers are looked through for one that holds them."""
+    wanted = np.dtype(_STORED_AS.get(stack.dtype.name, stack.dtype))
+    if stack.dtype.itemsize < 8 or stack.dtype.kind not in "iu":
+        return wanted
+    low, high = 0, 0
+    for page in _pages(stack):
+        low, high = min(low, int(page.min())), max(high, int(page.max()))
+    for fitting in (np.int32, np.uint32):
+        if np.iinfo(fitting).min <= low <= high <= np.iinfo(fitting).max:
+            return np.dtype(fitting)
+    raise UserError(
+        f"{stack.name} holds values from {low} to {high}; OME-TIFF has 32-bit integers at most, "
+        "so scale them or write a .zarr."
+    )
 
 
 def _resolution(stack: Stack) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""OME-Zarr 0.5 with one level."""
+"""OME-Zarr 0.5, each resolution level half as wide and as high as the one before."""
 
 from __future__ import annotations
 
@@ -7,84 +7,190 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from .stack import Stack
 from .tiff_metadata import NAMESPACE
 
-_TYPES = {"T": "time", "C": "channel"}
-_CHUNK_PX = 512
+#: One integer or slice for each axis.
+Region: TypeAlias = tuple[int | slice, ...]
 
-#: Bytes handed over at once: whoever stops it waits until they are written.
-_BATCH_BYTES = 32 * 1024**2
+_TYPES = {"T": "time", "C": "channel"}
+
+_CHUNK_PX = 512
+_CHUNK_BYTES = 1 << 22
+
+#: Sections in a chunk, at most: so many are read where one is looked at.
+_CHUNK_SECTIONS = 16
+
+#: Handed over at once, if not a single slice takes more: whoever stops it waits for that.
+_SLAB_BYTES = 1 << 26
+
+#: Levels follow until both sides are at most as long.
+_COARSEST_PX = 512
 
 
 def write_ome_zarr(folder: Path, stack: Stack) -> None:
-    """Fill an empty folder with a stack, chunks of one slice.
+    """Fill an empty folder with a stack.
 
     Threads of zarr write, and go on when the thread that asked them to is interrupted. So another
     one asks them, and when this is left, whether with Ctrl+C or not, nobody writes any more.
     """
     stopped = threading.Event()
+
+    def write() -> None:
+        levels = OmeZarrLevels(folder, stack)
+        for where in levels.slabs():
+            if stopped.is_set():
+                return
+            levels.write(where, np.asarray(stack.data[where], stack.dtype))
+
     with ThreadPoolExecutor(1) as writer:
         try:
-            writer.submit(_write, folder, stack, stopped).result()
+            writer.submit(write).result()
         finally:
             stopped.set()
 
 
-def _write(folder: Path, stack: Stack, stopped: threading.Event) -> None:
-    import zarr
+class OmeZarrLevels:
+    """The levels of an OME-Zarr: described at once, filled slab by slab, all of them together.
 
-    group = zarr.open_group(folder, mode="a", zarr_format=3)
-    chunks = tuple(
-        min(length, _CHUNK_PX) if axis in "YX" else 1
-        for axis, length in zip(stack.axes, stack.shape, strict=True)
-    )
-    names = list(stack.axes.lower())
-    array = group.create_array(
-        "0", shape=stack.shape, dtype=stack.dtype, chunks=chunks, dimension_names=names
-    )
-    for part in _batches(stack):
-        if stopped.is_set():
+    Coarser levels hold means, of labels every second pixel: a class or an object has no mean.
+
+    Parameters
+    ----------
+    folder : Path
+        Empty, or what these levels were written to before.
+    stack : Stack
+        Axes, shape, calibration and whatever else it says of itself; no pixels are read.
+
+    Attributes
+    ----------
+    depth : int
+        Sections of a slab along Z.
+    """
+
+    def __init__(self, folder: Path, stack: Stack) -> None:
+        import zarr
+
+        self._stack = stack
+        self._is_labels = "kind" in stack.metadata
+        plane_bytes = stack.dtype.itemsize * math.prod(stack.plane_shape) * stack.n_channels
+        chunk_bytes = stack.dtype.itemsize * math.prod(min(n, _CHUNK_PX) for n in stack.plane_shape)
+        fitting = min(_SLAB_BYTES // max(1, plane_bytes), _CHUNK_BYTES // max(1, chunk_bytes))
+        self.depth = max(1, min(fitting, _CHUNK_SECTIONS, stack.size("Z")))
+        group = zarr.open_group(folder, mode="a", zarr_format=3)
+        self._arrays: list[Any] = []
+        for level, shape in enumerate(_shapes(stack)):
+            found = group.get(str(level))
+            self._arrays.append(self._create(group, level, shape) if found is None else found)
+        group.attrs.update(_attributes(stack, len(self._arrays), means=not self._is_labels))
+
+    def _create(self, group: Any, level: int, shape: tuple[int, ...]) -> Any:
+        chunk = {"Z": self.depth, "Y": _CHUNK_PX, "X": _CHUNK_PX}
+        axes = self._stack.axes
+        return group.create_array(
+            str(level),
+            shape=shape,
+            dtype=self._stack.dtype,
+            chunks=tuple(min(chunk.get(axis, 1), n) for axis, n in zip(axes, shape, strict=True)),
+            dimension_names=list(axes.lower()),
+        )
+
+    def slabs(self) -> Iterator[Region]:
+        """Yield what to write at a time: some sections, of one time point and channel."""
+        stack = self._stack
+        if "Z" not in stack.axes:
+            yield from np.ndindex(*stack.shape[:-2])
             return
-        array[part] = np.asarray(stack.data[part], stack.dtype)
-    ome: dict[str, Any] = {"version": "0.5", "multiscales": [_multiscale(stack)]}
+        for index in np.ndindex(*stack.shape[:-3]):
+            for first in range(0, stack.size("Z"), self.depth):
+                yield (*index, slice(first, min(first + self.depth, stack.size("Z"))))
+
+    def read(self, where: Region) -> npt.NDArray[Any]:
+        """Return what was written of the finest level; 0 where nothing was."""
+        return np.asarray(self._arrays[0][where])
+
+    def write(self, where: Region, pixels: npt.NDArray[Any]) -> None:
+        """Write whole slices into all levels.
+
+        Parameters
+        ----------
+        where : tuple of int or slice
+            For the axes before Y and X.
+        pixels : ndarray, shape (…, Y, X)
+        """
+        for array in self._arrays:
+            array[where] = pixels
+            pixels = pixels[..., ::2, ::2] if self._is_labels else _means(pixels)
+
+
+def _shapes(stack: Stack) -> list[tuple[int, ...]]:
+    shapes = [stack.shape]
+    while max(shapes[-1][-2:]) > _COARSEST_PX:
+        *leading, height, width = shapes[-1]
+        shapes.append((*leading, -(-height // 2), -(-width // 2)))
+    return shapes
+
+
+def _means(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Take the mean of every 2 × 2 px; of a last row or column without another, of what there is.
+
+    >>> _means(np.array([[0, 2, 4], [4, 6, 6]], np.uint8))
+    array([[3, 5]], dtype=uint8)
+    """
+    height, width = pixels.shape[-2:]
+    missing = [(0, 0)] * (pixels.ndim - 2) + [(0, height % 2), (0, width % 2)]
+    even = np.pad(pixels, missing, mode="edge")
+    working = np.float32 if pixels.dtype.itemsize <= 2 else np.float64
+    total: Any = even[..., ::2, ::2].astype(working)
+    for y, x in ((0, 1), (1, 0), (1, 1)):
+        total += even[..., y::2, x::2]
+    total /= 4
+    if pixels.dtype.kind in "iub":
+        np.floor(total + 0.5, out=total)
+    means: npt.NDArray[Any] = total.astype(pixels.dtype)
+    return means
+
+
+def _attributes(stack: Stack, n_levels: int, *, means: bool) -> dict[str, Any]:
+    ome: dict[str, Any] = {"version": "0.5", "multiscales": [_multiscale(stack, n_levels, means)]}
     if any(stack.channels):
         ome["omero"] = {"channels": [{"label": name} for name in stack.channels]}
     if "classes" in stack.metadata:
         ome["image-label"] = image_label(stack.metadata)
-    group.attrs.update({"ome": ome} | ({NAMESPACE: stack.metadata} if stack.metadata else {}))
+    return {"ome": ome} | ({NAMESPACE: stack.metadata} if stack.metadata else {})
 
 
-def _batches(stack: Stack) -> Iterator[tuple[int | slice, ...]]:
-    """Yield the slices of a stack, as many at a time as are written quickly."""
-    if stack.axes == "YX":
-        yield ()
-        return
-    *outer, n_slices = stack.shape[:-2]
-    at_once = max(1, _BATCH_BYTES // (stack.dtype.itemsize * math.prod(stack.plane_shape)))
-    for index in np.ndindex(*outer):
-        for first in range(0, n_slices, at_once):
-            yield (*index, slice(first, first + at_once))
-
-
-def _multiscale(stack: Stack) -> dict[str, Any]:
+def _multiscale(stack: Stack, n_levels: int, means: bool) -> dict[str, Any]:
     axes: list[dict[str, str]] = []
     for axis in stack.axes:
         described = {"name": axis.lower(), "type": _TYPES.get(axis, "space")}
         if axis in stack.pixel_size_um:
             described["unit"] = "micrometer"
         axes.append(described)
-    scale = [float(stack.pixel_size_um.get(axis, 1.0)) for axis in stack.axes]
-    transformations = [{"type": "scale", "scale": scale}]
-    return {
-        "name": stack.name,
-        "axes": axes,
-        "datasets": [{"path": "0", "coordinateTransformations": transformations}],
-    }
+    datasets = [
+        {"path": str(level), "coordinateTransformations": _transformations(stack, level, means)}
+        for level in range(n_levels)
+    ]
+    reduced = "mean of 2 x 2 px" if means else "every second pixel"
+    kind = {"type": reduced} if n_levels > 1 else {}
+    return {"name": stack.name, "axes": axes, "datasets": datasets, **kind}
+
+
+def _transformations(stack: Stack, level: int, means: bool) -> list[dict[str, Any]]:
+    """Say how large pixels of a level are, and where the middle of the first lies."""
+    times = {"Y": 2.0**level, "X": 2.0**level}
+    sizes = {axis: float(stack.pixel_size_um.get(axis, 1.0)) for axis in stack.axes}
+    scale = [sizes[axis] * times.get(axis, 1.0) for axis in stack.axes]
+    found: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
+    if level and means:
+        shift = [sizes[axis] * (times.get(axis, 1.0) - 1) / 2 for axis in stack.axes]
+        found.append({"type": "translation", "translation": shift})
+    return found
 
 
 def image_label(about: dict[str, Any]) -> dict[str, Any]:

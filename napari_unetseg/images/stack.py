@@ -147,3 +147,40 @@ class Stack:
     def planes(self) -> Iterator[npt.NDArray[Any]]:
         """Read slice after slice, each of shape (C, Y, X)."""
         return (self.plane(index) for index in range(self.n_planes))
+
+
+class Planes:
+    """The slices of a stack, indexed as those of an array are, and read when they are asked for.
+
+    Parameters
+    ----------
+    stack : Stack
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (N, Y, X), or (N, C, Y, X) where there is an axis of channels.
+    dtype : dtype
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._has_channels = "C" in stack.axes
+        channels = (stack.n_channels,) if self._has_channels else ()
+        self.shape = (stack.n_planes, *channels, *stack.plane_shape)
+        self.dtype = stack.dtype
+
+    def __len__(self) -> int:
+        """Return the number of slices."""
+        return self._stack.n_planes
+
+    def __getitem__(self, index: int | slice) -> npt.NDArray[Any]:
+        """Read one slice, or several."""
+        if isinstance(index, slice):
+            return np.stack([self[i] for i in range(*index.indices(len(self)))])
+        plane = self._stack.plane(index)
+        return plane if self._has_channels else plane[0]
+
+    def __iter__(self) -> Iterator[npt.NDArray[Any]]:
+        """Read slice after slice."""
+        return (self[index] for index in range(len(self)))

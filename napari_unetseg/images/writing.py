@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from .names import suffix_of
 from .ome_tiff_writer import write_ome_tiff
 from .ome_zarr_writer import write_ome_zarr
 from .stack import Stack
+from .unfinished_stack import UnfinishedStack
 
 
 def write_labels(
@@ -63,14 +65,53 @@ def write_labels(
         values = codes_to_masks(codes)
     elif kind == "objects":
         values = codes.astype(np.uint32, copy=False)
+    stack = labels_like(like, kind, classes, slices)
+    values = values.reshape(like.labels_shape)
+    write_label_stack(path, replace(stack, data=values), overwrite=overwrite)
+
+
+def labels_like(
+    like: Stack,
+    kind: LabelsKind,
+    classes: Sequence[LabelClass],
+    slices: Sequence[int] | None = None,
+) -> Stack:
+    """Return labels of an image that say what they mean, and hold nothing yet.
+
+    Parameters
+    ----------
+    like, kind, classes, slices
+        As for `write_labels`.
+
+    Returns
+    -------
+    Stack
+        Of type uint8, of kind ``"objects"`` uint32.
+    """
     about = described(kind, tuple(classes))
     if slices is not None and len(slices) < like.n_planes:
         about["slices"] = list(slices)
-    axes = like.axes.replace("C", "")
-    stack = Stack(
-        values.reshape(like.labels_shape), axes, like.pixel_size_um, like.name, None, ("",), about
-    )
-    write_label_stack(path, stack, overwrite=overwrite)
+    nothing = np.zeros((), np.uint32 if kind == "objects" else np.uint8)
+    axes, empty = like.axes.replace("C", ""), np.broadcast_to(nothing, like.labels_shape)
+    return Stack(empty, axes, like.pixel_size_um, like.name, None, ("",), about)
+
+
+def maps_like(like: Stack, channels: Sequence[str] = ("",)) -> Stack:
+    """Return numbers for the pixels of an image, float32, that are not there yet.
+
+    Parameters
+    ----------
+    like : Stack
+        The image.
+    channels : sequence of str
+        Names; with one alone, there is no axis of channels.
+    """
+    axes, sizes = like.axes.replace("C", ""), {axis: like.size(axis) for axis in like.axes}
+    if len(channels) > 1:
+        at = axes.index("Z") if "Z" in axes else axes.index("Y")
+        axes, sizes["C"] = f"{axes[:at]}C{axes[at:]}", len(channels)
+    empty = np.broadcast_to(np.float32(0), [sizes[axis] for axis in axes])
+    return Stack(empty, axes, like.pixel_size_um, like.name, None, tuple(channels))
 
 
 def write_label_stack(path: str | Path, labels: Stack, *, overwrite: bool = False) -> None:
@@ -126,16 +167,11 @@ def write_probabilities(
     like, classes, overwrite
         As for `write_labels`.
     """
-    axes = like.axes.replace("C", "")
-    leading = like.labels_shape[:-2]
-    n_classes = probs.shape[1]
-    data = probs.reshape(*leading, n_classes, *like.plane_shape)
-    at = axes.index("Z") if "Z" in axes else axes.index("Y")
-    if "Z" in axes:
-        data = np.moveaxis(data, len(leading), at)
     channels = ("background", *(label_class.name for label_class in classes))
-    stack = Stack(data, f"{axes[:at]}C{axes[at:]}", like.pixel_size_um, like.name, None, channels)
-    _write(Path(path), stack, compress=True, overwrite=overwrite)
+    with UnfinishedStack(Path(path), maps_like(like, channels), overwrite=overwrite) as result:
+        for plane, values in enumerate(probs):
+            result.put(plane, values)
+        result.finish()
 
 
 def write_image(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -66,6 +67,20 @@ class Model:
     def class_names(self) -> tuple[str, ...]:
         """Names by output channel, ``"background"`` first; what comes after these is no class."""
         return ("background", *(c.name for c in self.info.classes))
+
+    def fingerprint(self) -> str:
+        """Identify a model by its weights and what is known about it.
+
+        Returns
+        -------
+        str
+            32 hexadecimal digits.
+        """
+        digest = hashlib.sha256(self.info.model_dump_json().encode())
+        for name, weights in self.network.state_dict().items():
+            digest.update(name.encode())
+            digest.update(weights.numpy().tobytes())
+        return digest.hexdigest()[:32]
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the model folder: complete or not at all.

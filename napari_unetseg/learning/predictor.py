@@ -216,7 +216,8 @@ class Predictor:
         Parameters
         ----------
         planes : iterable of int
-            In any order; the next is asked for when the one before has been taken.
+            In any order; the next is asked for when the one before has been taken. Of a sequence,
+            what comes next is read meanwhile.
         probabilities, uncertainty, distances : bool
             As for `answer`.
 
@@ -227,16 +228,34 @@ class Predictor:
         """
         wanted = self._wanted(probabilities, uncertainty, distances)
         slabs: OrderedDict[Slab, list[Answer]] = OrderedDict()
-        for index in planes:
+        for n, index in enumerate(planes):
             here = divmod(index, self._stack.size("Z"))
             slab = next((slab for slab in slabs if _contains(slab, here)), None)
             if slab is None:
                 slab = self._slab_of(*here)
                 while len(slabs) >= (KEPT_SLABS if self._network.spatial_dims == 3 else 1):
                     slabs.popitem(last=False)
+                if isinstance(planes, Sequence):
+                    self._read_ahead(slab, planes, n + 1)
                 slabs[slab] = self._predict(slab, wanted)
             slabs.move_to_end(slab)
             yield index, slabs[slab][here[1] - slab[1]]
+
+    def _read_ahead(self, slab: Slab, planes: Sequence[int], n: int) -> None:
+        """Begin to read what the first of `planes`, from number `n` on, beyond a slab needs."""
+        while n < len(planes):
+            here = divmod(planes[n], self._stack.size("Z"))
+            if not _contains(slab, here):
+                frame, first, last = self._slab_of(*here)
+                tile = self.tiles(first, last)[0]
+                self._sections.read_ahead(self._sections.planes_of(frame, first, tile))
+                return
+            n += 1
+
+    @property
+    def tile_px(self) -> tuple[int, ...]:
+        """Size of the kept part of a tile, (Y, X) or (Z, Y, X)."""
+        return self._tile_size()
 
     def _wanted(self, probabilities: bool, uncertainty: bool, distances: bool) -> Wanted:
         return Wanted(probabilities, uncertainty, distances and self._learned_objects)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import math
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -13,9 +15,12 @@ from torch import Tensor
 
 from napari_unetseg.images import Normalisation, Stack, Tile, mirrored, read_mirrored
 
+#: Bytes read ahead of what is computed, at most.
+_MOST_AHEAD = 1 << 28
+
 
 class Sections:
-    """Reads tiles of a stack.
+    """Reads tiles of a stack, and meanwhile what is needed next.
 
     Parameters
     ----------
@@ -38,7 +43,26 @@ class Sections:
         self._stack = stack
         self._normalisation = normalisation
         self._neighbours = neighbours
-        self._read: OrderedDict[int, npt.NDArray[Any]] = OrderedDict()
+        self._read: dict[int, npt.NDArray[Any] | Future[npt.NDArray[Any]]] = {}
+        self._ahead: frozenset[int] = frozenset()
+        self._reader = ThreadPoolExecutor(1)
+
+    def planes_of(self, frame: int, z: int, tile: Tile) -> list[int]:
+        """List the slices that a tile is predicted from, as of `tile`."""
+        first, last = z - self._neighbours, z + self._neighbours + 1
+        if len(tile.start) == 3:
+            first, last = tile.read_start[0], tile.read_stop[0]
+        depth = self._stack.size("Z")
+        return [frame * depth + int(i) for i in mirrored(first, last, depth)]
+
+    def read_ahead(self, planes: Sequence[int]) -> None:
+        """Begin to read slices that are needed after those which are being computed."""
+        plane_bytes = self._stack.n_channels * self._stack.dtype.itemsize
+        plane_bytes *= math.prod(self._stack.plane_shape)
+        self._ahead = frozenset(planes[: _MOST_AHEAD // max(1, plane_bytes)])
+        for plane in sorted(self._ahead):
+            if plane not in self._read:
+                self._read[plane] = self._reader.submit(self._stack.plane, plane)
 
     def tile(self, frame: int, z: int, tile: Tile) -> Tensor:
         """Read what a tile is predicted from.
@@ -57,13 +81,9 @@ class Sections:
         Tensor, shape (1, C, Y, X) or (1, C, Z, Y, X), float32, normalised
             Mirrored at the ends of Z, never continued in another time point.
         """
-        is_volume = len(tile.start) == 3
-        first, last = z - self._neighbours, z + self._neighbours + 1
-        if is_volume:
-            first, last = tile.read_start[0], tile.read_stop[0]
-        depth = self._stack.size("Z")
-        planes = [frame * depth + int(i) for i in mirrored(first, last, depth)]
+        planes = self.planes_of(frame, z, tile)
         pieces = [self._piece(plane, tile, len(planes)) for plane in planes]
+        is_volume = len(tile.start) == 3
         pixels = np.stack(pieces, axis=1) if is_volume else np.concatenate(pieces)
         return torch.from_numpy(np.ascontiguousarray(pixels))[None]
 
@@ -75,13 +95,17 @@ class Sections:
 
     def _plane(self, plane: int, n_needed: int) -> npt.NDArray[Any]:
         """Return a slice as it is in the stack, or normalised where it is resized."""
-        if plane not in self._read:
-            pixels = self._stack.plane(plane)
-            self._read[plane] = self._resized(pixels) if self._is_resized else pixels
-        self._read.move_to_end(plane)
-        while len(self._read) > n_needed:
-            self._read.popitem(last=False)
-        return self._read[plane]
+        found = self._read.pop(plane, None)
+        if isinstance(found, np.ndarray):
+            pixels = found
+        else:
+            pixels = self._stack.plane(plane) if found is None else found.result()
+            pixels = self._resized(pixels) if self._is_resized else pixels
+        self._read[plane] = pixels
+        kept = [p for p in self._read if p not in self._ahead]
+        for old in kept[: max(0, len(kept) - n_needed)]:
+            del self._read[old]
+        return pixels
 
     @property
     def _is_resized(self) -> bool:

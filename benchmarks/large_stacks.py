@@ -1,0 +1,145 @@
+"""Stacks larger than memory: made, and what the commands need for them.
+
+::
+
+    python benchmarks/large_stacks.py make FOLDER 1 2 4
+    python benchmarks/large_stacks.py measure FOLDER 1 2 4
+
+A stack of n GB is an OME-Zarr of n · 1024 slices of 1024 × 1024 px, 8 bits, with voxels of
+8 × 8 × 16 nm; all are the same 64 slices of cells, shifted, so that n GB take a fraction of that
+on disk. Its labels are annotations of some slices, in an OME-Zarr of the same size.
+
+Peak memory is the largest resident set of the process, as the system has counted it; of a stack
+of 1 GB in all columns but the last.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+from scipy import ndimage
+
+from napari_unetseg.images import Stack, write_image
+
+SIDE_PX, REPEATED = 1024, 64
+SLICES_PER_GB = (1 << 30) // SIDE_PX**2
+SIZES_UM = {"Z": 0.016, "Y": 0.008, "X": 0.008}
+_CHUNK = (16, 256, 256)
+
+#: A network that is quick, as memory is measured and not speed.
+CONFIG = {"network": {"kind": "unet", "reduction": 4, "depth": 2, "filters": 8}}
+
+
+def main() -> None:
+    """Make stacks, or run the commands on them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("make", "measure"))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("gb", type=int, nargs="+")
+    parser.add_argument("--only", nargs="+", default=list(COMMANDS), choices=list(COMMANDS))
+    asked = parser.parse_args()
+    if asked.what == "make":
+        for gb in asked.gb:
+            make(asked.folder, gb)
+    else:
+        measure(asked.folder, asked.gb, asked.only)
+
+
+def make(folder: Path, gb: int) -> None:
+    """Write ``stack_N.zarr`` and ``labels_N.zarr``, slab by slab."""
+    folder.mkdir(parents=True, exist_ok=True)
+    cells, inside = _cells()
+    n_planes = gb * SLICES_PER_GB
+    stack = _create(folder / f"stack_{gb}.zarr", n_planes)
+    for first in range(0, n_planes, REPEATED):
+        shift = first // REPEATED * 37
+        stack[first : first + REPEATED] = np.roll(cells, (shift, 2 * shift), (1, 2))
+    labels = _create(folder / f"labels_{gb}.zarr", n_planes)
+    for plane in range(5, REPEATED, 12):  # in the first slab, which is not shifted
+        labels[plane] = inside[plane] + np.uint8(1)
+    (folder / "quick.json").write_text(json.dumps(CONFIG))
+
+
+def _create(path: Path, n_planes: int) -> zarr.Array:
+    """Describe an image as one slice that is written, and make it as deep as it is to be."""
+    slice_ = np.zeros((1, SIDE_PX, SIDE_PX), np.uint8)
+    write_image(path, Stack(slice_, "ZYX", SIZES_UM, path.stem), overwrite=True)
+    return zarr.create_array(
+        path / "0",
+        shape=(n_planes, SIDE_PX, SIDE_PX),
+        dtype="uint8",
+        chunks=_CHUNK,
+        dimension_names=["z", "y", "x"],
+        overwrite=True,
+    )
+
+
+def _cells() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+    """Draw cells with noise, and which pixels lie in one; they fit their own repetition."""
+    generator = np.random.default_rng(0)
+    shape = (REPEATED, SIDE_PX, SIDE_PX)
+    field = generator.standard_normal(shape).astype(np.float32)
+    field = ndimage.gaussian_filter(field, (4, 12, 12), mode="wrap")
+    inside = field > field.std() * 0.4
+    grey = 90 + 80 * inside + 6 * generator.standard_normal(shape).astype(np.float32)
+    return (grey.clip(0, 255).astype(np.uint8) // 4 * 4), inside
+
+
+COMMANDS = {
+    "train": "train {stack} -l {labels} -o {out}/m.unet --config {quick} --steps 60 --overwrite",
+    "predict": "predict {stack} -m {folder}/quick.unet -o {out}/p.zarr --overwrite",
+    "otsu": "baseline otsu {stack} -o {out}/o.zarr --overwrite",
+    "kmeans": "baseline kmeans {stack} -o {out}/k.zarr --overwrite",
+    "canny": "baseline canny {stack} -o {out}/c.tif --overwrite",
+}
+
+
+def measure(folder: Path, sizes: list[int], only: list[str]) -> None:
+    """Print peak memory and time of each command for each size."""
+    out = folder / "out"
+    out.mkdir(exist_ok=True)
+    if not (folder / "quick.unet").exists():
+        _run(COMMANDS["train"].replace("{out}/m.unet", "{folder}/quick.unet"), folder, sizes[0])
+    print("| command | " + " | ".join(f"{gb} GB" for gb in sizes) + " | growth, MB per GB |")
+    print("|" + "---|" * (len(sizes) + 2))
+    for name in only:
+        found = [_run(COMMANDS[name], folder, gb) for gb in sizes]
+        cells = [f"{peak:.0f} MB, {seconds:.0f} s" for peak, seconds in found]
+        growth = (found[-1][0] - found[0][0]) / max(1, sizes[-1] - sizes[0])
+        print(f"| {name} | {' | '.join(cells)} | {growth:.1f} |", flush=True)
+
+
+def _run(command: str, folder: Path, gb: int) -> tuple[float, float]:
+    """Run a command; return the peak of its memory in MB, and the time it took."""
+    filled = command.format(
+        stack=folder / f"stack_{gb}.zarr",
+        labels=folder / f"labels_{gb}.zarr",
+        out=folder / "out",
+        folder=folder,
+        quick=folder / "quick.json",
+    )
+    began = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "napari_unetseg", *filled.split()],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    said = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{filled}\n{said.decode()}")
+    return usage.ru_maxrss / 1024, time.monotonic() - began
+
+
+if __name__ == "__main__":
+    main()

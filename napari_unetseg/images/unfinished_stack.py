@@ -1,0 +1,276 @@
+"""A result that is written slice by slice, and goes on where it was left."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_unetseg.errors import UserError
+
+from .atomic import atomic_file, check_output, check_replaceable, move_into_place, unwritable
+from .formats import ZARR_SUFFIXES
+from .names import suffix_of
+from .ome_tiff_writer import write_ome_tiff
+from .ome_zarr_writer import OmeZarrLevels, Region
+from .stack import Stack
+
+#: Beside the arrays as long as they are unfinished: what they are made of, which slices are done.
+_FACTS, _DONE = ".unfinished.json", ".unfinished.slices"
+
+_MARKER = "zarr.json"
+
+
+class UnfinishedStack:
+    """An OME-Zarr beside the place of a result, filled while the next slices are computed.
+
+    Every slice is in all resolution levels once it is done, so that finishing is giving the folder
+    its name, or, where the result is a TIFF, copying it slice by slice. What is left before that
+    stays if something is done and `facts` tell what it was made of: whoever makes the same of the
+    same finds it.
+
+    Parameters
+    ----------
+    path : Path
+        Of the result, which ends in ``.tif`` or ``.zarr``.
+    like : Stack
+        What the result says of itself; its pixels are not read.
+    facts : mapping, optional
+        What decides its values, for JSON. Without them it begins anew each time.
+    overwrite : bool
+        Replace a result that exists.
+
+    Attributes
+    ----------
+    done : set of int
+        Slices, along T · Z, that are on disk.
+    known : dict
+        What was remembered when it was begun: see `remember`.
+    was_begun_anew : bool
+        Whether something was there that was made of something else.
+
+    Raises
+    ------
+    UserError
+        If the result exists or cannot be written, or another program is writing it.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        like: Stack,
+        *,
+        facts: Mapping[str, Any] | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        check_output(path, overwrite)
+        if suffix_of(path) in ZARR_SUFFIXES:
+            check_replaceable(path, _MARKER)
+        self._path, self._like, self._overwrite = path, like, overwrite
+        self._facts = None if facts is None else json.loads(json.dumps(facts))
+        self._folder = path.with_name(f".{path.name}.unfinished")
+        self._held: dict[int, npt.NDArray[Any]] = {}
+        self._writing: Future[None] | None = None
+        self._writer = ThreadPoolExecutor(1)
+        with self._said():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(self._folder / _DONE, path)
+            self.known: dict[str, Any] = {}
+            begun = self._read_facts()
+            goes_on = begun is not None and begun.get("facts") == self._facts is not None
+            self.was_begun_anew = begun is not None and not goes_on
+            if goes_on and begun is not None:
+                self.known = begun["known"]
+            else:
+                self._empty()
+            self.done = _whole_lines(self._lock) if goes_on else set()
+            self._levels = OmeZarrLevels(self._folder, like)
+            self._write_facts()
+
+    def remember(self, **known: Any) -> None:
+        """Keep what was found out when it was begun, for when it goes on."""
+        self.known.update(known)
+        self._write_facts()
+
+    def put(self, plane: int, values: npt.NDArray[Any]) -> None:
+        """Hand over a slice; it is written once one arrives that does not lie beside it.
+
+        Parameters
+        ----------
+        plane : int
+            Along T · Z.
+        values : ndarray, shape (Y, X), or (C, Y, X) where there are channels
+            Not to be changed from now on.
+        """
+        if self._held and self._slab_of(plane) != self._slab_of(next(iter(self._held))):
+            self._hand_over()
+        self._held[plane] = values
+
+    def stack(self) -> Stack:
+        """Return what is on disk; slices that are missing are 0."""
+        from .ome_zarr import read
+
+        self._wait()
+        data = read(self._folder).data
+        like = self._like
+        return Stack(
+            data, like.axes, like.pixel_size_um, like.name, None, like.channels, like.metadata
+        )
+
+    def finish(self) -> None:
+        """Give the result its name; where it is a TIFF, after it was copied into one."""
+        self._wait()
+        with self._said():
+            if suffix_of(self._path) not in ZARR_SUFFIXES:
+                with atomic_file(self._path, overwrite=self._overwrite) as partial:
+                    write_ome_tiff(partial, self.stack(), compress=True)
+                self.discard()
+                return
+            self._close()
+            for name in (_FACTS, _DONE):
+                (self._folder / name).unlink(missing_ok=True)
+            move_into_place(self._folder, self._path)
+
+    def discard(self) -> None:
+        """Remove what there is."""
+        self._close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        """Begin, or go on."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Wait for what is being written; without `finish`, keep what can be gone on with."""
+        if self._lock.closed:
+            return
+        try:
+            self._wait()
+        finally:
+            if self._facts is None or not self.done:
+                self.discard()
+            else:
+                self._close()
+
+    # ------------------------------------------------------------------ slabs
+
+    def _slab_of(self, plane: int) -> tuple[int, int]:
+        t, z = divmod(plane, self._like.size("Z"))
+        return t, z // self._levels.depth * self._levels.depth
+
+    def _hand_over(self) -> None:
+        """Have the slices that are held written, once those before them are."""
+        if self._writing is not None:
+            with self._said():
+                self._writing.result()
+        held, self._held = self._held, {}
+        if held:
+            self._writing = self._writer.submit(self._write, held)
+
+    def _wait(self) -> None:
+        self._hand_over()
+        self._hand_over()
+
+    def _write(self, held: dict[int, npt.NDArray[Any]]) -> None:
+        axes, depth = self._like.axes.replace("T", ""), self._like.size("Z")
+        where, n = self._region(self._slab_of(next(iter(held))))
+        pixels = self._levels.read(where) if len(held) < n else self._room(n)
+        for plane, values in held.items():
+            z = plane % depth % self._levels.depth
+            pixels[tuple(z if axis == "Z" else slice(None) for axis in axes)] = values
+        self._levels.write(where, pixels)
+        self._lock.write("".join(f"{plane}\n" for plane in held).encode())
+        self._lock.flush()
+        self.done |= held.keys()
+
+    def _region(self, slab: tuple[int, int]) -> tuple[Region, int]:
+        """Return where the slices of a slab lie, and how many they are."""
+        t, first = slab
+        stop = min(first + self._levels.depth, self._like.size("Z"))
+        found: dict[str, int | slice] = {"T": t, "Z": slice(first, stop)}
+        where = tuple(found.get(axis, slice(None)) for axis in self._like.axes[:-2])
+        return where, stop - first
+
+    def _room(self, n: int) -> npt.NDArray[Any]:
+        lengths = {"Z": n}
+        axes = self._like.axes.replace("T", "")
+        shape = [lengths.get(axis, self._like.size(axis)) for axis in axes]
+        return np.empty(shape, self._like.dtype)
+
+    # ------------------------------------------------------------------ files
+
+    def _read_facts(self) -> dict[str, Any] | None:
+        try:
+            found = json.loads((self._folder / _FACTS).read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) and isinstance(found.get("known"), dict) else {}
+
+    def _write_facts(self) -> None:
+        with atomic_file(self._folder / _FACTS, overwrite=True) as partial:
+            partial.write_text(json.dumps({"facts": self._facts, "known": self.known}), "utf-8")
+
+    def _empty(self) -> None:
+        for found in self._folder.iterdir():
+            if found.is_dir():
+                shutil.rmtree(found)
+            elif found.name != _DONE:
+                found.unlink()
+        self._lock.truncate(0)
+
+    def _close(self) -> None:
+        self._writer.shutdown()
+        self._lock.close()
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise unwritable(self._path, error) from error
+
+
+def _locked(path: Path, result: Path) -> BinaryIO:
+    """Open a file that no other program opens so; the system forgets it with the program."""
+    file = path.open("a+b")
+    try:
+        if os.name == "posix":
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        else:
+            import msvcrt
+
+            file.seek(1 << 30)  # beyond what is read
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+    except OSError as error:
+        file.close()
+        raise UserError(
+            f"{result} is being written by another program; wait for it, or choose another name."
+        ) from error
+    file.seek(0)
+    return file
+
+
+def _whole_lines(file: BinaryIO) -> set[int]:
+    """Read the numbers that were written whole, and go on behind them."""
+    text = file.read()
+    whole = text[: text.rfind(b"\n") + 1]
+    file.truncate(len(whole))
+    return set(map(int, whole.split()))
