@@ -135,15 +135,17 @@ def check_outputs(plan: OutputPlan, *, overwrite: bool) -> None:
 
     A folder that is there already must hold nothing but what is going to be replaced.
     """
-    from napari_unetseg.images import check_output
+    from napari_unetseg.images import check_output, unfinished_at
 
     written = plan.written()
+    begun = {unfinished_at(path) for path in written}
     for path in written:
         check_output(path, overwrite)
     for folder in plan.folders:
         if folder.exists() and not folder.is_dir():
             raise UserError(f"{folder} is a file, not a folder; choose another name.")
-        others = [p for p in folder.glob("*") if p not in written] if folder.is_dir() else []
+        found = set(folder.glob("*")) if folder.is_dir() else set()
+        others = sorted(found - begun - set(written))
         if others:
             raise UserError(
                 f"{folder} holds other files already, such as {others[0].name}; "

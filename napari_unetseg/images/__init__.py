@@ -43,7 +43,7 @@ from .sampling import fingerprint, sample_pixels
 from .sequence import images_in
 from .stack import Planes, Stack
 from .tiling import Tile, even_size, mirrored, plan_tiles, read_mirrored
-from .unfinished_stack import UnfinishedStack
+from .unfinished_stack import UnfinishedStack, unfinished_at
 from .writing import (
     labels_like,
     maps_like,
@@ -117,6 +117,7 @@ __all__ = [
     "split_place",
     "stem_of",
     "suffix_of",
+    "unfinished_at",
     "values_in",
     "write_image",
     "write_label_stack",

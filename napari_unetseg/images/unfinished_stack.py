@@ -77,7 +77,7 @@ class UnfinishedStack:
             check_replaceable(path, _MARKER)
         self._path, self._like, self._overwrite = path, like, overwrite
         self._facts = None if facts is None else json.loads(json.dumps(facts))
-        self._folder = path.with_name(f".{path.name}.unfinished")
+        self._folder = unfinished_at(path)
         self._held: dict[int, npt.NDArray[Any]] = {}
         self._writing: Future[None] | None = None
         self._writer = ThreadPoolExecutor(1)
@@ -223,6 +223,8 @@ class UnfinishedStack:
         return found if isinstance(found, dict) and isinstance(found.get("known"), dict) else {}
 
     def _write_facts(self) -> None:
+        if self._facts is None:
+            return
         with atomic_file(self._folder / _FACTS, overwrite=True) as partial:
             partial.write_text(json.dumps({"facts": self._facts, "known": self.known}), "utf-8")
 
@@ -244,6 +246,11 @@ class UnfinishedStack:
             yield
         except OSError as error:
             raise unwritable(self._path, error) from error
+
+
+def unfinished_at(path: Path) -> Path:
+    """Return where a result lies as long as it is unfinished."""
+    return path.with_name(f".{path.name}.unfinished")
 
 
 def _locked(path: Path, result: Path) -> BinaryIO:

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Finished, FinishReason
 from napari_unetseg.images import (
+    Planes,
     Stack,
+    UnfinishedStack,
     atomic_file,
     check_output,
     check_pixels,
+    codes_to_masks,
     find_inputs,
     fingerprint,
+    labels_like,
     open_stack,
     stem_of,
     write_labels,
 )
 from napari_unetseg.jobs.commands import PredictFilesCommand
-from napari_unetseg.jobs.pixels import Codes
 from napari_unetseg.learning import Model, Predictor
 from napari_unetseg.learning.device import Device, choose_device
 from napari_unetseg.wording import counted
@@ -54,13 +55,7 @@ def run_predict_files(
     stacks = [_open(path, model, command.resample, job, emit) for path in inputs]
     countdown = Countdown(emit, "Segmenting file", len(inputs))
     for stack, output in zip(stacks, outputs, strict=True):
-        codes, ids = _segment(model, stack, device, command, job, emit)
-        write = partial(
-            write_labels, like=stack, classes=model.info.classes, overwrite=command.overwrite
-        )
-        write(output, codes, kind="masks")
-        if ids is not None:
-            write(of_objects(folder) / output.name, ids, kind="objects")
+        _segment(stack, output, model, device, command, job, emit)
         countdown.advance()
     facts = _facts(command, model, device, stacks, outputs)
     with atomic_file(record, overwrite=command.overwrite) as path:
@@ -105,9 +100,15 @@ def _open(path: Path, model: Model, resample: bool, job: Job, emit: Emit) -> Sta
 
 
 def _segment(
-    model: Model, stack: Stack, device: Device, command: PredictFilesCommand, job: Job, emit: Emit
-) -> tuple[Codes, npt.NDArray[np.uint32] | None]:
-    """Return codes and, if asked for, ids of objects."""
+    stack: Stack,
+    output: Path,
+    model: Model,
+    device: Device,
+    command: PredictFilesCommand,
+    job: Job,
+    emit: Emit,
+) -> None:
+    """Write masks, slice by slice, and if they are asked for ids of objects."""
     predictor = Predictor(
         model,
         stack,
@@ -116,15 +117,22 @@ def _segment(
         tta=command.tta,
         on_event=emit,
     )
-    codes = np.zeros((stack.n_planes, *stack.plane_shape), np.uint8)
+    classes, overwrite = model.info.classes, command.overwrite
+    like = labels_like(stack, "masks", classes)
     distances = Distances(stack, asked=command.objects)
-    for plane, answer in predictor.answers(range(stack.n_planes), distances=distances.asked):
-        job.check()
-        codes[plane] = answer.codes
-        distances.put(plane, answer)
-    if not command.objects:
-        return codes, None
-    return codes, distances.objects(model, codes, predictor.scale)
+    with UnfinishedStack(output, like, overwrite=overwrite) as masks:
+        for plane, answer in predictor.answers(range(stack.n_planes), distances=distances.asked):
+            job.check()
+            masks.put(plane, codes_to_masks(answer.codes))
+            distances.put(plane, answer)
+        if command.objects:
+            codes = Planes(masks.stack())[:] + np.uint8(1)
+            ids = distances.objects(model, codes, predictor.scale)
+            path = of_objects(output.parent) / output.name
+            write_labels(
+                path, ids, like=stack, kind="objects", classes=classes, overwrite=overwrite
+            )
+        masks.finish()
 
 
 def _facts(

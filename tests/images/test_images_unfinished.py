@@ -1,0 +1,296 @@
+"""Results that are written slice by slice, and gone on with after an interruption."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_unetseg import UserError, open_stack
+from napari_unetseg.config import LabelClass
+from napari_unetseg.images import (
+    Planes,
+    Stack,
+    UnfinishedStack,
+    labels_like,
+    maps_like,
+    unfinished_at,
+    write_image,
+)
+
+CLASSES = (LabelClass(name="cell", color="#123456"),)
+FACTS = {"model": "a", "slices": [0, 1]}
+
+
+def image(axes: str = "TZYX", shape: tuple[int, ...] = (2, 20, 9, 7)) -> Stack:
+    channels = ("",) * (shape[axes.index("C")] if "C" in axes else 1)
+    sizes = {"Z": 0.5, "Y": 0.25, "X": 0.125}
+    return Stack(np.zeros(shape, np.uint8), axes, sizes, "cells", None, channels)
+
+
+def values(like: Stack, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 2, (like.n_planes, *like.plane_shape), np.uint8)
+
+
+def labels(like: Stack) -> Stack:
+    return labels_like(like, "masks", CLASSES)
+
+
+def put(result: UnfinishedStack, wanted: np.ndarray, planes: range | list[int]) -> None:
+    for plane in planes:
+        result.put(plane, wanted[plane])
+
+
+def found(path: Path) -> np.ndarray:
+    return Planes(open_stack(path))[:]
+
+
+@pytest.mark.parametrize("name", ["o.zarr", "o.tif"])
+@pytest.mark.parametrize(
+    ("axes", "shape"),
+    [("TZYX", (2, 20, 9, 7)), ("ZYX", (33, 9, 7)), ("YX", (9, 7)), ("TYX", (3, 9, 7)),
+     ("CZYX", (2, 5, 9, 7)), ("TCZYX", (2, 3, 17, 9, 7))],
+)  # fmt: skip
+def test_slices_become_a_result(axes, shape, name, tmp_path) -> None:
+    like = labels(image(axes, shape))
+    wanted = values(like)
+    with UnfinishedStack(tmp_path / name, like) as result:
+        put(result, wanted, range(like.n_planes))
+        assert not (tmp_path / name).exists()
+        result.finish()
+    opened = open_stack(tmp_path / name)
+    np.testing.assert_array_equal(Planes(opened)[:], wanted)
+    assert opened.axes.replace("Z", "") == like.axes.replace("Z", "")
+    assert opened.metadata["classes"] == [CLASSES[0].model_dump()]
+    assert {axis: opened.pixel_size_um[axis] for axis in "YX"} == {"Y": 0.25, "X": 0.125}
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("suffix", [".zarr", ".tif"])
+def test_numbers_of_classes_are_channels(suffix, tmp_path) -> None:
+    like = maps_like(image(), ("background", "cell"))
+    assert (like.axes, like.shape) == ("TCZYX", (2, 2, 20, 9, 7))
+    wanted = np.random.default_rng(0).random((40, 2, 9, 7), np.float32)
+    with UnfinishedStack(tmp_path / f"p{suffix}", like) as result:
+        put(result, wanted, range(40))
+        result.finish()
+    opened = open_stack(tmp_path / f"p{suffix}")
+    assert opened.channels == ("background", "cell")
+    np.testing.assert_array_equal(Planes(opened)[:], wanted)
+
+
+def test_only_some_slices_in_no_slab(tmp_path) -> None:
+    like = labels(image())
+    wanted = values(like)
+    with UnfinishedStack(tmp_path / "o.zarr", like) as result:
+        put(result, wanted, [1, 2, 18, 39])
+        put(result, wanted, [17])  # in a slab that was written already
+        result.finish()
+    empty = [plane for plane in range(40) if plane not in (1, 2, 17, 18, 39)]
+    wanted[empty] = 0
+    np.testing.assert_array_equal(found(tmp_path / "o.zarr"), wanted)
+
+
+def test_what_is_left_is_gone_on_with(tmp_path) -> None:
+    like = labels(image())
+    wanted = values(like)
+    path = tmp_path / "o.zarr"
+    with UnfinishedStack(path, like, facts=FACTS) as result:
+        result.remember(tile_px=(8, 8))
+        put(result, wanted, range(21))
+    assert not path.exists()
+    with UnfinishedStack(path, like, facts=FACTS) as result:
+        assert result.done == set(range(21))
+        assert result.known == {"tile_px": [8, 8]}
+        assert not result.was_begun_anew
+        put(result, wanted, range(21, 40))
+        result.finish()
+    np.testing.assert_array_equal(found(path), wanted)
+
+
+def test_what_was_made_of_something_else_is_begun_anew(tmp_path) -> None:
+    like = labels(image())
+    path = tmp_path / "o.zarr"
+    with UnfinishedStack(path, like, facts=FACTS) as result:
+        put(result, values(like), range(21))
+    with UnfinishedStack(path, like, facts=FACTS | {"model": "b"}) as result:
+        assert (result.done, result.known, result.was_begun_anew) == (set(), {}, True)
+        result.finish()
+    assert not found(path).any()
+
+
+def test_a_line_that_was_half_written_is_no_slice(tmp_path) -> None:
+    like = labels(image())
+    with UnfinishedStack(tmp_path / "o.zarr", like, facts=FACTS) as result:
+        put(result, values(like), range(16))
+    with (unfinished_at(tmp_path / "o.zarr") / ".unfinished.slices").open("a") as file:
+        file.write("3")  # of 39
+    with UnfinishedStack(tmp_path / "o.zarr", like, facts=FACTS) as result:
+        assert result.done == set(range(16))
+        put(result, values(like), range(16, 40))
+    with UnfinishedStack(tmp_path / "o.zarr", like, facts=FACTS) as result:
+        assert result.done == set(range(40))
+
+
+@pytest.mark.parametrize("damage", ["", "[1]", '{"facts": 3}', "\0\0"])
+def test_damaged_facts_are_no_facts(damage, tmp_path) -> None:
+    like = labels(image())
+    with UnfinishedStack(tmp_path / "o.zarr", like, facts=FACTS) as result:
+        put(result, values(like), range(16))
+    (unfinished_at(tmp_path / "o.zarr") / ".unfinished.json").write_text(damage)
+    with UnfinishedStack(tmp_path / "o.zarr", like, facts=FACTS) as result:
+        assert result.done == set()
+        assert result.was_begun_anew
+
+
+@pytest.mark.parametrize("facts", [None, FACTS])
+def test_nothing_stays_of_nothing_or_of_what_cannot_be_gone_on_with(facts, tmp_path) -> None:
+    like = labels(image())
+    with UnfinishedStack(tmp_path / "a.zarr", like, facts=facts):
+        pass
+    with UnfinishedStack(tmp_path / "b.zarr", like) as result:
+        put(result, values(like), range(40))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_programs_do_not_write_the_same_result(tmp_path) -> None:
+    like = labels(image())
+    program = (
+        "import sys, numpy as np\n"
+        "from pathlib import Path\n"
+        "from napari_unetseg.images import Stack, UnfinishedStack\n"
+        "like = Stack(np.zeros((2, 20, 9, 7), np.uint8), 'TZYX')\n"
+        "with UnfinishedStack(Path(sys.argv[1]), like, facts={}):\n"
+        "    print('begun', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    path = tmp_path / "o.zarr"
+    child = subprocess.Popen(
+        [sys.executable, "-c", program, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with child:
+        assert child.stdout.readline() == b"begun\n"
+        with pytest.raises(UserError, match="is being written by another program"):
+            UnfinishedStack(path, like, facts=FACTS)
+        child.kill()
+        child.communicate()
+    with UnfinishedStack(path, like, facts=FACTS) as result:
+        result.finish()
+    assert path.is_dir()
+
+
+def test_a_result_is_replaced_only_once_another_is_there(tmp_path) -> None:
+    like = labels(image())
+    path = tmp_path / "o.zarr"
+    with UnfinishedStack(path, like) as result:
+        result.finish()
+    with pytest.raises(UserError, match="exists already"):
+        UnfinishedStack(path, like)
+    with UnfinishedStack(path, like, overwrite=True) as result:
+        put(result, values(like), range(40))
+        assert not found(path).any()
+        result.finish()
+    np.testing.assert_array_equal(found(path), values(like))
+    (tmp_path / "pictures.zarr").mkdir()
+    with pytest.raises(UserError, match="something else"):
+        UnfinishedStack(tmp_path / "pictures.zarr", like, overwrite=True)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")
+def test_a_disk_that_is_full_is_told_and_what_was_done_is_kept(tmp_path, monkeypatch) -> None:
+    from napari_unetseg.images.ome_zarr_writer import OmeZarrLevels
+
+    write = OmeZarrLevels.write
+
+    def until_full(self, where, pixels):
+        if where[1].start >= 16:
+            with open("/dev/full", "wb", buffering=0) as full:  # noqa: PTH123
+                full.write(b"x")
+        write(self, where, pixels)
+
+    monkeypatch.setattr(OmeZarrLevels, "write", until_full)
+    like = labels(image())
+    result = UnfinishedStack(tmp_path / "o.zarr", like, facts=FACTS)
+    with pytest.raises(UserError, match="no space left"), result:
+        put(result, values(like), range(40))
+    monkeypatch.undo()
+    with UnfinishedStack(tmp_path / "o.zarr", like, facts=FACTS) as result:
+        assert result.done == set(range(16))
+
+
+# -------------------------------------------------------------------- levels
+
+
+def test_levels_of_an_image_are_means_and_of_labels_its_pixels(tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 4000, (3, 1030, 515), np.uint16)
+    stack = Stack(pixels, "ZYX", {"Z": 0.5, "Y": 0.25, "X": 0.25})
+    write_image(tmp_path / "i.zarr", stack)
+    levels = [open_stack(tmp_path / "i.zarr" / str(level)) for level in range(3)]
+    assert [level.shape for level in levels] == [(3, 1030, 515), (3, 515, 258), (3, 258, 129)]
+    assert [level.pixel_size_um["Y"] for level in levels] == [0.25, 0.5, 1.0]
+    assert {level.pixel_size_um["Z"] for level in levels} == {0.5}
+    means = pixels[:, :, :514].reshape(3, 515, 2, 257, 2).mean((2, 4))
+    np.testing.assert_allclose(Planes(levels[1])[:][..., :257], means, atol=0.5)
+    last = pixels[:, :, 514].reshape(3, 515, 2).mean(2)  # alone in its column
+    np.testing.assert_allclose(Planes(levels[1])[:][..., 257], last, atol=0.5)
+    like = labels(stack)
+    with UnfinishedStack(tmp_path / "l.zarr", like) as result:
+        put(result, pixels % 2 == 0, range(3))
+        result.finish()
+    coarse = Planes(open_stack(tmp_path / "l.zarr" / "2"))[:]
+    np.testing.assert_array_equal(coarse, (pixels % 2 == 0)[:, ::4, ::4])
+
+
+def test_levels_lie_where_their_pixels_do(tmp_path) -> None:
+    import zarr
+
+    stack = Stack(np.zeros((600, 600), np.uint8), "YX", {"Y": 2.0, "X": 3.0})
+    write_image(tmp_path / "i.zarr", stack)
+    (described,) = zarr.open_group(tmp_path / "i.zarr", mode="r").attrs["ome"]["multiscales"]
+    assert described["datasets"][1]["coordinateTransformations"] == [
+        {"type": "scale", "scale": [4.0, 6.0]},
+        {"type": "translation", "translation": [1.0, 1.5]},
+    ]
+
+
+# -------------------------------------------------------------------- memory
+
+GROWTH = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from napari_unetseg.images import Stack, UnfinishedStack
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+n = 600
+like = Stack(np.broadcast_to(np.uint8(0), (n, 1024, 1024)), "ZYX", metadata={"kind": "masks"})
+pattern = np.random.default_rng(0).integers(0, 2, (64, 64), np.uint8)
+pattern = np.kron(pattern, np.ones((16, 16), np.uint8))
+with UnfinishedStack(Path(sys.argv[1]), like) as result:
+    for plane in range(n):
+        result.put(plane, np.roll(pattern, plane))
+        if plane == 99:
+            before = peak()
+    result.finish()
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="peak memory is asked of POSIX")
+@pytest.mark.parametrize("name", ["o.zarr", "o.tif"])
+def test_memory_does_not_grow_with_the_slices(name, tmp_path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", GROWTH, str(tmp_path / name)],
+        capture_output=True, text=True, check=True, env=os.environ | {"MALLOC_ARENA_MAX": "2"},
+    )  # fmt: skip
+    assert int(ran.stdout) < 320, "MB, of 500 MB that were written"
+    if name == "o.tif":
+        with tifffile.TiffFile(tmp_path / name) as tif:
+            assert tif.series[0].shape == (600, 1024, 1024)
