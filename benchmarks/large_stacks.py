@@ -57,12 +57,12 @@ def main() -> None:
 def make(folder: Path, gb: int) -> None:
     """Write ``stack_N.zarr`` and ``labels_N.zarr``, slab by slab."""
     folder.mkdir(parents=True, exist_ok=True)
-    cells, inside = _cells()
+    grey, inside = cells()
     n_planes = gb * SLICES_PER_GB
     stack = _create(folder / f"stack_{gb}.zarr", n_planes)
     for first in range(0, n_planes, REPEATED):
         shift = first // REPEATED * 37
-        stack[first : first + REPEATED] = np.roll(cells, (shift, 2 * shift), (1, 2))
+        stack[first : first + REPEATED] = np.roll(grey, (shift, 2 * shift), (1, 2))
     labels = _create(folder / f"labels_{gb}.zarr", n_planes)
     for plane in range(5, REPEATED, 12):  # in the first slab, which is not shifted
         labels[plane] = inside[plane] + np.uint8(1)
@@ -83,8 +83,8 @@ def _create(path: Path, n_planes: int) -> zarr.Array:
     )
 
 
-def _cells() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-    """Draw cells with noise, and which pixels lie in one; they fit their own repetition."""
+def cells() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+    """Draw slices of cells with noise, and which pixels lie in one; they repeat without an edge."""
     generator = np.random.default_rng(0)
     shape = (REPEATED, SIDE_PX, SIDE_PX)
     field = generator.standard_normal(shape).astype(np.float32)
