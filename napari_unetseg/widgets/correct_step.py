@@ -206,9 +206,8 @@ class CorrectStep(StepPanel):
             return None
         if why_not := self.context.at_hand.why_not_correct(entry.id):
             return why_not
-        if entry.prediction[self.context.layers.current_plane(entry)].any():
-            return None
-        if all_slices and any(plane.any() for plane in entry.prediction):
+        here = self.context.layers.current_plane(entry)
+        if here in entry.predicted or (all_slices and entry.predicted):
             return None
         return "Nothing is segmented here yet; train a model or apply one."
 
@@ -258,7 +257,7 @@ class CorrectStep(StepPanel):
         if entry is None:
             return
         here = self.context.layers.current_plane(entry)
-        planes = list(range(entry.shape[0])) if all_slices else [here]
+        planes = sorted(entry.predicted) if all_slices else [here]
         n_px = self.context.workspace.accept(entry.id, planes)
         where = "All slices" if all_slices else "The slice"
         self.context.say(
