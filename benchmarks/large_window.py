@@ -7,8 +7,8 @@ the small stack, with what the window holds in memory.
 
     xvfb-run -a python benchmarks/large_window.py [--gb 20 100] [--rounds 2] [PATH ...]
 
-Stacks are files with holes, made in a temporary folder: they take no room. Files of one's own may be
-given instead.
+Stacks are files with holes, made in a temporary folder: they take no room. Files of one's own may
+be given instead.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import napari
@@ -153,12 +154,11 @@ class Window:
         planes = np.linspace(0, entry.shape[0] - 1, n_strokes).astype(int)
         switched, pressed, stroke, undone, redone = [], [], [], [], []
         for plane in planes:
-            switch = lambda plane=plane: self.viewer.dims.set_current_step(0, int(plane))
-            switched.append(self._until_drawn(switch) if plane != self._here() else 0.0)
+            switched.append(self._until_drawn(partial(self._go_to, int(plane))))
             ends = rng.uniform(0.3, 0.7, (2, 2)) * (height, width)
             self.person.point_at(layer, ends[0])
-            pressed.append(self._until_drawn(lambda: self.person.press(layer, ends[0])))
-            stroke.append(_timed(lambda: self._drag(layer, ends)))
+            pressed.append(self._until_drawn(partial(self.person.press, layer, ends[0])))
+            stroke.append(_timed(partial(self._drag, layer, ends)))
             self._run_for(0.05)
         n_px = [int(np.count_nonzero(entry.codes[p])) for p in planes]
         assert all(n_px), n_px
@@ -169,9 +169,11 @@ class Window:
             redone.append(_timed(self.person.redo))
             self._run_for(0.02)
         assert [int(np.count_nonzero(entry.codes[p])) for p in planes] == n_px
-        beside = []
-        for _ in range(n_strokes):
-            beside.append(self._until_drawn(lambda: self._step(1)))
+        n_planes = entry.shape[0]
+        beside = [
+            self._until_drawn(partial(self._go_to, (self._here() + 1) % n_planes))
+            for _ in range(n_strokes)
+        ]
         times = {
             "switch far": switched[1:],
             "press to picture": pressed,
@@ -204,9 +206,8 @@ class Window:
     def _here(self) -> int:
         return int(self.viewer.dims.current_step[0])
 
-    def _step(self, by: int) -> None:
-        n = self.entry.shape[0]
-        self.viewer.dims.set_current_step(0, (self._here() + by) % n)
+    def _go_to(self, plane: int) -> None:
+        self.viewer.dims.set_current_step(0, plane)
 
     def _drag(self, layer, ends) -> None:
         for t in np.linspace(0, 1, 8)[1:]:

@@ -1,10 +1,11 @@
-"""Arrays in files that are larger than the memory: what was ever written, and what need not stay."""
+"""Mapped files that are larger than the memory: what was ever written, and what need not stay."""
 
 from __future__ import annotations
 
 import errno
 import mmap
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,13 +29,13 @@ def written_planes(array: npt.NDArray[Any]) -> list[int]:
         disks that have no holes.
     """
     everywhere = list(range(len(array)))
-    mapped = isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap)
-    if not mapped or not hasattr(os, "SEEK_DATA") or not array.size:
+    is_whole = isinstance(array.base, mmap.mmap) and array.size > 0
+    if not (isinstance(array, np.memmap) and is_whole and hasattr(os, "SEEK_DATA")):
         return everywhere
     first, n_bytes = array.offset, array[0].nbytes
     planes: set[int] = set()
     try:
-        with open(array.filename, "rb") as file:
+        with Path(str(array.filename)).open("rb") as file:
             at, end = first, first + array.nbytes
             while at < end:
                 start = os.lseek(file.fileno(), at, os.SEEK_DATA)
@@ -52,7 +53,6 @@ def let_go(array: npt.NDArray[Any]) -> None:
 
     Nothing is lost: it stays in the file, and comes back from there when it is looked at.
     """
-    base = array.base
-    if isinstance(array, np.memmap) and array.mode != "c" and isinstance(base, mmap.mmap):
-        if hasattr(mmap, "MADV_DONTNEED"):
-            base.madvise(mmap.MADV_DONTNEED)
+    is_shared = isinstance(array, np.memmap) and array.mode != "c"
+    if is_shared and isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        array.base.madvise(mmap.MADV_DONTNEED)

@@ -382,9 +382,7 @@ def _n_labelled(path: Path) -> int | None:
     return sum(int(np.count_nonzero(codes[plane])) for plane in labelled_planes(codes, blocks))
 
 
-def labelled_planes(
-    codes: npt.NDArray[np.uint8], blocks: npt.NDArray[np.uint8]
-) -> Iterator[int]:
+def labelled_planes(codes: npt.NDArray[np.uint8], blocks: npt.NDArray[np.uint8]) -> Iterator[int]:
     """Yield the slices of a file on which anything is annotated; holes in it are not read.
 
     Parameters

@@ -40,8 +40,7 @@ def _sources(data: Any) -> Iterator[Any]:
     if graph is None:
         yield data
         return
-    for task in graph.values():
-        yield task
+    yield from graph.values()
 
 
 def _path_of(array: Any) -> Iterator[Path]:

@@ -30,7 +30,7 @@ from napari_unetseg.annotations import (
 )
 from napari_unetseg.config import BACKGROUND, UNLABELLED, LabelClass, default_class
 from napari_unetseg.errors import UserError
-from napari_unetseg.images import Stack, fingerprint, written_planes
+from napari_unetseg.images import Stack, fingerprint, let_go, written_planes
 from napari_unetseg.project import EarlierWork, Session, labelled_planes
 from napari_unetseg.wording import counted
 
@@ -589,6 +589,13 @@ class Workspace:
             },
             self.results.meant_as.tolist(),
         )
+
+    def let_go(self) -> None:
+        """Give back the memory that holds what was looked at of files; it stays in them."""
+        self.session.let_go()
+        for entry in self.images.values():
+            if isinstance(entry.stack.data, np.ndarray):
+                let_go(entry.stack.data)
 
     def close(self) -> None:
         """Write everything out and let go of the files."""
