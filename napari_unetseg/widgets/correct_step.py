@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton
 
+from napari_unetseg.errors import UserError
 from napari_unetseg.events import Finished, TrainingStarted
 from napari_unetseg.jobs import JobState
 from napari_unetseg.workspace import ImageEntry, ObjectSet
@@ -258,7 +259,11 @@ class CorrectStep(StepPanel):
             return
         here = self.context.layers.current_plane(entry)
         planes = sorted(entry.predicted) if all_slices else [here]
-        n_px = self.context.workspace.accept(entry.id, planes)
+        try:
+            n_px = self.context.workspace.accept(entry.id, planes)
+        except UserError as error:
+            self.context.say(str(error))
+            return
         where = "All slices" if all_slices else "The slice"
         self.context.say(
             f"{where} accepted: {n_px:,} px became annotations; Undo takes that back."

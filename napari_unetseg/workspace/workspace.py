@@ -30,6 +30,7 @@ from napari_unetseg.annotations import (
 )
 from napari_unetseg.config import BACKGROUND, UNLABELLED, LabelClass, default_class
 from napari_unetseg.errors import UserError
+from napari_unetseg.hardware import free_memory_bytes
 from napari_unetseg.images import Stack, fingerprint, let_go, written_planes
 from napari_unetseg.project import EarlierWork, Session, labelled_planes
 from napari_unetseg.wording import counted
@@ -218,8 +219,20 @@ class Workspace:
         ----------
         box : sequence of int, optional
             Only here: first row and column, and the row and column after the last.
+
+        Raises
+        ------
+        UserError
+            If there is not the memory to take it back.
         """
         entry = self.images[image_id]
+        n_bytes, free = 2 * len(planes) * entry.codes[0].size, free_memory_bytes()
+        if n_bytes > free // 2:
+            raise UserError(
+                f"Accepting {counted(len(planes), 'slice')} takes up to {n_bytes / 1e9:.0f} GB of "
+                f"memory, so that it can be taken back, and {free / 1e9:.0f} GB are free; accept "
+                "slices one by one, or save the segmentation as it is in the Export step."
+            )
         top, left, bottom, right = box or (0, 0, *entry.shape[1:])
         inside = np.s_[top:bottom, left:right]
 

@@ -16,7 +16,7 @@ from napari_unetseg.events import PlanePredicted
 from napari_unetseg.images import written_planes
 from napari_unetseg.project import Session
 from napari_unetseg.widgets import dock, volume_guard
-from napari_unetseg.workspace import pixel_places
+from napari_unetseg.workspace import pixel_places, workspace
 from napari_unetseg.workspace.pixel_places import place_of_pixels
 
 pytestmark = pytest.mark.window
@@ -278,6 +278,21 @@ def test_a_volume_that_does_not_fit_into_the_memory_is_not_shown(seated, monkeyp
     monkeypatch.setattr(volume_guard, "free_memory_bytes", lambda: 1 << 40)
     stage.viewer.dims.ndisplay = 3
     assert stage.viewer.dims.ndisplay == 3
+
+
+def test_accepting_more_than_can_be_taken_back_is_refused(seated, monkeypatch):
+    stage = seated(Lazy().pixels)
+    stage.dock.show_step(3)
+    for plane in (3, 4):
+        stage.workspace.set_prediction(stage.entry.id, plane, np.full((SIDE, SIDE), 2, np.uint8))
+    correct = stage.dock.panels[3]
+    monkeypatch.setattr(workspace, "free_memory_bytes", lambda: 4 * SIDE * SIDE)
+    stage.person.click(correct.accept_all)
+    assert "so that it can be taken back" in stage.said[-1]
+    assert not stage.entry.annotated_planes()
+    stage.layers.show_plane(stage.entry, 3)
+    stage.person.click(correct.accept_slice)
+    assert stage.entry.annotated_planes() == [3]
 
 
 def test_a_new_label_is_found_without_looking_for_it(seated, watched):
