@@ -226,7 +226,8 @@ class Workspace:
             If there is not the memory to take it back.
         """
         entry = self.images[image_id]
-        n_bytes, free = 2 * len(planes) * entry.codes[0].size, free_memory_bytes()
+        height, width = entry.shape[1:]
+        n_bytes, free = 2 * len(planes) * height * width, free_memory_bytes()
         if n_bytes > free // 2:
             raise UserError(
                 f"Accepting {counted(len(planes), 'slice')} takes up to {n_bytes / 1e9:.0f} GB of "

@@ -287,6 +287,7 @@ def test_accepting_more_than_can_be_taken_back_is_refused(seated, monkeypatch):
         stage.workspace.set_prediction(stage.entry.id, plane, np.full((SIDE, SIDE), 2, np.uint8))
     correct = stage.dock.panels[3]
     monkeypatch.setattr(workspace, "free_memory_bytes", lambda: 4 * SIDE * SIDE)
+    stage.person.wait(lambda: correct.accept_all.isVisible() and correct.accept_all.isEnabled())
     stage.person.click(correct.accept_all)
     assert "so that it can be taken back" in stage.said[-1]
     assert not stage.entry.annotated_planes()
