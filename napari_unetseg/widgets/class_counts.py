@@ -109,6 +109,7 @@ class ClassCounts(QObject):
             counted = {plane for owner, plane in self._planes if owner == image_id}
             self._stale |= {(image_id, plane) for plane in {*counted, *self._planes_of(entry)}}
         self._ask()
+        self._tell()  # there may be nothing to count
 
     def _on_changed(self, image_id: str, planes: list[int]) -> None:
         self._stale |= {(image_id, plane) for plane in planes}
@@ -146,6 +147,10 @@ class ClassCounts(QObject):
             # Most are of a few codes: thousands of slices need not take a place for each there is.
             self._planes[key] = np.trim_zeros(counts, "b")
         self._ask()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell the numbers, unless there is something to be counted first."""
         if self._thread.busy:
             return
         total = np.zeros(256, np.int64)
