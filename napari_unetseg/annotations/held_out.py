@@ -105,15 +105,16 @@ def assign_blocks(
             known[plane] = _classes_per_block(codes[plane])
         presence[plane] = known[plane]
     layers = box_layers(stack)
-    squares: npt.NDArray[np.uint8] = blocks & np.uint8(_SQUARE)
-    boxes = _states_of_boxes(blocks, layers)
+    # Nothing is decided of any other slice: a stroke must not cost more the more slices there are.
+    squares = {plane: blocks[plane] & np.uint8(_SQUARE) for plane in presence}
+    boxes = _states_of_boxes({plane: blocks[plane] for plane in presence}, layers)
     all_train = not _has_enough(codes, presence)
     _decide(squares, presence, all_train=all_train)
     _decide(boxes, _in_layers(presence, layers), all_train=all_train, each_class_trains=True)
     for plane, there in presence.items():
         of_box = blocks[plane] >> _BOX_BITS
         new = there.any(axis=0) & (of_box == UNDECIDED)
-        of_box[new] = boxes[layers[plane]][new]
+        of_box[new] = boxes[int(layers[plane])][new]
         blocks[plane] = squares[plane] | of_box << _BOX_BITS
 
 
@@ -163,13 +164,15 @@ def _has_enough(codes: npt.NDArray[np.uint8], planes: Iterable[int]) -> bool:
 
 
 def _states_of_boxes(
-    blocks: npt.NDArray[np.uint8], layers: npt.NDArray[np.intp]
-) -> npt.NDArray[np.uint8]:
-    """Return what was decided of each box: shape (layers, blocks_y, blocks_x)."""
-    starts = np.flatnonzero(np.diff(layers, prepend=-1))
-    states: npt.NDArray[np.uint8] = np.bitwise_or.reduceat(blocks >> _BOX_BITS, starts, axis=0)
-    states[states == TRAINS | HELD_OUT] = TRAINS
-    return states
+    blocks: dict[int, npt.NDArray[np.uint8]], layers: npt.NDArray[np.intp]
+) -> dict[int, npt.NDArray[np.uint8]]:
+    """Return what was decided of each box, by layer, from the blocks of slices."""
+    found: dict[int, npt.NDArray[np.uint8]] = {}
+    for plane, of_plane in blocks.items():
+        found.setdefault(int(layers[plane]), np.zeros_like(of_plane))[...] |= of_plane >> _BOX_BITS
+    for states in found.values():
+        states[states == TRAINS | HELD_OUT] = TRAINS
+    return found
 
 
 def _in_layers(
@@ -185,7 +188,7 @@ def _in_layers(
 
 
 def _decide(
-    states: npt.NDArray[np.uint8],
+    states: dict[int, npt.NDArray[np.uint8]],
     presence: dict[int, npt.NDArray[np.bool_]],
     *,
     all_train: bool,
@@ -198,13 +201,13 @@ def _decide(
         for y, x in np.argwhere(there.any(axis=0) & (states[layer] == UNDECIDED))
     ]
     if all_train:
-        for where in new:
-            states[where] = TRAINS
+        for layer, y, x in new:
+            states[layer][y, x] = TRAINS
         return
     tally = _Tally(presence, states, each_class_trains=each_class_trains)
     for where in sorted(new, key=_shuffle_key):
         layer, y, x = where
-        states[where] = tally.decide(layer, np.flatnonzero(presence[layer][:, y, x]))
+        states[layer][y, x] = tally.decide(layer, np.flatnonzero(presence[layer][:, y, x]))
 
 
 class _Tally:
@@ -213,7 +216,7 @@ class _Tally:
     def __init__(
         self,
         presence: dict[int, npt.NDArray[np.bool_]],
-        states: npt.NDArray[np.uint8],
+        states: dict[int, npt.NDArray[np.uint8]],
         *,
         each_class_trains: bool,
     ) -> None:

@@ -12,6 +12,7 @@ from .checks import (
 )
 from .converting import labels_as
 from .formats import SUFFIXES
+from .holes import let_go, written_planes
 from .inputs import find_inputs, pair_inputs, parse_slices
 from .label_files import kind_of_file, label_plane
 from .label_formats import LABEL_SUFFIXES, WRITTEN_SUFFIXES, open_label_stack
@@ -92,6 +93,7 @@ __all__ = [
     "label_plane",
     "labels_as",
     "labels_like",
+    "let_go",
     "map_npy",
     "maps_like",
     "mirrored",
@@ -123,4 +125,5 @@ __all__ = [
     "write_label_stack",
     "write_labels",
     "write_probabilities",
+    "written_planes",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +18,9 @@ from .commands import ImageRef
 Codes = npt.NDArray[np.uint8]
 
 
-def save_array(array: Any, path: str | Path) -> None:
+def save_array(
+    array: Any, path: str | Path, advance: Callable[[int, int], object] | None = None
+) -> None:
     """Write an array as ``.npy``, plane by plane, so that memory does not grow with it.
 
     Parameters
@@ -26,18 +29,25 @@ def save_array(array: Any, path: str | Path) -> None:
         Anything with ``shape``, ``dtype`` and indexing: a Zarr, a dask array, a memory map.
     path : str or Path
         An existing file is replaced; who has it mapped keeps what was there.
+    advance : callable, optional
+        Told before each plane how many are written and how many there are; what it raises ends it.
     """
     leading = tuple(array.shape[:-2])
     target = _create(Path(path), np.dtype(array.dtype), tuple(array.shape))
-    for index in range(math.prod(leading)):
+    n_planes = math.prod(leading)
+    for index in range(n_planes):
+        if advance is not None:
+            advance(index, n_planes)
         where = np.unravel_index(index, leading) if leading else ()
         target[where] = np.asarray(array[tuple(int(i) for i in where)])
     target.flush()
 
 
-def save_planes(stack: Stack, path: str | Path) -> None:
-    """Write the pixels of a stack as ``.npy``, with the stack's axes."""
-    save_array(stack.data, path)
+def save_planes(
+    stack: Stack, path: str | Path, advance: Callable[[int, int], object] | None = None
+) -> None:
+    """Write the pixels of a stack as ``.npy``, with the stack's axes; see `save_array`."""
+    save_array(stack.data, path, advance)
 
 
 def create_codes(path: str | Path, shape: tuple[int, ...]) -> Codes:

@@ -4,7 +4,7 @@ from .first_run import is_first_run, remember_answer
 from .kept_objects import KeptObjects, ObjectNotes, drop_notes, new_uid, write_notes, write_whole
 from .kept_results import KeptResult, ResultNotes, kept_results, recipe_beside, uids_in
 from .kept_sources import KeptSources, keep_texts, kept_sources
-from .session import EarlierWork, Session, default_root
+from .session import EarlierWork, Session, default_root, labelled_planes
 
 __all__ = [
     "EarlierWork",
@@ -20,6 +20,7 @@ __all__ = [
     "keep_texts",
     "kept_results",
     "kept_sources",
+    "labelled_planes",
     "new_uid",
     "recipe_beside",
     "remember_answer",

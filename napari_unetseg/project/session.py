@@ -12,7 +12,7 @@ import platform
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from pydantic import BaseModel, Field, ValidationError
 from napari_unetseg.annotations import new_blocks
 from napari_unetseg.config import LabelClass
 from napari_unetseg.errors import UserError
-from napari_unetseg.images import map_npy
+from napari_unetseg.images import let_go, map_npy, written_planes
 
 from .kept_objects import KeptObjects, are_continued, has_notes, kept_objects
 from .kept_results import KeptResult, kept_results, results_continued
@@ -116,15 +116,24 @@ class Session:
         return folder / f"{role}.npy"
 
     def array(self, image: str, role: str, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-        """Return a zeroed, file-backed array of uint8; where the system can, it takes no space."""
+        """Return a zeroed, file-backed array of uint8; where the system can, it takes no space.
+
+        Who has the one before of that name keeps it.
+        """
         path = self.path(image, role)
-        if path in self._arrays and self._arrays[path].shape == shape:
-            self._arrays[path][...] = 0  # the file is mapped: opening it anew would pull it away
-        else:
-            self._arrays[path] = np.lib.format.open_memmap(
-                path, mode="w+", dtype=np.uint8, shape=shape
-            )
+        try:  # zeros written over it would fill the disk, and truncating it pull it away
+            path.unlink(missing_ok=True)
+        except OSError:  # some systems delete no file that is mapped
+            if path in self._arrays and self._arrays[path].shape == shape:
+                self._arrays[path][...] = 0
+                return self._arrays[path]
+        self._arrays[path] = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
         return self._arrays[path]
+
+    def let_go(self) -> None:
+        """Give back the memory that holds what was looked at; it stays in the files."""
+        for array in list(self._arrays.values()):
+            let_go(array)
 
     def describe(
         self,
@@ -323,7 +332,7 @@ def _region_beside(annotations: Path) -> Path | None:
         return None
     if region is None or region.dtype != np.uint8 or region.shape != map_npy(annotations).shape:
         return None
-    return path if any(plane.any() for plane in region) else None
+    return path if any(region[plane].any() for plane in written_planes(region)) else None
 
 
 def _repeats(folder: Path, later: Sequence[EarlierWork]) -> bool:
@@ -348,8 +357,8 @@ def _is_continued(work: EarlierWork, later: Iterable[EarlierWork]) -> bool:
         except UserError:  # another window has just deleted it
             continue
         if others.shape == codes.shape:
-            pairs = zip(codes, others, strict=True)
-            alike = sum(int(np.count_nonzero(a[a == b])) for a, b in pairs)
+            planes = labelled_planes(codes, map_npy(work.blocks))
+            alike = sum(int(np.count_nonzero(codes[p][codes[p] == others[p]])) for p in planes)
             if alike >= CONTAINED * work.n_labelled_px:
                 return True
     return False
@@ -370,4 +379,18 @@ def _n_labelled(path: Path) -> int | None:
     whole = codes.ndim == 3 and codes.dtype == blocks.dtype == np.uint8
     if not whole or new_blocks(codes.shape).shape != blocks.shape:
         return None
-    return sum(int(np.count_nonzero(plane)) for plane in codes)
+    return sum(int(np.count_nonzero(codes[plane])) for plane in labelled_planes(codes, blocks))
+
+
+def labelled_planes(codes: npt.NDArray[np.uint8], blocks: npt.NDArray[np.uint8]) -> Iterator[int]:
+    """Yield the slices of a file on which anything is annotated; holes in it are not read.
+
+    Parameters
+    ----------
+    codes : ndarray, shape (planes, Y, X), uint8
+        Annotations, mapped.
+    blocks : ndarray, shape (planes, blocks_y, blocks_x), uint8
+        What is held out: where a disk says wrongly that nothing was written, this tells otherwise.
+    """
+    decided = np.flatnonzero(blocks.any(axis=(1, 2))).tolist()
+    return (p for p in sorted({*written_planes(codes), *decided}) if codes[p].any())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
+from itertools import islice
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -52,12 +53,16 @@ class ClassCounts(QObject):
         self._count: Callable[[ImageEntry, int], Counts] = count_codes
         self._only: Collection[str] | None = None
         self._planes: dict[Key, Counts] = {}
+        self._totals: dict[str, Counts] = {}
         self._stale: set[Key] = set()
+        self._being_counted: set[Key] = set()
+        self._planes_of: Callable[[ImageEntry], Iterable[int]] = ImageEntry.annotated_planes
         self._thread = NewestWins()
         self._thread.answered.connect(self._on_counted)
         changed = workspace.codes_changed
         if segmentation:
             self._count, self._only = count_segmentation, ()
+            self._planes_of = ImageEntry.segmented_planes
             changed = workspace.segmentation_changed
             listen(workspace.classes_changed, self._on_classes_changed)
         listen(workspace.images_changed, self._on_images_changed)
@@ -84,22 +89,27 @@ class ClassCounts(QObject):
 
         self._thread.forget()
         self._count = count_segmentation if labels is None else count
+        self._planes_of = ImageEntry.segmented_planes if labels is None else _all_planes
         self._on_classes_changed()
 
     def of(self, image_id: str, planes: Collection[int]) -> Counts | None:
         """Return the pixels by code of some slices, as last counted; None where some never were."""
         total = np.zeros(256, np.int64)
         for plane in planes:
-            of_plane = self._planes.get((image_id, plane))
-            if of_plane is None:
+            key = image_id, plane
+            of_plane = self._planes.get(key)
+            if of_plane is not None:
+                total[: len(of_plane)] += of_plane
+            elif key in self._stale or key in self._being_counted:
                 return None
-            total += of_plane
         return total
 
     def _on_images_changed(self) -> None:
         for image_id, entry in self._workspace.images.items():
-            self._stale |= {(image_id, plane) for plane in range(entry.shape[0])}
+            counted = {plane for owner, plane in self._planes if owner == image_id}
+            self._stale |= {(image_id, plane) for plane in {*counted, *self._planes_of(entry)}}
         self._ask()
+        self._tell()  # there may be nothing to count
 
     def _on_changed(self, image_id: str, planes: list[int]) -> None:
         self._stale |= {(image_id, plane) for plane in planes}
@@ -108,6 +118,8 @@ class ClassCounts(QObject):
     def _on_classes_changed(self) -> None:
         """Forget numbers of codes that may mean other classes now."""
         self._planes.clear()
+        self._totals.clear()
+        self._stale.clear()
         self._on_images_changed()
 
     def _is_wanted(self, image_id: str) -> bool:
@@ -117,24 +129,39 @@ class ClassCounts(QObject):
     def _ask(self) -> None:
         if self._thread.busy:
             return
-        keys = sorted(key for key in self._stale if self._is_wanted(key[0]))[:_N_PLANES]
+        keys = list(islice((key for key in self._stale if self._is_wanted(key[0])), _N_PLANES))
         if not keys:
             return
         # What changes while it is counted is stale again.
-        self._stale -= set(keys)
+        self._being_counted = set(keys)
+        self._stale -= self._being_counted
         images, count = dict(self._workspace.images), self._count
         self._thread.ask(lambda: {key: count(images[key[0]], key[1]) for key in keys})
 
     def _on_counted(self, planes: Any) -> None:
-        self._planes.update(planes)
+        self._being_counted = set()
+        for key, counts in planes.items():
+            total = self._totals.setdefault(key[0], np.zeros(256, np.int64))
+            for sign, of_plane in ((-1, self._planes.pop(key, counts[:0])), (1, counts)):
+                total[: len(of_plane)] += sign * of_plane
+            # Most are of a few codes: thousands of slices need not take a place for each there is.
+            self._planes[key] = np.trim_zeros(counts, "b")
         self._ask()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell the numbers, unless there is something to be counted first."""
         if self._thread.busy:
             return
         total = np.zeros(256, np.int64)
-        for (image_id, _), counts in self._planes.items():
+        for image_id, of_image in self._totals.items():
             if self._is_wanted(image_id):
-                total += counts
+                total += of_image
         self.counted.emit(total)
+
+
+def _all_planes(entry: ImageEntry) -> Iterable[int]:
+    return range(entry.shape[0])
 
 
 def count_codes(entry: ImageEntry, plane: int) -> Counts:

@@ -24,8 +24,12 @@ from .object_review import ObjectReview
 from .probability_layers import ProbabilityLayers
 from .proofreader import Proofreader
 from .result_layers import ResultLayers
+from .volume_guard import VolumeGuard
 
 _POLL_MS = 40
+
+#: What was looked at of mapped files does not stay in memory for longer.
+_LET_GO_MS = 5000
 
 
 class Context:
@@ -74,6 +78,11 @@ class Context:
         controller.objects_ready.connect(self.objects.take)
         controller.renewing.connect(self.objects.hide_answers)
         controller.suggestions.changed.connect(self._mark_suggested)
+        self.volumes = VolumeGuard(viewer, self.say)
+        self._pages = QTimer()
+        self._pages.setInterval(_LET_GO_MS)
+        self._pages.timeout.connect(workspace.let_go)
+        self._pages.start()
         self.timer = QTimer()
         self.timer.setInterval(_POLL_MS)
         self.timer.timeout.connect(self._on_tick)

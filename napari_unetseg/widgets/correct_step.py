@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton
 
+from napari_unetseg.errors import UserError
 from napari_unetseg.events import Finished, TrainingStarted
 from napari_unetseg.jobs import JobState
 from napari_unetseg.workspace import ImageEntry, ObjectSet
@@ -206,9 +207,8 @@ class CorrectStep(StepPanel):
             return None
         if why_not := self.context.at_hand.why_not_correct(entry.id):
             return why_not
-        if entry.prediction[self.context.layers.current_plane(entry)].any():
-            return None
-        if all_slices and any(plane.any() for plane in entry.prediction):
+        here = self.context.layers.current_plane(entry)
+        if here in entry.predicted or (all_slices and entry.predicted):
             return None
         return "Nothing is segmented here yet; train a model or apply one."
 
@@ -258,8 +258,12 @@ class CorrectStep(StepPanel):
         if entry is None:
             return
         here = self.context.layers.current_plane(entry)
-        planes = list(range(entry.shape[0])) if all_slices else [here]
-        n_px = self.context.workspace.accept(entry.id, planes)
+        planes = sorted(entry.predicted) if all_slices else [here]
+        try:
+            n_px = self.context.workspace.accept(entry.id, planes)
+        except UserError as error:
+            self.context.say(str(error))
+            return
         where = "All slices" if all_slices else "The slice"
         self.context.say(
             f"{where} accepted: {n_px:,} px became annotations; Undo takes that back."

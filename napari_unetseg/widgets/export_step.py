@@ -217,7 +217,7 @@ class ExportStep(StepPanel):
 
     def _is_answered(self) -> bool:
         """Tell whether a network has answered for any of the images to save."""
-        return any(plane.any() for entry in self._entries() for plane in entry.prediction)
+        return any(entry.predicted for entry in self._entries())
 
     def _first_choice(self, image_id: str | None) -> int:
         """Return what is selected or lies on top; the newest where nothing else is there."""
@@ -228,7 +228,7 @@ class ExportStep(StepPanel):
         for at in range(1, self.what.count()):
             if layer is not None and self._layer_of(self.what.itemData(at)) is layer:
                 return at
-        return 0 if any(plane.any() for plane in entry.prediction) else self.what.count() - 1
+        return 0 if entry.predicted else self.what.count() - 1
 
     def _layer_of(self, answer: Answer | None) -> Labels | None:
         if isinstance(answer, ObjectSet):

@@ -341,6 +341,7 @@ class LayerBinder:
             metadata={METADATA: {"image": entry.id, "role": role, "axes": axes}},
             **self.placement(entry.id),
         )
+        layer.bind_key("M", lambda layer: self._take_new(layer, entry, role), overwrite=True)
         layer.selected_label = 1 if role == "region" else code_of(1)
         layer.events.selected_label.connect(lambda: self._limit_label(layer, role))
         return layer
@@ -359,6 +360,12 @@ class LayerBinder:
                 self.viewer.layers.selection.active = active
 
     # -------------------------------------------------------------- painting
+
+    def _take_new(self, layer: Layer, entry: ImageEntry, role: Role) -> None:
+        """Choose a label that is not in use; napari would look for it on every slice."""
+        highest = highest_label(role, self.workspace.classes)
+        used = entry.codes_painted() if role == "annotations" else {highest}
+        layer.selected_label = min(max(used, default=0) + 1, highest)
 
     def _limit_label(self, layer: Labels, role: Role) -> None:
         """Let napari's keys choose no label beyond that of the class to come."""
@@ -454,7 +461,7 @@ class LayerBinder:
         entry = self.workspace.images[image_id]
         if (image_id, "segmentation") in self._shown:
             self.show_planes(image_id, "segmentation", sorted(planes))
-        elif any(entry.prediction[p].any() for p in planes):
+        elif entry.predicted & planes:
             self.segmentation_layer(image_id)
 
     def show_planes(self, image_id: str, role: str, planes: Sequence[int]) -> None:

@@ -52,7 +52,7 @@ class NextLine(QLabel):
         self._device = "cpu"
         self._seconds_left: float | None = None
         self._is_predicted = any(
-            entry.prediction[context.layers.current_plane(entry)].any()
+            context.layers.current_plane(entry) in entry.predicted
             for entry in context.workspace.images.values()
         )
         self._soon = QTimer(self)
@@ -127,8 +127,8 @@ class NextLine(QLabel):
     def _on_segmentation_changed(self, image_id: str, planes: list[int]) -> None:
         self._is_saved = False
         if not self._is_predicted and planes:
-            prediction = self._context.workspace.images[image_id].prediction
-            self._is_predicted = any(prediction[plane].any() for plane in planes[:4])
+            predicted = self._context.workspace.images[image_id].predicted
+            self._is_predicted = not predicted.isdisjoint(planes)
             self._refresh_soon()
 
     def _situation(self) -> Situation:

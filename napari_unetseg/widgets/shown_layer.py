@@ -109,7 +109,7 @@ class ShownLayer:
         drawn = entry.codes
         if self._role == "segmentation":
             drawn = new_array(entry.id, f"{self._role}-drawn", entry.shape)
-        for plane in range(entry.shape[0]):
+        for plane in entry.segmented_planes():
             codes = self._codes(plane)
             if codes.any():
                 buffer[plane] = drawn[plane] = codes

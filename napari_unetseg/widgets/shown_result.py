@@ -46,10 +46,11 @@ class ShownResult(ShownLayer):
     def _new_pixels(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         path = self.result.path
         copy = self.result.slots.copy() if path is None else np.load(path, mmap_mode="c")
-        for p in range(len(copy)):
-            codes = self.result.codes(p)
-            if not np.array_equal(copy[p], codes):
-                copy[p] = codes
+        if not np.array_equal(self._meant_as, np.arange(256)):
+            for p in range(len(copy)):
+                codes = self.result.codes(p)
+                if not np.array_equal(copy[p], codes):
+                    copy[p] = codes
         return copy, copy
 
     def _take_over(self, given: npt.NDArray[Any]) -> None:

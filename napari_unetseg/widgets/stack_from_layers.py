@@ -66,7 +66,7 @@ def stack_from_layers(
             pixels = _take(pixels, axes.index("C"), channels)
         names = tuple(names[i] for i in channels)
     facts = first.metadata.get(METADATA, {})
-    path = facts.get("path")
+    path = facts.get("path") or (first.source.path if len(layers) == 1 else None)
     return Stack(
         pixels,
         axes,

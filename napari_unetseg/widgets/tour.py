@@ -311,7 +311,7 @@ class Tour(QObject):
         learned = len(controller.rounds) > self._n_rounds
         _set(self.happened, "learning", learns or learned)
         _set(self.happened, "kept", learned and not learns)
-        if not (learns or learned) or not entry.prediction[here].any():
+        if not (learns or learned) or here not in entry.predicted:
             return
         if "segmented" not in self.happened:
             self.happened.add("segmented")

@@ -431,6 +431,7 @@ class JobController:
         self._live_again = None
         if self._pending is not None:
             self._pending.cancel()
+            self._files.stop()
             self._pending = None
             self._end(Finished(FinishReason.CANCELLED, "Cancelled before it began."))
         elif self._state is not JobState.IDLE:
@@ -460,6 +461,10 @@ class JobController:
         ready = self._pending is not None and self._pending.done()
         if ready and self._pending is not None and self.previews.give_way():
             self._submit(self._pending)
+        if self._pending is not None and self._files.copying is not None:
+            done, total = self._files.copying
+            self.status.emit(f"Copying the image for the job: slice {done:,} of {total:,} …")
+            self.progressed.emit(done / total, None)
         if self._pending is None:
             self.live.hand_on()
             self._follow_classes()
@@ -476,6 +481,7 @@ class JobController:
         self.workspace.images_changed.disconnect(self._warm_up)
         self.workspace.classes_changed.disconnect(self._on_classes_changed)
         self.live.close()
+        self._files.stop()
         self._writer.shutdown(wait=True, cancel_futures=True)
         self._worker.close()
 
@@ -493,7 +499,11 @@ class JobController:
         self.progressed.emit(None, None)
         self.status.emit("Preparing the images …")
         self._classes_changed = False
-        self._pending = self._writer.submit(order.command)
+        self._pending = self._writer.submit(self._written, order)
+
+    def _written(self, order: JobOrder) -> Command:
+        self._files.begin()
+        return order.command()
 
     def _submit(self, pending: Future[Command]) -> None:
         self._pending = None

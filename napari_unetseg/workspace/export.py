@@ -74,7 +74,7 @@ def segmentation_codes(entry: ImageEntry) -> Codes:
 
 def is_segmented(entry: ImageEntry) -> bool:
     """Tell whether there is anything to write as a segmentation."""
-    return bool(entry.annotated_planes()) or any(plane.any() for plane in entry.prediction)
+    return bool(entry.predicted or entry.annotated_planes())
 
 
 def with_suffix(path: Path, endings: Sequence[str] = _WRITABLE) -> tuple[Path, bool]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from napari_unetseg.annotations import Presence, new_blocks
 from napari_unetseg.config import UNLABELLED
-from napari_unetseg.images import Stack
+from napari_unetseg.images import Stack, written_planes
 from napari_unetseg.project import Session, keep_texts
 
 from .annotation_sources import AnnotationSources
@@ -35,7 +35,9 @@ class ImageEntry:
     blocks : ndarray, shape (planes, blocks_y, blocks_x)
         Which parts train and which are held out: see `annotations.held_out`.
     prediction : ndarray
-        What a network answered, in *slots*: 0 where it has not been asked.
+        What a network answered, in *slots*: 0 where it has not been asked. Written by `answer`.
+    predicted : set of int
+        Slices on which it is not 0 everywhere.
     slots : Slots
         What they are shown as; the same for all images.
     sources : AnnotationSources
@@ -58,6 +60,7 @@ class ImageEntry:
     sources: AnnotationSources
     region: Codes | None = None
     has_inside: bool = False
+    predicted: set[int] = field(default_factory=set)
     presence: Presence = field(default_factory=dict)
 
     @classmethod
@@ -108,9 +111,17 @@ class ImageEntry:
         return np.where(self.allowed(plane), self.codes[plane], np.uint8(UNLABELLED))
 
     def annotated_planes(self) -> list[int]:
-        """Return the slices on which anything is annotated."""
-        decided = np.flatnonzero(self.blocks.any(axis=(1, 2)))
-        return [int(p) for p in decided if self.codes[p].any()]
+        """Return the slices on which anything is annotated; reads none of them."""
+        return sorted(plane for plane, there in list(self.presence.items()) if there.any())
+
+    def segmented_planes(self) -> list[int]:
+        """Return the slices of which anything is annotated or answered; reads none of them."""
+        return sorted({*self.annotated_planes(), *self.predicted})
+
+    def answer(self, plane: int, slots: Codes) -> None:
+        """Take over what a network answered for a slice."""
+        self.prediction[plane] = slots
+        (self.predicted.add if slots.any() else self.predicted.discard)(plane)
 
     def codes_painted(self) -> set[int]:
         """Return which codes occur in the annotations, inside the region or not."""
@@ -119,8 +130,12 @@ class ImageEntry:
 
     def first_annotated(self, planes: Iterable[int]) -> int | None:
         """Return the first of some slices on which anything is annotated."""
-        return next((p for p in planes if self.blocks[p].any() and self.codes[p].any()), None)
+        annotated = set(self.annotated_planes())
+        return next((plane for plane in planes if plane in annotated), None)
 
     def update_region(self) -> None:
         """Take note that the region was painted on."""
-        self.has_inside = self.region is not None and any((p == INSIDE).any() for p in self.region)
+        region = self.region
+        self.has_inside = region is not None and any(
+            (region[plane] == INSIDE).any() for plane in written_planes(region)
+        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -22,20 +24,32 @@ from napari_unetseg.jobs.pixels import save_planes
 from napari_unetseg.project import Session
 
 from .image_entry import ImageEntry
-from .painted import Painted
+from .painted import Painted, painted_planes
+from .pixel_places import place_of_pixels
 from .slots import Codes
 from .told import ToldProbabilities
+
+
+class Stopped(Exception):
+    """Nobody wants the files any more."""
 
 
 class JobFiles:
     """Writes pixels and annotations into the session's folder, and reads answers from it.
 
-    Everything but `predicted` may take a while and is called on a thread.
+    Everything but `predicted`, `begin` and `stop` may take a while and is called on a thread.
+
+    Attributes
+    ----------
+    copying : tuple of int or None
+        Slices of an image that are copied, and how many it has; None while none is.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._written: set[str] = set()
+        self._places: dict[str, Path] = {}
+        self._stopped = False
+        self.copying: tuple[int, int] | None = None
         self._predictions: dict[str, Codes] = {}
         self._to_train: dict[str, tuple[Codes, Codes]] = {}
         self._n_results = 0
@@ -47,20 +61,46 @@ class JobFiles:
         return folder
 
     def image(self, entry: ImageEntry) -> ImageRef:
-        """Write the pixels of an image, once; what is known of them may change meanwhile."""
+        """Say where the pixels of an image are; where nobody else can read them, copy them, once.
+
+        What is known of them may change meanwhile.
+        """
         stack = entry.stack
-        path = self._session.path(entry.id, "pixels")
-        if entry.id not in self._written:
-            save_planes(stack, path)
-            self._written.add(entry.id)
+        if entry.id not in self._places:
+            self._places[entry.id] = place_of_pixels(stack) or self._copied(entry)
         return ImageRef(
             id=entry.id,
-            path=str(path),
+            path=str(self._places[entry.id]),
             axes=stack.axes,
             pixel_size_um=dict(stack.pixel_size_um),
             name=stack.name,
             channels=list(stack.channels),
         )
+
+    def _copied(self, entry: ImageEntry) -> Path:
+        path = self._session.path(entry.id, "pixels")
+        stack = entry.stack
+        n_bytes = stack.dtype.itemsize * int(np.prod(stack.shape, dtype=np.int64))
+        if shutil.disk_usage(path.parent).free < n_bytes:
+            raise OSError(errno.ENOSPC, f"{n_bytes / 1e9:.1f} GB are needed for a copy", str(path))
+        try:
+            save_planes(stack, path, self._advance)
+        finally:
+            self.copying = None
+        return path
+
+    def _advance(self, done: int, total: int) -> None:
+        if self._stopped:
+            raise Stopped
+        self.copying = done, total
+
+    def begin(self) -> None:
+        """Write again, after a `stop`."""
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Copy no more of an image: `Stopped` is raised where one is being copied."""
+        self._stopped = True
 
     def training_image(
         self, entry: ImageEntry, uncertainty: str | None, probabilities: str | None = None
@@ -111,7 +151,8 @@ class JobFiles:
         now = entry.training_codes(plane)
         box = box_of_difference(codes[plane], now)
         if box is not None:
-            blocks[...] = entry.blocks
+            for annotated in entry.annotated_planes():  # nothing is decided on the others
+                blocks[annotated] = entry.blocks[annotated]
             codes[plane] = now
         return box
 
@@ -169,10 +210,12 @@ class JobFiles:
             labels = str(path)
         elif method is None:
             probable = told.path(entry.id)
-            labels = self._written_codes(entry, "labels-to-refine", entry.segmentation)
+            there = entry.segmented_planes()
+            labels = self._written_codes(entry, "labels-to-refine", entry.segmentation, there)
         elif method[0].use_of_strokes(method[1]) != "unused":
             painted = entry.training_codes if strokes is None else strokes.__getitem__
-            seeds = self._written_codes(entry, "strokes-to-grow", painted)
+            there = entry.annotated_planes() if strokes is None else painted_planes(strokes)
+            seeds = self._written_codes(entry, "strokes-to-grow", painted, there)
         output = str(self._session.path(entry.id, role))
         return ImageToSegment(
             self.image(entry),
@@ -183,9 +226,15 @@ class JobFiles:
             [] if probable is None else told.codes(),
         )
 
-    def _written_codes(self, entry: ImageEntry, role: str, plane_of: Callable[[int], Codes]) -> str:
+    def _written_codes(
+        self,
+        entry: ImageEntry,
+        role: str,
+        plane_of: Callable[[int], Codes],
+        planes: Iterable[int],
+    ) -> str:
         codes: Any = self._new(entry, role)
-        for plane in range(entry.shape[0]):
+        for plane in planes:
             codes[plane] = plane_of(plane)
         codes.flush()
         return str(self._session.path(entry.id, role))

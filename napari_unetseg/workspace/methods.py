@@ -214,9 +214,7 @@ def _annotations(facts: MethodFacts) -> str:
 
 
 def _applied(facts: MethodFacts) -> str:
-    n_segmented = sum(
-        int(plane.any()) for entry in facts.entries.values() for plane in entry.prediction
-    )
+    n_segmented = sum(len(entry.predicted) for entry in facts.entries.values())
     if not n_segmented:
         return ""
     n_all = sum(entry.shape[0] for entry in facts.entries.values())

@@ -30,6 +30,11 @@ class Painted:
     def __iter__(self) -> Iterator[Codes]:
         return (self[plane] for plane in range(len(self)))
 
+    def planes(self) -> list[int]:
+        """Return the slices on which there may be something."""
+        clicked = () if self._clicked is None else np.flatnonzero(self._clicked.any(axis=(1, 2)))
+        return sorted({*self._entry.annotated_planes(), *map(int, clicked)})
+
     def __getitem__(self, planes: int | slice) -> Codes:
         if isinstance(planes, slice):
             return np.stack([self[plane] for plane in range(*planes.indices(len(self)))])
@@ -38,3 +43,8 @@ class Painted:
         if self._clicked is None:
             return codes
         return np.where(self._clicked[planes] > 0, self._clicked[planes], codes)
+
+
+def painted_planes(strokes: Painted | Codes) -> list[int]:
+    """Return the slices on which there may be something to grow from."""
+    return strokes.planes() if isinstance(strokes, Painted) else list(range(len(strokes)))

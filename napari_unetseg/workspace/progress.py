@@ -107,8 +107,6 @@ class StackProgress:
         self._images: dict[str, _Slices] = {}
         self._suggested: dict[str, frozenset[int]] = {}
         self._look_for_images()
-        for slices in self._images.values():  # nobody has told of what is predicted there
-            slices.n_changes += 1
         workspace.images_changed.connect(self._look_for_images)
         workspace.codes_changed.connect(self._on_changed)
         workspace.segmentation_changed.connect(self._on_changed)
@@ -173,9 +171,10 @@ class StackProgress:
             slices = self._images.get(image_id)
             if slices is None:
                 slices = self._images[image_id] = _Slices(entry.shape)
-                slices.n_changes[entry.annotated_planes()] += 1
+                slices.n_changes[entry.segmented_planes()] += 1
             elif slices.is_left_out:  # nobody tells of changes in what is left out
-                slices.n_changes += 1
+                slices.n_changes[entry.segmented_planes()] += 1
+                slices.n_changes[slices.states > SliceState.NOTHING] += 1
         for image_id, slices in self._images.items():
             slices.is_left_out = image_id not in self._workspace.images
 
@@ -222,16 +221,17 @@ def count_slice(entry: ImageEntry, plane: int) -> SliceFacts:
     codes, prediction = entry.codes[plane], entry.prediction[plane]
     shown_as = entry.slots.shown_as
     allowed = None if entry.region is None else entry.allowed(plane)
-    anything = bool(entry.blocks[plane].any())
+    anything, answered = bool(entry.blocks[plane].any()), plane in entry.predicted
     n_annotated_px, is_predicted = 0, False
     height, width = codes.shape
     n_rows = max(1, _PART_PX // max(1, width))
-    for start in range(0, height, n_rows):
+    for start in range(0, height if anything or answered else 0, n_rows):
         part = slice(start, start + n_rows)
         inside = ... if allowed is None else allowed[part]
         if anything:
             n_annotated_px += int(np.count_nonzero(codes[part][inside]))
-        is_predicted = is_predicted or bool(shown_as[prediction[part][inside]].any())
+        if answered and not is_predicted:
+            is_predicted = bool(shown_as[prediction[part][inside]].any())
         if is_predicted and not anything:
             break
     n_px = codes.size if allowed is None else int(np.count_nonzero(allowed))

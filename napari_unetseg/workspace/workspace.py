@@ -30,8 +30,9 @@ from napari_unetseg.annotations import (
 )
 from napari_unetseg.config import BACKGROUND, UNLABELLED, LabelClass, default_class
 from napari_unetseg.errors import UserError
-from napari_unetseg.images import Stack, fingerprint
-from napari_unetseg.project import EarlierWork, Session
+from napari_unetseg.hardware import free_memory_bytes
+from napari_unetseg.images import Stack, fingerprint, let_go, written_planes
+from napari_unetseg.project import EarlierWork, Session, labelled_planes
 from napari_unetseg.wording import counted
 
 from .image_entry import ImageEntry
@@ -152,14 +153,15 @@ class Workspace:
             entry.blocks[...] = blocks
         edits = (
             self._edit_plane(entry, p, fill_unlabelled(entry.codes[p], table[earlier[p]]))
-            for p in range(len(earlier))
-            if earlier[p].any()
+            for p in labelled_planes(earlier, blocks)
         )
         sourced = entry.sources.brought_back(edits, work.sources)
         self._record("bringing back earlier annotations", sourced, classes)
         if work.region is not None and entry.region is None:
             entry.region = self.session.array(image_id, "region", entry.shape)
-            entry.region[...] = np.load(work.region, mmap_mode="r", allow_pickle=False)
+            before = np.load(work.region, mmap_mode="r", allow_pickle=False)
+            for plane in written_planes(before):
+                entry.region[plane] = before[plane]
             self.update_region(image_id)
 
     # --------------------------------------------------------------- painting
@@ -217,8 +219,21 @@ class Workspace:
         ----------
         box : sequence of int, optional
             Only here: first row and column, and the row and column after the last.
+
+        Raises
+        ------
+        UserError
+            If there is not the memory to take it back.
         """
         entry = self.images[image_id]
+        height, width = entry.shape[1:]
+        n_bytes, free = 2 * len(planes) * height * width, free_memory_bytes()
+        if n_bytes > free // 2:
+            raise UserError(
+                f"Accepting {counted(len(planes), 'slice')} takes up to {n_bytes / 1e9:.0f} GB of "
+                f"memory, so that it can be taken back, and {free / 1e9:.0f} GB are free; accept "
+                "slices one by one, or save the segmentation as it is in the Export step."
+            )
         top, left, bottom, right = box or (0, 0, *entry.shape[1:])
         inside = np.s_[top:bottom, left:right]
 
@@ -376,11 +391,11 @@ class Workspace:
         slots : ndarray, shape (Y, X), uint8
             Codes looked up in `prediction_slots`.
         """
-        prediction = self.images[image_id].prediction
+        entry = self.images[image_id]
         current = [o for o in self.objects.up_to_date() if o.image == image_id]
-        if current and not np.array_equal(prediction[plane], slots):
+        if current and not np.array_equal(entry.prediction[plane], slots):
             self.objects.set_outdated(current, True)
-        prediction[plane] = slots
+        entry.answer(plane, slots)
         self.segmentation_changed.emit(image_id, [plane])
 
     @property
@@ -393,7 +408,8 @@ class Workspace:
         """Forget the region of interest of an image."""
         entry = self.images[image_id]
         if entry.region is not None:
-            entry.region[...] = 0
+            for plane in written_planes(entry.region):
+                entry.region[plane] = 0
             entry.region = None
             self.update_region(image_id)
 
@@ -402,7 +418,7 @@ class Workspace:
         entry = self.images[image_id]
         entry.update_region()
         self.codes_changed.emit(image_id, entry.annotated_planes())
-        self.segmentation_changed.emit(image_id, list(range(entry.shape[0])))
+        self.segmentation_changed.emit(image_id, entry.segmented_planes())
 
     # ---------------------------------------------------------------- classes
 
@@ -570,7 +586,7 @@ class Workspace:
 
     def _show_all_segmentations(self) -> None:
         for entry in self.images.values():
-            self.segmentation_changed.emit(entry.id, list(range(entry.shape[0])))
+            self.segmentation_changed.emit(entry.id, entry.segmented_planes())
 
     def _describe(self, classes: Classes) -> None:
         self.session.describe(
@@ -587,6 +603,13 @@ class Workspace:
             },
             self.results.meant_as.tolist(),
         )
+
+    def let_go(self) -> None:
+        """Give back the memory that holds what was looked at of files; it stays in them."""
+        self.session.let_go()
+        for entry in self.images.values():
+            if isinstance(entry.stack.data, np.ndarray):
+                let_go(entry.stack.data)
 
     def close(self) -> None:
         """Write everything out and let go of the files."""
