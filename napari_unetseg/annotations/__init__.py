@@ -29,7 +29,7 @@ from .held_out import (
     new_blocks,
 )
 from .interpolation import interpolate
-from .objects import connected_objects, divide_along, nearest_part, objects_along
+from .objects import connected_objects, divide_along, nearest_part, objects_along, pieces_of
 from .outlines import smooth_piece, smooth_shape, smooth_under
 from .pieces import SmallPieces, enclosed_by, hole_at, piece_at, small_pieces, window_around
 from .superpixels import Superpixels
@@ -72,6 +72,7 @@ __all__ = [
     "new_blocks",
     "objects_along",
     "piece_at",
+    "pieces_of",
     "pieces_with",
     "pixels_along",
     "recolor_class",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from skimage.measure import label
 
 from napari_unetseg.images import codes_to_masks
+from napari_unetseg.measure import Pieces
 
 from .brush import pixels_along
 from .pieces import Mask, window_around
@@ -38,16 +40,21 @@ def connected_objects(codes: npt.NDArray[np.uint8], n_frames: int = 1) -> Ids:
     ndarray, shape (planes, Y, X), uint32
         0 background, ids from 1 on, none used twice.
     """
-    masks = codes_to_masks(codes)
-    objects = np.zeros(masks.shape, np.uint32)
-    last = 0
-    for frame, target in zip(np.split(masks, n_frames), np.split(objects, n_frames), strict=True):
-        # scikit-image annotates some of its functions.
-        found: npt.NDArray[np.int64]
-        found = label(frame, background=0, connectivity=1)  # type: ignore[no-untyped-call]
-        target[...] = np.where(found > 0, found + last, 0)
-        last += int(found.max(initial=0))
-    return objects
+    objects = pieces_of(codes, n_frames)
+    return np.stack([objects.ids(plane) for plane in range(len(codes))])
+
+
+def pieces_of(codes: Any, n_frames: int = 1) -> Pieces:
+    """Give the ids of `connected_objects` slice by slice, of stacks larger than memory.
+
+    Parameters
+    ----------
+    codes : ndarray, shape (planes, Y, X), uint8, or what is indexed as one
+    n_frames : int
+    """
+    return Pieces(
+        lambda plane: codes_to_masks(codes[plane]), len(codes), max(1, len(codes) // n_frames)
+    )
 
 
 def objects_along(ids: Ids, path: Path) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +18,8 @@ import numpy.typing as npt
 from napari_unetseg.config import Config
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Progress
+from napari_unetseg.hardware import free_memory_bytes
+from napari_unetseg.images import Stack
 
 from .chain import Chain
 from .registry import find_method
@@ -27,6 +30,10 @@ from .threads import cores
 
 #: Slices that what a whole stack shares is measured on, evenly spread.
 _SHARED_PLANES = 16
+
+#: Bytes that a volume takes for each of its pixels, at least: 10 with a Gaussian along Z, 18 with
+#: small pieces removed and 52 with objects split, measured on 96 slices of 512 × 512 px.
+_BYTES_PER_PX = 10
 
 #: Stands for what has not been asked for; None is an answer.
 _UNPREPARED: Any = object()
@@ -274,6 +281,7 @@ def _after(labels: Labels, last_id: int) -> Labels:
 def _by_volume(
     stages: Stages, source: Source, chosen: Sequence[int], pool: ThreadPoolExecutor
 ) -> Iterator[Labels]:
+    _check_memory(source.stack)
     depth = source.stack.size("Z")
     answered: dict[int, Labels] = {}
     last_id, keeps = 0, _are_ids(source.labels)
@@ -288,6 +296,17 @@ def _by_volume(
             answered = {t: found if keeps else _after(found, last_id)}
             last_id = max(last_id, int(answered[t].max()))
         yield answered[t][z]
+
+
+def _check_memory(stack: Stack) -> None:
+    n_bytes = _BYTES_PER_PX * stack.size("Z") * math.prod(stack.plane_shape) * stack.n_channels
+    free = free_memory_bytes()
+    if n_bytes > free:
+        raise UserError(
+            f"A step looks along Z, so {stack.name} is needed whole: that takes at least "
+            f"{n_bytes / 1e9:.0f} GB of memory, and {free / 1e9:.0f} GB are free. Segment slice by "
+            "slice (in_3d=off), or cut the stack into parts."
+        )
 
 
 def _slicewise(stages: Stages, seen: Seen, pool: ThreadPoolExecutor | None = None) -> Seen:

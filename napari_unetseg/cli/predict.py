@@ -91,7 +91,7 @@ def predict(
     if resample is None:
         resample = loaded.info.card is not None
     asked = Asked(loaded, choose_device(device), chain, objects, resample, tta, overwrite)
-    opened = _open(paths, loaded, slices, resample=resample)
+    opened = _open(paths, loaded, slices, objects=objects, resample=resample)
     answers = []
     with bar() as progress:
         task = progress.add_task("Segmenting", total=sum(len(planes) for _, planes in opened))
@@ -122,7 +122,7 @@ def predict(
 
 
 def _open(
-    paths: list[Path], model: Model, slices: str | None, *, resample: bool
+    paths: list[Path], model: Model, slices: str | None, *, objects: bool, resample: bool
 ) -> list[tuple[Stack, list[int]]]:
     """Open every image and check it before the first is segmented."""
     from napari_unetseg.images import (
@@ -133,6 +133,7 @@ def _open(
         parse_slices,
         pixel_size_note,
     )
+    from napari_unetseg.learning import check_memory_for_objects
 
     opened = []
     for path in paths:
@@ -142,6 +143,8 @@ def _open(
         check_pixels(stack, planes)
         if resample:
             check_resampling(model.info, stack)
+        if objects:
+            check_memory_for_objects(model.info, stack)
         note = pixel_size_note(model.info, stack, resample=resample)
         if note:
             typer.echo(note if resample else f"{note} (--resample)", err=True)

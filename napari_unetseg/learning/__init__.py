@@ -5,7 +5,7 @@ from .bundle import HISTORY_COLUMNS, Model, check_model_output, load_model
 from .data import TrainingImage
 from .dataset import TrainingSet, open_inputs, read_source_set, read_training_set
 from .device import Device, choose_device
-from .objects import objects_found
+from .objects import check_memory_for_objects, objects_found
 from .predictor import Predictor, iter_predict, predict_plane
 from .resume import StateFile
 from .suggestions import Suggester, Suggestion, suggest_regions
@@ -24,6 +24,7 @@ __all__ = [
     "Trainer",
     "TrainingImage",
     "TrainingSet",
+    "check_memory_for_objects",
     "check_model_output",
     "choose_device",
     "codes_from_probabilities",

@@ -9,6 +9,7 @@ from .evaluation import evaluate
 from .measured_files import TABLE_SUFFIXES, measured_file, write_table
 from .object_table import ObjectTable, Row, measure_objects, measure_pieces
 from .objects import ObjectMatcher, ObjectScores
+from .pieces import Pieces
 from .precision_recall import Curve, PrecisionRecall, ProbabilityScores
 from .regions import RegionScores
 from .scores import ClassScores, Scores, scores
@@ -25,6 +26,7 @@ __all__ = [
     "ObjectMatcher",
     "ObjectScores",
     "ObjectTable",
+    "Pieces",
     "PrecisionRecall",
     "ProbabilityScores",
     "RegionScores",

@@ -1,51 +1,65 @@
-"""Connected pieces of masks, numbered slice by slice."""
+"""Connected pieces of labels, numbered slice by slice."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
+from skimage.measure import label
 
-Mask = npt.NDArray[np.bool_]
 Ids = npt.NDArray[np.uint32]
 
 
 class Pieces:
-    """Numbers for the connected pieces of masks (6-connected, 4 within a slice).
+    """Numbers for the connected pieces of labels (6-connected, 4 within a slice).
 
-    Slices are labelled twice, once to learn which of their pieces belong together, so that
-    memory grows with the number of pieces and not with that of slices.
+    Pixels of different values are never connected. Slices are labelled twice, once to learn which
+    of their pieces belong together, so that memory grows with the number of pieces and not with
+    that of slices.
 
     Parameters
     ----------
-    mask : callable
-        Returns the mask of a slice, shape (Y, X).
+    labels : callable
+        Returns the labels of a slice, shape (Y, X), or its mask; 0 is background.
     n_planes : int
     planes_per_volume : int
         Pieces are connected through so many slices: those of one time point.
+
+    Examples
+    --------
+    >>> slices = np.array([[[1, 0, 2]], [[1, 1, 1]], [[0, 0, 2]]])
+    >>> pieces = Pieces(lambda index: slices[index], 3, 3)
+    >>> [pieces.ids(index).tolist() for index in range(3)]
+    [[[1, 0, 2]], [[1, 1, 1]], [[0, 0, 3]]]
     """
 
-    def __init__(self, mask: Callable[[int], Mask], n_planes: int, planes_per_volume: int) -> None:
-        self._mask = mask
+    def __init__(
+        self, labels: Callable[[int], npt.NDArray[Any]], n_planes: int, planes_per_volume: int
+    ) -> None:
+        self._labels = labels
         self._first = [0]
         touching = [np.zeros((0, 2), np.int64)]
-        before: npt.NDArray[np.int64] | None = None
+        values_before: npt.NDArray[Any] = np.zeros(0)
+        before = np.zeros(0, np.int64)
         for index in range(n_planes):
-            pieces, n = ndimage.label(mask(index))
-            here = np.where(pieces > 0, pieces + self._first[-1], 0)
-            if before is not None and index % planes_per_volume:
-                touching.append(_pairs(before, here))
-            before = here
-            self._first.append(self._first[-1] + n)
+            values = labels(index)
+            here = self._numbered(index, values)
+            if index % planes_per_volume:
+                touching.append(_pairs(before, np.where(values == values_before, here, 0)))
+            values_before, before = values, here
+            self._first.append(max(self._first[-1], int(here.max(initial=0))))
         self._ids = _joined(np.concatenate(touching), self._first[-1])
 
     def ids(self, index: int) -> Ids:
         """Return the numbers of the pieces of a slice, shape (Y, X), 0 where there are none."""
-        pieces = ndimage.label(self._mask(index))[0]
-        numbered = self._ids[np.where(pieces > 0, pieces + self._first[index], 0)]
-        return numbered.astype(np.uint32)
+        return self._ids[self._numbered(index, self._labels(index))].astype(np.uint32)
+
+    def _numbered(self, index: int, values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Give pieces of a slice numbers as if none touched one of another."""
+        pieces: Any = label(values, background=0, connectivity=1)  # type: ignore[no-untyped-call]
+        return np.where(pieces > 0, pieces + self._first[index], 0)
 
 
 def _pairs(before: npt.NDArray[np.int64], here: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -65,6 +79,6 @@ def _joined(touching: npt.NDArray[np.int64], n: int) -> npt.NDArray[np.int64]:
     graph = coo_array(
         (np.ones(len(touching), bool), (touching[:, 0], touching[:, 1])), shape=(n + 1, n + 1)
     )
+    # Nothing touches piece 0, which is background: as the first, it has number 0.
     numbers: npt.NDArray[np.int64] = connected_components(graph, directed=False)[1]
-    # Nothing touches piece 0, which is background: its number is swapped for 0.
-    return np.where(numbers == numbers[0], 0, numbers + 1)
+    return numbers
