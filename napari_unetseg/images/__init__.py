@@ -24,9 +24,9 @@ from .labels import (
     classes_present,
     codes_to_masks,
     notes_on,
-    read_label_files,
     read_labels,
 )
+from .lazy_planes import Codes, Ids, LazyCodes, annotated_slices, code_counts, recoded
 from .names import natural_key, stem_of, suffix_of
 from .normalise import Normalisation, fit_normalisation, normalisation_of
 from .npy import map_npy
@@ -51,12 +51,16 @@ __all__ = [
     "MANY_CLASSES",
     "SUFFIXES",
     "WRITTEN_SUFFIXES",
+    "Codes",
+    "Ids",
     "LabelPlanes",
     "Labels",
     "LabelsKind",
+    "LazyCodes",
     "Normalisation",
     "Stack",
     "Tile",
+    "annotated_slices",
     "atomic_file",
     "atomic_folder",
     "check_channels",
@@ -69,6 +73,7 @@ __all__ = [
     "check_training_set",
     "check_values",
     "classes_present",
+    "code_counts",
     "codes_to_masks",
     "even_size",
     "find_inputs",
@@ -94,9 +99,9 @@ __all__ = [
     "pixel_size_note",
     "pixel_size_ratio",
     "plan_tiles",
-    "read_label_files",
     "read_labels",
     "read_mirrored",
+    "recoded",
     "sample_pixels",
     "saved_kind",
     "scan_label_files",

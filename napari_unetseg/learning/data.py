@@ -14,7 +14,15 @@ from torch import Tensor
 from napari_unetseg.annotations import BLOCK_PX, held_out_mask
 from napari_unetseg.config import LabelClass, NormalisationConfig
 from napari_unetseg.errors import UserError
-from napari_unetseg.images import Normalisation, Stack, check_same_slices, fit_normalisation
+from napari_unetseg.images import (
+    Codes,
+    Ids,
+    Normalisation,
+    Stack,
+    annotated_slices,
+    check_same_slices,
+    fit_normalisation,
+)
 
 #: Computes a number for each pixel from ids of objects, as `border_weights` does.
 FromIds: TypeAlias = Callable[[npt.NDArray[np.uint32]], npt.NDArray[np.float32]]
@@ -32,27 +40,27 @@ class TrainingImage:
     Attributes
     ----------
     stack : Stack
-    codes : ndarray, shape (planes, Y, X), uint8
+    codes : ndarray or LazyCodes, shape (planes, Y, X), uint8
         0 unlabelled, 1 background, k + 1 class k.
     blocks : ndarray or None, shape (planes, blocks_y, blocks_x), uint8
         Which blocks are held out, as `annotations.assign_blocks` has it; None: nothing is. Squares
         for networks of single slices, boxes for those that see several sections.
-    ids : ndarray or None, shape (planes, Y, X), uint32
+    ids : ndarray, LazyPlanes or None, shape (planes, Y, X), uint32
         Which object a pixel belongs to, 0 background; None where objects are not told apart.
     """
 
     stack: Stack
-    codes: npt.NDArray[np.uint8]
+    codes: Codes
     blocks: npt.NDArray[np.uint8] | None = None
-    ids: npt.NDArray[np.uint32] | None = None
+    ids: Ids | None = None
 
     def __post_init__(self) -> None:
         """Check that the annotations fit the stack."""
-        check_same_slices(self.codes, self.stack, f"The labels of {self.stack.name}")
+        check_same_slices(self.codes.shape, self.stack, f"The labels of {self.stack.name}")
 
     def annotated_planes(self) -> list[int]:
         """Return the slices in which anything is labelled."""
-        return [index for index, codes in enumerate(self.codes) if codes.any()]
+        return annotated_slices(self.codes)
 
     def held_out(self, plane: int, *, boxes: bool) -> npt.NDArray[np.bool_]:
         """Return which pixels of a slice are held out, in boxes or in squares of that slice."""
@@ -61,9 +69,9 @@ class TrainingImage:
         return held_out_mask(self.blocks, plane, self.stack.plane_shape, boxes=boxes)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class LabelledRegion:
-    """What training needs of a part of a slice or of a volume, in memory.
+    """What training needs of a part of a slice or of a volume.
 
     Attributes
     ----------
@@ -141,8 +149,10 @@ class RegionReader:
             Slices that may be annotated; all by default.
         """
         image = self._images[index]
-        candidates = range(len(image.codes)) if planes is None else sorted(planes)
-        annotated = [plane for plane in candidates if image.codes[plane].any()]
+        if planes is None:
+            annotated = image.annotated_planes()
+        else:
+            annotated = [plane for plane in sorted(planes) if image.codes[plane].any()]
         for run in _runs(image.stack, annotated, self._margin_px):
             if index not in self._fitted:
                 self._fitted[index] = fit_normalisation(image.stack, self._normalisation)
@@ -261,7 +271,7 @@ def check_annotations(
     trains, held = np.zeros(n_codes, np.int64), np.zeros(n_codes, np.int64)
     for region in regions:
         for counts, codes in ((trains, region.targets), (held, region.held_out)):
-            found = np.bincount(codes.numpy().ravel(), minlength=n_codes)
+            found = torch.bincount(codes.ravel(), minlength=n_codes).numpy()
             if len(found) > n_codes:
                 raise UserError(
                     f"The labels hold class {len(found) - 2}, but only {len(classes)} classes "

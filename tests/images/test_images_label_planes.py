@@ -16,7 +16,7 @@ from napari_unetseg.images import (
     Stack,
     label_plane,
     open_stack,
-    read_label_files,
+    read_labels,
     scan_label_files,
     scan_labels,
     write_labels,
@@ -27,17 +27,26 @@ CLASSES = (LabelClass(name="cell", color="#e69f00"), LabelClass(name="core", col
 
 def assert_same(paths, kind):
     """Compare both ways of reading."""
-    for read, scanned in zip(
-        read_label_files(paths, kind), scan_label_files(paths, kind), strict=True
-    ):
+    together = read_labels(paths, kind)
+    ends = np.cumsum([0, *(labels.shape[0] for labels in scan_label_files(paths, kind))])
+    for n, scanned in enumerate(scan_label_files(paths, kind)):
+        read = together.codes[ends[n] : ends[n + 1]]
         stack = scanned.open()
         planes = [label_plane(stack, i, scanned.name) for i in range(stack.n_planes)]
         codes = np.stack([scanned.codes_of(plane) for plane in planes])
-        np.testing.assert_array_equal(codes, read.codes)
-        assert codes.dtype == np.uint8
-        assert scanned.shape == read.codes.shape
-        assert (scanned.kind, scanned.classes) == (read.kind, read.classes)
-        assert (scanned.values, scanned.slices) == (read.values, read.slices)
+        np.testing.assert_array_equal(codes, read)
+        np.testing.assert_array_equal(scanned.codes[:], read)
+        np.testing.assert_array_equal(np.stack(list(scanned.codes)), read)
+        assert codes.dtype == scanned.codes.dtype == np.uint8
+        assert scanned.shape == scanned.codes.shape == read.shape
+        assert (scanned.kind, scanned.classes) == (together.kind, together.classes)
+        assert scanned.values == together.values
+        assert len(paths) > 1 or scanned.slices == together.slices
+        for plane, counts in zip(read, scanned.counts, strict=True):
+            expected = np.bincount(plane.ravel(), minlength=len(counts))
+            np.testing.assert_array_equal(counts, expected)
+        if together.ids is not None:
+            np.testing.assert_array_equal(scanned.ids[:], together.ids[ends[n] : ends[n + 1]])
 
 
 @settings(max_examples=60, deadline=None)
