@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy.typing as npt
 
@@ -37,6 +37,10 @@ def open_labels(path: Path, kind: LabelsKind, like: Stack | None = None) -> Stac
     UserError
         If it cannot be read, or is something else.
     """
+    if kind not in get_args(LabelsKind):
+        raise UserError(
+            f"{kind!r} is no kind of labels; it is one of {', '.join(get_args(LabelsKind))}."
+        )
     stack = _opened(path, kind, like)
     check_kind(stack, path, kind)
     if stack.n_planes == 1 < stack.n_channels and like and like.n_planes == stack.n_channels:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,6 @@ from napari_unetseg.config import (
     default_class,
     default_color,
 )
-from napari_unetseg.errors import UserError
 
 from .checks import check_same_slices
 from .label_files import check_class_count, label_plane, label_planes, open_labels
@@ -205,10 +204,6 @@ def scan_labels(
     names: Sequence[str], openers: Sequence[Callable[[], Stack]], kind: LabelsKind
 ) -> list[LabelPlanes]:
     """Look through labels of several images, wherever they come from: see `scan_label_files`."""
-    if kind not in get_args(LabelsKind):
-        raise UserError(
-            f"{kind!r} is no kind of labels; it is one of {', '.join(get_args(LabelsKind))}."
-        )
     found: list[tuple[str, Callable[[], Stack], Stack, _Seen]] = []
     for name, opener in zip(names, openers, strict=True):
         stack = opener()

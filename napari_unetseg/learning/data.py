@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -26,6 +28,9 @@ from napari_unetseg.images import (
 
 #: Computes a number for each pixel from ids of objects, as `border_weights` does.
 FromIds: TypeAlias = Callable[[npt.NDArray[np.uint32]], npt.NDArray[np.float32]]
+
+#: Sections with labels are a region of their own from so many voxels on.
+MOST_VOXELS = 1 << 26
 
 #: Numbers of pixels beside their codes, by name, and only those in use. From ids of objects come
 #: ``"border"``, extra weights of pixels between objects, and ``"distance"``, that to the border of
@@ -104,7 +109,8 @@ class RegionReader:
     normalisation : NormalisationConfig
     margin_px : sequence of int
         Per axis. With two, (Y, X), a region is a slice; with three, (Z, Y, X), it is a part of the
-        volume of a time point, and what is annotated far apart along Z is in several.
+        volume of a time point, and what is annotated far apart along Z, or on very many sections,
+        is in several.
     neighbours : int
         Sections on each side whose channels are stacked, of slices.
     from_ids : dict of str to callable, optional
@@ -153,12 +159,16 @@ class RegionReader:
             annotated = image.annotated_planes()
         else:
             annotated = [plane for plane in sorted(planes) if image.codes[plane].any()]
-        for run in _runs(image.stack, annotated, self._margin_px):
+        for run, labelled in _runs(image.stack, annotated, self._margin_px):
             if index not in self._fitted:
                 self._fitted[index] = fit_normalisation(image.stack, self._normalisation)
             fitted = self._fitted[index]
             region = _read(image, run, fitted, self._margin_px, self._neighbours, self._from_ids)
-            yield run.start, _with_unlabelled(region) if self._unlabelled else region
+            if self._unlabelled:
+                region = _with_unlabelled(region)
+            if len(self._margin_px) == 3:
+                _keep_labels(region, labelled.start - run.start, labelled.stop - run.start)
+            yield run.start, region
 
     def area_px(self, index: int) -> int:
         """Return the pixels of a slice of an image."""
@@ -188,18 +198,35 @@ def load_regions(
     return reader.read_all()
 
 
-def _runs(stack: Stack, annotated: Sequence[int], margin_px: Sequence[int]) -> Iterator[range]:
-    """Yield which slices make one region each."""
+def _runs(
+    stack: Stack, annotated: Sequence[int], margin_px: Sequence[int]
+) -> Iterator[tuple[range, range]]:
+    """Yield which slices make one region each, and the labels of which of them count there."""
     if len(margin_px) == 2:
-        yield from (range(plane, plane + 1) for plane in annotated)
+        yield from ((range(plane, plane + 1),) * 2 for plane in annotated)
         return
-    depth = stack.size("Z")
+    depth, planes, margin = stack.size("Z"), np.array(annotated, int), margin_px[0]
+    most = max(MOST_VOXELS // math.prod(stack.plane_shape), 2 * margin, 1)
     for frame in range(stack.size("T")):
-        here = np.array([plane for plane in annotated if plane // depth == frame])
-        for run in np.split(here, np.flatnonzero(np.diff(here) > 2 * margin_px[0]) + 1):
-            if len(run):
-                first, last = int(run[0]) - margin_px[0], int(run[-1]) + 1 + margin_px[0]
-                yield range(max(first, frame * depth), min(last, (frame + 1) * depth))
+        here = planes[planes // depth == frame]
+        for run in np.split(here, np.flatnonzero(np.diff(here) > 2 * margin) + 1):
+            if not len(run):
+                continue
+            first, last = int(run[0]), int(run[-1]) + 1
+            n_parts = -(-(last - first) // most)
+            ends = [first + (last - first) * part // n_parts for part in range(n_parts + 1)]
+            for begin, end in itertools.pairwise(ends):
+                around = range(
+                    max(begin - margin, frame * depth), min(end + margin, (frame + 1) * depth)
+                )
+                yield around, range(begin, end)
+
+
+def _keep_labels(region: LabelledRegion, first: int, last: int) -> None:
+    """Take away what is labelled on other slices of a volume: it is in the region beside it."""
+    for codes in (region.targets, region.held_out):
+        codes[:first] = 0
+        codes[last:] = 0
 
 
 def _read(

@@ -45,9 +45,9 @@ class _Places:
     @classmethod
     def of(cls, codes: Tensor, code: int) -> _Places:
         """Look them up in the codes of a region."""
-        parts = torch.split(codes.flatten(), _SEARCHED_PX)
-        counts = [int(torch.count_nonzero(part == code)) for part in parts]
-        return cls(code, np.cumsum(counts))
+        flat = codes.numpy().ravel()
+        parts = (flat[i : i + _SEARCHED_PX] for i in range(0, len(flat), _SEARCHED_PX))
+        return cls(code, np.cumsum([np.count_nonzero(part == code) for part in parts]))
 
     @property
     def n(self) -> int:
@@ -58,7 +58,8 @@ class _Places:
         """Return the position of one of them, counted from 0, in the codes they were found in."""
         part = int(np.searchsorted(self.ends, number, side="right"))
         first = part * _SEARCHED_PX
-        inside = np.flatnonzero(codes.flatten()[first : first + _SEARCHED_PX] == self.code)
+        part_of = codes.numpy().ravel()[first : first + _SEARCHED_PX]
+        inside = np.flatnonzero(part_of == self.code)
         at = first + int(inside[number - (int(self.ends[part - 1]) if part else 0)])
         return [int(i) for i in np.unravel_index(at, codes.shape)]
 

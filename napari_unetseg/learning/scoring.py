@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -102,19 +101,19 @@ class HeldOutScorer:
         for index, region in enumerate(regions):
             counts += torch.bincount(region.held_out.flatten(), minlength=256)
             corners = self._corners_in(region.held_out)
-            blocks.append(np.array([(index, *corner) for corner in corners], np.int32))
-        self._blocks = np.concatenate([found for found in blocks if len(found)] or blocks[:1])
+            blocks.append(np.insert(corners, 0, index, axis=1).astype(np.int32))
+        self._blocks = np.concatenate(blocks)
         self.n_blocks = len(self._blocks)
         self.n_live = min(self.n_blocks, LIVE_BLOCKS[network.spatial_dims])
         self.n_px = int(counts[BACKGROUND:].sum())
         self.has_all_classes = bool(counts[BACKGROUND : len(class_names) + 1].all())
 
-    def _corners_in(self, held_out: Tensor) -> list[tuple[int, ...]]:
-        """List the blocks of a region in which anything is held out."""
-        if not held_out.any():
-            return []
-        starts = map(range, (0,) * len(self._block), held_out.shape, self._block)
-        return [corner for corner in product(*starts) if held_out[self._inside(corner)].any()]
+    def _corners_in(self, held_out: Tensor) -> npt.NDArray[np.intp]:
+        """List the blocks of a region in which anything is held out: shape (n, axes)."""
+        any_in = held_out.numpy() > 0
+        for axis, (size, side) in enumerate(zip(held_out.shape, self._block, strict=True)):
+            any_in = np.logical_or.reduceat(any_in, np.arange(0, size, side), axis=axis)
+        return np.argwhere(any_in) * self._block
 
     def _inside(self, corner: Sequence[int]) -> tuple[slice, ...]:
         return tuple(slice(at, at + n) for at, n in zip(corner, self._block, strict=True))

@@ -85,7 +85,7 @@ def test_a_value_is_the_same_class_in_every_file(tmp_path):
     second = save(tmp_path / "2.tif", planes(0, 128, 255))
     one, two = scan_label_files([first, second], "masks")
     assert one.values == two.values == {"128": 1, "255": 2}
-    assert classes_present(one.codes) == [0, 2]
+    assert classes_present(one.codes[:]) == [0, 2]
 
 
 def test_several_files_are_the_slices_of_one_image(tmp_path):
