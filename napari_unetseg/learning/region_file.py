@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import os
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -81,24 +82,26 @@ class _MappedRegions(Sequence[LabelledRegion]):
     """Regions in a temporary file; what was looked at does not stay in memory."""
 
     def __init__(self, regions: Iterable[LabelledRegion]) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the regions
         self._stored: list[_Stored] = []
-        try:
+        # Without a buffer, as what did not fit would be written again when it is closed.
+        with tempfile.TemporaryFile(buffering=0) as file:
             for region in regions:
-                self._stored.append(_store(region, self._file))
-            self._file.flush()
-        except OSError as error:
-            written = self._file.tell() / 1e9
-            self._file.close()
-            raise UserError(
-                f"What is annotated needs more than {written:.1f} GB of temporary files, and "
-                f"{tempfile.gettempdir()} has no room for it ({error.strerror}); set TMPDIR to a "
-                "folder on a larger disk, or give some slices with --slices."
-            ) from error
-        # Shared, as room for private copies of all of it would have to be set aside; for writing,
-        # as tensors have no other kind of memory. Nobody does.
-        self._mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_WRITE)
+                try:
+                    self._stored.append(_store(region, file))
+                except OSError as error:
+                    raise self._no_room(error) from error
+            # Shared, as room for private copies of all of it would have to be set aside; for
+            # writing, as tensors have no other kind of memory. Nobody does.
+            self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_WRITE)
         self._looked_at = 0
+
+    def _no_room(self, error: OSError) -> UserError:
+        written = sum(stored.n_bytes for stored in self._stored) / 1e9
+        return UserError(
+            f"What is annotated needs more than {written:.1f} GB of temporary files, and "
+            f"{tempfile.gettempdir()} has no room for it ({error.strerror}); set TMPDIR to a "
+            "folder on a larger disk, or give some slices with --slices."
+        )
 
     def __len__(self) -> int:
         """Return the number of regions."""
@@ -148,9 +151,12 @@ def _store(region: LabelledRegion, file: IO[bytes]) -> _Stored:
 
 
 def _place(tensor: Tensor, file: IO[bytes]) -> _Place:
+    """Write a tensor, and what is missing to where the next may begin."""
     offset = file.tell()
-    file.write(tensor.contiguous().numpy().data)
-    file.write(bytes(-file.tell() % _ALIGNED))
+    left = memoryview(tensor.contiguous().numpy()).cast("B")
+    while left:
+        left = left[file.write(left) :]
+    file.seek(-file.tell() % _ALIGNED, os.SEEK_CUR)
     return offset, tensor.dtype, tensor.shape
 
 
