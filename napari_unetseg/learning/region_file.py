@@ -153,7 +153,7 @@ def _store(region: LabelledRegion, file: IO[bytes]) -> _Stored:
 def _place(tensor: Tensor, file: IO[bytes]) -> _Place:
     """Write a tensor, and what is missing to where the next may begin."""
     offset = file.tell()
-    left = memoryview(tensor.contiguous().numpy()).cast("B")
+    left = tensor.contiguous().numpy().data.cast("B")
     while left:
         left = left[file.write(left) :]
     file.seek(-file.tell() % _ALIGNED, os.SEEK_CUR)
