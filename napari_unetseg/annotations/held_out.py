@@ -19,7 +19,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from napari_unetseg.images import Stack
+from napari_unetseg.images import Codes, Stack
 
 #: Side of a block, in px.
 BLOCK_PX = 64
@@ -63,7 +63,7 @@ def new_blocks(shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
 
 
 def assign_blocks(
-    codes: npt.NDArray[np.uint8],
+    codes: Codes,
     blocks: npt.NDArray[np.uint8],
     stack: Stack,
     planes: Iterable[int] | None = None,
@@ -78,7 +78,7 @@ def assign_blocks(
 
     Parameters
     ----------
-    codes : ndarray, shape (planes, Y, X), uint8
+    codes : ndarray or LazyCodes, shape (planes, Y, X), uint8
         Annotations: 0 unlabelled.
     blocks : ndarray, shape (planes, blocks_y, blocks_x), uint8
         As from `new_blocks`. What is decided in it stays, also when `stack` has got voxels of
@@ -153,7 +153,7 @@ def box_layers(stack: Stack) -> npt.NDArray[np.intp]:
     return layers
 
 
-def _has_enough(codes: npt.NDArray[np.uint8], planes: Iterable[int]) -> bool:
+def _has_enough(codes: Codes, planes: Iterable[int]) -> bool:
     """Return whether so much is annotated that some is held out; reads no more than that takes."""
     labelled_px = 0
     for plane in planes:
@@ -195,18 +195,18 @@ def _decide(
     each_class_trains: bool = False,
 ) -> None:
     """Decide the undecided of squares, by slice, or of boxes, by layer; changes `states`."""
-    new = [
-        (layer, y, x)
-        for layer, there in presence.items()
-        for y, x in np.argwhere(there.any(axis=0) & (states[layer] == UNDECIDED))
-    ]
+    new = [np.zeros((0, 3), np.int32)]
+    for layer, there in presence.items():
+        found = np.argwhere(there.any(axis=0) & (states[layer] == UNDECIDED))
+        new.append(np.insert(found, 0, layer, axis=1).astype(np.int32))
+    where = np.concatenate(new)
     if all_train:
-        for layer, y, x in new:
+        for layer, y, x in where.tolist():
             states[layer][y, x] = TRAINS
         return
     tally = _Tally(presence, states, each_class_trains=each_class_trains)
-    for where in sorted(new, key=_shuffle_key):
-        layer, y, x = where
+    for number in np.argsort(_shuffle_keys(where), kind="stable"):
+        layer, y, x = where[number].tolist()
         states[layer][y, x] = tally.decide(layer, np.flatnonzero(presence[layer][:, y, x]))
 
 
@@ -254,9 +254,10 @@ def _classes_per_block(plane: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     return present
 
 
-def _shuffle_key(where: tuple[int, int, int]) -> int:
-    """Order blocks so that neighbours are far apart: a multiplicative hash of the position."""
-    layer, y, x = (int(i) for i in where)
-    mixed = layer * 0x9E3779B1 + y * 0x85EBCA77 + x * 0xC2B2AE3D
-    mixed ^= mixed >> 15
-    return (mixed * 0x2C1B3C6D) & 0xFFFFFFFF
+def _shuffle_keys(where: npt.NDArray[np.int32]) -> npt.NDArray[np.uint64]:
+    """Order blocks so that neighbours are far apart: a multiplicative hash of each position."""
+    layer, y, x = where.T.astype(np.uint64)
+    mixed = layer * np.uint64(0x9E3779B1) + y * np.uint64(0x85EBCA77) + x * np.uint64(0xC2B2AE3D)
+    mixed ^= mixed >> np.uint64(15)
+    keys: npt.NDArray[np.uint64] = mixed * np.uint64(0x2C1B3C6D) & np.uint64(0xFFFFFFFF)
+    return keys

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_unetseg.images import Stack
+from napari_unetseg.images import LazyCodes, Stack, annotated_slices
 
 from .step import Labels, View
 
@@ -44,10 +44,13 @@ class Source:
         """Return the slices with strokes, chosen or not."""
         if self.strokes is None:
             return []
-        return [plane for plane, codes in enumerate(self.strokes) if codes.any()]
+        return annotated_slices(self.strokes)
 
     def codes(self) -> Iterator[int]:
-        """Yield the codes that are painted, slice by slice."""
+        """Yield the codes that are painted, some more than once."""
+        if isinstance(self.strokes, LazyCodes):
+            yield from (np.flatnonzero(self.strokes.counts[:, 1:].any(axis=0)) + 1).tolist()
+            return
         for painted in () if self.strokes is None else self.strokes:
             if painted.any():
                 yield from map(int, np.flatnonzero(np.bincount(painted.ravel())[1:]) + 1)

@@ -16,7 +16,7 @@ from napari_unetseg.wording import counted
 
 if TYPE_CHECKING:
     from napari_unetseg.classical import Chain
-    from napari_unetseg.images import Planes, Stack, UnfinishedStack
+    from napari_unetseg.images import Stack, UnfinishedStack
     from napari_unetseg.learning import Answer, Device, Model, Predictor
 
     from .outputs import Outputs
@@ -192,23 +192,6 @@ def _values(name: str, answer: Answer) -> Any:
     return codes_to_masks(answer.codes) if name == "labels" else getattr(answer, name)
 
 
-class _Connected:
-    """Connected components of codes, indexed as an array of their ids; read when asked for."""
-
-    dtype = np.dtype(np.uint32)
-
-    def __init__(self, codes: Planes, n_frames: int) -> None:
-        from napari_unetseg.annotations import pieces_of
-
-        self._pieces = pieces_of(codes, n_frames)
-        self._n_planes = len(codes)
-
-    def __getitem__(self, index: int | slice) -> Any:
-        if isinstance(index, slice):
-            return np.stack([self[i] for i in range(*index.indices(self._n_planes))])
-        return self._pieces.ids(index)
-
-
 def _write_refined(
     results: Mapping[str, UnfinishedStack],
     image: Stack,
@@ -218,19 +201,21 @@ def _write_refined(
     scale: float,
 ) -> None:
     """Tell objects apart and take the steps that were asked for, and write what comes out."""
+    from napari_unetseg.annotations import pieces_of
     from napari_unetseg.classical import Source, answers, run_stack
-    from napari_unetseg.images import Planes, UnfinishedStack, codes_to_masks, labels_like
+    from napari_unetseg.images import LazyPlanes, UnfinishedStack, codes_to_masks, labels_like
     from napari_unetseg.learning import objects_found
 
     from .segmenting import Into
 
-    read = {name: Planes(result.stack()) for name, result in results.items()}
+    read = {name: LazyPlanes.of(result.stack()) for name, result in results.items()}
     info, codes = asked.model.info, read["codes"]
     begun: Any = codes
     if "distances" in read:
         begun = objects_found(info, codes[:], read["distances"][:], image.size("T"), scale)
     elif asked.objects:
-        begun = _Connected(codes, image.size("T"))
+        pieces = pieces_of(codes, image.size("T"))
+        begun = LazyPlanes(codes.shape, np.uint32, pieces.ids)
     are_objects = asked.objects or (asked.then and answers(asked.then) == "objects")
     like = labels_like(image, "objects" if are_objects else "masks", info.classes, planes)
     with UnfinishedStack(files.labels, like, overwrite=asked.overwrite) as result:

@@ -13,7 +13,7 @@ from napari_unetseg.errors import UserError
 if TYPE_CHECKING:
     from napari_unetseg.classical import ChainRecipe, Source
     from napari_unetseg.config import LabelClass
-    from napari_unetseg.images import Labels, Stack
+    from napari_unetseg.images import LabelPlanes, Stack
 
     from .outputs import Outputs
 
@@ -155,11 +155,11 @@ def _open_begun(paths: Sequence[Path], files: Files) -> tuple[list[Source], tupl
     return sources, max((labels.classes for labels in read), key=len)
 
 
-def _masks_or_objects(paths: Sequence[Path], stacks: Sequence[Stack]) -> list[Labels]:
+def _masks_or_objects(paths: Sequence[Path], stacks: Sequence[Stack]) -> list[LabelPlanes]:
     """Read what each file says that it holds, else masks, a value being the same class in all."""
-    from napari_unetseg.images import LabelsKind, kind_of_file, read_label_files
+    from napari_unetseg.images import LabelsKind, kind_of_file, scan_label_files
 
-    found: dict[int, Labels] = {}
+    found: dict[int, LabelPlanes] = {}
     saved = [kind_of_file(path, stack) for path, stack in zip(paths, stacks, strict=True)]
     ids = [kind == "objects" for kind in saved]
     kinds: tuple[LabelsKind, ...] = ("masks", "objects")
@@ -167,7 +167,7 @@ def _masks_or_objects(paths: Sequence[Path], stacks: Sequence[Stack]) -> list[La
         chosen = [i for i, is_ids in enumerate(ids) if is_ids == (kind == "objects")]
         if chosen:
             likes = [stacks[i] for i in chosen]
-            read = read_label_files([paths[i] for i in chosen], kind, likes=likes)
+            read = scan_label_files([paths[i] for i in chosen], kind, likes, keep=True)
             found.update(zip(chosen, read, strict=True))
     return [found[i] for i in range(len(paths))]
 
@@ -191,7 +191,10 @@ def _check_used(recipe: ChainRecipe, files: Files) -> None:
 
 
 def _open(
-    recipe: ChainRecipe, paths: Sequence[Path], files: Files, annotations: Mapping[Path, Labels]
+    recipe: ChainRecipe,
+    paths: Sequence[Path],
+    files: Files,
+    annotations: Mapping[Path, LabelPlanes],
 ) -> list[Source]:
     """Open every image and check it before the first is segmented.
 
@@ -218,8 +221,8 @@ def _open(
     return sources
 
 
-def _annotations(paths: Sequence[Path], files: Files) -> dict[Path, Labels]:
-    from napari_unetseg.images import find_inputs, open_stack, pair_inputs, read_label_files
+def _annotations(paths: Sequence[Path], files: Files) -> dict[Path, LabelPlanes]:
+    from napari_unetseg.images import find_inputs, open_stack, pair_inputs, scan_label_files
 
     if not files.labels:
         return {}
@@ -227,19 +230,19 @@ def _annotations(paths: Sequence[Path], files: Files) -> dict[Path, Labels]:
         raise UserError("Give labels or points to grow from, not both.")
     pairs = pair_inputs(paths, find_inputs(files.labels))
     likes = [open_stack(image) for image, _ in pairs]
-    read = read_label_files([path for _, path in pairs], "annotations", likes=likes)
+    read = scan_label_files([path for _, path in pairs], "annotations", likes, keep=True)
     return {image: labels for (image, _), labels in zip(pairs, read, strict=True)}
 
 
 def _named(
-    recipe: ChainRecipe, sources: Sequence[Source], annotations: Iterable[Labels]
+    recipe: ChainRecipe, sources: Sequence[Source], annotations: Iterable[LabelPlanes]
 ) -> ChainRecipe:
     """Name classes as the annotations do, where the method answers in their codes."""
     from napari_unetseg.config import BACKGROUND, default_class
 
     found = recipe.chain.method()
     unused = found is None or found[0].use_of_strokes(found[1]) == "unused"
-    highest = max((int(s.strokes.max()) for s in sources if s.strokes is not None), default=0)
+    highest = max((code for source in sources for code in source.codes()), default=0)
     if unused or recipe.mapping is not None or highest <= BACKGROUND:
         return recipe
     named = max((labels.classes for labels in annotations), key=len, default=())

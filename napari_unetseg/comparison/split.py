@@ -14,7 +14,8 @@ from napari_unetseg.annotations import BLOCK_PX, held_out_mask
 from napari_unetseg.classical import Source, View
 from napari_unetseg.config import BACKGROUND, UNLABELLED
 from napari_unetseg.errors import UserError
-from napari_unetseg.images import Stack
+from napari_unetseg.images import Codes as AllCodes
+from napari_unetseg.images import Stack, annotated_slices
 from napari_unetseg.wording import counted
 
 Codes: TypeAlias = npt.NDArray[np.uint8]
@@ -53,19 +54,19 @@ class AnnotatedImage:
     Attributes
     ----------
     stack : Stack
-    codes : ndarray, shape (planes, Y, X), uint8
+    codes : ndarray or LazyCodes, shape (planes, Y, X), uint8
         0 unlabelled, 1 background, k + 1 class k.
     blocks : ndarray or None, shape (planes, blocks_y, blocks_x), uint8
         What is held out, as `annotations.assign_blocks` has it; None: nothing is.
     """
 
     stack: Stack
-    codes: Codes
+    codes: AllCodes
     blocks: npt.NDArray[np.uint8] | None = None
 
     def annotated_planes(self) -> list[int]:
         """Return the slices in which anything is labelled."""
-        return [plane for plane, codes in enumerate(self.codes) if codes.any()]
+        return annotated_slices(self.codes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -25,9 +25,9 @@ from .labels import (
     classes_present,
     codes_to_masks,
     notes_on,
-    read_label_files,
     read_labels,
 )
+from .lazy_planes import Codes, Ids, LazyCodes, LazyPlanes, annotated_slices, code_counts, recoded
 from .names import natural_key, stem_of, suffix_of
 from .normalise import Normalisation, fit_normalisation, normalisation_of
 from .npy import map_npy
@@ -42,7 +42,7 @@ from .places import split_place
 from .reading import is_chunk_store, open_stack
 from .sampling import fingerprint, sample_pixels
 from .sequence import images_in
-from .stack import Planes, Stack
+from .stack import Stack
 from .tiling import Tile, even_size, mirrored, plan_tiles, read_mirrored
 from .unfinished_stack import UnfinishedStack, unfinished_at
 from .writing import (
@@ -60,14 +60,18 @@ __all__ = [
     "MANY_CLASSES",
     "SUFFIXES",
     "WRITTEN_SUFFIXES",
+    "Codes",
+    "Ids",
     "LabelPlanes",
     "Labels",
     "LabelsKind",
+    "LazyCodes",
+    "LazyPlanes",
     "Normalisation",
-    "Planes",
     "Stack",
     "Tile",
     "UnfinishedStack",
+    "annotated_slices",
     "atomic_file",
     "atomic_folder",
     "check_channels",
@@ -80,6 +84,7 @@ __all__ = [
     "check_training_set",
     "check_values",
     "classes_present",
+    "code_counts",
     "codes_to_masks",
     "even_size",
     "find_inputs",
@@ -108,9 +113,9 @@ __all__ = [
     "pixel_size_note",
     "pixel_size_ratio",
     "plan_tiles",
-    "read_label_files",
     "read_labels",
     "read_mirrored",
+    "recoded",
     "sample_pixels",
     "saved_kind",
     "scan_label_files",

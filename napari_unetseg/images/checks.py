@@ -12,6 +12,7 @@ from napari_unetseg.config import ModelInfo
 from napari_unetseg.errors import UserError
 from napari_unetseg.wording import counted
 
+from .lazy_planes import Codes, annotated_slices, code_counts
 from .stack import Stack
 
 
@@ -113,23 +114,23 @@ def check_values(plane: npt.NDArray[Any], name: str, index: int, largest: float 
             )
 
 
-def check_same_slices(labels: npt.NDArray[Any], image: Stack, name: str) -> None:
-    """Raise UserError where labels, shape (N, Y, X), do not cover the image."""
+def check_same_slices(shape: tuple[int, ...], image: Stack, name: str) -> None:
+    """Raise UserError where labels of a shape, (N, Y, X), do not cover the image."""
     wanted = (image.n_planes, *image.plane_shape)
-    if labels.shape != wanted:
+    if shape != wanted:
         raise UserError(
-            f"{name} has {_slices(labels.shape)} and {_name(image)} has {_slices(wanted)}; labels "
+            f"{name} has {_slices(shape)} and {_name(image)} has {_slices(wanted)}; labels "
             "need the slices, height and width of their image."
         )
 
 
-def check_training_inputs(stack: Stack, codes: npt.NDArray[np.uint8]) -> None:
+def check_training_inputs(stack: Stack, codes: Codes) -> None:
     """Raise UserError where one annotated image is not enough to learn from."""
     check_training_set([stack], [codes])
 
 
 def check_training_set(
-    stacks: Sequence[Stack], codes: Sequence[npt.NDArray[np.uint8]], *, n_classes: int = 2
+    stacks: Sequence[Stack], codes: Sequence[Codes], *, n_classes: int = 2
 ) -> None:
     """Check that a network can learn from these images and their annotations.
 
@@ -137,7 +138,7 @@ def check_training_set(
     ----------
     stacks : sequence of Stack
         The images.
-    codes : sequence of ndarray, shape (N, Y, X), uint8
+    codes : sequence of ndarray or LazyCodes, shape (N, Y, X), uint8
         Their annotations.
     n_classes : int
         So many must be labelled, background among them: 1 for a network that knows what the others
@@ -153,18 +154,17 @@ def check_training_set(
         raise UserError("There is no image to learn from; give at least one.")
     present: set[int] = set()
     for stack, labels in zip(stacks, codes, strict=True):
-        check_same_slices(labels, stack, f"The labels of {_name(stack)}")
+        check_same_slices(labels.shape, stack, f"The labels of {_name(stack)}")
         if stack.n_channels != stacks[0].n_channels:
             raise UserError(
                 f"{_name(stack)} has {counted(stack.n_channels, 'channel')} and "
                 f"{_name(stacks[0])} has {stacks[0].n_channels}; images that are learned "
                 "from together need the same."
             )
-        present.update(np.flatnonzero(np.bincount(labels.ravel(), minlength=256)).tolist())
+        present.update(np.flatnonzero(code_counts(labels).any(axis=0)).tolist())
     _check_present(present - {0}, n_classes, [_name(stack) for stack in stacks])
     for stack, labels in zip(stacks, codes, strict=True):
-        labelled = [index for index, plane in enumerate(labels) if plane.any()]
-        if labelled:
+        if labelled := annotated_slices(labels):
             check_pixels(stack, labelled)
 
 

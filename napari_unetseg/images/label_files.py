@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy.typing as npt
 
@@ -27,15 +29,22 @@ def open_labels(path: Path, kind: LabelsKind, like: Stack | None = None) -> Stac
     kind : {"annotations", "masks", "objects"}
         What the values mean.
     like : Stack, optional
-        The image: files of outlines do not know its size.
+        The image: files of outlines do not know its size. As many channels as it has slices are
+        slices.
 
     Raises
     ------
     UserError
         If it cannot be read, or is something else.
     """
+    if kind not in get_args(LabelsKind):
+        raise UserError(
+            f"{kind!r} is no kind of labels; it is one of {', '.join(get_args(LabelsKind))}."
+        )
     stack = _opened(path, kind, like)
     check_kind(stack, path, kind)
+    if stack.n_planes == 1 < stack.n_channels and like and like.n_planes == stack.n_channels:
+        return _channels_as_slices(stack)
     return stack
 
 
@@ -53,6 +62,12 @@ def kind_of_file(path: Path, like: Stack | None = None) -> LabelsKind | None:
 def _opened(path: Path, kind: LabelsKind | None, like: Stack | None) -> Stack:
     # Only outlines need the image; whether others fit it is told by whoever reads them.
     return open_label_stack(path, kind, like if suffix_of(path) in LABEL_SUFFIXES else None)
+
+
+def _channels_as_slices(stack: Stack) -> Stack:
+    """Take channels for what another program saved as such."""
+    data = stack.data.reshape(stack.n_channels, *stack.plane_shape)
+    return replace(stack, data=data, axes="ZYX", channels=("",))
 
 
 def check_kind(stack: Stack, path: str | Path, kind: LabelsKind) -> None:
@@ -77,10 +92,18 @@ def label_plane(stack: Stack, index: int, name: str | Path) -> npt.NDArray[Any]:
     UserError
         If channels differ.
     """
-    plane = stack.plane(index)
-    if stack.n_channels > 1 and not (plane == plane[:1]).all():
+    return _only_channel(stack.plane(index), name)
+
+
+def label_planes(stack: Stack, name: str | Path) -> Iterator[npt.NDArray[Any]]:
+    """Read slice after slice of labels; see `label_plane`."""
+    return (_only_channel(plane, name) for plane in stack.planes())
+
+
+def _only_channel(plane: npt.NDArray[Any], name: str | Path) -> npt.NDArray[Any]:
+    if len(plane) > 1 and not (plane == plane[:1]).all():
         raise UserError(
-            f"{name} has {stack.n_channels} channels that differ, as a colour picture has; labels "
+            f"{name} has {len(plane)} channels that differ, as a colour picture has; labels "
             "have one whole number per pixel."
         )
     first: npt.NDArray[Any] = plane[0]

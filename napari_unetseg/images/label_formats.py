@@ -10,8 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from napari_unetseg.errors import UserError
 
 from .checks import check_same_slices
@@ -136,7 +134,7 @@ def _on(labels: Stack, like: Stack) -> Stack:
         axes = labels.axes.replace("C", "Z")  # slices that a program saved as channels
         labels = replace(labels, axes=axes, channels=("",))
     shape = (labels.n_planes, *labels.plane_shape)
-    check_same_slices(np.broadcast_to(np.uint8(0), shape), like, str(labels.path))
+    check_same_slices(shape, like, str(labels.path))
     sizes = labels.pixel_size_um or like.pixel_size_um
     if labels.n_channels > 1:
         return replace(labels, pixel_size_um=sizes)

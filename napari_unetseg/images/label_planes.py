@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_unetseg.config import LabelClass, default_class, default_color
-
-from .label_files import (
-    check_class_count,
-    label_plane,
-    open_labels,
+from napari_unetseg.config import (
+    BACKGROUND,
+    MAX_CLASSES,
+    LabelClass,
+    default_class,
+    default_color,
 )
+
+from .checks import check_same_slices
+from .label_files import check_class_count, label_plane, label_planes, open_labels
 from .label_meaning import MAX_ID, LabelsKind, named_classes, segmented_slices
-from .label_values import ValueMap, check_label_values, map_annotations, map_masks, values_in
+from .label_values import ValueMap, check_label_values, counts_in, map_annotations, map_masks
+from .lazy_planes import LazyCodes, LazyPlanes
 from .stack import Stack
 
 
@@ -44,6 +49,8 @@ class LabelPlanes:
     pixel_size_um : dict of str to float
     foreground : frozenset of int
         Values beside 0; of objects not all, but several where there are several.
+    counts : ndarray, shape (N, codes), uint32
+        How often a code is on a slice.
     """
 
     name: str
@@ -56,6 +63,26 @@ class LabelPlanes:
     pixel_size_um: dict[str, float] = field(default_factory=dict)
     slices: tuple[int, ...] | None = None
     foreground: frozenset[int] = frozenset()
+    counts: npt.NDArray[np.uint32] = field(default_factory=lambda: np.zeros((0, 0), np.uint32))
+
+    @property
+    def codes(self) -> LazyCodes:
+        """Codes, shape (N, Y, X), read when they are asked for."""
+        return LazyCodes(
+            lambda index: self.codes_of(self._values(index)), self.counts, self.shape[1:]
+        )
+
+    @property
+    def ids(self) -> LazyPlanes | None:
+        """Ids of objects, shape (N, Y, X), uint32, likewise; None for the other kinds."""
+        if self.kind != "objects":
+            return None
+        return LazyPlanes(
+            self.shape, np.uint32, lambda index: self._values(index).astype(np.uint32)
+        )
+
+    def _values(self, index: int) -> npt.NDArray[Any]:
+        return label_plane(self.open(), index, self.name)
 
     @property
     def values(self) -> dict[str, int]:
@@ -76,54 +103,100 @@ class LabelPlanes:
         return self.mapping.apply(values)
 
 
-@dataclass(slots=True)
 class _Seen:
-    """What the values of a file are like."""
+    """What the values of a file are like.
 
-    values: set[int] = field(default_factory=set)
-    lowest: int = 0
-    highest: int = 0
+    Attributes
+    ----------
+    values : set of int
+        All of them; of objects some.
+    lowest, highest : int
+        Of all values and 0.
+    counts : list of dict of int to int
+        By slice, how often a value is on it, unless there are more than there can be classes; of
+        objects, 1 stands for all of them.
+    """
+
+    def __init__(self) -> None:
+        self.values: set[int] = set()
+        self.lowest = self.highest = 0
+        self.counts: list[dict[int, int]] = []
 
     @classmethod
     def in_stack(cls, stack: Stack, name: str, kind: LabelsKind) -> Self:
-        """Look through all slices; of objects it does not matter which values there are."""
+        """Look through all slices."""
         seen = cls()
-        for index in range(stack.n_planes):
-            plane = label_plane(stack, index, name)
-            if not plane.size:
-                continue
-            seen.lowest = min(seen.lowest, int(plane.min()))
-            seen.highest = max(seen.highest, int(plane.max()))
-            if kind != "objects":
-                seen.values |= values_in(plane)
-            elif len(seen.values - {0}) < 2:
-                highest = int(plane.max())
-                seen.values |= {highest, int(np.where(plane > 0, plane, highest).min())}
+        add = seen.add_ids if kind == "objects" else seen.add
+        for plane in label_planes(stack, name):
+            add(plane)
         check_label_values([seen.lowest, seen.highest], name, limit=MAX_ID)
         return seen
 
+    def add(self, plane: npt.NDArray[Any]) -> None:
+        """Look at values that stand for classes."""
+        found = counts_in(plane)
+        self._reach(found)
+        self.values |= found.keys()
+        if len(self.values) <= MAX_CLASSES + 2:
+            self.counts.append(found)
+
+    def add_ids(self, plane: npt.NDArray[Any]) -> None:
+        """Look at values of which it does not matter which there are."""
+        n = int(np.count_nonzero(plane))
+        self.counts.append({0: plane.size - n, 1: n})
+        if n == 0:
+            return
+        highest = int(plane.max())
+        self._reach([int(plane.min()), highest])
+        if len(self.values - {0}) < 2:
+            self.values |= {highest, int(np.where(plane > 0, plane, highest).min())}
+
+    def _reach(self, values: Iterable[int]) -> None:
+        self.lowest = min(self.lowest, *values)
+        self.highest = max(self.highest, *values)
+
+    def code_counts(self, mapping: ValueMap | None) -> npt.NDArray[np.uint32]:
+        """Return how often a code is on a slice: shape (N, codes)."""
+        codes = {0: BACKGROUND, 1: BACKGROUND + 1} if mapping is None else mapping.codes
+        counts = np.zeros((len(self.counts), max(codes.values(), default=0) + 1), np.uint32)
+        for of_plane, found in zip(counts, self.counts, strict=True):
+            for value, n in found.items():
+                of_plane[codes[value]] += n
+        return counts
+
 
 def scan_label_files(
-    paths: Sequence[Path], kind: LabelsKind, likes: Sequence[Stack | None] | None = None
+    paths: Sequence[str | Path],
+    kind: LabelsKind,
+    likes: Sequence[Stack | None] | None = None,
+    *,
+    keep: bool = False,
 ) -> list[LabelPlanes]:
     """Look through labels of several images; a value is the same class in all.
 
     Parameters
     ----------
-    paths : sequence of Path
+    paths : sequence of str or Path
         One file (or folder of slices) per image.
     kind : {"annotations", "masks", "objects"}
         What the values mean.
     likes : sequence of Stack or None, optional
-        The images, in the same order: files of outlines do not know their size.
+        The images, in the same order; their slices, height and width are then required, and files
+        of outlines do not know their size.
+    keep : bool
+        Keep files open, as many slices will be read; what a format must read whole stays in
+        memory.
 
     Raises
     ------
     UserError
-        As `read_label_files`.
+        If a file cannot be read, holds no integers, says itself that it is of another kind, has
+        other slices than its image, or more than 254 classes.
     """
     images = likes or [None] * len(paths)
-    openers = [_opener(path, kind, like) for path, like in zip(paths, images, strict=True)]
+    openers = [_opener(Path(path), kind, like) for path, like in zip(paths, images, strict=True)]
+    if keep:
+        openers = [cache(opener) for opener in openers]
     return scan_labels([str(path) for path in paths], openers, kind)
 
 
@@ -150,6 +223,7 @@ def scan_labels(
             stack.pixel_size_um,
             segmented_slices(stack),
             frozenset(seen.values - {0}),
+            seen.code_counts(mapping),
         )
         for name, opener, stack, seen in found
     ]
@@ -169,7 +243,13 @@ def _meaning(
 
 
 def _opener(path: Path, kind: LabelsKind, like: Stack | None) -> Callable[[], Stack]:
-    return lambda: open_labels(path, kind, like)
+    def opened() -> Stack:
+        stack = open_labels(path, kind, like)
+        if like is not None:
+            check_same_slices((stack.n_planes, *stack.plane_shape), like, str(path))
+        return stack
+
+    return opened
 
 
 def _without_pixels(stack: Stack) -> Stack:

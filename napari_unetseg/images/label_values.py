@@ -51,11 +51,22 @@ class ValueMap:
 
 def values_in(values: npt.NDArray[Any]) -> set[int]:
     """Collect the values of an integer array."""
+    return set(counts_in(values))
+
+
+def counts_in(values: npt.NDArray[Any]) -> dict[int, int]:
+    """Count how often each value of an integer array is there."""
+    if not values.any():
+        return {0: values.size} if values.size else {}
     if values.dtype == bool:
-        return {int(value) for value in (False, True) if (values == value).any()}
-    if values.size and int(values.min()) >= 0 and int(values.max()) < _TABLE_SIZE:
-        return set(np.flatnonzero(np.bincount(values.ravel().astype(np.intp))).tolist())
-    return set(np.unique(values).tolist())
+        n = int(np.count_nonzero(values))
+        return {value: k for value, k in ((0, values.size - n), (1, n)) if k}
+    if int(values.min()) >= 0 and int(values.max()) < _TABLE_SIZE:
+        counts = np.bincount(values.ravel().astype(np.intp))
+        found = np.flatnonzero(counts)
+        return dict(zip(found.tolist(), counts[found].tolist(), strict=True))
+    found, counts = np.unique(values, return_counts=True)
+    return dict(zip(found.tolist(), counts.tolist(), strict=True))
 
 
 def map_annotations(values: Iterable[int], n_known: int = 0) -> ValueMap:

@@ -1,31 +1,22 @@
-"""Label files: annotations, masks and objects, and their codes."""
+"""Labels in memory: annotations, masks and objects, and their codes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_unetseg.config import LabelClass, default_class, default_color
-from napari_unetseg.errors import UserError
+from napari_unetseg.config import LabelClass, default_class
 
 from .checks import check_same_slices
-from .label_files import (
-    check_class_count,
-    label_plane,
-    open_labels,
-)
-from .label_meaning import MAX_ID, LabelsKind, named_classes, segmented_slices
-from .label_values import (
-    check_label_values,
-    map_annotations,
-    map_masks,
-    values_in,
-)
+from .label_files import label_planes, open_labels
+from .label_meaning import LabelsKind
+from .label_planes import LabelPlanes, scan_labels
+from .label_values import values_in
 from .stack import Stack
 
 #: So many classes without a name are more likely ids of objects.
@@ -84,86 +75,32 @@ def read_labels(
         If the file cannot be read, holds no integers, says itself that it is of another kind,
         has other slices than the image, or more than 254 classes.
     """
-    several = [paths] if isinstance(paths, str | Path) else list(paths)
-    likes = [like] if len(several) == 1 else None
-    read = read_label_files(several, kind, likes=likes)
-    if len(read) == 1:
-        return read[0]
-    first = read[0]
-    ids = [labels.ids for labels in read if labels.ids is not None]
-    joined = Labels(
-        np.concatenate([labels.codes for labels in read]),
-        kind,
-        first.classes,
-        first.values,
-        np.concatenate(ids) if ids else None,
-    )
+    several = [Path(p) for p in ([paths] if isinstance(paths, str | Path) else paths)]
+    image = like if len(several) == 1 else None
+    stacks = [_in_memory(open_labels(path, kind, image), path) for path in several]
     if like is not None:
-        check_same_slices(joined.codes, like, f"{several[0]} and the {len(several) - 1} after it")
-    return joined
-
-
-def read_label_files(
-    paths: Sequence[str | Path],
-    kind: LabelsKind,
-    *,
-    likes: Sequence[Stack | None] | None = None,
-) -> list[Labels]:
-    """Read the labels of several images with one meaning: a value is the same class in all.
-
-    Parameters
-    ----------
-    paths : sequence of paths
-        One file (or folder of slices) per image.
-    kind : {"annotations", "masks", "objects"}
-        What the values mean.
-    likes : sequence of Stack or None, optional
-        The images, in the same order.
-
-    Raises
-    ------
-    UserError
-        As `read_labels`.
-    """
-    if kind not in get_args(LabelsKind):
-        raise UserError(
-            f"{kind!r} is no kind of labels; it is one of {', '.join(get_args(LabelsKind))}."
-        )
-    images = likes or [None] * len(paths)
-    opened = [_open(Path(path), kind, like) for path, like in zip(paths, images, strict=True)]
-    if kind == "objects":
-        return [_objects(values, segmented_slices(stack)) for stack, values in opened]
-    present: set[int] = set()
-    for path, (_, values) in zip(paths, opened, strict=True):
-        found = values_in(values)
-        check_label_values(found, str(path), limit=MAX_ID)
-        present |= found
-    named = max((named_classes(stack) for stack, _ in opened), key=len, default=())
-    mapping = (map_annotations if kind == "annotations" else map_masks)(present, len(named))
-    check_class_count(mapping, paths[0])
-    classes = tuple(
-        named[k - 1] if k <= len(named) else default_class(k)
-        for k in range(1, mapping.n_classes + 1)
+        shape = (sum(stack.n_planes for stack in stacks), *stacks[0].plane_shape)
+        more = f" and the {len(several) - 1} after it" if several[1:] else ""
+        check_same_slices(shape, like, f"{several[0]}{more}")
+    read = scan_labels([str(path) for path in several], [partial(_same, s) for s in stacks], kind)
+    ids = [labels.ids[:] for labels in read if labels.ids is not None]
+    return Labels(
+        np.concatenate([labels.codes[:] for labels in read]),
+        kind,
+        read[0].classes,
+        read[0].values,
+        np.concatenate(ids) if ids else None,
+        read[0].slices if len(read) == 1 else None,
     )
-    return [
-        Labels(
-            mapping.apply(values),
-            kind,
-            classes,
-            mapping.recorded,
-            slices=segmented_slices(stack),
-        )
-        for stack, values in opened
-    ]
 
 
-def notes_on(labels: Sequence[Labels]) -> list[str]:
+def notes_on(labels: Sequence[Labels | LabelPlanes]) -> list[str]:
     """Say what a person may not expect of how label files were understood, in sentences.
 
     Parameters
     ----------
-    labels : sequence of Labels
-        As `read_label_files` returns them.
+    labels : sequence of Labels or LabelPlanes
+        Read together.
     """
     first = labels[0]
     notes = []
@@ -197,21 +134,11 @@ def codes_to_masks(codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return masks
 
 
-def _open(path: Path, kind: LabelsKind, like: Stack | None) -> tuple[Stack, npt.NDArray[Any]]:
-    """Read a file's values, shape (N, Y, X), of an integer type or bool."""
-    stack = open_labels(path, kind, like)
-    if stack.n_planes == 1 < stack.n_channels and like and like.n_planes == stack.n_channels:
-        values = stack.plane(0)  # slices that a program saved as channels
-    else:
-        values = np.stack([label_plane(stack, i, path) for i in range(stack.n_planes)])
-    if like is not None:
-        check_same_slices(values, like, str(path))
-    return stack, values
+def _same(stack: Stack) -> Stack:
+    return stack
 
 
-def _objects(values: npt.NDArray[Any], slices: tuple[int, ...] | None) -> Labels:
-    check_label_values([int(values.min()), int(values.max())], "the labels", limit=MAX_ID)
-    ids = values.astype(np.uint32)
-    codes = (ids > 0).astype(np.uint8) + np.uint8(1)
-    classes = (LabelClass(name="object", color=default_color(1)),)
-    return Labels(codes, "objects", classes, {}, ids, slices)
+def _in_memory(stack: Stack, path: Path) -> Stack:
+    """Read the slices of labels."""
+    values = np.stack(list(label_planes(stack, path)))
+    return replace(stack, data=values, axes="ZYX", channels=("",))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +16,9 @@ from .tiling import mirrored
 
 #: The order in which a stack's axes always stand.
 AXES = "TCZYX"
+
+#: Sections are read together up to here.
+_AT_ONCE_BYTES = 1 << 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,42 +150,26 @@ class Stack:
         return replace(self, data=self.data[..., y, x])
 
     def planes(self) -> Iterator[npt.NDArray[Any]]:
-        """Read slice after slice, each of shape (C, Y, X)."""
-        return (self.plane(index) for index in range(self.n_planes))
+        """Read slice after slice, each of shape (C, Y, X), as many at once as lie together."""
+        step = self._sections_at_once()
+        if step == 1:
+            return map(self.plane, range(self.n_planes))
+        starts = itertools.product(range(self.size("T")), range(0, self.size("Z"), step))
+        return (plane for t, z in starts for plane in self._sections(t, slice(z, z + step)))
 
+    def _sections_at_once(self) -> int:
+        """Return how many sections a chunk holds, if they are not too many; 1 without chunks."""
+        chunks = getattr(self.data, "chunks", None)
+        if chunks is None or "Z" not in self.axes:
+            return 1
+        deepest = max(np.ravel(chunks[self.axes.index("Z")]))
+        plane_bytes = self.n_channels * self.dtype.itemsize * math.prod(self.plane_shape)
+        return int(min(deepest, max(1, _AT_ONCE_BYTES // max(1, plane_bytes))))
 
-class Planes:
-    """The slices of a stack, indexed as those of an array are, and read when they are asked for.
-
-    Parameters
-    ----------
-    stack : Stack
-
-    Attributes
-    ----------
-    shape : tuple of int
-        (N, Y, X), or (N, C, Y, X) where there is an axis of channels.
-    dtype : dtype
-    """
-
-    def __init__(self, stack: Stack) -> None:
-        self._stack = stack
-        self._has_channels = "C" in stack.axes
-        channels = (stack.n_channels,) if self._has_channels else ()
-        self.shape = (stack.n_planes, *channels, *stack.plane_shape)
-        self.dtype = stack.dtype
-
-    def __len__(self) -> int:
-        """Return the number of slices."""
-        return self._stack.n_planes
-
-    def __getitem__(self, index: int | slice) -> npt.NDArray[Any]:
-        """Read one slice, or several."""
-        if isinstance(index, slice):
-            return np.stack([self[i] for i in range(*index.indices(len(self)))])
-        plane = self._stack.plane(index)
-        return plane if self._has_channels else plane[0]
-
-    def __iter__(self) -> Iterator[npt.NDArray[Any]]:
-        """Read slice after slice."""
-        return (self[index] for index in range(len(self)))
+    def _sections(self, t: int, along_z: slice) -> npt.NDArray[Any]:
+        """Read some sections of a time point, shape (n, C, Y, X)."""
+        where = {"T": t, "Z": along_z}
+        found = np.asarray(self.data[tuple(where.get(axis, slice(None)) for axis in self.axes)])
+        if not found.dtype.isnative:
+            found = found.astype(self.dtype)
+        return found.swapaxes(0, 1) if "C" in self.axes else found[:, np.newaxis]

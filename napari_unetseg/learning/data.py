@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -14,10 +16,21 @@ from torch import Tensor
 from napari_unetseg.annotations import BLOCK_PX, held_out_mask
 from napari_unetseg.config import LabelClass, NormalisationConfig
 from napari_unetseg.errors import UserError
-from napari_unetseg.images import Normalisation, Stack, check_same_slices, fit_normalisation
+from napari_unetseg.images import (
+    Codes,
+    Ids,
+    Normalisation,
+    Stack,
+    annotated_slices,
+    check_same_slices,
+    fit_normalisation,
+)
 
 #: Computes a number for each pixel from ids of objects, as `border_weights` does.
 FromIds: TypeAlias = Callable[[npt.NDArray[np.uint32]], npt.NDArray[np.float32]]
+
+#: Sections with labels are a region of their own from so many voxels on.
+MOST_VOXELS = 1 << 26
 
 #: Numbers of pixels beside their codes, by name, and only those in use. From ids of objects come
 #: ``"border"``, extra weights of pixels between objects, and ``"distance"``, that to the border of
@@ -32,27 +45,27 @@ class TrainingImage:
     Attributes
     ----------
     stack : Stack
-    codes : ndarray, shape (planes, Y, X), uint8
+    codes : ndarray or LazyCodes, shape (planes, Y, X), uint8
         0 unlabelled, 1 background, k + 1 class k.
     blocks : ndarray or None, shape (planes, blocks_y, blocks_x), uint8
         Which blocks are held out, as `annotations.assign_blocks` has it; None: nothing is. Squares
         for networks of single slices, boxes for those that see several sections.
-    ids : ndarray or None, shape (planes, Y, X), uint32
+    ids : ndarray, LazyPlanes or None, shape (planes, Y, X), uint32
         Which object a pixel belongs to, 0 background; None where objects are not told apart.
     """
 
     stack: Stack
-    codes: npt.NDArray[np.uint8]
+    codes: Codes
     blocks: npt.NDArray[np.uint8] | None = None
-    ids: npt.NDArray[np.uint32] | None = None
+    ids: Ids | None = None
 
     def __post_init__(self) -> None:
         """Check that the annotations fit the stack."""
-        check_same_slices(self.codes, self.stack, f"The labels of {self.stack.name}")
+        check_same_slices(self.codes.shape, self.stack, f"The labels of {self.stack.name}")
 
     def annotated_planes(self) -> list[int]:
         """Return the slices in which anything is labelled."""
-        return [index for index, codes in enumerate(self.codes) if codes.any()]
+        return annotated_slices(self.codes)
 
     def held_out(self, plane: int, *, boxes: bool) -> npt.NDArray[np.bool_]:
         """Return which pixels of a slice are held out, in boxes or in squares of that slice."""
@@ -61,9 +74,9 @@ class TrainingImage:
         return held_out_mask(self.blocks, plane, self.stack.plane_shape, boxes=boxes)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class LabelledRegion:
-    """What training needs of a part of a slice or of a volume, in memory.
+    """What training needs of a part of a slice or of a volume.
 
     Attributes
     ----------
@@ -96,7 +109,8 @@ class RegionReader:
     normalisation : NormalisationConfig
     margin_px : sequence of int
         Per axis. With two, (Y, X), a region is a slice; with three, (Z, Y, X), it is a part of the
-        volume of a time point, and what is annotated far apart along Z is in several.
+        volume of a time point, and what is annotated far apart along Z, or on very many sections,
+        is in several.
     neighbours : int
         Sections on each side whose channels are stacked, of slices.
     from_ids : dict of str to callable, optional
@@ -141,14 +155,20 @@ class RegionReader:
             Slices that may be annotated; all by default.
         """
         image = self._images[index]
-        candidates = range(len(image.codes)) if planes is None else sorted(planes)
-        annotated = [plane for plane in candidates if image.codes[plane].any()]
-        for run in _runs(image.stack, annotated, self._margin_px):
+        if planes is None:
+            annotated = image.annotated_planes()
+        else:
+            annotated = [plane for plane in sorted(planes) if image.codes[plane].any()]
+        for run, labelled in _runs(image.stack, annotated, self._margin_px):
             if index not in self._fitted:
                 self._fitted[index] = fit_normalisation(image.stack, self._normalisation)
             fitted = self._fitted[index]
             region = _read(image, run, fitted, self._margin_px, self._neighbours, self._from_ids)
-            yield run.start, _with_unlabelled(region) if self._unlabelled else region
+            if self._unlabelled:
+                region = _with_unlabelled(region)
+            if len(self._margin_px) == 3:
+                _keep_labels(region, labelled.start - run.start, labelled.stop - run.start)
+            yield run.start, region
 
     def area_px(self, index: int) -> int:
         """Return the pixels of a slice of an image."""
@@ -178,18 +198,35 @@ def load_regions(
     return reader.read_all()
 
 
-def _runs(stack: Stack, annotated: Sequence[int], margin_px: Sequence[int]) -> Iterator[range]:
-    """Yield which slices make one region each."""
+def _runs(
+    stack: Stack, annotated: Sequence[int], margin_px: Sequence[int]
+) -> Iterator[tuple[range, range]]:
+    """Yield which slices make one region each, and the labels of which of them count there."""
     if len(margin_px) == 2:
-        yield from (range(plane, plane + 1) for plane in annotated)
+        yield from ((range(plane, plane + 1),) * 2 for plane in annotated)
         return
-    depth = stack.size("Z")
+    depth, planes, margin = stack.size("Z"), np.array(annotated, int), margin_px[0]
+    most = max(MOST_VOXELS // math.prod(stack.plane_shape), 2 * margin, 1)
     for frame in range(stack.size("T")):
-        here = np.array([plane for plane in annotated if plane // depth == frame])
-        for run in np.split(here, np.flatnonzero(np.diff(here) > 2 * margin_px[0]) + 1):
-            if len(run):
-                first, last = int(run[0]) - margin_px[0], int(run[-1]) + 1 + margin_px[0]
-                yield range(max(first, frame * depth), min(last, (frame + 1) * depth))
+        here = planes[planes // depth == frame]
+        for run in np.split(here, np.flatnonzero(np.diff(here) > 2 * margin) + 1):
+            if not len(run):
+                continue
+            first, last = int(run[0]), int(run[-1]) + 1
+            n_parts = -(-(last - first) // most)
+            ends = [first + (last - first) * part // n_parts for part in range(n_parts + 1)]
+            for begin, end in itertools.pairwise(ends):
+                around = range(
+                    max(begin - margin, frame * depth), min(end + margin, (frame + 1) * depth)
+                )
+                yield around, range(begin, end)
+
+
+def _keep_labels(region: LabelledRegion, first: int, last: int) -> None:
+    """Take away what is labelled on other slices of a volume: it is in the region beside it."""
+    for codes in (region.targets, region.held_out):
+        codes[:first] = 0
+        codes[last:] = 0
 
 
 def _read(
@@ -261,7 +298,7 @@ def check_annotations(
     trains, held = np.zeros(n_codes, np.int64), np.zeros(n_codes, np.int64)
     for region in regions:
         for counts, codes in ((trains, region.targets), (held, region.held_out)):
-            found = np.bincount(codes.numpy().ravel(), minlength=n_codes)
+            found = torch.bincount(codes.ravel(), minlength=n_codes).numpy()
             if len(found) > n_codes:
                 raise UserError(
                     f"The labels hold class {len(found) - 2}, but only {len(classes)} classes "

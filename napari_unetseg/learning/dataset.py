@@ -6,21 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from napari_unetseg.annotations import assign_blocks, new_blocks
 from napari_unetseg.config import LabelClass
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import (
-    Labels,
+    LabelPlanes,
     LabelsKind,
     Stack,
+    annotated_slices,
     find_inputs,
     notes_on,
     open_stack,
     pair_inputs,
     parse_slices,
-    read_label_files,
+    scan_label_files,
 )
 
 from .bundle import Model
@@ -86,7 +85,7 @@ def read_training_set(
         open_inputs(images, as_stack=as_stack), open_inputs(labels, as_stack=as_stack)
     )
     stacks = [open_stack(image) for image, _ in pairs]
-    read = read_label_files([path for _, path in pairs], kind, likes=stacks)
+    read = scan_label_files([path for _, path in pairs], kind, stacks, keep=True)
     return TrainingSet(
         [training_image(stack, one, slices) for stack, one in zip(stacks, read, strict=True)],
         read[0].classes,
@@ -122,14 +121,12 @@ def read_source_set(
     return data.images
 
 
-def training_image(stack: Stack, labels: Labels, slices: str | None = None) -> TrainingImage:
+def training_image(stack: Stack, labels: LabelPlanes, slices: str | None = None) -> TrainingImage:
     """Keep the labels of the chosen slices, and hold some of their blocks out."""
     codes = labels.codes
     chosen = parse_slices(slices, stack.n_planes)
     if len(chosen) < stack.n_planes:
-        kept = np.zeros_like(codes)
-        kept[chosen] = codes[chosen]
-        codes = kept
+        codes = codes.only(chosen)
     blocks = new_blocks(codes.shape)
-    assign_blocks(codes, blocks, stack)
+    assign_blocks(codes, blocks, stack, annotated_slices(codes))
     return TrainingImage(stack, codes, blocks, labels.ids)

@@ -11,7 +11,7 @@ import torch
 
 import napari_unetseg
 from napari_unetseg.config import LabelClass, ModelInfo, Recipe
-from napari_unetseg.images import fingerprint
+from napari_unetseg.images import code_counts, fingerprint
 
 from .bundle import Model
 from .data import TrainingImage
@@ -44,7 +44,7 @@ def describe(
             "device": device.name,
             "precision": device.precision,
             "n_slices": sum(len(image.annotated_planes()) for image in images),
-            "n_labelled_px": sum(int(np.count_nonzero(image.codes)) for image in images),
+            "n_labelled_px": sum(int(code_counts(image.codes)[:, 1:].sum()) for image in images),
             "base": base.info.name if base else None,
             "pretraining_steps": n_pretrained,
         },

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from napari_unetseg.config import NetworkConfig
+from napari_unetseg.images import code_counts
 
 from .data import TrainingImage
 
@@ -70,10 +71,9 @@ def count_painted(images: Sequence[TrainingImage]) -> Painted:
     """Count painted pixels."""
     painted = annotated = 0
     for image in images:
-        for codes in image.codes:
-            n = int(np.count_nonzero(codes))
-            painted += n
-            annotated += codes.size if n else 0
+        of_slices = code_counts(image.codes)[:, 1:].sum(axis=1)
+        painted += int(of_slices.sum())
+        annotated += int(np.count_nonzero(of_slices)) * math.prod(image.stack.plane_shape)
     return Painted(painted, annotated)
 
 
@@ -122,14 +122,16 @@ def median_diameter(images: Sequence[TrainingImage]) -> float | None:
         Of the circle of the same area, in px. None where the objects of an annotated image are not
         known, or there is none.
     """
-    areas: list[int] = []
+    areas: list[npt.NDArray[np.uint32]] = []
     for image in images:
         for plane in image.annotated_planes():
             if image.ids is None:
                 return None
             annotated = image.ids[plane][image.codes[plane] > 1]
-            areas += np.unique(annotated[annotated > 0], return_counts=True)[1].tolist()
-    return math.sqrt(4 * float(np.median(areas)) / math.pi) if areas else None
+            _, of_objects = np.unique(annotated[annotated > 0], return_counts=True)
+            areas.append(of_objects.astype(np.uint32))
+    every = np.concatenate(areas) if areas else np.zeros(0)
+    return math.sqrt(4 * float(np.median(every)) / math.pi) if every.size else None
 
 
 def agreement_when_reduced(images: Sequence[TrainingImage], reduction: int) -> float:

@@ -6,8 +6,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
+from weakref import WeakKeyDictionary
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -18,8 +20,8 @@ from .data import LabelledRegion
 #: A part of a region: its number, and where in it.
 RegionPart: TypeAlias = tuple[int, tuple[slice, ...]]
 
-#: Positions kept of a class in a region, from which patches are centred; more would change nothing.
-MAX_POSITIONS = 50_000
+#: Pixels that are searched for one of a class, once it is known to be among them.
+_SEARCHED_PX = 1 << 14
 
 #: Steps in which half of the patches are cut around what has just been painted.
 NEW_FOR_STEPS = 24
@@ -27,32 +29,39 @@ NEW_FOR_STEPS = 24
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """Where a class lies in a region.
+    """Where a class lies in a region, in so few numbers that it is known of many regions.
 
     Attributes
     ----------
-    n : int
-        Pixels of it.
-    positions : Tensor, shape (n or `MAX_POSITIONS`, 2 or 3), int32
-        Of them, or of some of them.
+    code : int
+    ends : ndarray, shape (n,), int64
+        How many pixels of it are in the first `_SEARCHED_PX` of the region, twice as many, and so
+        on.
     """
 
-    n: int
-    positions: Tensor
+    code: int
+    ends: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, where: Tensor) -> _Places:
-        """Look them up; `where` has the shape of the region, bool."""
-        positions = torch.nonzero(where).int()
-        n = len(positions)
-        if n > MAX_POSITIONS:
-            generator = torch.Generator().manual_seed(0)
-            positions = positions[torch.randint(n, (MAX_POSITIONS,), generator=generator)]
-        return cls(n, positions)
+    def of(cls, codes: Tensor, code: int) -> _Places:
+        """Look them up in the codes of a region."""
+        flat = codes.numpy().ravel()
+        parts = (flat[i : i + _SEARCHED_PX] for i in range(0, len(flat), _SEARCHED_PX))
+        return cls(code, np.cumsum([np.count_nonzero(part == code) for part in parts]))
 
-    def __getitem__(self, number: int) -> list[int]:
-        place: list[int] = self.positions[number * len(self.positions) // self.n].tolist()
-        return place
+    @property
+    def n(self) -> int:
+        """Pixels of it."""
+        return int(self.ends[-1])
+
+    def place(self, number: int, codes: Tensor) -> list[int]:
+        """Return the position of one of them, counted from 0, in the codes they were found in."""
+        part = int(np.searchsorted(self.ends, number, side="right"))
+        first = part * _SEARCHED_PX
+        part_of = codes.numpy().ravel()[first : first + _SEARCHED_PX]
+        inside = np.flatnonzero(part_of == self.code)
+        at = first + int(inside[number - (int(self.ends[part - 1]) if part else 0)])
+        return [int(i) for i in np.unravel_index(at, codes.shape)]
 
 
 class PatchSampler:
@@ -78,8 +87,8 @@ class PatchSampler:
         generator: torch.Generator,
     ) -> None:
         self._generator = generator
-        self._known: dict[int, dict[int, _Places]] = {}
-        self._new: list[tuple[int, _Places]] = []
+        self._known: WeakKeyDictionary[LabelledRegion, list[_Places]] = WeakKeyDictionary()
+        self._new: list[tuple[int, _Places, Tensor]] = []
         self._steps_left = 0
         self._regions: Sequence[LabelledRegion] = ()
         self.learn_from(regions)
@@ -102,17 +111,17 @@ class PatchSampler:
             Parts of them, by their number, that have just been painted, the newest last: half of
             the patches are cut around what is painted there, for some steps.
         """
-        found = {id(r): self._known.get(id(r)) or _places_by_code(r) for r in regions}
-        # Regions are told apart by their address, so they have to be kept as long as that.
-        self._regions, self._known = tuple(regions), found
+        self._regions = regions
         by_code: dict[int, list[tuple[int, _Places]]] = defaultdict(list)
         for index, region in enumerate(regions):
-            for code, places in found[id(region)].items():
-                by_code[code].append((index, places))
+            if region not in self._known:
+                self._known[region] = _places_by_code(region.targets)
+            for places in self._known[region]:
+                by_code[places.code].append((index, places))
         self._by_code = [by_code[code] for code in sorted(by_code)]
         self._ends = [np.cumsum([places.n for _, places in of]) for of in self._by_code]
-        new = [(index, _painted_in(regions[index], part)) for index, part in newest]
-        self._new = [(index, places) for index, places in new if places.n]
+        new = [(index, *_painted_in(regions[index], part)) for index, part in newest]
+        self._new = [(index, places, inside) for index, places, inside in new if places.n]
         self._steps_left = NEW_FOR_STEPS
 
     def draw(self, batch: int) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
@@ -151,12 +160,13 @@ class PatchSampler:
         number = self._integer(int(ends[-1]))
         of = int(np.searchsorted(ends, number, side="right"))
         index, places = self._by_code[which][of]
-        return index, places[number - (int(ends[of - 1]) if of else 0)]
+        number -= int(ends[of - 1]) if of else 0
+        return index, places.place(number, self._regions[index].targets)
 
     def _among_new(self, number: int) -> tuple[int, list[int]]:
         """Draw a position among what has just been painted: the newest first, then any of it."""
-        index, places = self._new[-1 if number == 0 else self._integer(len(self._new))]
-        return index, places[self._integer(places.n)]
+        index, places, inside = self._new[-1 if number == 0 else self._integer(len(self._new))]
+        return index, places.place(self._integer(places.n), inside)
 
     def _integer(self, n: int) -> int:
         return int(torch.randint(n, (), generator=self._generator))
@@ -165,12 +175,13 @@ class PatchSampler:
         return self._integer(2 * jitter + 1) - jitter
 
 
-def _painted_in(region: LabelledRegion, part: tuple[slice, ...]) -> _Places:
-    inside = torch.zeros(region.targets.shape, dtype=torch.bool)
-    inside[part] = region.targets[part] > 0
-    return _Places.of(inside)
+def _painted_in(region: LabelledRegion, part: tuple[slice, ...]) -> tuple[_Places, Tensor]:
+    """Return where anything is painted in a part of a region, and 1 there, shape of the region."""
+    inside = torch.zeros_like(region.targets)
+    inside[part] = (region.targets[part] > 0).byte()
+    return _Places.of(inside, 1), inside
 
 
-def _places_by_code(region: LabelledRegion) -> dict[int, _Places]:
-    codes = [code for code in np.unique(region.targets.numpy()).tolist() if code]
-    return {code: _Places.of(region.targets == code) for code in codes}
+def _places_by_code(codes: Tensor) -> list[_Places]:
+    present = torch.bincount(codes.flatten()).nonzero().flatten().tolist()
+    return [_Places.of(codes, code) for code in present if code]

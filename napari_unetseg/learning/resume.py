@@ -190,7 +190,7 @@ def _rehearsed(base: Model | None) -> int | None:
 def _checksum(region: LabelledRegion) -> int:
     value = 0
     for labels in (region.targets, *region.maps.values()):
-        value = zlib.crc32(labels.numpy().tobytes(), value)
+        value = zlib.crc32(labels.contiguous().numpy().data, value)
     return value
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import product
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -95,19 +95,25 @@ class HeldOutScorer:
         self._device = device
         self._block, self._context = block_and_context(network, regions)
         self._batch = BATCH[network.spatial_dims]
-        self._blocks = [
-            (index, corner)
-            for index, region in enumerate(regions)
-            for corner in product(
-                *map(range, (0,) * len(self._block), region.held_out.shape, self._block)
-            )
-            if region.held_out[self._inside(corner)].any()
-        ]
+        counts = torch.zeros(256, dtype=torch.int64)
+        # Of every block the number of its region and its corner.
+        blocks = [np.zeros((0, 1 + len(self._block)), np.int32)]
+        for index, region in enumerate(regions):
+            counts += torch.bincount(region.held_out.flatten(), minlength=256)
+            corners = self._corners_in(region.held_out)
+            blocks.append(np.insert(corners, 0, index, axis=1).astype(np.int32))
+        self._blocks = np.concatenate(blocks)
         self.n_blocks = len(self._blocks)
         self.n_live = min(self.n_blocks, LIVE_BLOCKS[network.spatial_dims])
-        self.n_px = sum(int(torch.count_nonzero(region.held_out)) for region in regions)
-        held_out = {int(code) for region in regions for code in np.unique(region.held_out)}
-        self.has_all_classes = held_out >= set(range(BACKGROUND, len(class_names) + 1))
+        self.n_px = int(counts[BACKGROUND:].sum())
+        self.has_all_classes = bool(counts[BACKGROUND : len(class_names) + 1].all())
+
+    def _corners_in(self, held_out: Tensor) -> npt.NDArray[np.intp]:
+        """List the blocks of a region in which anything is held out: shape (n, axes)."""
+        any_in = held_out.numpy() > 0
+        for axis, (size, side) in enumerate(zip(held_out.shape, self._block, strict=True)):
+            any_in = np.logical_or.reduceat(any_in, np.arange(0, size, side), axis=axis)
+        return np.argwhere(any_in) * self._block
 
     def _inside(self, corner: Sequence[int]) -> tuple[slice, ...]:
         return tuple(slice(at, at + n) for at, n in zip(corner, self._block, strict=True))
@@ -126,7 +132,7 @@ class HeldOutScorer:
         blocks = self._blocks
         if most_blocks is not None and len(blocks) > most_blocks:
             chosen = np.linspace(0, len(blocks) - 1, most_blocks).round().astype(int)
-            blocks = [blocks[i] for i in chosen]
+            blocks = blocks[chosen]
         for start in range(0, len(blocks), self._batch):
             pixels, truth = self._read(blocks[start : start + self._batch])
             with torch.inference_mode(), autocast(self._device):
@@ -136,9 +142,9 @@ class HeldOutScorer:
             matrix.add(truth.numpy(), predicted.numpy() + 1)
         return scores(matrix, self._names).iou
 
-    def _read(self, blocks: Sequence[tuple[int, tuple[int, ...]]]) -> tuple[Tensor, Tensor]:
+    def _read(self, blocks: npt.NDArray[np.int32]) -> tuple[Tensor, Tensor]:
         pixels, truth = [], []
-        for index, corner in blocks:
+        for index, *corner in blocks.tolist():
             region = self._regions[index]
             along = list(zip(corner, self._block, self._context, strict=True))
             start = [at - around for at, _, around in along]

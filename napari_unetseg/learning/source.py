@@ -9,12 +9,14 @@ import numpy as np
 
 from napari_unetseg.annotations import ALL_HELD_OUT, new_blocks
 from napari_unetseg.events import SourceScored
+from napari_unetseg.images import recoded
 from napari_unetseg.networks import Network
 
 from .bundle import Model
 from .data import TrainingImage, load_regions
 from .guard import TOLERATED_DECLINE
 from .placement import Device, place_network
+from .region_file import kept_regions
 from .scoring import HeldOutScorer, context_px, mean_iou
 
 #: Blocks that are looked at, evenly spread over all annotations.
@@ -56,11 +58,11 @@ class SourceScorer:
         normalisation = base.info.recipe.normalisation
 
         def scorer(names: Sequence[str]) -> HeldOutScorer:
-            recoded = [_recoded(image, base.class_names, names) for image in images]
+            known = [_recoded(image, base.class_names, names) for image in images]
             regions = load_regions(
-                recoded, normalisation, context_px(base.network), base.network.neighbours
+                known, normalisation, context_px(base.network), base.network.neighbours
             )
-            return HeldOutScorer(list(regions), names, base.network, device)
+            return HeldOutScorer(kept_regions(regions), names, base.network, device)
 
         self._scorer = scorer(class_names)
         network = place_network(copy.deepcopy(base.network), device).eval()
@@ -88,4 +90,4 @@ def _recoded(image: TrainingImage, old: Sequence[str], new: Sequence[str]) -> Tr
     for channel, name in enumerate(old):
         table[channel + 1] = new.index(name) + 1 if name in new else 0
     blocks = np.full_like(new_blocks(image.codes.shape), ALL_HELD_OUT)
-    return TrainingImage(image.stack, table[image.codes], blocks)
+    return TrainingImage(image.stack, recoded(image.codes, table), blocks)

@@ -28,6 +28,7 @@ from .patches import Patches, chosen_patches, margin_px
 from .placement import AT_REST, Device, choose_device, place_network, seeded, suited
 from .plan import plan_training
 from .pretraining import Pretraining, read_unlabelled
+from .region_file import kept_regions
 from .rehearsal import Rehearsal
 from .resume import (
     StateFile,
@@ -260,7 +261,9 @@ class Trainer:
         known = known_classes(self._base, self._recipe.training.new_head)
         return known | self._other_names
 
-    def _find_other_names(self, regions: list[LabelledRegion], network: Network) -> Iterator[Event]:
+    def _find_other_names(
+        self, regions: Sequence[LabelledRegion], network: Network
+    ) -> Iterator[Event]:
         """Look whether the base answers a class under another name, to begin it there."""
         training = self._recipe.training
         if self._base is None or training.new_head:
@@ -275,13 +278,13 @@ class Trainer:
                 "with what that knows."
             )
 
-    def _read(self, network: Network) -> list[LabelledRegion]:
+    def _read(self, network: Network) -> Sequence[LabelledRegion]:
         regions = self._all_regions(network)
         check_annotations(regions, self._classes, self._known)
         return regions
 
-    def _all_regions(self, network: Network) -> list[LabelledRegion]:
-        return list(self._reader(network).read_all())
+    def _all_regions(self, network: Network) -> Sequence[LabelledRegion]:
+        return kept_regions(self._reader(network).read_all())
 
     def _reader(self, network: Network) -> RegionReader:
         recipe = self._recipe
@@ -367,7 +370,7 @@ class Trainer:
     def _keeps_statistics(self, teacher: Teacher) -> bool:
         return teacher.knows_classes and (teacher.rehearses or not self._painted.much)
 
-    def _begin(self, regions: list[LabelledRegion], network: Network) -> TrainingRun:
+    def _begin(self, regions: Sequence[LabelledRegion], network: Network) -> TrainingRun:
         info = describe(
             self._images,
             self._recipe,

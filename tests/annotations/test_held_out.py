@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from napari_unetseg.annotations import (
     ALL_HELD_OUT,
     BLOCK_PX,
     assign_blocks,
+    held_out,
     held_out_mask,
     new_blocks,
 )
@@ -180,3 +183,14 @@ def test_what_is_remembered_of_other_slices_decides_as_reading_them_anew():
         assign_blocks(codes, remembered, stack, [plane], known)
         assert np.array_equal(anew, remembered)
     assert (anew & 3 == HELD_OUT).any()
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 2**20)] * 3), min_size=1, max_size=20))
+def test_blocks_are_in_the_same_order_as_ever(blocks):
+    def key(where):
+        layer, y, x = where
+        mixed = layer * 0x9E3779B1 + y * 0x85EBCA77 + x * 0xC2B2AE3D
+        mixed ^= mixed >> 15
+        return (mixed * 0x2C1B3C6D) & 0xFFFFFFFF
+
+    assert held_out._shuffle_keys(np.array(blocks, np.int32)).tolist() == list(map(key, blocks))

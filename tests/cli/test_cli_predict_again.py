@@ -14,7 +14,7 @@ import pytest
 from napari_unetseg import open_stack
 from napari_unetseg.cli import main
 from napari_unetseg.config import LabelClass, ModelInfo, Recipe, UNetConfig
-from napari_unetseg.images import Planes, Stack, write_image
+from napari_unetseg.images import LazyPlanes, Stack, write_image
 from napari_unetseg.learning import Model
 from napari_unetseg.networks import build_network
 
@@ -90,7 +90,7 @@ def test_it_is_the_same_as_without_the_kill(folder, capsys, dims, suffix) -> Non
         model(dims).save(folder / "2.unet", overwrite=True)
     options = ("--probabilities", "--uncertainty")
     assert main(arguments(f"whole{suffix}", *options)) == 0
-    kill_after(16, f"again{suffix}", *options)
+    kill_after(32, f"again{suffix}", *options)  # of the labels; others are written after them
     left = len(done(f"again{suffix}"))
     assert 0 < left < N_PLANES
     assert not Path(f"again{suffix}").exists()
@@ -99,7 +99,7 @@ def test_it_is_the_same_as_without_the_kill(folder, capsys, dims, suffix) -> Non
     assert f"of {N_PLANES} slices of stack were segmented before" in capsys.readouterr().err
     for ending in ("", "_probabilities", "_uncertainty"):
         whole, again = (open_stack(f"{name}{ending}{suffix}") for name in ("whole", "again"))
-        np.testing.assert_array_equal(Planes(again)[:], Planes(whole)[:])
+        np.testing.assert_array_equal(LazyPlanes.of(again)[:], LazyPlanes.of(whole)[:])
         assert (again.pixel_size_um, again.channels) == (whole.pixel_size_um, whole.channels)
         assert again.metadata == whole.metadata
     assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
@@ -134,7 +134,7 @@ def test_what_another_model_image_or_setting_left_is_not_gone_on_with(folder, ca
     assert main(arguments("again.zarr", *options)) == 0
     assert "another model, image or settings" in capsys.readouterr().err
     assert main(arguments("whole.zarr", *options)) == 0
-    whole, again = (Planes(open_stack(f"{name}.zarr"))[:] for name in ("whole", "again"))
+    whole, again = (LazyPlanes.of(open_stack(f"{name}.zarr"))[:] for name in ("whole", "again"))
     np.testing.assert_array_equal(again, whole)
 
 
@@ -143,7 +143,7 @@ def test_steps_that_follow_begin_with_all_slices(folder) -> None:
     assert main(arguments("whole.zarr", *options)) == 0
     kill_after(16, "again.zarr", *options, written="again.part.codes.zarr")
     assert main(arguments("again.zarr", *options)) == 0
-    whole, again = (Planes(open_stack(f"{name}.zarr"))[:] for name in ("whole", "again"))
+    whole, again = (LazyPlanes.of(open_stack(f"{name}.zarr"))[:] for name in ("whole", "again"))
     np.testing.assert_array_equal(again, whole)
     assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
 

@@ -6,6 +6,7 @@ import weakref
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -14,9 +15,12 @@ from napari_unetseg.config import LabelClass
 from napari_unetseg.errors import UserError
 from napari_unetseg.images import (
     Stack,
+    annotated_slices,
+    code_counts,
     label_plane,
     open_stack,
-    read_label_files,
+    read_labels,
+    recoded,
     scan_label_files,
     scan_labels,
     write_labels,
@@ -27,17 +31,26 @@ CLASSES = (LabelClass(name="cell", color="#e69f00"), LabelClass(name="core", col
 
 def assert_same(paths, kind):
     """Compare both ways of reading."""
-    for read, scanned in zip(
-        read_label_files(paths, kind), scan_label_files(paths, kind), strict=True
-    ):
+    together = read_labels(paths, kind)
+    ends = np.cumsum([0, *(labels.shape[0] for labels in scan_label_files(paths, kind))])
+    for n, scanned in enumerate(scan_label_files(paths, kind)):
+        read = together.codes[ends[n] : ends[n + 1]]
         stack = scanned.open()
         planes = [label_plane(stack, i, scanned.name) for i in range(stack.n_planes)]
         codes = np.stack([scanned.codes_of(plane) for plane in planes])
-        np.testing.assert_array_equal(codes, read.codes)
-        assert codes.dtype == np.uint8
-        assert scanned.shape == read.codes.shape
-        assert (scanned.kind, scanned.classes) == (read.kind, read.classes)
-        assert (scanned.values, scanned.slices) == (read.values, read.slices)
+        np.testing.assert_array_equal(codes, read)
+        np.testing.assert_array_equal(scanned.codes[:], read)
+        np.testing.assert_array_equal(np.stack(list(scanned.codes)), read)
+        assert codes.dtype == scanned.codes.dtype == np.uint8
+        assert scanned.shape == scanned.codes.shape == read.shape
+        assert (scanned.kind, scanned.classes) == (together.kind, together.classes)
+        assert scanned.values == together.values
+        assert len(paths) > 1 or scanned.slices == together.slices
+        for plane, counts in zip(read, scanned.counts, strict=True):
+            expected = np.bincount(plane.ravel(), minlength=len(counts))
+            np.testing.assert_array_equal(counts, expected)
+        if together.ids is not None:
+            np.testing.assert_array_equal(scanned.ids[:], together.ids[ends[n] : ends[n + 1]])
 
 
 @settings(max_examples=60, deadline=None)
@@ -129,3 +142,36 @@ def test_a_file_is_mapped_and_not_read(tmp_path):
     assert isinstance(open_stack(tmp_path / "l.tif").data, np.memmap)
     (scanned,) = scan_label_files([tmp_path / "l.tif"], "masks")
     assert isinstance(scanned.open().data, np.memmap)
+
+
+@pytest.mark.parametrize("axes", ["ZYX", "CZYX", "TZYX", "TCZYX", "YX", "TYX"])
+def test_slices_that_are_read_together_are_those_read_alone(tmp_path, axes):
+    lengths = {"T": 2, "C": 3, "Z": 7, "Y": 6, "X": 5}
+    shape = tuple(lengths[axis] for axis in axes)
+    array = np.arange(np.prod(shape), dtype=">u2").reshape(shape)
+    zarr.create_array(
+        tmp_path / "a.zarr", data=array, chunks=(2,) * len(axes), dimension_names=list(axes)
+    )
+    stack = open_stack(tmp_path / "a.zarr", axes=axes)
+    planes = list(stack.planes())
+    assert len(planes) == stack.n_planes
+    for index, plane in enumerate(planes):
+        np.testing.assert_array_equal(plane, stack.plane(index))
+        assert plane.dtype == stack.dtype
+
+
+def test_codes_of_some_slices_and_with_other_numbers_are_known_without_reading():
+    values = np.random.default_rng(0).integers(0, 4, (5, 6, 7)).astype(np.uint8)
+    values[3] = 0
+    (labels,) = scan_labels(["l"], [lambda: Stack(values, "ZYX")], "annotations")
+    table = np.zeros(256, np.uint8)
+    table[1:4] = 3, 1, 3
+    expected = np.where(np.arange(5)[:, None, None] >= 2, table[values], 0)
+    lazy = recoded(labels.codes.only([2, 3, 4]), table)
+    np.testing.assert_array_equal(lazy[:], expected)
+    np.testing.assert_array_equal(recoded(values, table)[2:], expected[2:])
+    assert annotated_slices(lazy) == annotated_slices(expected) == [2, 4]
+    for code in (1, 2, 3):
+        of_code = (expected == code).sum(axis=(1, 2))
+        np.testing.assert_array_equal(code_counts(lazy)[:, code], of_code)
+        np.testing.assert_array_equal(code_counts(expected)[:, code], of_code)

@@ -14,7 +14,7 @@ import tifffile
 from napari_unetseg import UserError, open_stack
 from napari_unetseg.config import LabelClass
 from napari_unetseg.images import (
-    Planes,
+    LazyPlanes,
     Stack,
     UnfinishedStack,
     labels_like,
@@ -48,7 +48,7 @@ def put(result: UnfinishedStack, wanted: np.ndarray, planes: range | list[int]) 
 
 
 def found(path: Path) -> np.ndarray:
-    return Planes(open_stack(path))[:]
+    return LazyPlanes.of(open_stack(path))[:]
 
 
 @pytest.mark.parametrize("name", ["o.zarr", "o.tif"])
@@ -65,7 +65,7 @@ def test_slices_become_a_result(axes, shape, name, tmp_path) -> None:
         assert not (tmp_path / name).exists()
         result.finish()
     opened = open_stack(tmp_path / name)
-    np.testing.assert_array_equal(Planes(opened)[:], wanted)
+    np.testing.assert_array_equal(LazyPlanes.of(opened)[:], wanted)
     assert opened.axes.replace("Z", "") == like.axes.replace("Z", "")
     assert opened.metadata["classes"] == [CLASSES[0].model_dump()]
     assert {axis: opened.pixel_size_um[axis] for axis in "YX"} == {"Y": 0.25, "X": 0.125}
@@ -82,7 +82,7 @@ def test_numbers_of_classes_are_channels(suffix, tmp_path) -> None:
         result.finish()
     opened = open_stack(tmp_path / f"p{suffix}")
     assert opened.channels == ("background", "cell")
-    np.testing.assert_array_equal(Planes(opened)[:], wanted)
+    np.testing.assert_array_equal(LazyPlanes.of(opened)[:], wanted)
 
 
 def test_only_some_slices_in_no_slab(tmp_path) -> None:
@@ -237,14 +237,14 @@ def test_levels_of_an_image_are_means_and_of_labels_its_pixels(tmp_path) -> None
     assert [level.pixel_size_um["Y"] for level in levels] == [0.25, 0.5, 1.0]
     assert {level.pixel_size_um["Z"] for level in levels} == {0.5}
     means = pixels[:, :, :514].reshape(3, 515, 2, 257, 2).mean((2, 4))
-    np.testing.assert_allclose(Planes(levels[1])[:][..., :257], means, atol=0.5)
+    np.testing.assert_allclose(LazyPlanes.of(levels[1])[:][..., :257], means, atol=0.5)
     last = pixels[:, :, 514].reshape(3, 515, 2).mean(2)  # alone in its column
-    np.testing.assert_allclose(Planes(levels[1])[:][..., 257], last, atol=0.5)
+    np.testing.assert_allclose(LazyPlanes.of(levels[1])[:][..., 257], last, atol=0.5)
     like = labels(stack)
     with UnfinishedStack(tmp_path / "l.zarr", like) as result:
         put(result, pixels % 2 == 0, range(3))
         result.finish()
-    coarse = Planes(open_stack(tmp_path / "l.zarr" / "2"))[:]
+    coarse = LazyPlanes.of(open_stack(tmp_path / "l.zarr" / "2"))[:]
     np.testing.assert_array_equal(coarse, (pixels % 2 == 0)[:, ::4, ::4])
 
 

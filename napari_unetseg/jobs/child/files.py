@@ -12,7 +12,7 @@ import numpy as np
 from napari_unetseg.errors import UserError
 from napari_unetseg.events import Finished, FinishReason
 from napari_unetseg.images import (
-    Planes,
+    LazyPlanes,
     Stack,
     UnfinishedStack,
     atomic_file,
@@ -126,7 +126,7 @@ def _segment(
             masks.put(plane, codes_to_masks(answer.codes))
             distances.put(plane, answer)
         if command.objects:
-            codes = Planes(masks.stack())[:] + np.uint8(1)
+            codes = LazyPlanes.of(masks.stack())[:] + np.uint8(1)
             ids = distances.objects(model, codes, predictor.scale)
             path = of_objects(output.parent) / output.name
             write_labels(
