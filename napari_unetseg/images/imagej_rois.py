@@ -22,8 +22,8 @@ from .outlined_labels import Outlines, bounds, outlines_of
 from .outlines import Outline, Polygon, oval
 from .stack import Stack
 
-#: A region that takes more than this when unpacked is none.
-_LARGEST_BYTES = 1 << 26
+#: A region that takes more than this when unpacked is none, nor are all of a zip together.
+_LARGEST_BYTES, _MOST_BYTES = 1 << 26, 1 << 29
 
 #: Corners beyond this do not fit what ImageJ writes.
 _FARTHEST_PX = 60_000
@@ -93,12 +93,16 @@ def write_rois(path: Path, labels: Stack, *, overwrite: bool = False) -> None:
 
 
 def _contents(archive: zipfile.ZipFile) -> Iterator[bytes]:
+    room = _MOST_BYTES
     for entry in archive.infolist():
         if entry.filename.lower().endswith(".roi"):
             with archive.open(entry) as file:
                 content = file.read(_LARGEST_BYTES + 1)
             if len(content) > _LARGEST_BYTES:
                 raise ValueError(f"{entry.filename} is larger than any region")
+            room -= len(content)
+            if room < 0:
+                raise ValueError(f"its regions are larger than {_MOST_BYTES} bytes")
             yield content
 
 
