@@ -74,8 +74,8 @@ def read(path: Path, part: str = "", axes: str | None = None) -> Stack:
     kind, packing = str(about["dataType"]), _packing(about)
     if not _TYPES.fullmatch(kind) or packing not in _UNPACKERS:
         raise UserError(
-            f"{folder} holds {kind[:20]} values packed as {packing[:20]}, which are not read; save it as N5 "
-            f"of numbers packed as {', '.join(_UNPACKERS)}, or as OME-Zarr."
+            f"{folder} holds {kind[:20]} values packed as {packing[:20]}, which are not read; "
+            f"save it as N5 of numbers packed as {', '.join(_UNPACKERS)}, or as OME-Zarr."
         )
     if len(chunk) != len(shape) or len(shape) < 2 or min(*shape, *chunk) < 1:
         raise ValueError(f"it says that its size is {shape} in blocks of {chunk}")

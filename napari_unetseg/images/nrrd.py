@@ -128,7 +128,8 @@ def _where(path: Path, header: _Header) -> tuple[Path, int]:
     if name is not None:
         if name.startswith("LIST") or "%" in name:
             raise UserError(
-                f"{path} spreads its pixels over many files ({name[:40]}); save it as one .nrrd file."
+                f"{path} spreads its pixels over many files ({name[:40]}); save it as one "
+                ".nrrd file."
             )
         file, offset = path.parent / name, 0
         if not file.is_file():
