@@ -2,10 +2,8 @@
 
 import json
 import pickle
-import sys
 import zipfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import h5py
 import imagecodecs
@@ -13,15 +11,13 @@ import numpy as np
 import roifile
 import tifffile
 import zarr
+from format_files import MAKERS
 from leica import write_lif
 from PIL import Image
 from pycocotools import mask as coco_mask
 
 from napari_unetseg.config import default_class
 from napari_unetseg.images import Stack, write_labels
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-from format_files import MAKERS
 
 SHAPE = (3, 24, 32)
 LIKE = Stack(np.zeros(SHAPE, np.uint8), "ZYX", {"Z": 0.5, "Y": 0.2, "X": 0.1}, "cells")
