@@ -31,7 +31,7 @@ def stem_of(path: Path) -> str:
     >>> stem_of(Path("data/plate.zarr/A/1"))
     'plate_A_1'
     """
-    path = Path(split_axes(path)[0])
+    path, _ = split_axes(path)
     suffix = suffix_of(path)
     holders = () if suffix in SUFFIXES else path.parents
     for holder in holders:

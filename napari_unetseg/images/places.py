@@ -6,15 +6,15 @@ Where a file does not say what its axes are, or is wrong, they stand last: ``cel
 from __future__ import annotations
 
 import re
-from pathlib import Path, PurePath
+from pathlib import Path
 
 _AXES = re.compile(r"@([A-Za-z]{2,7})")
 
 
-def split_axes(place: PurePath) -> tuple[PurePath, str | None]:
+def split_axes(place: Path) -> tuple[Path, str | None]:
     """Tell a place from the axes that a person gives it.
 
-    >>> split_axes(PurePath("cells.tif/@zcyx"))[1]
+    >>> split_axes(Path("cells.tif/@zcyx"))[1]
     'ZCYX'
     """
     found = _AXES.fullmatch(place.name)
@@ -45,8 +45,8 @@ def split_place(place: str | Path) -> tuple[Path, str] | None:
         return path, ""
     bare, axes = split_axes(path)
     if axes is not None:
-        found = split_place(bare)
-        return found and (found[0], "/".join(filter(None, [found[1], path.name])))
+        within = split_place(bare)
+        return within and (within[0], "/".join(filter(None, [within[1], path.name])))
     for holder in (path, *path.parents):
         inside = path.relative_to(holder).parts
         if holder.is_file():

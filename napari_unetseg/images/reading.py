@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from napari_unetseg.errors import UserError
 
@@ -76,10 +76,10 @@ def open_stack(path: str | Path, *, axes: str | None = None) -> Stack:
     if place is None:
         raise UserError(f"There is no file or folder {path}; check the path.")
     file, part = place
-    inside, given = split_axes(PurePosixPath(part))
+    inside, given = split_axes(Path(part))
     reader = _reader(file)
     try:
-        stack = reader(file, str(inside) if inside.name else "", axes or given)
+        stack = reader(file, inside.as_posix() if inside.name else "", axes or given)
     except UserError:
         raise
     except READ_ERRORS as error:
