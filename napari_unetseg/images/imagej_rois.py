@@ -50,6 +50,7 @@ def read_rois(path: Path, like: Stack | None = None) -> Outlines:
     roifile = needed("roifile", "rois", path)
     about: dict[str, Any] = {}
     if zipfile.is_zipfile(path):
+        _check_end(path)
         with zipfile.ZipFile(path) as archive:
             about = _about(archive.comment)
             rois = [roifile.ImagejRoi.frombytes(content) for content in _contents(archive)]
@@ -90,6 +91,14 @@ def write_rois(path: Path, labels: Stack, *, overwrite: bool = False) -> None:
             name = f"{meaning.name_of(outline.label or 0)}-{number:05d}"
             name = re.sub(r'[/\\:*?"<>|]', "_", name)
             archive.writestr(f"{name}.roi", _bytes_of(outline, name, labels, meaning))
+
+
+def _check_end(path: Path) -> None:
+    """Raise ValueError where the comment, which stands last, is shorter than the zip says."""
+    tail = path.read_bytes()[-_LONGEST_COMMENT - 22 :]
+    at = tail.rfind(b"PK\x05\x06")
+    if at >= 0 and at + 22 + int.from_bytes(tail[at + 20 : at + 22], "little") > len(tail):
+        raise ValueError("its end is missing")
 
 
 def _contents(archive: zipfile.ZipFile) -> Iterator[bytes]:

@@ -110,9 +110,9 @@ def as_labels(path, expected, kind, like):
         assert codes.ndim == 3, "labels that are no slices"
         if expected is None or expected.size != codes.size:
             return False
-        # Of codes, those from 2 on are labelled; of annotations, these are their values.
-        wanted = expected.reshape(codes.shape) > (kind == "annotations")
-        return _same(codes > 1, wanted)
+        # Codes from 2 on are labelled: of annotations that were painted, and of all outlines.
+        values = expected.reshape(codes.shape)
+        return _same(codes > 1, values > 0) or _same(codes > 1, values > 1)
     stack = open_label_stack(path, None, like)
     if np.prod(stack.shape) > MOST_PX:
         return False
