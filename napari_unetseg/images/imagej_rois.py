@@ -15,6 +15,7 @@ from napari_unetseg.errors import UserError
 from napari_unetseg.wording import counted
 
 from .atomic import atomic_file
+from .damage import complaints_of
 from .extras import needed
 from .geojson import ring_of
 from .label_meaning import Meaning, classes_in, frame_in, with_frame
@@ -49,13 +50,16 @@ def read_rois(path: Path, like: Stack | None = None) -> Outlines:
     """
     roifile = needed("roifile", "rois", path)
     about: dict[str, Any] = {}
-    if zipfile.is_zipfile(path):
-        _check_end(path)
-        with zipfile.ZipFile(path) as archive:
-            about = _about(archive.comment)
-            rois = [roifile.ImagejRoi.frombytes(content) for content in _contents(archive)]
-    else:
-        rois = [roifile.ImagejRoi.fromfile(str(path))]
+    with complaints_of("roifile") as complaints:
+        if zipfile.is_zipfile(path):
+            _check_end(path)
+            with zipfile.ZipFile(path) as archive:
+                about = _about(archive.comment)
+                rois = [_region(roifile, content) for content in _contents(archive)]
+        else:
+            rois = [_region(roifile, path.read_bytes())]
+    if any("exceeds data size" in line for line in complaints):
+        raise ValueError("its end is missing")
     frame = frame_in(about) or like  # what we wrote counts slices, whatever channels an image has
     found = [_outline(roi, frame, about) for roi in rois]
     outlines = tuple(outline for outline in found if outline.polygons)
@@ -91,6 +95,14 @@ def write_rois(path: Path, labels: Stack, *, overwrite: bool = False) -> None:
             name = f"{meaning.name_of(outline.label or 0)}-{number:05d}"
             name = re.sub(r'[/\\:*?"<>|]', "_", name)
             archive.writestr(f"{name}.roi", _bytes_of(outline, name, labels, meaning))
+
+
+def _region(roifile: Any, content: bytes) -> Any:
+    """Read a region; ValueError where its second header, near the end, is not in the file."""
+    second = int.from_bytes(content[60:64], "big", signed=True)
+    if len(content) < 64 or second + 52 >= len(content):
+        raise ValueError("its end is missing")
+    return roifile.ImagejRoi.frombytes(content)
 
 
 def _check_end(path: Path) -> None:

@@ -255,7 +255,7 @@ def test_no_damaged_byte_brings_more_than_a_sentence(tmp_path):
 
 
 def test_chunks_without_a_length_are_one_sentence_and_no_crash(tmp_path):
-    """HDF5 2.0 subtracts the four bytes of a checksum from none."""
+    """HDF5 shows zeros in their place, or takes the four bytes of a checksum from none."""
     path = tmp_path / "a.h5"
     with h5py.File(path, "w") as file:
         pixels = np.arange(3 * 24 * 32, dtype=np.uint16).astype(np.uint8).reshape(3, 24, 32)
