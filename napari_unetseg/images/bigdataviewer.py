@@ -16,6 +16,7 @@ from napari_unetseg.wording import counted
 
 from .assemble import assemble
 from .calibration import length_um
+from .hdf5_chunks import check_chunks
 from .lazy import chunk_to_read, lazy_array
 from .stack import Stack
 
@@ -111,6 +112,7 @@ def _lazy(
 ) -> Any:
     # Java knows no unsigned numbers: 16 bits are written as signed and meant as unsigned.
     meant = np.dtype(np.uint16) if dtype == np.int16 else dtype
+    looked: set[str] = set()
 
     def block(where: tuple[slice, ...]) -> npt.NDArray[Any]:
         import h5py
@@ -119,6 +121,9 @@ def _lazy(
         with h5py.File(path, "r") as file:
             if name not in file:
                 return np.zeros([s.stop - s.start for s in where], meant)
+            if name not in looked:
+                check_chunks(path, file[name])
+                looked.add(name)
             pixels: npt.NDArray[Any] = file[name][where[2:]].view(meant)
         return pixels[np.newaxis, np.newaxis]
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import lzma
 import struct
 import tokenize
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from napari_unetseg.errors import UserError
@@ -45,3 +48,19 @@ def unreadable(path: Path, error: BaseException) -> UserError:
         f"{path} cannot be read as {kind} ({reason}); it may be damaged or incomplete, or another "
         "kind of file under that name."
     )
+
+
+@contextmanager
+def complaints_of(package: str) -> Iterator[list[str]]:
+    """Collect what a package logs instead of raising, and keep it off the screen."""
+    collected: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: collected.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger(package)
+    propagate, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield collected
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate

@@ -19,6 +19,7 @@ from .axes import guess_axes
 from .bigdataviewer import is_bigdataviewer, read_bigdataviewer, sizes_of_cells
 from .calibration import length_um
 from .extras import needed
+from .hdf5_chunks import check_chunks
 from .lazy import chunk_to_read, lazy_array
 from .stack import Stack
 
@@ -68,11 +69,15 @@ def read(path: Path, part: str, axes: str | None = None) -> Stack:
 
 def _lazy(path: Path, found: Any) -> Any:
     name, shape = found.name, tuple(int(n) for n in found.shape)
+    looked: list[str] = []
 
     def block(where: tuple[slice, ...]) -> npt.NDArray[Any]:
         import h5py
 
         with h5py.File(path, "r") as file:
+            if not looked:
+                check_chunks(path, file[name])
+                looked.append(name)
             pixels: npt.NDArray[Any] = file[name][where]
         return pixels
 

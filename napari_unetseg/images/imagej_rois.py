@@ -15,6 +15,7 @@ from napari_unetseg.errors import UserError
 from napari_unetseg.wording import counted
 
 from .atomic import atomic_file
+from .damage import complaints_of
 from .extras import needed
 from .geojson import ring_of
 from .label_meaning import Meaning, classes_in, frame_in, with_frame
@@ -22,8 +23,8 @@ from .outlined_labels import Outlines, bounds, outlines_of
 from .outlines import Outline, Polygon, oval
 from .stack import Stack
 
-#: A region that takes more than this when unpacked is none.
-_LARGEST_BYTES = 1 << 26
+#: A region that takes more than this when unpacked is none, nor are all of a zip together.
+_LARGEST_BYTES, _MOST_BYTES = 1 << 26, 1 << 29
 
 #: Corners beyond this do not fit what ImageJ writes.
 _FARTHEST_PX = 60_000
@@ -49,12 +50,16 @@ def read_rois(path: Path, like: Stack | None = None) -> Outlines:
     """
     roifile = needed("roifile", "rois", path)
     about: dict[str, Any] = {}
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            about = _about(archive.comment)
-            rois = [roifile.ImagejRoi.frombytes(content) for content in _contents(archive)]
-    else:
-        rois = [roifile.ImagejRoi.fromfile(str(path))]
+    with complaints_of("roifile") as complaints:
+        if zipfile.is_zipfile(path):
+            _check_end(path)
+            with zipfile.ZipFile(path) as archive:
+                about = _about(archive.comment)
+                rois = [_region(roifile, content) for content in _contents(archive)]
+        else:
+            rois = [_region(roifile, path.read_bytes())]
+    if any("exceeds data size" in line for line in complaints):
+        raise ValueError("its end is missing")
     frame = frame_in(about) or like  # what we wrote counts slices, whatever channels an image has
     found = [_outline(roi, frame, about) for roi in rois]
     outlines = tuple(outline for outline in found if outline.polygons)
@@ -92,13 +97,33 @@ def write_rois(path: Path, labels: Stack, *, overwrite: bool = False) -> None:
             archive.writestr(f"{name}.roi", _bytes_of(outline, name, labels, meaning))
 
 
+def _region(roifile: Any, content: bytes) -> Any:
+    """Read a region; ValueError where its second header, near the end, is not in the file."""
+    second = int.from_bytes(content[60:64], "big", signed=True)
+    if len(content) < 64 or second + 52 >= len(content):
+        raise ValueError("its end is missing")
+    return roifile.ImagejRoi.frombytes(content)
+
+
+def _check_end(path: Path) -> None:
+    """Raise ValueError where the comment, which stands last, is shorter than the zip says."""
+    tail = path.read_bytes()[-_LONGEST_COMMENT - 22 :]
+    at = tail.rfind(b"PK\x05\x06")
+    if at >= 0 and at + 22 + int.from_bytes(tail[at + 20 : at + 22], "little") > len(tail):
+        raise ValueError("its end is missing")
+
+
 def _contents(archive: zipfile.ZipFile) -> Iterator[bytes]:
+    room = _MOST_BYTES
     for entry in archive.infolist():
         if entry.filename.lower().endswith(".roi"):
             with archive.open(entry) as file:
                 content = file.read(_LARGEST_BYTES + 1)
             if len(content) > _LARGEST_BYTES:
                 raise ValueError(f"{entry.filename} is larger than any region")
+            room -= len(content)
+            if room < 0:
+                raise ValueError(f"its regions are larger than {_MOST_BYTES} bytes")
             yield content
 
 

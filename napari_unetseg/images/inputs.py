@@ -10,6 +10,7 @@ from napari_unetseg.errors import UserError
 
 from .formats import SUFFIXES
 from .names import natural_key, stem_of, suffix_of
+from .picture_folder import ABOUT_JSON
 from .places import split_place
 from .reading import is_chunk_store
 from .sequence import images_in
@@ -21,8 +22,9 @@ def find_inputs(specs: Sequence[str | Path]) -> list[Path]:
     Parameters
     ----------
     specs : sequence of str or Path
-        A folder stands for the images directly in it, in natural order; a Zarr is an image. A
-        file may be followed by the part of it that is meant: see `split_place`.
+        A folder stands for the images directly in it, in natural order; a Zarr is an image, and so
+        is a folder of slices that says of itself what labels they are. A file may be followed by
+        the part of it that is meant, and any of them by their axes: see `split_place`.
 
     Raises
     ------
@@ -38,7 +40,8 @@ def find_inputs(specs: Sequence[str | Path]) -> list[Path]:
 def _find(spec: str | Path) -> list[Path]:
     place = split_place(spec)
     path = Path(spec) if place is None else place[0] / place[1]
-    if path.is_dir() and not is_chunk_store(path) and suffix_of(path) not in SUFFIXES:
+    is_one = is_chunk_store(path) or (path / ABOUT_JSON).is_file()
+    if path.is_dir() and not is_one and suffix_of(path) not in SUFFIXES:
         if (path / "model.json").is_file():
             raise UserError(f"{path} is a model, not an image; train and predict take it with -m.")
         images = images_in(path)

@@ -44,7 +44,7 @@ class LazyPlanes:
 
     def __len__(self) -> int:
         """Return the number of slices."""
-        return self.shape[0]
+        return int(self.shape[0])
 
     @overload
     def __getitem__(self, where: int) -> npt.NDArray[Any]: ...

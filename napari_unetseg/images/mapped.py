@@ -88,7 +88,8 @@ def inflate_pixels(
     with path.open("rb") as file:
         file.seek(offset)
         with _UNPACKERS[kind](file) as unpacked:
-            unpacked.read(skip)
+            for begin in range(0, skip, _PIECE_BYTES):
+                unpacked.read(min(_PIECE_BYTES, skip - begin))
             at = 0
             while at < n_bytes:
                 piece = unpacked.read(min(_PIECE_BYTES, n_bytes - at))

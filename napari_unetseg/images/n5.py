@@ -74,8 +74,8 @@ def read(path: Path, part: str = "", axes: str | None = None) -> Stack:
     kind, packing = str(about["dataType"]), _packing(about)
     if not _TYPES.fullmatch(kind) or packing not in _UNPACKERS:
         raise UserError(
-            f"{folder} holds {kind} values packed as {packing}, which are not read; save it as N5 "
-            f"of numbers packed as {', '.join(_UNPACKERS)}, or as OME-Zarr."
+            f"{folder} holds {kind[:20]} values packed as {packing[:20]}, which are not read; "
+            f"save it as N5 of numbers packed as {', '.join(_UNPACKERS)}, or as OME-Zarr."
         )
     if len(chunk) != len(shape) or len(shape) < 2 or min(*shape, *chunk) < 1:
         raise ValueError(f"it says that its size is {shape} in blocks of {chunk}")
@@ -173,9 +173,13 @@ def _sizes(folder: Path, about: Mapping[str, Any], axes: str) -> dict[str, float
         lengths, units = resolution, ["um"] * 3
     if not lengths and about.get("units"):
         lengths, units = about.get("resolution") or (), about["units"]
-    letters = [axis for axis in axes.replace("Q", "Z")[::-1] if axis in "XYZ"]
+    named = axes.replace("Q", "Z")[::-1]
+    # Where there are as many as axes, some are of time and channels.
+    letters = [axis for axis in named if axis in "XYZ" or len(lengths) == len(named)]
+    factors += [1.0] * (len(letters) - len(factors))
     found = {
         axis: length_um(float(length) * factor, unit)
         for axis, length, unit, factor in zip(letters, lengths, units, factors, strict=False)
+        if axis in "XYZ"
     }
     return {axis: size for axis, size in found.items() if size is not None}

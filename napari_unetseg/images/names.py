@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from .formats import SUFFIXES
+from .places import split_axes
 
 _DOUBLE_SUFFIXES = (".ome.tiff", ".ome.tif", ".ome.btf", ".ome.zarr", ".nii.gz")
 
@@ -30,6 +31,7 @@ def stem_of(path: Path) -> str:
     >>> stem_of(Path("data/plate.zarr/A/1"))
     'plate_A_1'
     """
+    path, _ = split_axes(path)
     suffix = suffix_of(path)
     holders = () if suffix in SUFFIXES else path.parents
     for holder in holders:

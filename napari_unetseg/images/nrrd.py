@@ -106,7 +106,7 @@ def _pixels(path: Path, header: _Header, shape: tuple[int, ...]) -> npt.NDArray[
     kind = next((kind for kind, names in _TYPES.items() if written in names), None)
     encoding = _ENCODINGS.get(header.fields.get("encoding", "").lower())
     if kind is None or encoding is None:
-        how = f"type {written!r}, encoding {header.fields.get('encoding', '')!r}"
+        how = f"type {written[:20]!r}, encoding {header.fields.get('encoding', '')[:20]!r}"
         raise UserError(
             f"{path} holds pixels that cannot be read ({how}); save it with encoding raw or gzip, "
             "as integers or floats."
@@ -128,11 +128,14 @@ def _where(path: Path, header: _Header) -> tuple[Path, int]:
     if name is not None:
         if name.startswith("LIST") or "%" in name:
             raise UserError(
-                f"{path} spreads its pixels over many files ({name}); save it as one .nrrd file."
+                f"{path} spreads its pixels over many files ({name[:40]}); save it as one "
+                ".nrrd file."
             )
         file, offset = path.parent / name, 0
         if not file.is_file():
-            raise UserError(f"{path} names {name} as the file of its pixels; put it beside it.")
+            raise UserError(
+                f"{path} names {name[:200]!r} as the file of its pixels; put it beside it."
+            )
     lines = _whole(path, header.fields.get("line skip", header.fields.get("lineskip", "0")))
     with file.open("rb") as opened:
         opened.seek(offset)
@@ -193,7 +196,7 @@ def _length(vector: str) -> float | None:
 
 def _whole(path: Path, text: str) -> int:
     if not re.fullmatch(r"-?\d{1,18}", text.strip()):
-        raise _unusable(path, f"{text!r} stands where a number should")
+        raise _unusable(path, f"{text[:20]!r} stands where a number should")
     return int(text)
 
 

@@ -20,6 +20,7 @@ from .calibration import length_um
 from .lazy import chunk_to_read, lazy_array
 from .stack import Stack
 from .tiff_metadata import NAMESPACE
+from .zarr_chunks import checked
 from .zarr_groups import attributes_of, images_below
 
 _METADATA_FILES = ("zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
@@ -143,8 +144,10 @@ def _lazy(path: Path, array: Any) -> Any:
     if array.dtype.kind not in "iubf":
         raise UserError(f"{path} holds {array.dtype} values; an image needs integers or floats.")
 
+    whole = checked(array)
+
     def block(where: tuple[slice, ...]) -> npt.NDArray[Any]:
-        return np.asarray(array[where])
+        return np.asarray(whole[where])
 
     chunk = chunk_to_read(array.shape, array.chunks, array.dtype.itemsize)
     return lazy_array(path, block, array.shape, chunk, array.dtype)

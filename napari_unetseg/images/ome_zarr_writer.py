@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from .sampling import sample_pixels
 from .stack import Stack
 from .tiff_metadata import NAMESPACE
 
@@ -29,6 +30,9 @@ _CHUNK_SECTIONS = 16
 #: Handed over at once, if not a single slice takes more: whoever stops it waits for that.
 _SLAB_BYTES = 1 << 26
 
+#: Of channels, in turn.
+_COLORS = ("FF0000", "00FF00", "0000FF", "FF00FF", "FFFF00", "00FFFF")
+
 #: Levels follow until both sides are at most as long.
 _COARSEST_PX = 512
 
@@ -42,7 +46,7 @@ def write_ome_zarr(folder: Path, stack: Stack) -> None:
     stopped = threading.Event()
 
     def write() -> None:
-        levels = OmeZarrLevels(folder, stack)
+        levels = OmeZarrLevels(folder, stack, limits=_limits_of(stack))
         for where in levels.slabs():
             if stopped.is_set():
                 return
@@ -66,6 +70,9 @@ class OmeZarrLevels:
         Empty, or what these levels were written to before.
     stack : Stack
         Axes, shape, calibration and whatever else it says of itself; no pixels are read.
+    limits : tuple of float, optional
+        Values that a viewer may show as black and as white: 0 and 1 by default, or what the type
+        of whole numbers can hold.
 
     Attributes
     ----------
@@ -73,7 +80,9 @@ class OmeZarrLevels:
         Sections of a slab along Z.
     """
 
-    def __init__(self, folder: Path, stack: Stack) -> None:
+    def __init__(
+        self, folder: Path, stack: Stack, limits: tuple[float, float] | None = None
+    ) -> None:
         import zarr
 
         self._stack = stack
@@ -87,7 +96,8 @@ class OmeZarrLevels:
         for level, shape in enumerate(_shapes(stack)):
             found = group.get(str(level))
             self._arrays.append(self._create(group, level, shape) if found is None else found)
-        group.attrs.update(_attributes(stack, len(self._arrays), means=not self._is_labels))
+        means = not self._is_labels
+        group.attrs.update(_attributes(stack, limits, len(self._arrays), means=means))
 
     def _create(self, group: Any, level: int, shape: tuple[int, ...]) -> Any:
         chunk = {"Z": self.depth, "Y": _CHUNK_PX, "X": _CHUNK_PX}
@@ -156,13 +166,37 @@ def _means(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return means
 
 
-def _attributes(stack: Stack, n_levels: int, *, means: bool) -> dict[str, Any]:
+def _limits_of(stack: Stack) -> tuple[float, float] | None:
+    """Return the lowest and the highest value of a sample, where a viewer is told of channels."""
+    if not any(stack.channels):
+        return None
+    sample = sample_pixels(stack)
+    sample = sample[np.isfinite(sample)]
+    return (float(sample.min()), float(sample.max())) if sample.size else None
+
+
+def _attributes(
+    stack: Stack, limits: tuple[float, float] | None, n_levels: int, *, means: bool
+) -> dict[str, Any]:
     ome: dict[str, Any] = {"version": "0.5", "multiscales": [_multiscale(stack, n_levels, means)]}
     if any(stack.channels):
-        ome["omero"] = {"channels": [{"label": name} for name in stack.channels]}
+        ome["omero"] = {"channels": _channels(stack, limits)}
     if "classes" in stack.metadata:
         ome["image-label"] = image_label(stack.metadata)
     return {"ome": ome} | ({NAMESPACE: stack.metadata} if stack.metadata else {})
+
+
+def _channels(stack: Stack, limits: tuple[float, float] | None) -> list[dict[str, Any]]:
+    """Say what channels are called and how they may be shown, which OME-Zarr requires."""
+    whole = np.iinfo(stack.dtype) if stack.dtype.kind in "iu" else None
+    low, high = (0.0, 1.0) if whole is None else (float(whole.min), float(whole.max))
+    start, end = limits or (low, high)
+    window = {"min": min(low, start), "max": max(high, end), "start": start, "end": end}
+    colors = _COLORS if stack.n_channels > 1 else ("FFFFFF",)
+    return [
+        {"label": name, "color": colors[i % len(colors)], "window": window, "active": True}
+        for i, name in enumerate(stack.channels)
+    ]
 
 
 def _multiscale(stack: Stack, n_levels: int, means: bool) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from .formats import (
     ZARR_SUFFIXES,
 )
 from .names import stem_of, suffix_of
-from .places import split_place
+from .places import split_axes, split_place
 from .stack import Stack
 
 _Reader = Callable[[Path, str, str | None], Stack]
@@ -60,7 +60,7 @@ def open_stack(path: str | Path, *, axes: str | None = None) -> Stack:
         behind it: ``cells.h5/volumes/raw``, ``cells.lif/Series 2``, ``plate.zarr/A/1/0``.
     axes : str, optional
         What the axes of the file are, one letter each (``"ZCYX"``), where it does not say or is
-        wrong.
+        wrong. A path may say so itself: ``cells.tif/@ZCYX``.
 
     Returns
     -------
@@ -76,9 +76,10 @@ def open_stack(path: str | Path, *, axes: str | None = None) -> Stack:
     if place is None:
         raise UserError(f"There is no file or folder {path}; check the path.")
     file, part = place
+    inside, given = split_axes(Path(part))
     reader = _reader(file)
     try:
-        stack = reader(file, part, axes)
+        stack = reader(file, inside.as_posix() if inside.name else "", axes or given)
     except UserError:
         raise
     except READ_ERRORS as error:

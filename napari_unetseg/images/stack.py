@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_unetseg.errors import UserError
+
 from .tiling import mirrored
 
 #: The order in which a stack's axes always stand.
@@ -117,10 +119,22 @@ class Stack:
         -------
         ndarray, shape (C, Y, X)
             In the stack's own dtype, in this machine's byte order; a view where possible.
+
+        Raises
+        ------
+        UserError
+            If it cannot be read, or there is not enough memory for a slice.
         """
         t, z = divmod(index, self.size("Z"))
         where = {"T": t, "Z": z}
-        plane = np.asarray(self.data[tuple(where.get(axis, slice(None)) for axis in self.axes)])
+        try:
+            plane = np.asarray(self.data[tuple(where.get(axis, slice(None)) for axis in self.axes)])
+        except MemoryError as error:
+            height, width = self.plane_shape
+            raise UserError(
+                f"{self.path or self.name} has slices of {height} × {width} px, for which there is "
+                "not enough memory; open a part or a coarser level of it, or it may be damaged."
+            ) from error
         if not plane.dtype.isnative:
             plane = plane.astype(self.dtype)
         return plane if "C" in self.axes else plane[np.newaxis]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ from napari_unetseg.errors import UserError
 from napari_unetseg.wording import counted
 
 from .assemble import assemble
+from .damage import complaints_of
 from .stack import Stack
 from .tiff_metadata import FileFacts, read_facts
 
@@ -43,7 +41,7 @@ def read(path: Path, part: str = "", axes: str | None = None) -> Stack:
     UserError
         If the file is truncated, its axes cannot be a stack's, or there is no such series.
     """
-    with _complaints() as complaints, tifffile.TiffFile(path) as tif:
+    with complaints_of("tifffile") as complaints, tifffile.TiffFile(path) as tif:
         # Follows the chain of pages to its end, and logs where it breaks. Unless that is done
         # first, tifffile goes round for ever in a chain that leads back to an earlier page.
         len(tif.pages)
@@ -110,22 +108,6 @@ def _pixels(path: Path, series: tifffile.TiffPageSeries, index: int) -> Any:
     from .lazy_pages import lazy_pages
 
     return lazy_pages(path, index)
-
-
-@contextmanager
-def _complaints() -> Iterator[list[str]]:
-    """Collect what tifffile logs instead of raising, and keep it off the screen."""
-    collected: list[str] = []
-    handler = logging.Handler()
-    handler.emit = lambda record: collected.append(record.getMessage())  # type: ignore[method-assign]
-    logger = logging.getLogger("tifffile")
-    propagate, logger.propagate = logger.propagate, False
-    logger.addHandler(handler)
-    try:
-        yield collected
-    finally:
-        logger.removeHandler(handler)
-        logger.propagate = propagate
 
 
 #: In messages of tifffile about files that end too early or whose parts are elsewhere.

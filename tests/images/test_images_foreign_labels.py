@@ -114,6 +114,18 @@ def roi_of(kind, box=(0, 0, 0, 0), **more):
     return roi
 
 
+def test_a_region_that_was_cut_short_is_one_sentence(tmp_path, caplog):
+    whole = roifile.ImagejRoi.frompoints([[2.5, 3], [9, 3], [9, 8.5]]).tobytes()
+    path = tmp_path / "one.roi"
+    path.write_bytes(whole)
+    assert values_of(path).any()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(UserError, match=r"one\.roi"):
+            values_of(path)
+    assert not caplog.records
+
+
 def test_every_region_with_an_area_is_read(tmp_path):
     kinds = roifile.ROI_TYPE
     polygon = roifile.ImagejRoi.frompoints([[6, 0], [9, 0], [9, 3], [6, 3]])

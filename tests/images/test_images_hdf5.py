@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import subprocess
 import sys
 
 import h5py
@@ -251,3 +252,21 @@ def test_no_damaged_byte_brings_more_than_a_sentence(tmp_path):
         path.write_bytes(content)
         with contextlib.suppress(UserError):
             open_stack(path).plane(0)
+
+
+def test_chunks_without_a_length_are_one_sentence_and_no_crash(tmp_path):
+    """HDF5 shows zeros in their place, or takes the four bytes of a checksum from none."""
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        pixels = np.arange(3 * 24 * 32, dtype=np.uint16).astype(np.uint8).reshape(3, 24, 32)
+        file.create_dataset("raw", data=pixels, chunks=(1, 16, 16), fletcher32=True)
+        begin = file["raw"].id.get_chunk_info(2).byte_offset
+    content = bytearray(path.read_bytes())
+    at = content.index(begin.to_bytes(8, "little"))  # where the third chunk is, in the list of them
+    content[at - 40 : at + 2000] = bytes(2040)
+    path.write_bytes(content)
+    code = "import sys; from napari_unetseg import open_stack; open_stack(sys.argv[1]).plane(2)"
+    ran = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True)
+    assert ran.returncode == 1, ran.returncode
+    assert "UserError" in ran.stderr.splitlines()[-1]
+    assert "cannot be read as H5" in ran.stderr.splitlines()[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -114,6 +115,17 @@ def test_geojson_is_as_qupath_has_it(tmp_path, ids):
     }
     assert "classification" not in last["properties"]
     assert first["geometry"]["coordinates"][0][0] == first["geometry"]["coordinates"][0][-1]
+
+
+def test_regions_whose_meaning_was_cut_off_are_refused(tmp_path, ids):
+    path = tmp_path / "cells.zip"
+    write_label_stack(path, ids)
+    whole = path.read_bytes()
+    n_comment = len(zipfile.ZipFile(path).comment)
+    for length in (1, n_comment // 2, n_comment):
+        path.write_bytes(whole[:-length])
+        with pytest.raises(UserError, match="its end is missing"):
+            open_label_stack(path, like=Stack(ids.data, "ZYX"))
 
 
 def test_regions_are_as_imagej_has_them(tmp_path, ids):

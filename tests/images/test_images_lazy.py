@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_unetseg.errors import UserError
-from napari_unetseg.images import lazy
+from napari_unetseg.images import Stack, lazy
 from napari_unetseg.images.recent import RecentChunks
 
 
@@ -69,3 +69,17 @@ def test_nothing_is_kept_of_an_array_that_nobody_uses(recent):
 def test_a_shape_that_only_a_damaged_header_has_is_one_sentence():
     with pytest.raises(UserError, match=r"a\.h5 cannot be read as H5"):
         lazy.lazy_array(Path("a.h5"), lambda _: np.zeros(1), (1 << 40, 10, 10), (1, 10, 10), "u1")
+
+
+class Full:
+    """What an array answers whose slices memory has no room for."""
+
+    shape, dtype = (2, 1 << 24, 1 << 24), np.dtype("u1")
+
+    def __getitem__(self, where):
+        raise MemoryError
+
+
+def test_a_slice_for_which_there_is_no_memory_is_one_sentence():
+    with pytest.raises(UserError, match="slices of 16777216 × 16777216 px, for which there is not"):
+        Stack(Full(), "ZYX").plane(1)

@@ -6,6 +6,7 @@ import pickle
 import shutil
 import zlib
 
+import numcodecs
 import numpy as np
 import pytest
 import zarr
@@ -283,3 +284,18 @@ def test_nothing_is_unpickled(tmp_path, dtype, filters, compressor):
     with contextlib.suppress(UserError):
         open_stack(path).plane(0)
     assert not told.exists()
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_chunk_of_blosc_that_was_cut_short_is_one_sentence(tmp_path, zarr_format):
+    packer = zarr.codecs.BloscCodec() if zarr_format == 3 else numcodecs.Blosc()
+    data = np.random.default_rng(0).integers(0, 255, (2, 30, 30)).astype(np.uint8)
+    options = {"chunks": (1, 30, 30), "compressors": packer, "zarr_format": zarr_format}
+    zarr.create_array(tmp_path / "a.zarr", data=data, **options)
+    np.testing.assert_array_equal(np.asarray(open_stack(tmp_path / "a.zarr").data), data)
+    chunk = tmp_path / "a.zarr" / ("c/1/0/0" if zarr_format == 3 else "1.0.0")
+    whole = chunk.read_bytes()
+    for length in (0, 10, 16, len(whole) // 2, len(whole) - 1):
+        chunk.write_bytes(whole[:length])
+        with pytest.raises(UserError, match=r"a\.zarr cannot be read as ZARR"):
+            open_stack(tmp_path / "a.zarr").plane(1)
