@@ -138,6 +138,8 @@ def _open(
     opened = []
     for path in paths:
         stack = open_stack(path)
+        for sentence in stack.notes:
+            typer.echo(f"{stack.name}: {sentence}", err=True)
         check_channels(model.info, stack)
         planes = parse_slices(slices, stack.n_planes)
         check_pixels(stack, planes)

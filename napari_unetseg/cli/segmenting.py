@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from napari_unetseg.errors import UserError
 
 if TYPE_CHECKING:
@@ -208,6 +210,8 @@ def _open(
     sources = []
     for path in paths:
         stack = recipe.calibrated(open_stack(path))
+        for sentence in stack.notes:
+            typer.echo(f"{stack.name}: {sentence}", err=True)
         planes = parse_slices(files.slices, stack.n_planes)
         check_pixels(stack, planes, largest=LARGEST_GREY)
         strokes: Any = None

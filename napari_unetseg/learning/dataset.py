@@ -90,7 +90,7 @@ def read_training_set(
         [training_image(stack, one, slices) for stack, one in zip(stacks, read, strict=True)],
         read[0].classes,
         read[0].values,
-        notes_on(read),
+        [*(f"{stack.name}: {note}" for stack in stacks for note in stack.notes), *notes_on(read)],
     )
 
 
