@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, overload
 import numpy as np
 import numpy.typing as npt
 
+from .holes import written_planes
 from .stack import Stack
 
 
@@ -111,7 +112,7 @@ def annotated_slices(codes: Codes) -> list[int]:
     """Return the slices on which anything is labelled."""
     if isinstance(codes, LazyCodes):
         return np.flatnonzero(codes.counts[:, 1:].any(axis=1)).tolist()
-    return [index for index, plane in enumerate(codes) if plane.any()]
+    return [index for index in written_planes(codes) if codes[index].any()]
 
 
 def code_counts(codes: Codes) -> npt.NDArray[np.integer]:
@@ -125,9 +126,8 @@ def code_counts(codes: Codes) -> npt.NDArray[np.integer]:
     if isinstance(codes, LazyCodes):
         return codes.counts
     counts = np.zeros((len(codes), 256), np.int64)
-    for index, plane in enumerate(codes):
-        if plane.any():
-            counts[index] = np.bincount(plane.ravel(), minlength=256)
+    for index in annotated_slices(codes):
+        counts[index] = np.bincount(codes[index].ravel(), minlength=256)
     return counts
 
 
