@@ -4,6 +4,7 @@
 
     python benchmarks/large_stacks.py make FOLDER 1 2 4
     python benchmarks/large_stacks.py measure FOLDER 1 2 4
+    python benchmarks/large_stacks.py interrupt FOLDER 20
 
 A stack of n GB is an OME-Zarr of n · 1024 slices of 1024 × 1024 px, 8 bits, with voxels of
 8 × 8 × 16 nm; all are the same 64 slices of cells, shifted, so that n GB take a fraction of that
@@ -11,6 +12,9 @@ on disk. Its labels are annotations of some slices, in an OME-Zarr of the same s
 
 Peak memory is the largest resident set of the process, as the system has counted it; of a stack
 of 1 GB in all columns but the last.
+
+The first GB of a stack is predicted, predicted again, killed half way and gone on with; both
+results are compared value by value.
 """
 
 from __future__ import annotations
@@ -42,7 +46,7 @@ CONFIG = {"network": {"kind": "unet", "reduction": 4, "depth": 2, "filters": 8}}
 def main() -> None:
     """Make stacks, or run the commands on them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("make", "measure"))
+    parser.add_argument("what", choices=("make", "measure", "interrupt"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("gb", type=int, nargs="+")
     parser.add_argument("--only", nargs="+", default=list(COMMANDS), choices=list(COMMANDS))
@@ -50,6 +54,9 @@ def main() -> None:
     if asked.what == "make":
         for gb in asked.gb:
             make(asked.folder, gb)
+    elif asked.what == "interrupt":
+        for gb in asked.gb:
+            interrupt(asked.folder, gb)
     else:
         measure(asked.folder, asked.gb, asked.only)
 
@@ -105,10 +112,7 @@ COMMANDS = {
 
 def measure(folder: Path, sizes: list[int], only: list[str]) -> None:
     """Print peak memory and time of each command for each size."""
-    out = folder / "out"
-    out.mkdir(exist_ok=True)
-    if not (folder / "quick.unet").exists():
-        _run(COMMANDS["train"].replace("{out}/m.unet", "{folder}/quick.unet"), folder, sizes[0])
+    _make_model(folder, sizes[0])
     print("| command | " + " | ".join(f"{gb} GB" for gb in sizes) + " | growth, MB per GB |")
     print("|" + "---|" * (len(sizes) + 2))
     for name in only:
@@ -118,8 +122,57 @@ def measure(folder: Path, sizes: list[int], only: list[str]) -> None:
         print(f"| {name} | {' | '.join(cells)} | {growth:.1f} |", flush=True)
 
 
+def interrupt(folder: Path, gb: int) -> None:
+    """Print how long it took to predict 1 GB, at once and in two parts, and what differs."""
+    _make_model(folder, gb)
+    command = f"{COMMANDS['predict']} --slices 0-{SLICES_PER_GB - 1}"
+    peak, seconds = _run(command, folder, gb)
+    print(f"at once: {seconds:.0f} s, {peak:.0f} MB")
+    again = command.replace("p.zarr", "again.zarr")
+    journal = folder / "out" / ".again.zarr.unfinished" / ".unfinished.slices"
+    began = time.monotonic()
+    process = _started(again, folder, gb)
+    while _lines(journal) < SLICES_PER_GB // 2:
+        if process.poll() is not None:
+            raise SystemExit("it ended before it could be killed")
+        time.sleep(0.05)
+    process.kill()
+    process.communicate()
+    print(f"killed after {time.monotonic() - began:.0f} s, with {_lines(journal)} slices on disk")
+    _, seconds = _run(again, folder, gb)
+    print(f"gone on with: {seconds:.0f} s")
+    whole, parts = (
+        zarr.open_array(folder / "out" / name / "0", mode="r") for name in ("p.zarr", "again.zarr")
+    )
+    slabs = [slice(first, first + 16) for first in range(0, SLICES_PER_GB, 16)]
+    differing = sum(int((np.asarray(whole[s]) != np.asarray(parts[s])).sum()) for s in slabs)
+    shares = [float((np.asarray(parts[s]) == 1).mean()) for s in slabs]
+    print(f"{differing} pixels differ; {min(shares):.2f} to {max(shares):.2f} of them are cells")
+
+
+def _lines(journal: Path) -> int:
+    return journal.read_text().count("\n") if journal.is_file() else 0
+
+
+def _make_model(folder: Path, gb: int) -> None:
+    (folder / "out").mkdir(exist_ok=True)
+    if not (folder / "quick.unet").exists():
+        _run(COMMANDS["train"].replace("{out}/m.unet", "{folder}/quick.unet"), folder, gb)
+
+
 def _run(command: str, folder: Path, gb: int) -> tuple[float, float]:
     """Run a command; return the peak of its memory in MB, and the time it took."""
+    began = time.monotonic()
+    process = _started(command, folder, gb)
+    assert process.stderr is not None
+    said = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{command}\n{said.decode()}")
+    return usage.ru_maxrss / 1024, time.monotonic() - began
+
+
+def _started(command: str, folder: Path, gb: int) -> subprocess.Popen[bytes]:
     filled = command.format(
         stack=folder / f"stack_{gb}.zarr",
         labels=folder / f"labels_{gb}.zarr",
@@ -127,18 +180,11 @@ def _run(command: str, folder: Path, gb: int) -> tuple[float, float]:
         folder=folder,
         quick=folder / "quick.json",
     )
-    began = time.monotonic()
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-m", "napari_unetseg", *filled.split()],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
-    assert process.stderr is not None
-    said = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{filled}\n{said.decode()}")
-    return usage.ru_maxrss / 1024, time.monotonic() - began
 
 
 if __name__ == "__main__":
