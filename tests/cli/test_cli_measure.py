@@ -98,7 +98,10 @@ def test_parquet_holds_the_same_with_types(tmp_path, image):
     [
         (["ids.tif", "-o", "table.txt"], "ends in .csv or .parquet"),
         (["ids.tif", "-o", "table.csv", "--kind", "cells"], "is no kind of labels"),
-        (["ids.tif", "-o", "table.csv", "-i", "other.tif"], "the shape"),
+        (
+            ["ids.tif", "-o", "table.csv", "-i", "other.tif"],
+            "labels need the slices, height and width",
+        ),
         (["nothing.tif", "-o", "table.csv"], "no file"),
         (["cells.tif", "-o", "cells.tif"], "ends in"),
     ],
