@@ -18,7 +18,7 @@ from napari_unetseg.annotations import code_of
 from napari_unetseg.workspace import ImageEntry, Workspace
 
 from .label_colors import OPACITY, Role, highest_label, label_colormap, label_features
-from .shortcuts import SHORTCUTS
+from .shortcuts import REPLACED, SHORTCUTS
 from .shown_layer import ShownLayer
 from .stack_from_layers import METADATA, guess_axes, labels_placement, stack_from_layers
 
@@ -341,7 +341,8 @@ class LayerBinder:
             metadata={METADATA: {"image": entry.id, "role": role, "axes": axes}},
             **self.placement(entry.id),
         )
-        layer.bind_key("M", lambda layer: self._take_new(layer, entry, role), overwrite=True)
+        key = REPLACED["new_class"].key
+        layer.bind_key(key, lambda layer: self._take_new(layer, entry, role), overwrite=True)
         layer.selected_label = 1 if role == "region" else code_of(1)
         layer.events.selected_label.connect(lambda: self._limit_label(layer, role))
         return layer

@@ -108,6 +108,7 @@ REPLACED: dict[str, Shortcut] = {
     ),
     "redo": Shortcut("Ctrl+Shift+Z", "Redo", "Do again what was taken back."),
     "put_down": Shortcut("Escape", "Put down", "Let go of the tool in hand."),
+    "new_class": Shortcut("M", "Next class", "Paint with the first class that is not in use yet."),
     "move": Shortcut("Space", "Move", "As long as it is held, the mouse moves the image."),
 }
 

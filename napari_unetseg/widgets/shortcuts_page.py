@@ -121,7 +121,7 @@ class ShortcutsPage(QWidget):
             self._write()
 
     def _write(self) -> None:
-        replaced = [_row(REPLACED[action]) for action in ("undo", "redo")]
+        replaced = [_row(REPLACED[action]) for action in ("undo", "redo", "new_class")]
         in_hand = [_row(REPLACED[action]) for action in ("put_down", "move")]
         on_objects = [
             replace(SHORTCUTS[action], sentence=said) for action, said in ON_OBJECTS.items()
