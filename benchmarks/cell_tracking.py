@@ -132,7 +132,7 @@ def annotated_frames(name: str, sequence: str) -> TrainingImage:
 def _ids(image: TrainingImage) -> npt.NDArray[np.uint32]:
     if image.ids is None:
         raise ValueError(f"{image.stack.name} has no objects")
-    return image.ids
+    return image.ids[:]
 
 
 def _file(name: str, sequence: str, kind: str) -> Path:

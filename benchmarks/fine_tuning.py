@@ -172,7 +172,7 @@ def measured(
     }
     row = {
         "side": "from the base" if start else "from nothing",
-        "painted px": sum(int(np.count_nonzero(image.codes)) for image in images),
+        "painted px": sum(int(np.count_nonzero(image.codes[:])) for image in images),
         "steps": model.info.history["steps"],
         **spent,
     }

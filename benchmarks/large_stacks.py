@@ -26,6 +26,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -76,7 +77,7 @@ def make(folder: Path, gb: int) -> None:
     (folder / "quick.json").write_text(json.dumps(CONFIG))
 
 
-def _create(path: Path, n_planes: int) -> zarr.Array:
+def _create(path: Path, n_planes: int) -> zarr.Array[Any]:
     """Describe an image as one slice that is written, and make it as deep as it is to be."""
     slice_ = np.zeros((1, SIDE_PX, SIDE_PX), np.uint8)
     write_image(path, Stack(slice_, "ZYX", SIZES_UM, path.stem), overwrite=True)

@@ -26,7 +26,9 @@ from pathlib import Path
 
 import napari
 import numpy as np
+import numpy.typing as npt
 import psutil
+from napari.layers import Labels
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
@@ -209,7 +211,7 @@ class Window:
     def _go_to(self, plane: int) -> None:
         self.viewer.dims.set_current_step(0, plane)
 
-    def _drag(self, layer, ends) -> None:
+    def _drag(self, layer: Labels, ends: npt.NDArray[np.float64]) -> None:
         for t in np.linspace(0, 1, 8)[1:]:
             self.person.go_on(layer, ends[0] + t * (ends[1] - ends[0]))
         self.person.end_stroke(layer, ends[1])
@@ -242,7 +244,7 @@ def _timed(action: Callable[[], object]) -> float:
 
 
 def _held_mb() -> float:
-    return psutil.Process().memory_info().rss / 2**20
+    return float(psutil.Process().memory_info().rss) / 2**20
 
 
 def _median(runs: list[dict[str, float]]) -> dict[str, float]:

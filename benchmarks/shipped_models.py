@@ -97,7 +97,7 @@ def _nuclei(folder: Path) -> Iterator[Truth]:
 def _cells(data: str) -> Iterator[Truth]:
     for sequence in ("01", "02"):
         image = annotated_frames(data, sequence)
-        yield image.stack, image.codes, image.ids
+        yield image.stack, image.codes[:], None if image.ids is None else image.ids[:]
 
 
 def _scored(model: Model, truths: Iterator[Truth]) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -45,18 +46,20 @@ class Painting:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._codes = [np.zeros_like(truth) for truth in pool.truth]
         self.images = [
-            TrainingImage(stack, np.zeros_like(truth), new_blocks(truth.shape))
-            for stack, truth in zip(pool.stacks, pool.truth, strict=True)
+            TrainingImage(stack, codes, new_blocks(codes.shape))
+            for stack, codes in zip(pool.stacks, self._codes, strict=True)
         ]
 
     def paint(self, region: Region) -> None:
         """Copy a region of the truth; what is held out of it is decided as in the window."""
         image = self.images[region.image]
         where = region.plane, *region.cells(1)
-        image.codes[where] = self._pool.truth[region.image][where]
+        codes = self._codes[region.image]
+        codes[where] = self._pool.truth[region.image][where]
         assert image.blocks is not None
-        assign_blocks(image.codes, image.blocks, image.stack, [region.plane])
+        assign_blocks(codes, image.blocks, image.stack, [region.plane])
 
     def is_free(self, region: Region) -> bool:
         """Tell whether hardly anything of a region is painted, as suggestions have to be."""
@@ -73,14 +76,14 @@ class Painting:
     @property
     def counts(self) -> Row:
         """How much is painted, and of it the share of the structure."""
-        px = sum(int(np.count_nonzero(image.codes)) for image in self.images)
-        inside = sum(int(np.count_nonzero(image.codes > 1)) for image in self.images)
+        px = sum(int(np.count_nonzero(codes)) for codes in self._codes)
+        inside = sum(int(np.count_nonzero(codes > 1)) for codes in self._codes)
         return {"px": px, "structure": round(inside / px, 4)}
 
 
 def random_region(painting: Painting, rng: np.random.Generator) -> Region:
     """Draw a region that is free; larger images have their share of them."""
-    areas = np.array([image.codes.size for image in painting.images], float)
+    areas = np.array([math.prod(image.codes.shape) for image in painting.images], float)
     while True:
         i = int(rng.choice(len(areas), p=areas / areas.sum()))
         stack = painting.images[i].stack

@@ -149,7 +149,7 @@ class Experiment:
         if total == ROUNDS[0] and self._first is not None:
             return self._first
         began = time.time()
-        images = [image for image in painting.images if image.codes.any()]
+        images = [image for image in painting.images if image.codes[:].any()]
         seeds = [self._seed + 1000 * n for n in range(self._trainings)]
         models = [self._train(images, seed) for seed in seeds]
         seconds = round(time.time() - began, 1)

@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 
 from napari_unetseg import evaluate, load_model, open_stack, predict
+from napari_unetseg.annotations import assign_blocks, new_blocks
 from napari_unetseg.config import LabelClass, Recipe, TrainingConfig, default_class
-from napari_unetseg.images import Labels, Stack, read_labels
+from napari_unetseg.images import Labels, Stack, parse_slices, read_labels
 from napari_unetseg.learning import Model, Trainer, TrainingImage
-from napari_unetseg.learning.dataset import training_image
 
 #: Slices that the base model learns from, the one annotated anew, and those that are scored.
 BASE_SLICES, SLICE = "0,7,14", "10"
@@ -62,7 +62,7 @@ def main() -> None:
     stack = cropped(open_stack(folder / "raw.ome.tif"), options.crop)
     base = load_model(options.base) if options.base else membranes(stack, folder, options)
     truth = labels(folder / "mitochondria.ome.tif", stack)
-    image = training_image(stack, truth, SLICE)
+    image = annotated(stack, truth, SLICE)
     rows = []
     for seed in range(options.seeds):
         for most in options.steps or options.seconds:
@@ -100,9 +100,19 @@ def labels(path: Path, stack: Stack) -> Labels:
     return replace(whole, codes=whole.codes[:, :height, :width])
 
 
+def annotated(stack: Stack, labels: Labels, slices: str) -> TrainingImage:
+    """Keep the labels of some slices, and hold some of their blocks out."""
+    chosen = parse_slices(slices, stack.n_planes)
+    codes = np.zeros_like(labels.codes)
+    codes[chosen] = labels.codes[chosen]
+    blocks = new_blocks(codes.shape)
+    assign_blocks(codes, blocks, stack, chosen)
+    return TrainingImage(stack, codes, blocks)
+
+
 def membranes(stack: Stack, folder: Path, options: argparse.Namespace) -> Model:
     """Train the model that is at hand."""
-    image = training_image(stack, labels(folder / "membranes.ome.tif", stack), BASE_SLICES)
+    image = annotated(stack, labels(folder / "membranes.ome.tif", stack), BASE_SLICES)
     training = TrainingConfig(steps=options.base_steps, max_time_s=None, patch_px=options.patch)
     classes = (LabelClass(name="membrane", color="#56b4e9"),)
     trainer = Trainer([image], Recipe(training=training), classes, name="membranes")
