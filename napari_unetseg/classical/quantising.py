@@ -30,7 +30,7 @@ def quantised(labels: npt.NDArray[np.integer[Any]], pixels: Pixels) -> Pixels:
     [[[15, 15, 200]]]
     """
     means = group_means(labels, pixels)
-    if pixels.dtype.kind in "iu":
+    if pixels.dtype.kind in "iub":
         means = means.round()
     painted = np.empty_like(pixels)
     for of_groups, out in zip(means.T, painted, strict=True):

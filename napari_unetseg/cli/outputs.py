@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,11 @@ class Outputs:
     probabilities: Path | None = None
     uncertainty: Path | None = None
     quantised: Path | None = None
+
+    def paths(self) -> list[str]:
+        """Return all that are wanted."""
+        wanted = (self.labels, self.probabilities, self.uncertainty, self.quantised)
+        return [str(path) for path in wanted if path is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,22 +136,70 @@ def plan_outputs(
     return plan
 
 
-def check_outputs(plan: OutputPlan, *, overwrite: bool) -> None:
+class FinishedImages:
+    """Which images of several a command has written, for when it is interrupted and given again.
+
+    Parameters
+    ----------
+    record : Path
+        What the command writes last; a hidden file beside it lists the images until then.
+    """
+
+    def __init__(self, record: Path) -> None:
+        self._file = record.with_name(f".{record.name}.unfinished")
+        try:
+            found = json.loads(self._file.read_text("utf-8"))
+        except (OSError, ValueError):
+            found = {}
+        self._images: dict[str, Any] = found if isinstance(found, dict) else {}
+
+    def written(self) -> set[Path]:
+        """Return the files that are there."""
+        listed = (path for entry in self._images.values() for path in entry["files"])
+        return {Path(path) for path in listed}
+
+    def scale(self, files: Outputs, facts: Mapping[str, Any]) -> float | None:
+        """Return at which scale an image was segmented; None where it is not finished."""
+        entry = self._images.get(str(files.labels), {})
+        same = entry.get("facts") == json.loads(json.dumps(facts))
+        whole = same and entry["files"] == files.paths() and all(map(os.path.exists, files.paths()))
+        return entry["scale"] if whole else None
+
+    def add(self, files: Outputs, facts: Mapping[str, Any], scale: float) -> None:
+        """Remember that an image is finished."""
+        entry = {"files": files.paths(), "facts": facts, "scale": scale}
+        self._images[str(files.labels)] = entry
+        write_record(self._file, self._images, overwrite=True)
+
+    def forget(self) -> None:
+        """Remove the list."""
+        self._file.unlink(missing_ok=True)
+
+
+def check_outputs(
+    plan: OutputPlan, *, overwrite: bool, finished: Container[Path] = frozenset()
+) -> None:
     """Raise `UserError` before any work is done, if something may not be written.
 
-    A folder that is there already must hold nothing but what is going to be replaced.
+    A folder that is there already must hold nothing but what is going to be replaced, or was begun.
+
+    Parameters
+    ----------
+    finished : container of Path
+        What was written by the same command before it was interrupted.
     """
-    from napari_unetseg.images import check_output, unfinished_at
+    from napari_unetseg.images import check_output
 
     written = plan.written()
-    begun = {unfinished_at(path) for path in written}
     for path in written:
-        check_output(path, overwrite)
+        if path not in finished:
+            check_output(path, overwrite)
     for folder in plan.folders:
         if folder.exists() and not folder.is_dir():
             raise UserError(f"{folder} is a file, not a folder; choose another name.")
         found = set(folder.glob("*")) if folder.is_dir() else set()
-        others = sorted(found - begun - set(written))
+        begun = tuple(f".{path.stem}." for path in written)
+        others = sorted(p for p in found - set(written) if not p.name.startswith(begun))
         if others:
             raise UserError(
                 f"{folder} holds other files already, such as {others[0].name}; "

@@ -72,7 +72,7 @@ def predict(
     from napari_unetseg.learning import choose_device, load_model, open_inputs
 
     from .inputs_kept import folders_of
-    from .outputs import check_outputs, plan_outputs, write_record
+    from .outputs import FinishedImages, check_outputs, plan_outputs, write_record
     from .predicted_files import Asked, segment
     from .progress import bar
     from .refining import refinements
@@ -86,7 +86,8 @@ def predict(
         uncertainty=uncertainty,
         read={"model": folders_of([model])},
     )
-    check_outputs(plan, overwrite=overwrite)
+    finished = FinishedImages(plan.record)
+    check_outputs(plan, overwrite=overwrite, finished=finished.written())
     loaded = load_model(model)
     if resample is None:
         resample = loaded.info.card is not None
@@ -97,7 +98,16 @@ def predict(
         task = progress.add_task("Segmenting", total=sum(len(planes) for _, planes in opened))
         for (image, planes), files in zip(opened, plan.files, strict=True):
             progress.update(task, description=f"Segmenting {image.name}")
-            scale = segment(image, planes, files, asked, partial(progress.update, task))
+            facts = asked.facts(image, planes)
+            scale = finished.scale(files, facts)
+            if scale is None:
+                show = partial(progress.update, task)
+                scale = segment(image, planes, files, asked, facts, show)
+            else:
+                typer.echo(f"{files.labels} is finished already.", err=True)
+                progress.advance(task, len(planes))
+            if len(plan.files) > 1:
+                finished.add(files, facts, scale)
             answers.append(
                 {
                     **_facts(image),
@@ -116,6 +126,7 @@ def predict(
         "images": answers,
     }
     write_record(plan.record, record, overwrite=overwrite)
+    finished.forget()
     print(f"Segmentation: {output}, and how it was made: {plan.record}")
     if plan.aside:
         print(f"Beside it: {', '.join(map(str, plan.aside))}")

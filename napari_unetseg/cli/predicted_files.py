@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -51,16 +52,22 @@ class Asked:
     def facts(self, image: Stack, planes: list[int]) -> dict[str, Any]:
         """Return what decides the answers for an image."""
         from napari_unetseg import __version__
-        from napari_unetseg.images import fingerprint
+        from napari_unetseg.images import fingerprint, stamp
 
         return {
             "software": __version__,
             "model": self.model.fingerprint(),
             "image": fingerprint(image),
+            "files": [] if image.path is None else stamp(image.path),
+            "axes": image.axes,
+            "shape": image.shape,
+            "pixel_size_um": image.pixel_size_um,
             "slices": planes,
             "device": [self.device.kind, self.device.precision],
             "resample": self.resample,
             "tta": self.tta,
+            "objects": self.objects,
+            "then": None if self.then is None else self.then.model_dump(mode="json"),
         }
 
 
@@ -69,6 +76,7 @@ def segment(
     planes: list[int],
     files: Outputs,
     asked: Asked,
+    facts: Mapping[str, Any],
     show: Callable[..., None],
 ) -> float:
     """Segment an image into its files, or go on with what is left of an earlier time.
@@ -80,6 +88,8 @@ def segment(
         Slices to segment; the others stay empty.
     files : Outputs
     asked : Asked
+    facts : mapping
+        What `Asked.facts` says of the image.
     show : callable
         Takes ``advance`` and ``description``, as a bar of progress does.
 
@@ -93,7 +103,7 @@ def segment(
     results: dict[str, UnfinishedStack] = {}
     try:
         with ExitStack() as until_written:
-            for name, result in _results(image, planes, files, asked):
+            for name, result in _results(image, planes, files, asked, facts):
                 results[name] = until_written.enter_context(result)
             begun = next(iter(results.values()))
             predictor = Predictor(
@@ -109,14 +119,19 @@ def segment(
             _fill(results, predictor, planes, image.name, show)
             if "labels" not in results:
                 show(description=f"Refining {image.name}")
-                _write_refined(results, image, planes, files, asked, predictor.scale)
-            for name, result in results.items():
-                if getattr(files, name, None) is None:
-                    result.discard()
-                else:
-                    result.finish()
+                labels = _refined(results, image, planes, files, asked, predictor.scale)
+                results["labels"] = until_written.enter_context(labels)
+            show(description=f"Writing {image.name}")
+            wanted = [result for name, result in results.items() if getattr(files, name, None)]
+            for result in wanted:
+                result.prepare()
+            for result in wanted:
+                result.finish()
+            for result in results.values():
+                result.discard()
+            _remove_left(files)
     except KeyboardInterrupt:
-        if all(result.done for result in results.values()):
+        if results and all(result.done for result in results.values()):
             typer.echo("What was segmented is kept; the same command goes on from there.", err=True)
         raise
     return predictor.scale
@@ -156,15 +171,25 @@ def _fill(
         show(advance=1)
 
 
+def _remove_left(files: Outputs) -> None:
+    """Remove what an earlier time, with other options, began beside a result."""
+    from napari_unetseg.images import unfinished_at
+
+    for result in (files.labels.with_name(f"{files.labels.stem}.part.zarr"), files.labels):
+        for kind in ("codes", "distances", "probabilities", "uncertainty"):
+            for between in "._":
+                left = unfinished_at(result.with_stem(f"{result.stem}{between}{kind}"))
+                shutil.rmtree(left, ignore_errors=True)
+
+
 def _results(
-    image: Stack, planes: list[int], files: Outputs, asked: Asked
+    image: Stack, planes: list[int], files: Outputs, asked: Asked, facts: Mapping[str, Any]
 ) -> Iterator[tuple[str, UnfinishedStack]]:
     """Yield what is written slice by slice: results, and what these are made of afterwards."""
     from napari_unetseg.images import UnfinishedStack, labels_like, maps_like
 
     from .refining import wants_probabilities
 
-    facts = asked.facts(image, planes)
     classes = asked.model.info.classes
     scratch = files.labels.with_name(f"{files.labels.stem}.part.zarr")
 
@@ -192,15 +217,15 @@ def _values(name: str, answer: Answer) -> Any:
     return codes_to_masks(answer.codes) if name == "labels" else getattr(answer, name)
 
 
-def _write_refined(
+def _refined(
     results: Mapping[str, UnfinishedStack],
     image: Stack,
     planes: list[int],
     files: Outputs,
     asked: Asked,
     scale: float,
-) -> None:
-    """Tell objects apart and take the steps that were asked for, and write what comes out."""
+) -> UnfinishedStack:
+    """Tell objects apart and take the steps that were asked for; return what comes out."""
     from napari_unetseg.annotations import pieces_of
     from napari_unetseg.classical import Source, answers, run_stack
     from napari_unetseg.images import LazyPlanes, UnfinishedStack, codes_to_masks, labels_like
@@ -218,11 +243,12 @@ def _write_refined(
         begun = LazyPlanes(codes.shape, np.uint32, pieces.ids)
     are_objects = asked.objects or (asked.then and answers(asked.then) == "objects")
     like = labels_like(image, "objects" if are_objects else "masks", info.classes, planes)
-    with UnfinishedStack(files.labels, like, overwrite=asked.overwrite) as result:
+    result = UnfinishedStack(files.labels, like, overwrite=asked.overwrite)
 
-        def put(plane: int, labels: Any) -> None:
-            result.put(plane, labels if are_objects else codes_to_masks(labels))
+    def put(plane: int, labels: Any) -> None:
+        result.put(plane, labels if are_objects else codes_to_masks(labels))
 
+    try:
         if asked.then is None:
             for plane in planes:
                 put(plane, begun[plane])
@@ -230,7 +256,10 @@ def _write_refined(
             source = Source(image, planes, labels=begun, probabilities=read.get("probabilities"))
             for _ in run_stack(asked.then, source, out=Into(put, planes)):
                 pass
-        result.finish()
+    except BaseException:
+        result.discard()
+        raise
+    return result
 
 
 def _say(event: Event) -> None:

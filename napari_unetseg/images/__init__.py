@@ -40,7 +40,7 @@ from .pixel_size import (
 )
 from .places import split_place
 from .reading import is_chunk_store, open_stack
-from .sampling import fingerprint, sample_pixels
+from .sampling import fingerprint, sample_pixels, stamp
 from .sequence import images_in
 from .stack import Stack
 from .tiling import Tile, even_size, mirrored, plan_tiles, read_mirrored
@@ -122,6 +122,7 @@ __all__ = [
     "scan_labels",
     "source_of",
     "split_place",
+    "stamp",
     "stem_of",
     "suffix_of",
     "unfinished_at",

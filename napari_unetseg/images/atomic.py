@@ -85,6 +85,7 @@ def atomic_folder(path: str | Path, *, overwrite: bool = False, marker: str) -> 
         The new, empty folder to fill.
     """
     path = Path(path)
+    restore(path)
     check_output(path, overwrite)
     check_replaceable(path, marker)
     partial = _partial(path)
@@ -109,11 +110,12 @@ def check_replaceable(path: Path, marker: str) -> None:
 
 def move_into_place(folder: Path, path: Path) -> None:
     """Sync a folder and give it its name, in place of what has it."""
-    old = _partial(path).with_suffix(".old")
+    old = _old(path)
     for found in [*folder.rglob("*"), folder]:
         _sync(found)
     try:
         if path.exists():
+            shutil.rmtree(old, ignore_errors=True)
             path.rename(old)
         folder.rename(path)
         _sync(path.parent)
@@ -121,6 +123,16 @@ def move_into_place(folder: Path, path: Path) -> None:
         if old.exists() and not path.exists():
             old.rename(path)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def restore(path: Path) -> None:
+    """Give a folder its name back, if a program was killed while it replaced it by another."""
+    if not path.exists() and _old(path).is_dir():
+        _old(path).rename(path)
+
+
+def _old(path: Path) -> Path:
+    return path.with_name(f".{path.name}.old")
 
 
 def _partial(path: Path) -> Path:

@@ -94,7 +94,9 @@ class OmeZarrLevels:
         group = zarr.open_group(folder, mode="a", zarr_format=3)
         self._arrays: list[Any] = []
         for level, shape in enumerate(_shapes(stack)):
-            found = group.get(str(level))
+            found: Any = group.get(str(level))
+            if found is not None and (found.shape, found.dtype) != (shape, stack.dtype):
+                raise ValueError(f"level {level} is of another stack")
             self._arrays.append(self._create(group, level, shape) if found is None else found)
         means = not self._is_labels
         group.attrs.update(_attributes(stack, limits, len(self._arrays), means=means))
@@ -105,7 +107,7 @@ class OmeZarrLevels:
         return group.create_array(
             str(level),
             shape=shape,
-            dtype=self._stack.dtype,
+            dtype=np.dtype(self._stack.dtype.name),  # of types alike, zarr knows one
             chunks=tuple(min(chunk.get(axis, 1), n) for axis, n in zip(axes, shape, strict=True)),
             dimension_names=list(axes.lower()),
         )
@@ -135,7 +137,18 @@ class OmeZarrLevels:
         """
         for array in self._arrays:
             array[where] = pixels
-            pixels = pixels[..., ::2, ::2] if self._is_labels else _means(pixels)
+            pixels = self._reduced(pixels)
+
+    def agree_with(self, where: Region, pixels: npt.NDArray[Any]) -> bool:
+        """Tell whether the coarser levels hold what follows from pixels of the finest."""
+        for array in self._arrays[1:]:
+            pixels = self._reduced(pixels)
+            if np.asarray(array[where]).tobytes() != pixels.tobytes():
+                return False
+        return True
+
+    def _reduced(self, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return pixels[..., ::2, ::2] if self._is_labels else _means(pixels)
 
 
 def _shapes(stack: Stack) -> list[tuple[int, ...]]:
@@ -162,6 +175,8 @@ def _means(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     total /= 4
     if pixels.dtype.kind in "iub":
         np.floor(total + 0.5, out=total)
+    if pixels.dtype.kind in "iu" and pixels.dtype.itemsize == 8:  # the largest is no float64
+        np.minimum(total, np.nextafter(float(np.iinfo(pixels.dtype).max), 0), out=total)
     means: npt.NDArray[Any] = total.astype(pixels.dtype)
     return means
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from .places import split_place
 from .stack import Stack
 
 _MAX_PLANES = 16
@@ -28,6 +30,20 @@ def sample_pixels(stack: Stack) -> npt.NDArray[Any]:
     step = max(1, int(np.ceil(np.sqrt(height * width / _PX_PER_PLANE))))
     planes = [stack.plane(int(index))[:, ::step, ::step] for index in indices]
     return np.concatenate([plane.reshape(plane.shape[0], -1) for plane in planes], axis=1)
+
+
+def stamp(path: Path) -> list[int]:
+    """Return how many files an image has, their bytes, and when one of them was written last.
+
+    Where a fingerprint, which samples, is the same, this tells that some other pixel was changed.
+    """
+    place = split_place(path)
+    if place is None:
+        return []
+    files = [place[0]] if place[0].is_file() else [p for p in place[0].rglob("*") if p.is_file()]
+    facts = [file.stat() for file in files]
+    newest = max((fact.st_mtime_ns for fact in facts), default=0)
+    return [len(facts), sum(fact.st_size for fact in facts), newest]
 
 
 def fingerprint(stack: Stack) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,7 +19,15 @@ import numpy.typing as npt
 
 from napari_unetseg.errors import UserError
 
-from .atomic import atomic_file, check_output, check_replaceable, move_into_place, unwritable
+from .atomic import (
+    atomic_file,
+    check_output,
+    check_replaceable,
+    move_into_place,
+    restore,
+    unwritable,
+)
+from .damage import READ_ERRORS
 from .formats import ZARR_SUFFIXES
 from .names import suffix_of
 from .ome_tiff_writer import write_ome_tiff
@@ -26,6 +36,9 @@ from .stack import Stack
 
 #: Beside the arrays as long as they are unfinished: what they are made of, which slices are done.
 _FACTS, _DONE = ".unfinished.json", ".unfinished.slices"
+
+#: The TIFF that a result becomes.
+_COPY = ".whole.tif"
 
 _MARKER = "zarr.json"
 
@@ -72,28 +85,30 @@ class UnfinishedStack:
         facts: Mapping[str, Any] | None = None,
         overwrite: bool = False,
     ) -> None:
+        restore(path)
         check_output(path, overwrite)
-        if suffix_of(path) in ZARR_SUFFIXES:
+        self._is_zarr, self._is_prepared = suffix_of(path) in ZARR_SUFFIXES, False
+        if self._is_zarr:
             check_replaceable(path, _MARKER)
         self._path, self._like, self._overwrite = path, like, overwrite
-        self._facts = None if facts is None else json.loads(json.dumps(facts))
+        self._facts = None if facts is None else json.loads(json.dumps([facts, _frame(like)]))
         self._folder = unfinished_at(path)
         self._held: dict[int, npt.NDArray[Any]] = {}
         self._writing: Future[None] | None = None
         self._writer = ThreadPoolExecutor(1)
+        self.known: dict[str, Any] = {}
+        self.done: set[int] = set()
         with self._said():
+            if self._folder.is_symlink():
+                self._folder.unlink()
             self._folder.mkdir(parents=True, exist_ok=True)
             self._lock = _locked(self._folder / _DONE, path)
-            self.known: dict[str, Any] = {}
             begun = self._read_facts()
-            goes_on = begun is not None and begun.get("facts") == self._facts is not None
+            goes_on = begun is not None and self._facts is not None and self._go_on(begun)
             self.was_begun_anew = begun is not None and not goes_on
-            if goes_on and begun is not None:
-                self.known = begun["known"]
-            else:
+            if not goes_on:
                 self._empty()
-            self.done = _whole_lines(self._lock) if goes_on else set()
-            self._levels = OmeZarrLevels(self._folder, like)
+                self._levels = OmeZarrLevels(self._folder, like)
             self._write_facts()
 
     def remember(self, **known: Any) -> None:
@@ -126,22 +141,31 @@ class UnfinishedStack:
             data, like.axes, like.pixel_size_um, like.name, None, like.channels, like.metadata
         )
 
+    def prepare(self) -> None:
+        """Do all of `finish` that takes long: results that belong together get names together."""
+        self._wait()
+        if not self._is_zarr:
+            with self._said(), atomic_file(self._folder / _COPY, overwrite=True) as partial:
+                write_ome_tiff(partial, self.stack(), compress=True)
+            self._is_prepared = True
+
     def finish(self) -> None:
         """Give the result its name; where it is a TIFF, after it was copied into one."""
-        self._wait()
+        if not self._is_prepared:
+            self.prepare()
         with self._said():
-            if suffix_of(self._path) not in ZARR_SUFFIXES:
-                with atomic_file(self._path, overwrite=self._overwrite) as partial:
-                    write_ome_tiff(partial, self.stack(), compress=True)
+            if not self._is_zarr:
+                check_output(self._path, self._overwrite)
+                (self._folder / _COPY).replace(self._path)
                 self.discard()
                 return
             self._close()
-            for name in (_FACTS, _DONE):
-                (self._folder / name).unlink(missing_ok=True)
             move_into_place(self._folder, self._path)
+            for name in (_FACTS, _DONE):
+                (self._path / name).unlink(missing_ok=True)
 
     def discard(self) -> None:
-        """Remove what there is."""
+        """Remove what there is of it; nothing where it has its name."""
         self._close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -186,16 +210,22 @@ class UnfinishedStack:
         self._hand_over()
 
     def _write(self, held: dict[int, npt.NDArray[Any]]) -> None:
-        axes, depth = self._like.axes.replace("T", ""), self._like.size("Z")
         where, n = self._region(self._slab_of(next(iter(held))))
         pixels = self._levels.read(where) if len(held) < n else self._room(n)
         for plane, values in held.items():
-            z = plane % depth % self._levels.depth
-            pixels[tuple(z if axis == "Z" else slice(None) for axis in axes)] = values
+            self._of(pixels, plane)[...] = values
         self._levels.write(where, pixels)
-        self._lock.write("".join(f"{plane}\n" for plane in held).encode())
+        lines = (f"{plane} {_checksum(self._of(pixels, plane))}\n" for plane in held)
+        self._lock.write("".join(lines).encode())
         self._lock.flush()
         self.done |= held.keys()
+
+    def _of(self, pixels: npt.NDArray[Any], plane: int) -> npt.NDArray[Any]:
+        """Return the part of a slab that is one of its slices."""
+        z = plane % self._like.size("Z") % self._levels.depth
+        axes = self._like.axes.replace("T", "")
+        part: npt.NDArray[Any] = pixels[tuple(z if a == "Z" else slice(None) for a in axes)]
+        return part
 
     def _region(self, slab: tuple[int, int]) -> tuple[Region, int]:
         """Return where the slices of a slab lie, and how many they are."""
@@ -210,6 +240,36 @@ class UnfinishedStack:
         axes = self._like.axes.replace("T", "")
         shape = [lengths.get(axis, self._like.size(axis)) for axis in axes]
         return np.empty(shape, self._like.dtype)
+
+    # -------------------------------------------------------------- going on
+
+    def _go_on(self, begun: dict[str, Any]) -> bool:
+        """Find out what is there of the same result; tell whether it can be gone on with."""
+        if begun.get("facts") != self._facts:
+            return False
+        try:
+            self._levels = OmeZarrLevels(self._folder, self._like)
+            said = _whole_lines(self._lock)
+            for slab, planes in itertools.groupby(sorted(said), self._slab_of):
+                self.done |= self._whole_in(slab, {plane: said[plane] for plane in planes})
+        except READ_ERRORS:
+            self.done = set()
+            return False
+        self.known = begun["known"]
+        return True
+
+    def _whole_in(self, slab: tuple[int, int], checksums: dict[int, int]) -> set[int]:
+        """Return the slices of a slab that are as they were written, in all levels."""
+        where, n = self._region(slab)
+        try:
+            pixels = self._levels.read(where)
+            is_whole = self._levels.agree_with(where, pixels)
+        except READ_ERRORS:  # a chunk that was half on disk when the power failed
+            is_whole = False
+        if not is_whole:
+            self._levels.write(where, np.zeros_like(self._room(n)))
+            return set()
+        return {p for p, said in checksums.items() if _checksum(self._of(pixels, p)) == said}
 
     # ------------------------------------------------------------------ files
 
@@ -275,9 +335,27 @@ def _locked(path: Path, result: Path) -> BinaryIO:
     return file
 
 
-def _whole_lines(file: BinaryIO) -> set[int]:
-    """Read the numbers that were written whole, and go on behind them."""
+def _whole_lines(file: BinaryIO) -> dict[int, int]:
+    """Read which slices were written whole, and their checksums; go on behind them."""
     text = file.read()
     whole = text[: text.rfind(b"\n") + 1]
     file.truncate(len(whole))
-    return set(map(int, whole.split()))
+    pairs = (line.split() for line in whole.splitlines())
+    return {int(plane): int(checksum) for plane, checksum in pairs}
+
+
+def _checksum(values: npt.NDArray[Any]) -> int:
+    return zlib.crc32(np.ascontiguousarray(values).tobytes())
+
+
+def _frame(like: Stack) -> dict[str, Any]:
+    """Return all that a result says of itself."""
+    return {
+        "axes": like.axes,
+        "shape": like.shape,
+        "dtype": like.dtype.name,
+        "pixel_size_um": like.pixel_size_um,
+        "name": like.name,
+        "channels": like.channels,
+        "metadata": like.metadata,
+    }

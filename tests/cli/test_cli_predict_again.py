@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -14,8 +15,8 @@ import pytest
 from napari_unetseg import open_stack
 from napari_unetseg.cli import main
 from napari_unetseg.config import LabelClass, ModelInfo, Recipe, UNetConfig
-from napari_unetseg.images import LazyPlanes, Stack, write_image
-from napari_unetseg.learning import Model
+from napari_unetseg.images import LazyPlanes, Stack, UnfinishedStack, write_image
+from napari_unetseg.learning import Model, Predictor
 from napari_unetseg.networks import build_network
 
 N_PLANES = 70
@@ -106,8 +107,6 @@ def test_it_is_the_same_as_without_the_kill(folder, capsys, dims, suffix) -> Non
 
 
 def test_only_what_is_missing_is_segmented(folder, monkeypatch) -> None:
-    from napari_unetseg.learning import Predictor
-
     kill_after(32, "again.zarr")
     n_left = len(done("again.zarr"))
     asked: list[int] = []
@@ -152,3 +151,91 @@ def test_a_folder_of_results_is_gone_on_with(folder) -> None:
     kill_after(16, "out", written="out/stack.tif")
     assert main(arguments("out")) == 0
     assert [path.name for path in Path("out").iterdir()] == ["stack.tif"]
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, name: str, n: int) -> None:
+    """Let a method of an unfinished result be interrupted when it is called for the n-th time."""
+    method, calls = getattr(UnfinishedStack, name), iter(range(1, 10**6))
+
+    def interrupted(self, *args):
+        if next(calls) == n:
+            raise KeyboardInterrupt
+        return method(self, *args)
+
+    monkeypatch.setattr(UnfinishedStack, name, interrupted)
+
+
+def run_interrupted(monkeypatch: pytest.MonkeyPatch, arguments: list[str], name: str, n: int):
+    with monkeypatch.context() as patch:
+        interrupt(patch, name, n)
+        with contextlib.suppress(KeyboardInterrupt, SystemExit):
+            assert main(arguments) != 0
+
+
+@pytest.mark.parametrize("change", ["pixel size", "one slice"])
+def test_what_a_sample_does_not_tell_is_noticed(folder, capsys, monkeypatch, change) -> None:
+    run_interrupted(monkeypatch, arguments("again.zarr"), "put", 40)
+    pixels = LazyPlanes.of(open_stack("stack.zarr"))[:]
+    size = 0.2 if change == "pixel size" else 0.1
+    if change == "one slice":
+        pixels[1] = pixels[1, ::-1]
+    stack = Stack(pixels, "ZYX", {"Z": size, "Y": size, "X": size})
+    write_image(folder / "stack.zarr", stack, overwrite=True)
+    assert main(arguments("again.zarr")) == 0
+    assert "another model, image or settings" in capsys.readouterr().err
+    assert main(arguments("whole.zarr")) == 0
+    whole, again = (LazyPlanes.of(open_stack(f"{name}.zarr"))[:] for name in ("whole", "again"))
+    np.testing.assert_array_equal(again, whole)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".zarr"])
+@pytest.mark.parametrize(("name", "n"), [("prepare", 2), ("finish", 1)])
+def test_results_that_belong_together_are_all_there_or_none(
+    folder, monkeypatch, suffix, name, n
+) -> None:
+    given = arguments(f"again{suffix}", "--probabilities", "--uncertainty")
+    run_interrupted(monkeypatch, given, name, n)
+    assert not [path for path in folder.iterdir() if path.name.startswith("again")]
+    asked: list[int] = []
+    answers = Predictor.answers
+    monkeypatch.setattr(
+        Predictor,
+        "answers",
+        lambda self, planes, **wanted: asked.extend(planes) or answers(self, planes, **wanted),
+    )
+    assert main(given) == 0
+    assert asked == []
+    assert len([path for path in folder.iterdir() if path.name.startswith("again")]) == 4
+    assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("options", [(), ("--then", "fill_holes"), ("--probabilities",)])
+def test_a_folder_goes_on_with_the_image_that_was_interrupted(
+    folder, capsys, monkeypatch, options
+) -> None:
+    (folder / "images").mkdir()
+    for name in "abc":
+        pixels = np.random.default_rng(ord(name)).integers(0, 255, (20, 40, 48), np.uint8)
+        write_image(folder / "images" / f"{name}.tif", Stack(pixels, "ZYX"))
+    given = ["predict", "images", "-m", "2.unet", *options]
+    n_stores = 2 if options == ("--probabilities",) else 1
+    run_interrupted(monkeypatch, [*given, "-o", "again"], "put", 20 * n_stores + 22)
+    before = (folder / "again" / "a.tif").stat().st_mtime_ns
+    capsys.readouterr()
+    assert main([*given, "-o", "again"]) == 0
+    said = capsys.readouterr().err
+    assert "again/a.tif is finished already" in said
+    assert (folder / "again" / "a.tif").stat().st_mtime_ns == before
+    assert main([*given, "-o", "whole"]) == 0
+    for path in sorted((folder / "whole").iterdir()):
+        whole, again = (open_stack(folder / name / path.name) for name in ("whole", "again"))
+        np.testing.assert_array_equal(LazyPlanes.of(again)[:], LazyPlanes.of(whole)[:])
+    assert sorted(p.name for p in (folder / "again").iterdir()) == ["a.tif", "b.tif", "c.tif"]
+    assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_nothing_is_left_of_what_is_asked_for_no_more(folder, monkeypatch) -> None:
+    options = ("--probabilities", "--uncertainty", "--then", "fill_holes")
+    run_interrupted(monkeypatch, arguments("again.zarr", *options), "put", 120)
+    assert main(arguments("again.zarr")) == 0
+    assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]

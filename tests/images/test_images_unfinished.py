@@ -294,3 +294,90 @@ def test_memory_does_not_grow_with_the_slices(name, tmp_path) -> None:
     if name == "o.tif":
         with tifffile.TiffFile(tmp_path / name) as tif:
             assert tif.series[0].shape == (600, 1024, 1024)
+
+
+# -------------------------------------------------------------- found damaged
+
+
+def left(tmp_path: Path, planes: range = range(40)) -> tuple[Stack, np.ndarray, Path]:
+    like = labels_like(image(shape=(2, 20, 700, 7)), "masks", CLASSES)
+    wanted = values(like) | 1
+    with UnfinishedStack(tmp_path / "o.zarr", like, facts=FACTS) as result:
+        put(result, wanted, planes)
+    return like, wanted, unfinished_at(tmp_path / "o.zarr")
+
+
+@pytest.mark.parametrize("level", ["0", "1"])
+@pytest.mark.parametrize("damage", ["deleted", "cut", "empty"])
+def test_slices_whose_chunk_is_damaged_are_not_done(level, damage, tmp_path) -> None:
+    like, wanted, folder = left(tmp_path)
+    chunk = next(path for path in sorted((folder / level / "c").rglob("*")) if path.is_file())
+    if damage == "deleted":
+        chunk.unlink()
+    else:
+        chunk.write_bytes(chunk.read_bytes()[: 9 if damage == "cut" else 0])
+    with UnfinishedStack(tmp_path / "o.zarr", like, facts=FACTS) as result:
+        assert result.done == set(range(16, 40))
+        put(result, wanted, [3])  # the others of its slab were not asked for
+        result.finish()
+    wanted[[*range(3), *range(4, 16)]] = 0
+    np.testing.assert_array_equal(found(tmp_path / "o.zarr"), wanted)
+    coarse = LazyPlanes.of(open_stack(tmp_path / "o.zarr" / "1"))[:]
+    np.testing.assert_array_equal(coarse, wanted[:, ::2, ::2])
+
+
+@pytest.mark.parametrize("text", [b"\0" * 40 + b"\n", b"3\n", b"a b\n", b"999 1\n"])
+def test_a_damaged_journal_is_none(text, tmp_path) -> None:
+    like, _, folder = left(tmp_path)
+    (folder / ".unfinished.slices").write_bytes(text)
+    with UnfinishedStack(tmp_path / "o.zarr", like, facts=FACTS) as result:
+        assert result.done == set()
+
+
+@pytest.mark.parametrize("name", ["zarr.json", "0/zarr.json"])
+def test_a_damaged_description_is_none(name, tmp_path) -> None:
+    like, wanted, folder = left(tmp_path)
+    (folder / name).write_text('{"zarr_format": 3, "node')
+    with UnfinishedStack(tmp_path / "o.zarr", like, facts=FACTS) as result:
+        assert (result.done, result.was_begun_anew) == (set(), True)
+        put(result, wanted, range(40))
+        result.finish()
+    np.testing.assert_array_equal(found(tmp_path / "o.zarr"), wanted)
+
+
+def test_axes_and_pixel_size_are_part_of_what_a_result_is(tmp_path) -> None:
+    left(tmp_path)
+    other = labels_like(
+        Stack(np.zeros((40, 700, 7), np.uint8), "ZYX", {"Y": 9.0}), "masks", CLASSES
+    )
+    with UnfinishedStack(tmp_path / "o.zarr", other, facts=FACTS) as result:
+        assert (result.done, result.was_begun_anew) == (set(), True)
+
+
+def test_a_link_in_the_place_of_what_is_unfinished_empties_no_folder(tmp_path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years")
+    unfinished_at(tmp_path / "o.zarr").symlink_to(tmp_path / "mine")
+    with UnfinishedStack(tmp_path / "o.zarr", labels(image())) as result:
+        result.finish()
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "years"
+
+
+@pytest.mark.parametrize("writes", ["folder", "stack"])
+def test_what_was_being_replaced_at_the_kill_has_its_name_again(writes, tmp_path) -> None:
+    like = labels(image())
+    path = tmp_path / "o.zarr"
+    write_image(path, image())
+    path.rename(tmp_path / ".o.zarr.old")  # as far as it came
+    write = UnfinishedStack if writes == "stack" else write_image
+    with pytest.raises(UserError, match="exists already"):
+        write(path, like)
+    assert found(path).shape == (40, 9, 7)
+
+
+def test_means_of_the_largest_numbers_are_no_small_ones(tmp_path) -> None:
+    for dtype in (np.uint64, np.int64):
+        most = np.iinfo(dtype).max
+        write_image(tmp_path / f"{dtype.__name__}.zarr", Stack(np.full((600, 4), most), "YX"))
+        coarse = open_stack(tmp_path / f"{dtype.__name__}.zarr" / "1").plane(0)
+        assert (coarse > most - 4096).all()
