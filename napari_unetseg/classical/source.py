@@ -23,7 +23,7 @@ class Source:
     planes : sequence of int or None
         Slices to segment; all if None. A step that looks along Z sees the others, too.
     strokes : array-like, shape (n_planes, Y, X), uint8, or None
-        Anything indexed by slices: annotations, for methods that need them.
+        Codes: annotations, for methods that need them.
     labels : array-like, shape (n_planes, Y, X), or None
         Anything indexed by slices: what refinements without a method begin with.
     probabilities : array-like, shape (n_planes, classes, Y, X), float32, or None
@@ -51,9 +51,9 @@ class Source:
         if isinstance(self.strokes, LazyCodes):
             yield from (np.flatnonzero(self.strokes.counts[:, 1:].any(axis=0)) + 1).tolist()
             return
-        for painted in () if self.strokes is None else self.strokes:
-            if painted.any():
-                yield from map(int, np.flatnonzero(np.bincount(painted.ravel())[1:]) + 1)
+        for plane in self.annotated_planes():
+            counts = np.bincount(self.strokes[plane].ravel())
+            yield from map(int, np.flatnonzero(counts[1:]) + 1)
 
     def begun(self, planes: int | slice) -> Labels | None:
         """Return what refinements begin with."""

@@ -29,8 +29,9 @@ def written_planes(array: npt.NDArray[Any]) -> list[int]:
         disks that have no holes.
     """
     everywhere = list(range(len(array)))
-    is_whole = isinstance(array.base, mmap.mmap) and array.size > 0
-    if not (isinstance(array, np.memmap) and is_whole and hasattr(os, "SEEK_DATA")):
+    if not (isinstance(array, np.memmap) and array.size > 0 and hasattr(os, "SEEK_DATA")):
+        return everywhere
+    if not isinstance(array.base, mmap.mmap):  # a part of a mapped array
         return everywhere
     first, n_bytes = array.offset, array[0].nbytes
     planes: set[int] = set()

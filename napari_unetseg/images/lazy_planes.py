@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from typing import Any, TypeAlias, overload
+from typing import Any, Protocol, TypeAlias, overload, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -108,11 +108,22 @@ Codes: TypeAlias = npt.NDArray[np.uint8] | LazyCodes
 Ids: TypeAlias = npt.NDArray[np.uint32] | LazyPlanes
 
 
-def annotated_slices(codes: Codes) -> list[int]:
+@runtime_checkable
+class SparseCodes(Protocol):
+    """Codes of slices that change, and know where any may be."""
+
+    def planes(self) -> list[int]:
+        """Return the slices on which there may be something; others need not be read."""
+
+    def __getitem__(self, planes: int) -> npt.NDArray[np.uint8]: ...
+
+
+def annotated_slices(codes: Codes | SparseCodes) -> list[int]:
     """Return the slices on which anything is labelled."""
     if isinstance(codes, LazyCodes):
         return np.flatnonzero(codes.counts[:, 1:].any(axis=1)).tolist()
-    return [index for index in written_planes(codes) if codes[index].any()]
+    maybe = codes.planes() if isinstance(codes, SparseCodes) else written_planes(codes)
+    return [index for index in maybe if codes[index].any()]
 
 
 def code_counts(codes: Codes) -> npt.NDArray[np.integer]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from napari_unetseg.classical import Chain
 from napari_unetseg.classical.step import Labels as AnyLabels
+from napari_unetseg.images import annotated_slices
 from napari_unetseg.jobs.commands import (
     ImageRef,
     ImageToPredict,
@@ -24,7 +25,7 @@ from napari_unetseg.jobs.pixels import save_planes
 from napari_unetseg.project import Session
 
 from .image_entry import ImageEntry
-from .painted import Painted, painted_planes
+from .painted import Painted
 from .pixel_places import place_of_pixels
 from .slots import Codes
 from .told import ToldProbabilities
@@ -214,7 +215,7 @@ class JobFiles:
             labels = self._written_codes(entry, "labels-to-refine", entry.segmentation, there)
         elif method[0].use_of_strokes(method[1]) != "unused":
             painted = entry.training_codes if strokes is None else strokes.__getitem__
-            there = entry.annotated_planes() if strokes is None else painted_planes(strokes)
+            there = entry.annotated_planes() if strokes is None else annotated_slices(strokes)
             seeds = self._written_codes(entry, "strokes-to-grow", painted, there)
         output = str(self._session.path(entry.id, role))
         return ImageToSegment(

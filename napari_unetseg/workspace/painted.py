@@ -43,8 +43,3 @@ class Painted:
         if self._clicked is None:
             return codes
         return np.where(self._clicked[planes] > 0, self._clicked[planes], codes)
-
-
-def painted_planes(strokes: Painted | Codes) -> list[int]:
-    """Return the slices on which there may be something to grow from."""
-    return strokes.planes() if isinstance(strokes, Painted) else list(range(len(strokes)))
