@@ -14,7 +14,7 @@ from .converting import labels_as
 from .formats import SUFFIXES
 from .holes import let_go, written_planes
 from .inputs import find_inputs, pair_inputs, parse_slices
-from .label_files import kind_of_file, label_plane
+from .label_files import kind_of_file, label_plane, label_planes
 from .label_formats import LABEL_SUFFIXES, WRITTEN_SUFFIXES, open_label_stack
 from .label_meaning import LabelsKind, named_classes, saved_kind
 from .label_planes import LabelPlanes, scan_label_files, scan_labels
@@ -42,6 +42,7 @@ from .places import split_place
 from .reading import is_chunk_store, open_stack
 from .sampling import fingerprint, sample_pixels, stamp
 from .sequence import images_in
+from .shown_labels import codes_to_show, values_to_show
 from .stack import Stack
 from .tiling import Tile, even_size, mirrored, plan_tiles, read_mirrored
 from .unfinished_stack import UnfinishedStack, unfinished_at
@@ -86,6 +87,7 @@ __all__ = [
     "classes_present",
     "code_counts",
     "codes_to_masks",
+    "codes_to_show",
     "even_size",
     "find_inputs",
     "fingerprint",
@@ -96,6 +98,7 @@ __all__ = [
     "is_scale_open",
     "kind_of_file",
     "label_plane",
+    "label_planes",
     "labels_as",
     "labels_like",
     "let_go",
@@ -127,6 +130,7 @@ __all__ = [
     "suffix_of",
     "unfinished_at",
     "values_in",
+    "values_to_show",
     "write_image",
     "write_label_stack",
     "write_labels",

@@ -67,10 +67,11 @@ class LabelPlanes:
 
     @property
     def codes(self) -> LazyCodes:
-        """Codes, shape (N, Y, X), read when they are asked for."""
-        return LazyCodes(
+        """Codes, shape (N, Y, X), read when they are asked for; unlabelled beside `slices`."""
+        codes = LazyCodes(
             lambda index: self.codes_of(self._values(index)), self.counts, self.shape[1:]
         )
+        return codes if self.slices is None else codes.only(self.slices)
 
     @property
     def ids(self) -> LazyPlanes | None:

@@ -33,7 +33,8 @@ class Labels:
     Attributes
     ----------
     codes : ndarray, shape (N, Y, X), uint8
-        0 unlabelled, 1 background, ``k + 1`` class `k`. Of objects: 1 background, 2 object.
+        0 unlabelled, 1 background, ``k + 1`` class `k`. Of objects: 1 background, 2 object. What
+        is not of `slices` is unlabelled.
     kind : {"annotations", "masks", "objects"}
         What the file held. Annotations: codes. Masks: class `k`, 0 background. Objects: ids, 0
         background.

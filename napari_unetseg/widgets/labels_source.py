@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -10,9 +12,10 @@ import numpy.typing as npt
 from napari.layers import Image, Labels
 from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QPushButton, QWidget
 
-from napari_unetseg.config import BACKGROUND, MAX_CLASSES, UNLABELLED, LabelClass
+from napari_unetseg.annotations import Edit
+from napari_unetseg.config import BACKGROUND, MAX_CLASSES, LabelClass
 from napari_unetseg.errors import UserError
-from napari_unetseg.images import LABEL_SUFFIXES, SUFFIXES, values_in
+from napari_unetseg.images import LABEL_SUFFIXES, SUFFIXES, LazyPlanes, values_in
 from napari_unetseg.images.label_values import map_annotations, map_masks
 from napari_unetseg.workspace import ImageEntry
 from napari_unetseg.workspace.opened_labels import OpenedLabels, open_labels_of
@@ -20,10 +23,10 @@ from napari_unetseg.workspace.opened_labels import OpenedLabels, open_labels_of
 from .context import Context
 from .dialogs import ask_paths
 from .label_colors import label_colormap, label_features
+from .listen import listen
 from .newest import NewestWins
 from .stack_from_layers import METADATA
 
-Codes: TypeAlias = npt.NDArray[np.uint8]
 Meaning: TypeAlias = Literal["masks", "annotations", "objects"]
 
 _MEANINGS: dict[str, str] = {
@@ -50,6 +53,8 @@ class LabelsSource(QWidget):
         self._context = context
         self._thread = NewestWins()
         self._opener = NewestWins()
+        self._revision = 0
+        listen(context.workspace.codes_changed, self._on_codes_changed)
         self.layer = QComboBox()
         self.layer.setToolTip("The labels layer to use as annotations of the image in view.")
         self.meaning = QComboBox()
@@ -72,7 +77,7 @@ class LabelsSource(QWidget):
         form.addRow("Values", self.meaning)
         form.addRow(buttons)
         self.layer.currentIndexChanged.connect(self._on_layer_chosen)
-        self._thread.answered.connect(self._on_codes_ready)
+        self._thread.answered.connect(self._on_filling)
         self._thread.failed.connect(self._on_failed)
         self._opener.answered.connect(self._on_opened)
         self._opener.failed.connect(self._on_failed)
@@ -180,35 +185,63 @@ class LabelsSource(QWidget):
         self._context.say(f"Reading “{name}” …")
         n_classes = len(classes) or len(self._context.workspace.classes)
 
+        self._fill_in(
+            _Used(entry, name, classes, lambda: codes_of(data, entry, meaning, name, n_classes))
+        )
+
+    def _fill_in(self, used: _Used) -> None:
+        workspace, revision = self._context.workspace, self._revision
+
         def question() -> object:
-            return entry.id, name, classes, codes_of(data, entry, meaning, name, n_classes)
+            codes = used.codes()
+            filling = workspace.filling(used.entry, codes.__getitem__, range(len(codes)))
+            return used, revision, filling
 
         self._thread.ask(question)
         self._update()
 
-    def _on_codes_ready(self, answer: tuple[str, str, Any, Codes]) -> None:
-        image_id, name, classes, codes = answer
+    def _on_filling(self, answer: tuple[_Used, int, list[Edit | None]]) -> None:
+        self._context.layers.after_stroke(lambda: self._fill(*answer))
+
+    def _fill(self, used: _Used, revision: int, filling: list[Edit | None]) -> None:
         self._update()
-        workspace = self._context.workspace
-        if image_id not in workspace.images:
+        workspace, name, classes = self._context.workspace, used.name, used.classes
+        if used.entry.id not in workspace.images:
+            return
+        if revision != self._revision:  # somebody painted meanwhile
+            self._fill_in(used)
             return
         if classes and not workspace.in_use:
             workspace.set_classes(tuple(LabelClass.model_validate(c) for c in classes))
-        planes = [p for p in range(len(codes)) if codes[p].any()]
-        n_px = workspace.use_as_annotations(image_id, codes, planes)
+        n_px = workspace.fill(filling)
         self._context.say(
             f"{n_px:,} px of “{name}” became annotations; Undo takes that back."
             if n_px
             else "Everything there is annotated already; nothing was changed."
         )
 
+    def _on_codes_changed(self, *_: object) -> None:
+        self._revision += 1
+
     def _on_failed(self, sentence: str) -> None:
         self._update()
         self._context.say(sentence)
 
 
-def codes_of(labels: Any, entry: ImageEntry, meaning: Meaning, name: str, n_classes: int) -> Codes:
-    """Read labels of an image as codes.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Used:
+    """Labels that are to become annotations, and classes that come with them."""
+
+    entry: ImageEntry
+    name: str
+    classes: Sequence[Any]
+    codes: Callable[[], LazyPlanes]
+
+
+def codes_of(
+    labels: Any, entry: ImageEntry, meaning: Meaning, name: str, n_classes: int
+) -> LazyPlanes:
+    """Understand labels of an image as codes.
 
     Parameters
     ----------
@@ -222,7 +255,8 @@ def codes_of(labels: Any, entry: ImageEntry, meaning: Meaning, name: str, n_clas
 
     Returns
     -------
-    ndarray, shape (planes, Y, X), uint8
+    LazyPlanes, shape (planes, Y, X), uint8
+        Read from `labels` slice by slice.
 
     Raises
     ------
@@ -236,26 +270,24 @@ def codes_of(labels: Any, entry: ImageEntry, meaning: Meaning, name: str, n_clas
             f"“{name}” has the shape {_shape(shape)} and {entry.stack.name} {_shape(wanted)}; "
             "choose labels of this image."
         )
-    planes = [
-        np.asarray(labels[np.unravel_index(p, wanted[:-2])] if len(wanted) > 2 else labels)
-        for p in range(entry.shape[0])
-    ]
-    codes = np.full(entry.shape, UNLABELLED, np.uint8)
+
+    def values(plane: int) -> npt.NDArray[Any]:
+        at = np.unravel_index(plane, wanted[:-2]) if len(wanted) > 2 else ()
+        return np.asarray(labels[at] if at else labels)
+
     if meaning == "objects":
-        for target, plane in zip(codes, planes, strict=True):
-            target[...] = (plane != 0).astype(np.uint8) + np.uint8(BACKGROUND)
-        return codes
-    present = set().union(*(values_in(plane) for plane in planes))
-    read = map_annotations if meaning == "annotations" else map_masks
-    mapping = read(present, n_classes)
+        above = np.uint8(BACKGROUND)
+        return LazyPlanes(
+            entry.shape, np.uint8, lambda plane: (values(plane) != 0).astype(np.uint8) + above
+        )
+    present = set().union(*(values_in(values(plane)) for plane in range(entry.shape[0])))
+    mapping = (map_annotations if meaning == "annotations" else map_masks)(present, n_classes)
     if min(present) < 0 or mapping.n_classes > MAX_CLASSES:
         raise UserError(
             f"“{name}” holds {len(present)} different values, more than classes can be; "
             "say that its values are objects."
         )
-    for target, plane in zip(codes, planes, strict=True):
-        target[...] = mapping.apply(plane)
-    return codes
+    return LazyPlanes(entry.shape, np.uint8, lambda plane: mapping.apply(values(plane)))
 
 
 def _is_source(layer: Labels) -> bool:

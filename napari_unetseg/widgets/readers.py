@@ -12,12 +12,14 @@ from napari.utils.notifications import show_info
 from napari_unetseg.config import BACKGROUND_COLOR, LabelClass
 from napari_unetseg.images import (
     SUFFIXES,
+    LabelsKind,
     Stack,
+    codes_to_show,
     open_stack,
-    read_labels,
     saved_kind,
     split_place,
     suffix_of,
+    values_to_show,
 )
 
 from .stack_from_layers import METADATA
@@ -67,7 +69,7 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
         show_info(note)
     kind = saved_kind(stack)
     if kind in ("annotations", "masks"):
-        return [_codes_layer(stack, found)]
+        return [_codes_layer(stack, kind)]
     if kind == "objects" or _is_in_labels(stack):
         return [_objects_layer(stack)]
     if stack.channels == _RGB:
@@ -131,22 +133,21 @@ def _rgb_layer(stack: Stack) -> LayerData:
     return pixels, _arguments(stack, stack.axes.replace("C", "")) | {"rgb": True}, "image"
 
 
-def _codes_layer(stack: Stack, path: Path) -> LayerData:
-    kind = saved_kind(stack) or "masks"
-    labels = read_labels(path, kind)
+def _codes_layer(stack: Stack, kind: LabelsKind) -> LayerData:
+    codes, classes = codes_to_show(stack, kind, str(stack.path or stack.name))
     arguments = _arguments(stack, stack.axes)
     arguments["metadata"][METADATA] |= {
         "values": "codes",
-        "classes": [c.model_dump() for c in labels.classes],
+        "classes": [c.model_dump() for c in classes],
     }
-    arguments["colormap"] = _colors(labels.classes, strokes=kind == "annotations")
-    names = ["unlabelled", "background", *(c.name for c in labels.classes)]
+    arguments["colormap"] = _colors(classes, strokes=kind == "annotations")
+    names = ["unlabelled", "background", *(c.name for c in classes)]
     arguments["features"] = {"index": list(range(len(names))), "class": names}
-    return labels.codes.reshape(stack.labels_shape), arguments, "labels"
+    return codes, arguments, "labels"
 
 
 def _objects_layer(stack: Stack) -> LayerData:
-    return np.asarray(stack.data), _arguments(stack, stack.axes), "labels"
+    return values_to_show(stack), _arguments(stack, stack.axes), "labels"
 
 
 def _colors(classes: Sequence[LabelClass], *, strokes: bool) -> dict[int | None, str]:

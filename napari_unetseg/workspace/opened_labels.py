@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
 from napari_unetseg.config import LabelClass
 from napari_unetseg.images import (
     LabelsKind,
+    codes_to_show,
+    label_planes,
     labels_as,
-    named_classes,
     open_label_stack,
     saved_kind,
     stem_of,
+    values_in,
+    values_to_show,
 )
 from napari_unetseg.wording import counted, listed
 
@@ -28,13 +28,14 @@ Values: TypeAlias = Literal["codes", "objects", "masks"]
 
 @dataclass(frozen=True, slots=True)
 class OpenedLabels:
-    """Labels in memory, with the shape of their image.
+    """Labels with the shape of their image.
 
     Attributes
     ----------
     name : str
         Of the file.
-    pixels : ndarray, shape of the image without channels
+    pixels : array, shape of the image without channels
+        In memory, or a dask array.
     values : {"codes", "objects", "masks"}
         Masks: what a person says they are.
     classes : tuple of LabelClass
@@ -44,7 +45,7 @@ class OpenedLabels:
     """
 
     name: str
-    pixels: npt.NDArray[Any]
+    pixels: Any
     values: Values
     classes: tuple[LabelClass, ...]
     told: str
@@ -67,17 +68,16 @@ def open_labels_of(entry: ImageEntry, path: Path) -> OpenedLabels:
         kind = "annotations"
     name = stem_of(path)
     if kind is None:
-        pixels = np.asarray(labels_as(found, "objects", str(path)).data)
+        pixels = values_to_show(labels_as(found, "objects", str(path)))
         return OpenedLabels(name, pixels, "masks", (), "say what its values are")
     found = labels_as(found, kind, str(path))
-    pixels = np.asarray(found.data)
     notes = "".join(f"; {note[0].lower()}{note[1:].rstrip('.')}" for note in found.notes)
     if kind == "objects":
-        n_objects = len(np.unique(pixels)) - bool((pixels == 0).any())
-        return OpenedLabels(name, pixels, "objects", (), counted(n_objects, "object") + notes)
-    classes = named_classes(found)
+        ids = set().union(*(values_in(plane) for plane in label_planes(found, str(path))))
+        told = counted(len(ids - {0}), "object") + notes
+        return OpenedLabels(name, values_to_show(found), "objects", (), told)
+    codes, classes = codes_to_show(found, kind, str(path))
     told = f"{_named(classes)}{_outside(kind)}{notes}"
-    codes = pixels.astype(np.uint8) + np.uint8(kind == "masks")
     return OpenedLabels(name, codes, "codes", classes, told)
 
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import threading
 from contextlib import contextmanager
 
+import dask.array
 import h5py
 import numpy as np
 import pytest
@@ -326,6 +328,34 @@ def test_masks_in_a_layer_become_annotations(stage, step, entry, kind):
     settle(stage, step)
     assert (entry.codes == np.where(masks > 0, 2, 1)).all()
     assert f"{masks.size:,} px of “mine” became annotations" in stage.said[-1]
+
+
+def test_strokes_drawn_while_masks_are_read_stay(stage, step, entry):
+    may_go_on, read = threading.Event(), []
+
+    def slow(block, block_info=None):
+        read.append(block.shape)
+        assert may_go_on.wait(30)
+        return block
+
+    masks = np.ones(entry.shape, np.uint8)
+    lazy = dask.array.from_array(masks, (1, *masks.shape[1:])).map_blocks(
+        slow, dtype=np.uint8, meta=np.empty((0, 0, 0), np.uint8)
+    )
+    stage.viewer.add_labels(masks, name="mine")
+    settle(stage, step)
+    step.source.layer.currentData()._data = lazy  # the window itself looks at none of it
+    step.section.expand(animate=False)
+    stage.person.wait(lambda: step.source.use.height() > 10, 10)
+    stage.person.click(step.source.use)
+    stage.person.wait(lambda: bool(read), 10)
+    painted = entry.codes.copy()
+    painted[1, 5:9, 5:9] = 1
+    stage.workspace.commit_annotations(entry.id, painted, [1])
+    may_go_on.set()
+    settle(stage, step)
+    assert (entry.codes[1, 5:9, 5:9] == 1).all()
+    assert np.count_nonzero(entry.codes == 2) == masks.size - 16
 
 
 def open_file(stage, step, monkeypatch, path):

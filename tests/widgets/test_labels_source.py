@@ -31,7 +31,7 @@ def test_values_of_labels_mean_what_the_person_says(entry, meaning, values, expe
     labels[1, 0, 0, :3] = values
     codes = codes_of(labels, entry, meaning, "mine", n_classes=3)
     assert codes.shape == (6, 8, 9)
-    assert list(codes[3, 0, :3]) == expected
+    assert list(codes[3][0, :3]) == expected
     assert (codes[0] == expected[0]).all()
 
 

@@ -94,6 +94,15 @@ def test_our_labels_come_back_with_names_and_colours(tmp_path, kind):
     assert layer.scale == pytest.approx([0.05, 0.0046, 0.0046])
 
 
+def test_slices_that_were_not_segmented_are_unlabelled(tmp_path):
+    like = Stack(np.zeros((3, 6, 7), np.uint8), "ZYX", name="cells")
+    codes = np.ones(like.shape, np.uint8)
+    about = {"like": like, "kind": "masks", "classes": CLASSES}
+    write_labels(tmp_path / "l.ome.tif", codes, slices=[1], **about)
+    (layer,) = layers_of(tmp_path / "l.ome.tif")
+    assert [set(np.unique(plane)) for plane in layer.data] == [{0}, {1}, {0}]
+
+
 def test_objects_come_back_with_their_ids(tmp_path):
     ids = pixels(3, 20, 30).astype(np.uint32) * 1000
     like = Stack(np.zeros((3, 20, 30), np.uint8), "ZYX", name="cells")
