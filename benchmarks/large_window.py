@@ -39,6 +39,9 @@ from person import Person
 from napari_unetseg.widgets.app import DOCK_TITLE, PLUGIN
 from napari_unetseg.widgets.dock import SegmentationDock
 
+#: The step of the dock, how long it learns, and how many slices are waited for.
+_TRAIN, _TRAIN_S, _PREDICTED = 2, 20, 8
+
 #: Of a slice of the stacks that are made.
 _SIDE_PX = 2048
 
@@ -112,6 +115,8 @@ def _in_windows(path: Path, n_strokes: int) -> dict[str, float]:
     found["memory: opened, MB"] = _held_mb()
     found |= first.work(n_strokes)
     found["memory: painted, MB"] = _held_mb()
+    found |= first.learn()
+    found["memory: learned, MB"] = _held_mb()
     found["close, s"] = _timed(first.close)
     second = Window(path)
     found["open again, s"] = second.opened_s
@@ -186,6 +191,47 @@ class Window:
         }
         medians = {f"{name}, ms": 1000 * float(np.median(t)) for name, t in times.items()}
         return medians | {"longest of all, ms": 1000 * max(map(max, times.values()))}
+
+    def learn(self) -> dict[str, float]:
+        """Train a model and let it begin with the slices."""
+        controller, entry = self.context.controller, self.entry
+        # The other class beside the last stroke, on a slice with something on it.
+        self._go_to(0)
+        context, (height, width) = self.context, entry.shape[1:]
+        context.layers.set_tool("annotations", entry.id, "paint", 0)
+        layer = context.layers.annotations_layer(entry.id)
+        self.person.stroke(layer, [(height * 0.1, width * f) for f in (0.2, 0.8)])
+        self.person.click(self.dock._buttons.button(_TRAIN))  # noqa: SLF001
+        train = self.dock.panels[_TRAIN]
+        train.seconds.setValue(_TRAIN_S)
+        steps: list[object] = []
+        ended: list[object] = []
+        controller.stepped.connect(steps.append)
+        controller.finished.connect(ended.append)
+        began = time.perf_counter()
+        self.person.click(train.train)
+        longest = self._wait(lambda: bool(steps))
+        found = {"first step of training, s": time.perf_counter() - began}
+        longest = max(longest, self._wait(lambda: bool(entry.predicted)))
+        found["slice in view predicted, s"] = time.perf_counter() - began
+        longest = max(longest, self._wait(lambda: len(entry.predicted) >= _PREDICTED))
+        found["trained, 8 slices predicted, s"] = time.perf_counter() - began
+        began = time.perf_counter()
+        self.person.click(self.dock.status.cancel)
+        longest = max(longest, self._wait(lambda: bool(ended)))
+        found["cancelled, s"] = time.perf_counter() - began
+        assert controller.model is not None, ended
+        return found | {"longest pause meanwhile, ms": 1000 * longest}
+
+    def _wait(self, until: Callable[[], bool]) -> float:
+        """Let the window live until something is so; return its longest pause, in s."""
+        longest, end = 0.0, time.perf_counter() + 600
+        while not until():
+            longest = max(longest, _timed(QApplication.processEvents))
+            time.sleep(0.002)
+            if time.perf_counter() > end:
+                raise TimeoutError(self.dock.status.sentence.text())
+        return longest
 
     def find_earlier_work(self) -> float:
         """Wait until the dock offers what was painted before; return the seconds since opening."""
