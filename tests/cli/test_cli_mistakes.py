@@ -254,7 +254,7 @@ def test_a_command_that_is_ended_while_it_writes_leaves_nothing(folder, number, 
     )
     with child:
         assert child.stdout.readline() == "writing\n"
-        assert any(path.suffix == ".partial" for path in folder.iterdir())
+        assert any(path.suffix in (".partial", ".unfinished") for path in folder.iterdir())
         child.send_signal(number)
         _, said = child.communicate(timeout=30)
     assert child.returncode == status
