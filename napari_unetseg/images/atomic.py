@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
+import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
+
 from napari_unetseg.errors import AlreadyThereError, UserError
+
+#: So long after its last change, what a process that is not there began is no longer written. Time
+#: tells, as well: on a share the process may be one of another machine, whose number says nothing.
+_LEFT_S = 3600.0
 
 
 def check_output(path: str | Path, overwrite: bool) -> None:
@@ -55,6 +64,7 @@ def atomic_file(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     partial = _partial(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left(path)
         yield partial
         _sync(partial)
         partial.replace(path)
@@ -91,6 +101,7 @@ def atomic_folder(path: str | Path, *, overwrite: bool = False, marker: str) -> 
     partial = _partial(path)
     try:
         partial.mkdir(parents=True)
+        _remove_left(path)
         yield partial
         move_into_place(partial, path)
     except OSError as error:
@@ -136,7 +147,23 @@ def _old(path: Path) -> Path:
 
 
 def _partial(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.partial")
+    # In a container, the next process may well have the number of the one before.
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
+
+
+def _remove_left(path: Path) -> None:
+    """Remove what was being written to a place when its process was killed."""
+    of_process = re.compile(rf"\.{re.escape(path.name)}\.(\d+)(-[0-9a-f]+)?\.partial")
+    for left in path.parent.glob(".*.partial"):
+        found = of_process.fullmatch(left.name)
+        if found is None:
+            continue
+        pid = int(found[1])
+        with suppress(OSError):  # somebody else removes it, too
+            is_left = pid == os.getpid() or not psutil.pid_exists(pid)
+            changed = max(part.stat().st_mtime for part in [left, *left.rglob("*")])
+            if is_left and time.time() - changed > _LEFT_S:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def _sync(path: Path) -> None:

@@ -1,6 +1,9 @@
 """What is written can be read by others, and is complete or not there."""
 
 import json
+import os
+import subprocess
+import sys
 from xml.etree import ElementTree
 
 import numpy as np
@@ -185,6 +188,56 @@ def test_a_folder_interrupted_while_it_is_written_leaves_the_old_one(tmp_path):
         interrupted()
     assert [path.name for path in tmp_path.rglob("*")] == ["m", "mark"]
     assert (tmp_path / "m" / "mark").read_text() == "old"
+
+
+KILLED_WHILE_WRITING = """
+import os, signal, sys
+from napari_unetseg.images import atomic_file, atomic_folder
+file, folder = sys.argv[1:]
+with atomic_file(file) as one, atomic_folder(folder, marker="mark") as other:
+    one.write_text("half")
+    (other / "mark").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def write_both(folder):
+    with atomic_file(folder / "a.tif", overwrite=True) as partial:
+        partial.write_text("whole")
+    with atomic_folder(folder / "m", overwrite=True, marker="mark") as partial:
+        (partial / "mark").write_text("whole")
+
+
+def left_in(folder):
+    return sorted(path.name for path in folder.glob(".*"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_what_a_killed_process_left_is_removed_by_the_next_write_once_it_is_old(tmp_path):
+    paths = [str(tmp_path / name) for name in ("a.tif", "m")]
+    subprocess.run([sys.executable, "-c", KILLED_WHILE_WRITING, *paths], check=False)
+    left = list(tmp_path.iterdir())
+    assert len(left) == 2
+    write_both(tmp_path)  # somebody may write it on another machine: it was changed just now
+    assert left_in(tmp_path) == sorted(path.name for path in left)
+    for path in [*tmp_path.rglob(".*"), *tmp_path.rglob(".*/mark")]:
+        os.utime(path, (0, 0))
+    (next(tmp_path.glob(".m.*")) / "mark").touch()
+    write_both(tmp_path)  # a folder is as new as what is in it
+    assert left_in(tmp_path) == [path.name for path in left if path.name.startswith(".m.")]
+    os.utime(next(tmp_path.glob(".m.*")) / "mark", (0, 0))
+    write_both(tmp_path)
+    assert left_in(tmp_path) == []
+    assert (tmp_path / "m" / "mark").read_text() == "whole"
+
+
+def test_what_is_old_stays_where_its_process_lives_or_it_is_of_another_name(tmp_path):
+    names = [f".a.tif.{os.getppid()}-12ab.partial", ".b.a.tif.1.partial", ".a.tif.notes.partial"]
+    for name in names:
+        (tmp_path / name).write_text("half")
+        os.utime(tmp_path / name, (0, 0))
+    write_both(tmp_path)
+    assert left_in(tmp_path) == sorted(names)
 
 
 def test_missing_folders_are_made(tmp_path):
