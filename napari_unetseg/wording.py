@@ -21,3 +21,22 @@ def listed(parts: Sequence[str]) -> str:
     ('a', 'a, b and c')
     """
     return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Write ascending numbers as people do.
+
+    >>> ranges([1, 2, 3, 7, 9, 10]), ranges([])
+    ('1–3, 7, 9, 10', '')
+    """
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    written = (
+        f"{run[0]}–{run[-1]}" if len(run) > 2 else ", ".join(map(str, run))
+        for run in runs
+    )
+    return ", ".join(written)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_unetseg.errors import UserError
+from napari_unetseg.wording import ranges
 
 if TYPE_CHECKING:
     from napari_unetseg.config import ModelInfo
@@ -72,6 +73,8 @@ def _describe_folder(folder: Path, pictures: list[Path]) -> dict[str, Any]:
 
 
 def _describe_stack(stack: Stack) -> dict[str, Any]:
+    from napari_unetseg.images import segmented_slices
+
     facts: dict[str, Any] = {
         "path": str(stack.path),
         "axes": stack.axes,
@@ -85,8 +88,9 @@ def _describe_stack(stack: Stack) -> dict[str, Any]:
     if kind is not None:
         facts["kind"] = kind
         facts["classes"] = stack.metadata.get("classes", [])
-    if stack.metadata.get("slices") is not None:
-        facts["segmented slices"] = stack.metadata["slices"]
+    segmented = segmented_slices(stack)
+    if segmented is not None:
+        facts["segmented slices"] = list(segmented)
     facts["values"] = _values(stack)
     facts["other images in it"] = list(stack.parts)
     facts["notes"] = list(stack.notes)
@@ -164,6 +168,8 @@ def _as_text(key: str, value: Any, facts: dict[str, Any]) -> str:
     if key == "values" and isinstance(value, dict):
         many = f"{value['different']:,} from " if "different" in value else ""
         return f"{many}{_plain(value['from'])} to {_plain(value['to'])}"
+    if key == "segmented slices":
+        return ranges(value)
     if key == "history" and isinstance(value, dict):
         value = {name: part for name, part in value.items() if part not in (None, "")}
     return _plain(value)

@@ -16,7 +16,7 @@ from .holes import let_go, written_planes
 from .inputs import find_inputs, pair_inputs, parse_slices
 from .label_files import kind_of_file, label_plane, label_planes
 from .label_formats import LABEL_SUFFIXES, WRITTEN_SUFFIXES, open_label_stack
-from .label_meaning import LabelsKind, named_classes, saved_kind
+from .label_meaning import LabelsKind, named_classes, saved_kind, segmented_slices
 from .label_planes import LabelPlanes, scan_label_files, scan_labels
 from .label_values import values_in
 from .labels import (
@@ -123,6 +123,7 @@ __all__ = [
     "saved_kind",
     "scan_label_files",
     "scan_labels",
+    "segmented_slices",
     "source_of",
     "split_place",
     "stamp",

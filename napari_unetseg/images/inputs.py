@@ -86,6 +86,8 @@ def pair_inputs(images: Sequence[Path], labels: Sequence[Path]) -> list[tuple[Pa
 def parse_slices(text: str | None, n_planes: int) -> list[int]:
     """Read ``"0,7,14"`` or ``"0-4"``, counted from 0; all slices where `text` is None.
 
+    What `wording.ranges` writes is read, too.
+
     Raises
     ------
     UserError
@@ -93,14 +95,14 @@ def parse_slices(text: str | None, n_planes: int) -> list[int]:
 
     Examples
     --------
-    >>> parse_slices("0,4-6", 20)
-    [0, 4, 5, 6]
+    >>> parse_slices("0,4-6", 20), parse_slices("1–3, 7", 20)
+    ([0, 4, 5, 6], [1, 2, 3, 7])
     """
     if text is None:
         return list(range(n_planes))
     chosen: set[int] = set()
     for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
+        first, dash, last = part.strip().replace("–", "-").partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise UserError(
                 f"{text!r} does not say which slices; write numbers from 0 and ranges, as in 0,7 "

@@ -119,3 +119,16 @@ def test_a_folder_of_separate_images_is_described(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "9 × 10 (2 of them), 12 × 10 (1 of them)" in said
     assert "c.tif is 12 × 10 px" in " ".join(said.split())
+
+
+def test_slices_are_written_as_people_do(tmp_path, capsys):
+    image = Stack(np.zeros((60, 9, 9), np.uint8), "ZYX")
+    slices = [*range(1, 41), 57, 58]
+    codes = np.ones(image.shape, np.uint8)
+    path = tmp_path / "some.tif"
+    write_labels(path, codes, like=image, kind="masks", classes=CLASSES, slices=slices)
+    assert main(["info", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "1–40, 57, 58" in said
+    assert "12, 13" not in said
+    assert info_json(path, capsys)["segmented slices"] == slices
