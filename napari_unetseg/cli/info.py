@@ -168,6 +168,8 @@ def _as_text(key: str, value: Any, facts: dict[str, Any]) -> str:
     if key == "values" and isinstance(value, dict):
         many = f"{value['different']:,} from " if "different" in value else ""
         return f"{many}{_plain(value['from'])} to {_plain(value['to'])}"
+    if key == "notes":
+        return " ".join(value)
     if key == "segmented slices":
         return ranges(value)
     if key == "history" and isinstance(value, dict):

@@ -1,10 +1,12 @@
 """`info` shows a file as every other part of the program understands it."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from napari_unetseg.cli import main
 from napari_unetseg.config import LabelClass, ModelInfo, Recipe
@@ -132,3 +134,18 @@ def test_slices_are_written_as_people_do(tmp_path, capsys):
     assert "1–40, 57, 58" in said
     assert "12, 13" not in said
     assert info_json(path, capsys)["segmented slices"] == slices
+
+
+def with_levels(path, side=1200):
+    """Write an image of some resolution levels."""
+    write_image(path, Stack(np.zeros((side, side), np.uint8), "YX"))
+    return path
+
+
+def test_notes_are_sentences_one_after_the_other(tmp_path, capsys):
+    zarr.open_group(tmp_path / "two.zarr", mode="w")
+    for name in ("a.zarr", "b.zarr"):
+        shutil.rmtree(with_levels(tmp_path / "two.zarr" / name) / "0")
+    assert main(["info", str(tmp_path / "two.zarr")]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "others are b.zarr. Resolution level 0 is missing" in said
