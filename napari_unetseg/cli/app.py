@@ -162,11 +162,11 @@ def open_window(paths: Sequence[Path], *, sample: str | None = None) -> None:
     UserError
         If a path, the display or Qt is missing.
     """
-    from napari_unetseg.images import split_place
+    from napari_unetseg.images import nothing_at, split_place
 
     for path in paths:
         if split_place(path) is None:
-            raise UserError(f"There is no file or folder {path}; check the path.")
+            raise nothing_at(path)
     if not has_display():
         raise UserError(
             "There is no display to open a window on; connect with one, or use a command instead "

@@ -38,9 +38,15 @@ def info(
 ) -> None:
     """Show axes, shape, type, pixel size, channels and classes as they are understood."""
     from napari_unetseg.config import find_model, is_unfinished, read_model_info
-    from napari_unetseg.images import images_in, is_chunk_store, open_stack, split_place
+    from napari_unetseg.images import (
+        container_of,
+        images_in,
+        is_chunk_store,
+        open_stack,
+        split_place,
+    )
 
-    if split_place(path) is None and not path.suffix:
+    if split_place(path) is None and not path.suffix and container_of(path) is None:
         path = find_model(path)
     if (path / "model.json").is_file() or is_unfinished(path):
         facts = _describe_model(path, read_model_info(path))

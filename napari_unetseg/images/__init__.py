@@ -39,7 +39,7 @@ from .pixel_size import (
     pixel_size_ratio,
 )
 from .places import split_place
-from .reading import is_chunk_store, open_stack
+from .reading import container_of, is_chunk_store, nothing_at, open_stack
 from .sampling import fingerprint, sample_pixels, stamp
 from .sequence import images_in
 from .shown_labels import codes_to_show, values_to_show
@@ -88,6 +88,7 @@ __all__ = [
     "code_counts",
     "codes_to_masks",
     "codes_to_show",
+    "container_of",
     "even_size",
     "find_inputs",
     "fingerprint",
@@ -109,6 +110,7 @@ __all__ = [
     "natural_key",
     "normalisation_of",
     "notes_on",
+    "nothing_at",
     "open_label_stack",
     "open_stack",
     "pair_inputs",

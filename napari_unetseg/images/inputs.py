@@ -12,7 +12,7 @@ from .formats import SUFFIXES
 from .names import natural_key, stem_of, suffix_of
 from .picture_folder import ABOUT_JSON
 from .places import split_place
-from .reading import is_chunk_store
+from .reading import is_chunk_store, nothing_at
 from .sequence import images_in
 
 
@@ -56,7 +56,7 @@ def _find(spec: str | Path) -> list[Path]:
         if images:
             return images
         raise UserError(f"No image matches {spec}; check the pattern.")
-    raise UserError(f"There is no file or folder {path}; check the path.")
+    raise nothing_at(path)
 
 
 def pair_inputs(images: Sequence[Path], labels: Sequence[Path]) -> list[tuple[Path, Path]]:

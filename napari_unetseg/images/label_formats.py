@@ -18,7 +18,7 @@ from .label_meaning import LabelsKind
 from .names import suffix_of
 from .outlined_labels import Outlines, draw
 from .places import split_place
-from .reading import is_chunk_store, open_stack
+from .reading import is_chunk_store, nothing_at, open_stack
 from .stack import Stack
 from .zarr_labels import source_of
 
@@ -69,7 +69,7 @@ def open_label_stack(
         If the file cannot be read, or the image has another size.
     """
     if split_place(path) is None:
-        raise UserError(f"There is no file or folder {path}; check the path.")
+        raise nothing_at(path)
     try:
         opened = _read(path, like)
     except UserError:

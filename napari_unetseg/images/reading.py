@@ -20,9 +20,12 @@ from .formats import (
     TIFF_SUFFIXES,
     ZARR_SUFFIXES,
 )
-from .names import stem_of, suffix_of
+from .names import natural_key, stem_of, suffix_of
 from .places import split_axes, split_place
 from .stack import Stack
+
+#: More parts than this of a container are not named in a sentence.
+_NAMED_PARTS = 10
 
 _Reader = Callable[[Path, str, str | None], Stack]
 
@@ -74,7 +77,7 @@ def open_stack(path: str | Path, *, axes: str | None = None) -> Stack:
     """
     place = split_place(path)
     if place is None:
-        raise UserError(f"There is no file or folder {path}; check the path.")
+        raise nothing_at(path)
     file, part = place
     inside, given = split_axes(Path(part))
     reader = _reader(file)
@@ -128,6 +131,24 @@ def is_chunk_store(path: Path) -> bool:
     return is_n5(path) or any(
         (path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray")
     )
+
+
+def container_of(path: Path) -> Path | None:
+    """Return the nearest group of Zarr or N5 that is there above a path."""
+    return next((above for above in path.parents if is_chunk_store(above)), None)
+
+
+def nothing_at(path: str | Path) -> UserError:
+    """Return the sentence about a path at which nothing is: what is beside it, in a container."""
+    bare, _ = split_axes(Path(path))
+    container = container_of(bare)
+    if container is None:
+        return UserError(f"There is no file or folder {path}; check the path.")
+    inside = sorted((p for p in container.iterdir() if is_chunk_store(p)), key=natural_key)
+    held = ", ".join(found.name for found in inside[:_NAMED_PARTS])
+    missing = bare.relative_to(container).as_posix()
+    more = " …" if inside[_NAMED_PARTS:] else ""
+    return UserError(f"{container} holds no {missing!r}; it holds {held or 'nothing'}{more}.")
 
 
 def is_n5(path: Path) -> bool:

@@ -149,3 +149,16 @@ def test_notes_are_sentences_one_after_the_other(tmp_path, capsys):
     assert main(["info", str(tmp_path / "two.zarr")]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "others are b.zarr. Resolution level 0 is missing" in said
+
+
+@pytest.mark.parametrize("verb", [["info"], ["baseline", "otsu", "-o", "o.tif"]])
+def test_what_is_not_in_a_container_is_told_with_what_is(tmp_path, capsys, verb):
+    path = with_levels(tmp_path / "a.zarr")
+    shutil.rmtree(path / "0")
+    for part in ("0", "labels/cells", "0/@YX"):
+        assert main([*verb, str(path / part)]) == 2
+        (said,) = capsys.readouterr().err.splitlines()
+        missing = part.removesuffix("/@YX")
+        assert said == f"error: {path} holds no {missing!r}; it holds 1, 2."
+    assert main([*verb, str(tmp_path / "b.zarr" / "0.tif")]) == 2
+    assert "There is no file or folder" in capsys.readouterr().err
