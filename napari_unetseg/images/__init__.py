@@ -15,7 +15,7 @@ from .formats import SUFFIXES
 from .holes import let_go, written_planes
 from .inputs import find_inputs, pair_inputs, parse_slices
 from .label_files import kind_of_file, label_plane, label_planes
-from .label_formats import LABEL_SUFFIXES, WRITTEN_SUFFIXES, open_label_stack
+from .label_formats import LABEL_SUFFIXES, WRITTEN_SUFFIXES, open_label_stack, read_label_file
 from .label_meaning import LabelsKind, named_classes, saved_kind, segmented_slices
 from .label_planes import LabelPlanes, scan_label_files, scan_labels
 from .label_values import values_in
@@ -31,6 +31,7 @@ from .lazy_planes import Codes, Ids, LazyCodes, LazyPlanes, annotated_slices, co
 from .names import natural_key, stem_of, suffix_of
 from .normalise import Normalisation, fit_normalisation, normalisation_of
 from .npy import map_npy
+from .outlined_labels import Outlines
 from .pixel_size import (
     check_resampling,
     format_length,
@@ -69,6 +70,7 @@ __all__ = [
     "LazyCodes",
     "LazyPlanes",
     "Normalisation",
+    "Outlines",
     "Stack",
     "Tile",
     "UnfinishedStack",
@@ -118,6 +120,7 @@ __all__ = [
     "pixel_size_note",
     "pixel_size_ratio",
     "plan_tiles",
+    "read_label_file",
     "read_labels",
     "read_mirrored",
     "recoded",

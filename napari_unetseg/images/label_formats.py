@@ -68,17 +68,28 @@ def open_label_stack(
     UserError
         If the file cannot be read, or the image has another size.
     """
+    opened = read_label_file(path, like)
+    if isinstance(opened, Outlines):
+        return draw(opened, kind, like)
+    return opened if like is None else _on(opened, like)
+
+
+def read_label_file(path: Path, like: Stack | None = None) -> Stack | Outlines:
+    """Read what `open_label_stack` opens; outlines, which may lack a size, are not drawn.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read.
+    """
     if split_place(path) is None:
         raise nothing_at(path)
     try:
-        opened = _read(path, like)
+        return _read(path, like)
     except UserError:
         raise
     except _READ_ERRORS as error:
         raise unreadable(path, error) from error
-    if isinstance(opened, Outlines):
-        return draw(opened, kind, like)
-    return opened if like is None else _on(opened, like)
 
 
 def find_writer(path: Path) -> Writer | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -59,6 +59,23 @@ class Outlines:
     about: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    @property
+    def known_frame(self) -> Stack | None:
+        """What they lie on, if the file, or this package in it, says how large that is."""
+        return self.frame or frame_in(self.about)
+
+    def summary(self) -> dict[str, Any]:
+        """Count objects, and outlines by the names of their classes; for JSON."""
+        classes, numbers = _classes(self)
+        named = [numbers.get(outline.class_name, 0) for outline in self.outlines]
+        ids, _ = _values("objects", self, named)
+        return {
+            "objects": len(set(ids) - {0}),
+            "kind": kind_in(self.about) or "objects",
+            "classes": [label_class.model_dump() for label_class in classes],
+            "by_class": dict(Counter(outline.class_name for outline in self.outlines)),
+        }
+
 
 def draw(found: Outlines, kind: LabelsKind | None = None, like: Stack | None = None) -> Stack:
     """Turn outlines into labels, each slice when it is asked for.
@@ -77,7 +94,7 @@ def draw(found: Outlines, kind: LabelsKind | None = None, like: Stack | None = N
     UserError
         If nobody knows the size of the image, or there are too many classes.
     """
-    frame = like or found.frame or frame_in(found.about)
+    frame = like or found.known_frame
     if frame is None:
         raise UserError(
             f"{found.path} holds outlines and not the size of their image; give the image, too "

@@ -162,3 +162,58 @@ def test_what_is_not_in_a_container_is_told_with_what_is(tmp_path, capsys, verb)
         assert said == f"error: {path} holds no {missing!r}; it holds 1, 2."
     assert main([*verb, str(tmp_path / "b.zarr" / "0.tif")]) == 2
     assert "There is no file or folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["labels.h5", "labels"])
+def test_labels_of_all_formats_of_ours_tell_what_they_are(tmp_path, capsys, name):
+    codes = np.ones((3, 20, 30), np.uint8)
+    codes[0, :9] = 2
+    write_labels(tmp_path / name, codes, like=IMAGE, kind="annotations", classes=CLASSES)
+    facts = info_json(tmp_path / name, capsys)
+    assert (facts["kind"], facts["values"]) == ("annotations", [1, 2])
+    assert facts["classes"] == [{"name": "membrane", "color": "#e69f00"}]
+    assert facts["pixel_size_um"] == pytest.approx(IMAGE.pixel_size_um)
+
+
+@pytest.mark.parametrize("name", ["cells.geojson", "cells.zip"])
+def test_outlines_of_ours_are_described_without_their_image(tmp_path, capsys, name):
+    ids = np.zeros((3, 20, 30), np.uint32)
+    ids[0, :4, :4], ids[1, :4, :4], ids[1, 9:, 9:] = 1, 1, 2
+    write_labels(tmp_path / name, ids, like=IMAGE, kind="objects", classes=CLASSES)
+    facts = info_json(tmp_path / name, capsys)
+    assert (facts["kind"], facts["outlines"], facts["objects"]) == ("objects", 3, 2)
+    assert (facts["axes"], facts["shape"]) == ("ZYX", [3, 20, 30])
+
+
+def feature(name):
+    ring = [[0, 0], [9, 0], [9, 9], [0, 0]]
+    properties = {"classification": {"name": name}} if name else {}
+    geometry = {"type": "Polygon", "coordinates": [ring]}
+    return {"type": "Feature", "geometry": geometry, "properties": properties}
+
+
+def test_outlines_of_others_are_counted_by_class(tmp_path, capsys):
+    found = [feature(name) for name in ("tumour", "stroma", "tumour", "")]
+    path = tmp_path / "cells.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": found}))
+    assert main(["info", str(path)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "outlines 4 objects 4 kind objects classes 1 tumour" in said
+    assert "by class 2 tumour, 1 stroma, 1 without a class" in said
+    assert "The size of their image is not in the file" in said
+
+
+def test_labels_of_coco_and_of_numpy_are_described(tmp_path, capsys):
+    content = {
+        "images": [{"id": 1, "file_name": "a.png", "height": 20, "width": 30}],
+        "categories": [{"id": 3, "name": "cell"}],
+        "annotations": [{"image_id": 1, "category_id": 3, "segmentation": [[0, 0, 9, 0, 9, 9]]}],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    facts = info_json(tmp_path / "a.json", capsys)
+    assert (facts["objects"], facts["by_class"], facts["shape"]) == (1, {"cell": 1}, [20, 30])
+    masks = np.zeros((20, 30), np.uint16)
+    masks[:9] = 4
+    np.save(tmp_path / "a_seg.npy", np.array({"masks": masks}, dtype=object))
+    facts = info_json(tmp_path / "a_seg.npy", capsys)
+    assert (facts["kind"], facts["values"], facts["shape"]) == ("objects", [0, 4], [20, 30])
