@@ -21,6 +21,9 @@ _LISTED_VALUES = 16
 #: Of the images in a folder, no more different sizes than this are listed.
 _SIZES = 5
 
+#: Of the folders in a folder, no more than this are named.
+_NAMED_FOLDERS = 5
+
 
 def describe(path: Path) -> dict[str, Any]:
     """Return what is known of a path, by name and for JSON.
@@ -31,14 +34,14 @@ def describe(path: Path) -> dict[str, Any]:
         If nothing is there, or it cannot be read.
     """
     from napari_unetseg.config import find_model, is_unfinished, read_model_info
-    from napari_unetseg.images import container_of, images_in, is_chunk_store, split_place
+    from napari_unetseg.images import container_of, is_chunk_store, split_place
 
     if split_place(path) is None and not path.suffix and container_of(path) is None:
         path = find_model(path)
     if (path / "model.json").is_file() or is_unfinished(path):
         return _describe_model(path, read_model_info(path))
-    if path.is_dir() and not is_chunk_store(path) and (pictures := images_in(path)):
-        return _describe_folder(path, pictures)
+    if path.is_dir() and not is_chunk_store(path):
+        return _describe_folder(path)
     return _describe_file(path)
 
 
@@ -63,12 +66,15 @@ def _describe_outlines(found: Outlines) -> dict[str, Any]:
     return facts | {"notes": [*notes, *found.notes]}
 
 
-def _describe_folder(folder: Path, pictures: list[Path]) -> dict[str, Any]:
+def _describe_folder(folder: Path) -> dict[str, Any]:
     """Describe a folder as one stack, or where its files are none, as separate images."""
-    from napari_unetseg.images import open_stack
+    from napari_unetseg.images import find_inputs, images_in, open_stack
 
+    pictures = images_in(folder)
+    if not pictures:
+        raise _no_images(folder)
     try:
-        return _describe_file(folder)
+        facts = _describe_file(folder)
     except UserError as error:
         opened = [open_stack(path) for path in pictures]
         sizes = Counter(" × ".join(map(str, stack.shape)) for stack in opened)
@@ -77,8 +83,36 @@ def _describe_folder(folder: Path, pictures: list[Path]) -> dict[str, Any]:
             "images": len(opened),
             "sizes": {size: f"({n} of them)" for size, n in sizes.most_common(_SIZES)},
             "dtype": sorted({stack.dtype.name for stack in opened}),
-            "no stack because": str(error),
+            "no stack because": str(error).partition(";")[0],
         }
+    if len(pictures) > 1 and find_inputs([folder]) == pictures:
+        facts["notes"].append(
+            f"Commands take this folder for {len(pictures)} separate images, and with --stack for "
+            "this one stack."
+        )
+    return facts
+
+
+def _no_images(folder: Path) -> UserError:
+    """Return the sentence about a folder without images: what else is in it."""
+    from napari_unetseg.images import images_in, is_chunk_store
+
+    if (folder / "session.json").is_file():
+        return UserError(
+            f"{folder} is what a window keeps of its work; open the image in a window, which "
+            "offers to go on with it."
+        )
+    folders = (path for path in sorted(folder.iterdir()) if path.is_dir())
+    inside = [path.name for path in folders if is_chunk_store(path) or images_in(path)]
+    if inside:
+        listed = ", ".join(inside[:_NAMED_FOLDERS]) + (" …" if inside[_NAMED_FOLDERS:] else "")
+        return UserError(
+            f"{folder} holds no images itself, but folders of them ({listed}); give one of these."
+        )
+    return UserError(
+        f"{folder} holds no images"
+        + (", labels or model; check the path." if any(folder.iterdir()) else ": it is empty.")
+    )
 
 
 def _describe_stack(stack: Stack) -> dict[str, Any]:

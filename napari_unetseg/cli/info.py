@@ -56,7 +56,8 @@ def _as_text(key: str, value: Any, facts: dict[str, Any]) -> str:
     if key == "classes":
         return ", ".join(f"{k} {c['name']} ({c['color']})" for k, c in enumerate(value, start=1))
     if key == "by_class":
-        return ", ".join(f"{n} {name or 'without a class'}" for name, n in value.items())
+        counts = [f"{n} {name or 'without a class'}" for name, n in value.items()]
+        return ", ".join(counts) if any(value) else ""
     if key == "data":
         return ", ".join(str(image.get("name", "?")) for image in value)
     if key == "values" and isinstance(value, dict):

@@ -49,6 +49,10 @@ def read(folder: Path, part: str = "", axes: str | None = None) -> Stack:
     if part:
         raise no_parts(folder, part)
     paths = [path for path in images_in(folder) if suffix_of(path) in _FAMILIES]
+    if not paths and images_in(folder):
+        raise UserError(
+            f"The images in {folder} are no slices; TIFF, PNG and JPEG files are read as slices."
+        )
     if not paths:
         raise UserError(f"{folder} holds no images; it reads TIFF, PNG and JPEG files as slices.")
     first = open_stack(paths[0], axes=axes)

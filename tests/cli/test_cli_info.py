@@ -11,6 +11,7 @@ import zarr
 from napari_unetseg.cli import main
 from napari_unetseg.config import LabelClass, ModelInfo, Recipe
 from napari_unetseg.images import Stack, write_image, write_labels
+from napari_unetseg.project import Session
 
 CLASSES = (LabelClass(name="membrane", color="#e69f00"),)
 IMAGE = Stack(
@@ -217,3 +218,49 @@ def test_labels_of_coco_and_of_numpy_are_described(tmp_path, capsys):
     np.save(tmp_path / "a_seg.npy", np.array({"masks": masks}, dtype=object))
     facts = info_json(tmp_path / "a_seg.npy", capsys)
     assert (facts["kind"], facts["values"], facts["shape"]) == ("objects", [0, 4], [20, 30])
+
+
+def said_of(path, capsys):
+    """Return what is said of a path, and that it was said as it should be."""
+    status = main(["info", str(path)])
+    captured = capsys.readouterr()
+    assert (status == 0) == bool(captured.out) != bool(captured.err)
+    return " ".join((captured.out or captured.err).split())
+
+
+def test_every_folder_is_described_as_what_commands_take_it_for(tmp_path, capsys):
+    plane = np.zeros((20, 30), np.uint8)
+    for folder in ("slices", "labels", "stacks", "several", "empty", "odd"):
+        (tmp_path / folder).mkdir()
+    for n in range(3):
+        tifffile.imwrite(tmp_path / "slices" / f"z{n}.tif", plane)
+        tifffile.imwrite(
+            tmp_path / "stacks" / f"c{n}.tif", np.stack([plane] * 4), photometric="minisblack"
+        )
+        write_image(tmp_path / "several" / f"c{n}.zarr", IMAGE)
+    (tmp_path / "odd" / "notes.txt").write_text("x")
+    said = said_of(tmp_path / "slices", capsys)
+    assert "for 3 separate images, and with --stack for this one stack" in said
+    codes = np.ones((3, 20, 30), np.uint8)
+    shutil.rmtree(tmp_path / "labels")
+    write_labels(tmp_path / "labels", codes, like=IMAGE, kind="masks", classes=CLASSES)
+    assert "separate images" not in said_of(tmp_path / "labels", capsys)
+    said = said_of(tmp_path / "stacks", capsys)
+    assert "images 3 sizes 4 × 20 × 30 (3 of them)" in said
+    assert said.endswith("c0.tif is a stack itself (4 slices)")
+    said = said_of(tmp_path / "several", capsys)
+    assert "images 3 sizes 2 × 3 × 20 × 30 (3 of them)" in said
+    assert said.endswith("are no slices")
+    assert said_of(tmp_path / "empty", capsys).endswith("holds no images: it is empty.")
+    assert said_of(tmp_path / "odd", capsys).endswith(
+        "holds no images, labels or model; check the path."
+    )
+    said = said_of(tmp_path, capsys)
+    assert said.endswith(
+        "but folders of them (labels, several, slices, stacks); give one of these."
+    )
+
+
+def test_the_folder_of_a_session_is_told_as_one(tmp_path, capsys):
+    session = Session(tmp_path)
+    assert "what a window keeps of its work" in said_of(session.folder, capsys)
