@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -45,11 +46,12 @@ def measure(
     from typing import get_args
 
     from napari_unetseg.errors import UserError
-    from napari_unetseg.images import LabelsKind, find_inputs, pair_inputs
+    from napari_unetseg.images import LabelsKind, find_inputs, pair_inputs, stem_of
     from napari_unetseg.measure import TABLE_SUFFIXES, measured_file, write_table
     from napari_unetseg.wording import counted
 
     from .inputs_kept import check_inputs_kept
+    from .progress import bar
 
     if kind is not None and kind not in get_args(LabelsKind):
         raise UserError(
@@ -62,8 +64,12 @@ def measure(
     check_inputs_kept({"labels file": files, "image": images}, [output])
     pairs = pair_inputs(images, files) if images else [(None, path) for path in files]
     rows: list[dict[str, object]] = []
-    for of_image, path in pairs:
-        rows += measured_file(path, of_image, kind)  # type: ignore[arg-type] # checked above
+    with bar() as progress:
+        task = progress.add_task("Measuring", total=None)
+        for of_image, path in pairs:
+            progress.update(task, description=f"Measuring {stem_of(path)}")
+            show = partial(progress.update, task)
+            rows += measured_file(path, of_image, kind, show=show)  # type: ignore[arg-type] # checked
     write_table(output, rows, overwrite=overwrite)
     calibrated = any("x_um" in row for row in rows)
     unit = "" if calibrated or not rows else ", in pixels: their size is not known"

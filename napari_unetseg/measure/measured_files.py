@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,11 @@ TABLE_SUFFIXES = (".csv", ".parquet")
 
 
 def measured_file(
-    path: Path, image: Path | None = None, kind: LabelsKind | None = None
+    path: Path,
+    image: Path | None = None,
+    kind: LabelsKind | None = None,
+    *,
+    show: Callable[..., object] = lambda **_: None,
 ) -> Iterator[Row]:
     """Measure what a file of labels holds.
 
@@ -36,6 +41,8 @@ def measured_file(
     kind : {"objects", "masks", "annotations"}, optional
         What the values mean: of objects every id is measured, of the others every connected piece
         of a class. What the file says of itself where left out, else objects.
+    show : callable
+        Takes ``total``, ``completed`` and ``advance``, as a bar of progress does.
 
     Yields
     ------
@@ -52,11 +59,16 @@ def measured_file(
     kind = kind or kind_of_file(path, stack) or "objects"
     (labels,) = scan_label_files([path], kind, [stack])
     values = labels.open()
+    # To be told apart, the pieces of a class are read twice.
+    n_times = 1 if kind == "objects" else 2 * len(labels.classes)
+    show(completed=0, total=n_times * labels.shape[0])
+    advance = partial(show, advance=1)
     if kind == "objects":
-        rows = measure_objects(values, stack)
+        rows = measure_objects(values, stack, advance=advance)
     else:
 
         def codes_of(plane: int) -> Codes:
+            advance()
             return labels.codes_of(label_plane(values, plane, labels.name))
 
         rows = measure_pieces(codes_of, labels.classes, values, stack)

@@ -204,7 +204,9 @@ class ObjectTable:
         return row
 
 
-def measure_objects(ids: Stack, image: Stack | None = None) -> Iterator[Row]:
+def measure_objects(
+    ids: Stack, image: Stack | None = None, *, advance: Callable[[], object] = lambda: None
+) -> Iterator[Row]:
     """Measure all objects of a stack.
 
     Parameters
@@ -213,6 +215,8 @@ def measure_objects(ids: Stack, image: Stack | None = None) -> Iterator[Row]:
         Whole numbers without channels, 0 where there is no object.
     image : Stack, optional
         With the same slices: brightness is measured in it, and its pixel size counts.
+    advance : callable
+        Called when a slice has been read.
 
     Yields
     ------
@@ -224,7 +228,13 @@ def measure_objects(ids: Stack, image: Stack | None = None) -> Iterator[Row]:
     UserError
         If the image has other slices.
     """
-    yield from _measured(lambda plane: ids.plane(plane)[0], ids, image)
+
+    def read(plane: int) -> npt.NDArray[Any]:
+        advance()
+        found: npt.NDArray[Any] = ids.plane(plane)[0]
+        return found
+
+    yield from _measured(read, ids, image)
 
 
 def measure_pieces(

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from rich.progress import Progress
 
 from napari_unetseg.cli import main
 from napari_unetseg.config import LabelClass
@@ -127,3 +128,22 @@ def test_parquet_without_its_package_is_said(tmp_path, image, monkeypatch, capsy
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert run("measure", tmp_path / "ids.tif", "-o", tmp_path / "table.parquet") == 2
     assert "napari-unetseg[parquet]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["objects", "masks"])
+def test_a_bar_runs_to_its_end_with_the_slices(tmp_path, image, monkeypatch, kind):
+    codes = np.ones(image.shape, np.uint8)
+    codes[:, 10:12, 20:25], codes[0, 2:5, 2:5] = 3, 2
+    write_labels(tmp_path / "labels.tif", codes, like=image, kind=kind, classes=CLASSES)
+    drawn = []
+
+    class Bar(Progress):
+        def update(self, task_id, **changes):
+            super().update(task_id, **changes)
+            drawn.append((self.tasks[0].description, self.tasks[0].completed, self.tasks[0].total))
+
+    monkeypatch.setattr("napari_unetseg.cli.progress.Progress", Bar)
+    assert run("measure", tmp_path / "labels.tif", "-o", tmp_path / "t.csv") == 0
+    n = 4 if kind == "objects" else 2 * 2 * 4
+    expected = [("Measuring labels", done, n) for done in range(n + 1)]
+    assert drawn == [("Measuring labels", 0, None), *expected]
