@@ -40,14 +40,43 @@ def no_parts(path: Path, part: str) -> UserError:
     return UserError(f"{path} is one image and has no part {part!r}; give its path alone.")
 
 
+class DamagedPartError(UserError):
+    """A part of a file cannot be read; whoever asked for a slice says which that is.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    error : BaseException
+        What it raised.
+    """
+
+    def __init__(self, path: Path, error: BaseException) -> None:
+        super().__init__(str(unreadable(path, error)))
+        self._path, self._reason = path, _reason(error)
+
+    def in_slice(self, index: int) -> UserError:
+        """Return the sentence about a slice, counted from 0."""
+        return UserError(
+            f"{self._path} cannot be read as {_kind(self._path)} in slice {index} "
+            f"({self._reason}); it may be damaged or incomplete, so copy or export it again."
+        )
+
+
 def unreadable(path: Path, error: BaseException) -> UserError:
     """Return the sentence for a person about a file that raised `error`."""
-    reason = " ".join(str(error).split())[:160] or type(error).__name__
-    kind = suffix_of(path).lstrip(".").upper() or "folder"
     return UserError(
-        f"{path} cannot be read as {kind} ({reason}); it may be damaged or incomplete, or another "
-        "kind of file under that name."
+        f"{path} cannot be read as {_kind(path)} ({_reason(error)}); it may be damaged or "
+        "incomplete, or another kind of file under that name."
     )
+
+
+def _kind(path: Path) -> str:
+    return suffix_of(path).lstrip(".").upper() or "folder"
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split())[:160] or type(error).__name__
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from napari_unetseg.errors import UserError
 
-from .damage import READ_ERRORS, unreadable
+from .damage import READ_ERRORS, DamagedPartError, unreadable
 from .recent import RECENT
 
 #: Tells arrays apart whose chunks are kept.
@@ -69,7 +69,7 @@ def lazy_array(
         except UserError:
             raise
         except READ_ERRORS as error:
-            raise unreadable(path, error) from error
+            raise DamagedPartError(path, error) from error
         RECENT.put((token, block_id), pixels)
         return pixels
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from napari_unetseg.errors import UserError
 
+from .damage import DamagedPartError
 from .tiling import mirrored
 
 #: The order in which a stack's axes always stand.
@@ -135,6 +136,10 @@ class Stack:
                 f"{self.path or self.name} has slices of {height} × {width} px, for which there is "
                 "not enough memory; open a part or a coarser level of it, or it may be damaged."
             ) from error
+        except DamagedPartError as error:
+            if self.n_planes == 1:
+                raise
+            raise error.in_slice(index) from error
         if not plane.dtype.isnative:
             plane = plane.astype(self.dtype)
         return plane if "C" in self.axes else plane[np.newaxis]
@@ -183,7 +188,11 @@ class Stack:
     def _sections(self, t: int, along_z: slice) -> npt.NDArray[Any]:
         """Read some sections of a time point, shape (n, C, Y, X)."""
         where = {"T": t, "Z": along_z}
-        found = np.asarray(self.data[tuple(where.get(axis, slice(None)) for axis in self.axes)])
+        try:
+            found = np.asarray(self.data[tuple(where.get(axis, slice(None)) for axis in self.axes)])
+        except DamagedPartError:
+            depth = self.size("Z")  # one after the other, as the sentence names the slice
+            return np.stack([self.plane(t * depth + z) for z in range(*along_z.indices(depth))])
         if not found.dtype.isnative:
             found = found.astype(self.dtype)
         return found.swapaxes(0, 1) if "C" in self.axes else found[:, np.newaxis]

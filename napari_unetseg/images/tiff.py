@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from napari_unetseg.errors import UserError
 from napari_unetseg.wording import counted
 
 from .assemble import assemble
-from .damage import complaints_of
+from .damage import READ_ERRORS, complaints_of
 from .stack import Stack
 from .tiff_metadata import FileFacts, read_facts
 
@@ -55,7 +56,7 @@ def read(path: Path, part: str = "", axes: str | None = None) -> Stack:
         rgb = int(series.keyframe.photometric) in (2, 6) and "S" in series.axes  # RGB, YCbCr
         found = axes or _known_axes(series, facts)
         many = rgb and data.shape[series.axes.index("S")] == len(_RGB)
-        return assemble(
+        stack = assemble(
             path,
             data,
             found,
@@ -65,6 +66,10 @@ def read(path: Path, part: str = "", axes: str | None = None) -> Stack:
             notes=_notes(path, tif, part),
             parts=[str(n) for n in range(len(tif.series)) if n != index],
         )
+        if series.nbytes <= READ_AT_ONCE_BYTES and not isinstance(data, np.ndarray):
+            for _ in stack.planes():  # one of them raises, and says which
+                pass
+        return stack
 
 
 def _chosen(path: Path, part: str, names: list[str]) -> int:
@@ -104,7 +109,8 @@ def _pixels(path: Path, series: tifffile.TiffPageSeries, index: int) -> Any:
         dtype = np.dtype(series.keyframe.parent.byteorder + series.dtype.char)
         return np.memmap(path, dtype, "r", series.dataoffset, series.shape)
     if series.nbytes <= READ_AT_ONCE_BYTES:
-        return series.asarray()
+        with suppress(*READ_ERRORS):
+            return series.asarray()
     from .lazy_pages import lazy_pages
 
     return lazy_pages(path, index)

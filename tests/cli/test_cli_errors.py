@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from napari_unetseg.cli import main
 from napari_unetseg.config import LabelClass
@@ -332,3 +334,24 @@ def test_an_output_without_a_name(verb, name, folder, model, tiny_config, refuse
     arguments = every_verb_that_reads(folder, "cells.tif", model, tiny_config)[verb]
     arguments[arguments.index("-o") + 1] = name
     assert "no name for a result" in refused(arguments)
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["baseline", "otsu", "-o", "o.tif"],
+        ["predict", "-m", "nuclei", "--device", "cpu", "-o", "o.tif"],
+        ["train", "-l", "labels.tif", "--steps", "1", "--device", "cpu", "-o", "o.unet"],
+    ],
+    ids=lambda verb: verb[0],
+)
+def test_a_damaged_slice_is_named(tmp_path, capsys, verb, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 255, (4, 64, 64)).astype(np.uint8)
+    zarr.create_array("a.zarr", data=pixels, chunks=(1, 64, 64))
+    Path("a.zarr/c/2/0/0").write_bytes(b"damaged" * 99)
+    codes = np.ones((4, 64, 64), np.uint8)
+    codes[:, 20:] = 2
+    tifffile.imwrite("labels.tif", codes, photometric="minisblack")
+    assert main([*verb, "a.zarr"]) == 2
+    assert "a.zarr cannot be read as ZARR in slice 2 (" in capsys.readouterr().err
