@@ -17,8 +17,11 @@ def evaluate(
         typer.Option("--truth", "-t", help="File, folder or glob; may be given several times."),
     ],
     kind: Annotated[
-        str, typer.Option(help="What the truth is: masks, objects or annotations.")
-    ] = "masks",
+        str | None,
+        typer.Option(
+            show_default="masks", help="What the truth is: masks, objects or annotations."
+        ),
+    ] = None,
     slices: Annotated[str | None, typer.Option(help="Compare only these: 0,7,14 or 0-4.")] = None,
     probabilities: Annotated[
         list[str] | None,
@@ -82,6 +85,8 @@ def evaluate(
         in_3d=in_3d,
         probabilities=probabilities or None,
     )
+    for note in scores.notes:
+        typer.echo(note, err=True)
     if as_json:
         print(json.dumps(scores.as_dict(), indent=2, ensure_ascii=False))
     else:

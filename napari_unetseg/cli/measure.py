@@ -68,8 +68,13 @@ def measure(
         task = progress.add_task("Measuring", total=None)
         for of_image, path in pairs:
             progress.update(task, description=f"Measuring {stem_of(path)}")
-            show = partial(progress.update, task)
-            rows += measured_file(path, of_image, kind, show=show)  # type: ignore[arg-type] # checked
+            rows += measured_file(
+                path,
+                of_image,
+                kind,  # type: ignore[arg-type] # checked above
+                show=partial(progress.update, task),
+                say=progress.console.print,
+            )
     write_table(output, rows, overwrite=overwrite)
     calibrated = any("x_um" in row for row in rows)
     unit = "" if calibrated or not rows else ", in pixels: their size is not known"

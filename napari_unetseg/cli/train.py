@@ -31,12 +31,13 @@ def train(
         Path, typer.Option("--output", "-o", help="The model, a folder: by custom NAME.unet.")
     ],
     labels_kind: Annotated[
-        Kind,
+        Kind | None,
         typer.Option(
+            show_default="annotations",
             help="annotations: 0 unlabelled, 1 background, 2… classes; masks: 0 background, "
             "1… classes; objects: 0 background, ids.",
         ),
-    ] = "annotations",
+    ] = None,
     slices: Annotated[
         str | None, typer.Option(help="Slices whose labels count: 0,7,14 or 0-4.")
     ] = None,

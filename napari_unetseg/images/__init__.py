@@ -24,6 +24,7 @@ from .labels import (
     Labels,
     classes_present,
     codes_to_masks,
+    kind_notes,
     notes_on,
     read_labels,
 )
@@ -99,6 +100,7 @@ __all__ = [
     "images_in",
     "is_chunk_store",
     "is_scale_open",
+    "kind_notes",
     "kind_of_file",
     "label_plane",
     "label_planes",

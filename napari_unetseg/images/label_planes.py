@@ -21,7 +21,7 @@ from napari_unetseg.config import (
 
 from .checks import check_same_slices
 from .label_files import check_class_count, label_plane, label_planes, open_labels
-from .label_meaning import MAX_ID, LabelsKind, named_classes, segmented_slices
+from .label_meaning import MAX_ID, LabelsKind, named_classes, saved_kind, segmented_slices
 from .label_values import ValueMap, check_label_values, counts_in, map_annotations, map_masks
 from .lazy_planes import LazyCodes, LazyPlanes
 from .stack import Stack
@@ -51,6 +51,8 @@ class LabelPlanes:
         Values beside 0; of objects not all, but several where there are several.
     counts : ndarray, shape (N, codes), uint32
         How often a code is on a slice.
+    says_kind : bool
+        Whether the file itself says of which kind it is.
     """
 
     name: str
@@ -64,6 +66,7 @@ class LabelPlanes:
     slices: tuple[int, ...] | None = None
     foreground: frozenset[int] = frozenset()
     counts: npt.NDArray[np.uint32] = field(default_factory=lambda: np.zeros((0, 0), np.uint32))
+    says_kind: bool = False
 
     @property
     def codes(self) -> LazyCodes:
@@ -225,6 +228,7 @@ def scan_labels(
             segmented_slices(stack),
             frozenset(seen.values - {0}),
             seen.code_counts(mapping),
+            saved_kind(stack) is not None,
         )
         for name, opener, stack, seen in found
     ]

@@ -25,6 +25,16 @@ MANY_CLASSES = 13
 #: A note lists no more values than this.
 _VALUES_IN_A_NOTE = 5
 
+#: How labels were read, and what they may be else.
+_READ_AS = {
+    "masks": "masks (0 background, 1 class 1, 2 class 2); if 0 is unlabelled and 1 background, "
+    "give annotations as the kind of labels",
+    "annotations": "annotations (0 unlabelled, 1 background, 2 class 1); if 0 is background and 1 "
+    "class 1, give masks as the kind of labels",
+    "objects": "objects (each value the number of one); if values are classes, give masks as the "
+    "kind of labels, or annotations if 1 is background",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Labels:
@@ -120,6 +130,28 @@ def notes_on(labels: Sequence[Labels | LabelPlanes]) -> list[str]:
     return notes
 
 
+def kind_notes(labels: Sequence[LabelPlanes]) -> list[str]:
+    """Say how label files were read of which nobody said the kind, if they could be of another.
+
+    Parameters
+    ----------
+    labels : sequence of LabelPlanes
+        Read together, as what is usual.
+    """
+    silent = [one for one in labels if not one.says_kind]
+    values = frozenset[int]().union(*(one.foreground for one in silent))
+    is_binary, are_few = len(values) == 1, max(values, default=MANY_CLASSES) < MANY_CLASSES
+    # What classes are otherwise is one alone, or is noted by its values.
+    could_be_else = is_binary or are_few if _are_ids(silent) else are_few and {1, 2} <= values
+    if not could_be_else:
+        return []
+    more = f" and {len(silent) - 1} more" if silent[1:] else ""
+    return [
+        f"{silent[0].name}{more} {'do' if more else 'does'} not say of which kind the labels are: "
+        f"read as {_READ_AS[silent[0].kind]}."
+    ]
+
+
 def classes_present(codes: npt.NDArray[np.uint8]) -> list[int]:
     """List the classes that are labelled somewhere, 0 for background, in ascending order.
 
@@ -143,3 +175,7 @@ def _in_memory(stack: Stack, path: Path) -> Stack:
     """Read the slices of labels."""
     values = np.stack(list(label_planes(stack, path)))
     return replace(stack, data=values, axes="ZYX", channels=("",))
+
+
+def _are_ids(labels: Sequence[LabelPlanes]) -> bool:
+    return any(one.kind == "objects" for one in labels)

@@ -15,6 +15,7 @@ from napari_unetseg.images import (
     Stack,
     annotated_slices,
     find_inputs,
+    kind_notes,
     notes_on,
     open_stack,
     pair_inputs,
@@ -59,7 +60,7 @@ def open_inputs(specs: Sequence[str | Path], *, as_stack: bool = False) -> list[
 def read_training_set(
     images: Sequence[str | Path],
     labels: Sequence[str | Path],
-    kind: LabelsKind,
+    kind: LabelsKind | None,
     *,
     slices: str | None = None,
     as_stack: bool = False,
@@ -70,7 +71,8 @@ def read_training_set(
     ----------
     images, labels : sequence of str or Path
         Files, folders and globs; paired by stem or by natural order.
-    kind : {"annotations", "masks", "objects"}
+    kind : {"annotations", "masks", "objects"} or None
+        None where nobody said it: annotations, with a note where they could be masks.
     slices : str, optional
         Those whose labels count, as ``"0,7,14"``; all by default.
     as_stack : bool
@@ -85,19 +87,22 @@ def read_training_set(
         open_inputs(images, as_stack=as_stack), open_inputs(labels, as_stack=as_stack)
     )
     stacks = [open_stack(image) for image, _ in pairs]
-    read = scan_label_files([path for _, path in pairs], kind, stacks, keep=True)
+    wanted = kind or "annotations"
+    read = scan_label_files([path for _, path in pairs], wanted, stacks, keep=True)
+    notes = [f"{stack.name}: {note}" for stack in stacks for note in stack.notes]
+    notes += notes_on(read) if kind else [*kind_notes(read), *notes_on(read)]
     return TrainingSet(
         [training_image(stack, one, slices) for stack, one in zip(stacks, read, strict=True)],
         read[0].classes,
         read[0].values,
-        [*(f"{stack.name}: {note}" for stack in stacks for note in stack.notes), *notes_on(read)],
+        notes,
     )
 
 
 def read_source_set(
     images: Sequence[str | Path],
     labels: Sequence[str | Path],
-    kind: LabelsKind,
+    kind: LabelsKind | None,
     base: Model | None,
 ) -> list[TrainingImage]:
     """Read what a base model learned from, to score it on.

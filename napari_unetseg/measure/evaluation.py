@@ -6,9 +6,11 @@ import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from napari_unetseg.config import default_class
 from napari_unetseg.errors import UserError
-from napari_unetseg.images import LabelsKind, parse_slices
+from napari_unetseg.images import LabelsKind, kind_notes, parse_slices
 from napari_unetseg.wording import counted
 
 from .agreement import agree_on_values
@@ -26,7 +28,7 @@ def evaluate(
     predicted: LabelSource,
     truth: LabelSource,
     *,
-    kind: LabelsKind = "masks",
+    kind: LabelsKind | None = None,
     slices: str | Sequence[int] | None = None,
     iou: float = MATCHING_IOU,
     contours: bool = False,
@@ -46,10 +48,11 @@ def evaluate(
         Masks (0 background, k class k) or objects (0 background, ids).
     truth : as `predicted`
         What `kind` says. Files pair up by stem, else in natural order.
-    kind : {"masks", "objects", "annotations"}
-        What the truth is. Of annotations 0 is unlabelled, 1 background, k + 1 class k. Objects
-        are compared as foreground, matched one by one, and compared as groups of pixels; those
-        of a predicted mask are its connected areas.
+    kind : {"masks", "objects", "annotations"}, optional
+        What the truth is; masks where left out, with a note where it could be annotations. Of
+        annotations 0 is unlabelled, 1 background, k + 1 class k. Objects are compared as
+        foreground, matched one by one, and compared as groups of pixels; those of a predicted
+        mask are its connected areas.
     slices : str or sequence of int, optional
         Which slices to compare, counted from 0: ``"0,7-9"`` or ``[0, 7, 8, 9]``; by default all
         that were segmented, as a prediction of some slices only says itself. A file that has
@@ -87,7 +90,7 @@ def evaluate(
     """
     _check_number("IoU", iou, most=1)
     _check_number("tolerance", tolerance_px)
-    pairs = agree_on_values(read_pairs(predicted, truth, kind))
+    pairs = agree_on_values(read_pairs(predicted, truth, kind or "masks"))
     tally = _Tally(pairs, ContourDistances(tolerance_px=tolerance_px, in_3d=in_3d))
     maps: Sequence[Probabilities | None] = [None] * len(pairs)
     if probabilities is not None:
@@ -101,7 +104,10 @@ def evaluate(
             f"The truth in {where} holds no labelled pixel to compare with; check --slices and "
             "the kind of truth."
         )
-    return tally.scores(iou, contours=contours, objects=kind == "objects")
+    found = tally.scores(iou, contours=contours, objects=kind == "objects")
+    is_told = kind is not None or isinstance(truth, np.ndarray)
+    notes = [] if is_told else kind_notes([pair.truth.labels for pair in pairs])
+    return dataclasses.replace(found, notes=tuple(notes))
 
 
 def _check_number(name: str, value: float, *, most: float = math.inf) -> None:

@@ -12,6 +12,7 @@ from napari_unetseg.errors import UserError
 from napari_unetseg.images import (
     LabelsKind,
     atomic_file,
+    kind_notes,
     kind_of_file,
     label_plane,
     open_stack,
@@ -30,6 +31,7 @@ def measured_file(
     kind: LabelsKind | None = None,
     *,
     show: Callable[..., object] = lambda **_: None,
+    say: Callable[[str], object] = lambda _: None,
 ) -> Iterator[Row]:
     """Measure what a file of labels holds.
 
@@ -43,6 +45,8 @@ def measured_file(
         of a class. What the file says of itself where left out, else objects.
     show : callable
         Takes ``total``, ``completed`` and ``advance``, as a bar of progress does.
+    say : callable
+        Takes what a person may not expect of how the file was understood, as a sentence.
 
     Yields
     ------
@@ -56,8 +60,11 @@ def measured_file(
         If a file cannot be read, is of another kind, or the image has other slices.
     """
     stack = None if image is None else open_stack(image)
+    is_told = kind is not None
     kind = kind or kind_of_file(path, stack) or "objects"
     (labels,) = scan_label_files([path], kind, [stack])
+    for note in [] if is_told else kind_notes([labels]):
+        say(note)
     values = labels.open()
     # To be told apart, the pieces of a class are read twice.
     n_times = 1 if kind == "objects" else 2 * len(labels.classes)

@@ -65,6 +65,8 @@ class Scores:
         Of objects as groups of pixels.
     probabilities : ProbabilityScores or None
         Where probabilities were given.
+    notes : tuple of str
+        What a person may not expect of how files were understood, in sentences.
     """
 
     classes: tuple[ClassScores, ...]
@@ -75,6 +77,7 @@ class Scores:
     contours: Contours | None = None
     regions: RegionScores | None = None
     probabilities: ProbabilityScores | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def mean_iou(self) -> float:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from napari_unetseg.cli import main
 from napari_unetseg.cli.inputs_kept import check_inputs_kept
+from napari_unetseg.images import Stack, write_labels
 
 
 def run(*arguments):
@@ -312,3 +313,42 @@ def test_a_command_that_is_ended_while_it_writes_a_zarr_leaves_no_half(folder, v
         assert "the same command goes on" in said
         shutil.rmtree(folder / ".o.zarr.unfinished")
     assert sorted(folder.rglob("*")) == before
+
+
+KINDS_GUESSED = {
+    "evaluate strokes.tif -t strokes.tif": "read as masks (0 background, 1 class 1, 2 class 2); if "
+    "0 is unlabelled and 1 background, give annotations as the kind of labels.",
+    "train im.tif -l strokes.tif -o m.unet --steps 1 --device cpu": "read as annotations (0 "
+    "unlabelled, 1 background, 2 class 1); if 0 is background and 1 class 1, give masks as",
+    "measure strokes.tif -o t.csv": "read as objects (each value the number of one); if values are",
+}
+
+
+@pytest.mark.parametrize("command", KINDS_GUESSED, ids=lambda command: command.split()[0])
+def test_how_labels_were_read_that_could_be_of_another_kind_is_said(folder, capsys, command):
+    assert run(*command.split()) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "strokes.tif does not say of which kind the labels are: " in said
+    assert KINDS_GUESSED[command] in said
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "evaluate strokes.tif -t strokes.tif --kind annotations",
+        "evaluate binary.tif -t binary.tif",  # all of it would be background
+        "evaluate ours.tif -t ours.tif",
+        "measure strokes.tif -o t.csv --kind annotations",
+        "measure ours.tif -o t.csv",
+        "measure many.tif -o t.csv",
+    ],
+)
+def test_where_the_kind_is_clear_nothing_is_said_of_it(folder, capsys, command):
+    ids = np.arange(2 * 40 * 48, dtype=np.uint16).reshape(2, 40, 48) // 8
+    write(folder / "many.tif", ids)
+    write(folder / "binary.tif", (ids > 9).astype(np.uint8))
+    like = Stack(np.zeros(ids.shape, np.uint8), "ZYX")
+    few = (ids % 3 + 1).astype(np.uint8)
+    write_labels(folder / "ours.tif", few, like=like, kind="masks", classes=())
+    assert run(*command.split()) == 0
+    assert "which kind" not in capsys.readouterr().err
