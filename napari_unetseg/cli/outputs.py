@@ -106,6 +106,7 @@ def plan_outputs(
     """
     if not output.name:
         raise UserError(f"{str(output)!r} is no name for a result; name a file or a new folder.")
+    _check_not_inside(output)
     is_file = output.suffix.lower() in FILE_SUFFIXES
     base, ending = (output.stem, output.suffix) if is_file else (output.name, "")
     kinds = {"probabilities": probabilities, "uncertainty": uncertainty, "quantised": quantised}
@@ -134,6 +135,18 @@ def plan_outputs(
     plan = OutputPlan(files, record, (output, *beside), beside, table)
     check_inputs_kept({"image": images, **(read or {})}, plan.written())
     return plan
+
+
+def _check_not_inside(output: Path) -> None:
+    """Raise `UserError` for labels inside an OME-Zarr, which `convert` alone writes."""
+    from napari_unetseg.images import source_of
+
+    source = source_of(output)
+    if source is not None:
+        raise UserError(
+            f"{output} would be labels inside the image {source}; write {output.stem}.tif and put "
+            f"it there with napari-unetseg convert {output.stem}.tif -o {output}."
+        )
 
 
 class FinishedImages:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from napari_unetseg.cli import main
 from napari_unetseg.cli.inputs_kept import check_inputs_kept
-from napari_unetseg.images import Stack, write_labels
+from napari_unetseg.images import Stack, open_stack, write_image, write_labels
 
 
 def run(*arguments):
@@ -255,7 +255,7 @@ def test_a_command_that_is_ended_while_it_writes_leaves_nothing(folder, number, 
     )
     with child:
         assert child.stdout.readline() == "writing\n"
-        assert any(path.suffix in (".partial", ".unfinished") for path in folder.iterdir())
+        assert any(folder.rglob(".*.partial"))
         child.send_signal(number)
         _, said = child.communicate(timeout=30)
     assert child.returncode == status
@@ -313,6 +313,17 @@ def test_a_command_that_is_ended_while_it_writes_a_zarr_leaves_no_half(folder, v
         assert "the same command goes on" in said
         shutil.rmtree(folder / ".o.zarr.unfinished")
     assert sorted(folder.rglob("*")) == before
+
+
+def test_labels_inside_their_image_are_written_as_the_sentence_says(folder, refused, capsys):
+    write_image(folder / "im.zarr", Stack(picture(), "ZYX"))
+    said = refused("baseline otsu im.zarr -o im.zarr/labels/y")
+    assert refused("baseline otsu im.tif -o im.zarr/labels/y") == said  # of another image
+    assert "im.zarr/labels/y would be labels inside the image im.zarr" in said
+    assert run("baseline", "otsu", "im.zarr", "-o", "y.tif") == 0
+    assert run(*said.strip().removesuffix(".").partition("napari-unetseg ")[2].split()) == 0
+    found = open_stack(folder / "im.zarr" / "labels" / "y")
+    np.testing.assert_array_equal(found.data, open_stack(folder / "y.tif").data)
 
 
 KINDS_GUESSED = {

@@ -100,6 +100,7 @@ def test_a_child_that_is_ended_while_it_writes_leaves_no_half_of_a_file(new_work
         assert worker.state is not JobState.IDLE
         time.sleep(0.01)
     assert {path.suffix for path in out.iterdir()} == {".unfinished"}
+    assert any(out.rglob(".*.partial"))
     os.kill(worker.pid, signal.SIGTERM)
     finished = jobs.events_until(worker, lambda _: False)[-1]
     assert finished.reason is FinishReason.FAILED
