@@ -101,8 +101,6 @@ def compare(
         check_inputs_kept(read, files.written())
 
     data = read_training_set(images, labels, labels_kind, slices=slices, as_stack=stack)
-    for note in data.notes:
-        typer.echo(note, err=True)
     comparison = Comparison(
         [AnnotatedImage(image.stack, image.codes, image.blocks) for image in data.images],
         data.classes,
@@ -112,6 +110,8 @@ def compare(
         model_path=None if files is None else files.model,
         device=device,
     )
+    for note in data.notes:  # not before: what is wrong is one sentence alone
+        typer.echo(note, err=True)
     stopped = _watch(comparison)
     if stopped and not comparison.rows:
         raise KeyboardInterrupt

@@ -13,7 +13,7 @@ from napari_unetseg.wording import counted
 if TYPE_CHECKING:
     from napari_unetseg.config import Recipe
     from napari_unetseg.events import TrainingStarted
-    from napari_unetseg.learning import Model
+    from napari_unetseg.learning import Model, TrainingSet
 
 Kind = Literal["annotations", "masks", "objects"]
 Transfer = Literal["all", "expanding", "head"]
@@ -134,8 +134,6 @@ def train(
     base_model = None if base is None else load_model(base)
     data = read_training_set(images, labels, labels_kind, slices=slices, as_stack=stack)
     sources = read_source_set(source or [], source_labels or [], labels_kind, base_model)
-    for note in data.notes:
-        typer.echo(note, err=True)
     trainer = Trainer(
         data.images,
         recipe,
@@ -149,7 +147,7 @@ def train(
         state_file=state_file,
     )
     try:
-        show_training(trainer.run(), partial(_said_of_start, len(data.images)))
+        show_training(trainer.run(), partial(_said_of_start, data))
     except KeyboardInterrupt:
         typer.echo(_said_of_stop(output), err=True)
         raise
@@ -247,12 +245,14 @@ def parse_duration(text: str) -> float:
     return value
 
 
-def _said_of_start(n_images: int, event: TrainingStarted) -> str:
+def _said_of_start(data: TrainingSet, event: TrainingStarted) -> str:
+    for note in data.notes:  # not before: what is wrong is one sentence alone
+        typer.echo(note, err=True)
     held_out = "nothing is held out, because too little is labelled"
     if event.n_held_out_px:
         held_out = f"{event.n_held_out_px:,} more are held out to score with"
     return (
-        f"Training on {event.device} in {event.precision}: {counted(n_images, 'image')}, "
+        f"Training on {event.device} in {event.precision}: {counted(len(data.images), 'image')}, "
         f"{event.n_labelled_px:,} labelled px; {held_out}."
     )
 
