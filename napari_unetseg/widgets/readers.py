@@ -15,7 +15,7 @@ from napari_unetseg.images import (
     LabelsKind,
     Stack,
     codes_to_show,
-    open_stack,
+    open_label_stack,
     saved_kind,
     split_place,
     suffix_of,
@@ -64,7 +64,7 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
         If it cannot be read; napari shows the sentence.
     """
     found = Path(str(path))
-    stack = open_stack(found)
+    stack = open_label_stack(found)  # images, too, and what labels have beside them
     for note in stack.notes:
         show_info(note)
     kind = saved_kind(stack)

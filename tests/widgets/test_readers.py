@@ -78,13 +78,14 @@ def test_an_imagej_hyperstack_shows_its_values(tmp_path):
     assert (np.asarray(layer.data) == data).all()
 
 
+@pytest.mark.parametrize("name", ["l.ome.tif", "l.h5", "l.zarr", "folder"])
 @pytest.mark.parametrize("kind", ["annotations", "masks"])
-def test_our_labels_come_back_with_names_and_colours(tmp_path, kind):
+def test_our_labels_come_back_with_names_and_colours(tmp_path, kind, name):
     codes = pixels(3, 20, 30) % 3 + (1 if kind == "masks" else 0)
     codes = codes.astype(np.uint8)
     like = Stack(np.zeros((3, 20, 30), np.uint8), "ZYX", SIZE, name="cells")
-    write_labels(tmp_path / "l.ome.tif", codes, like=like, kind=kind, classes=CLASSES)
-    (layer,) = layers_of(tmp_path / "l.ome.tif")
+    write_labels(tmp_path / name, codes, like=like, kind=kind, classes=CLASSES)
+    (layer,) = layers_of(tmp_path / name)
     assert isinstance(layer, Labels)
     assert (np.asarray(layer.data) == codes).all()
     for code, cls in enumerate(CLASSES, 2):
