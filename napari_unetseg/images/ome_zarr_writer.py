@@ -102,6 +102,8 @@ class OmeZarrLevels:
         group.attrs.update(_attributes(stack, limits, len(self._arrays), means=means))
 
     def _create(self, group: Any, level: int, shape: tuple[int, ...]) -> Any:
+        from zarr.codecs import ZstdCodec
+
         chunk = {"Z": self.depth, "Y": _CHUNK_PX, "X": _CHUNK_PX}
         axes = self._stack.axes
         return group.create_array(
@@ -109,6 +111,9 @@ class OmeZarrLevels:
             shape=shape,
             dtype=np.dtype(self._stack.dtype.name),  # of types alike, zarr knows one
             chunks=tuple(min(chunk.get(axis, 1), n) for axis, n in zip(axes, shape, strict=True)),
+            compressors=ZstdCodec(level=1),  # three times as fast as its default, and as small
+            # Finding the empty ones takes longer than compressing them.
+            config={"write_empty_chunks": True},
             dimension_names=list(axes.lower()),
         )
 
