@@ -50,7 +50,7 @@ class LabelPlanes:
     foreground : frozenset of int
         Values beside 0; of objects not all, but several where there are several.
     counts : ndarray, shape (N, codes), uint32
-        How often a code is on a slice.
+        How often a code is on a slice; also on those beside `slices`, as it is in the file.
     says_kind : bool
         Whether the file itself says of which kind it is.
     """

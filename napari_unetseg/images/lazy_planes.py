@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, Protocol, TypeAlias, overload, runtime_checkable
 
@@ -96,7 +97,8 @@ class LazyCodes(LazyPlanes):
         """Return these codes with nothing labelled on other slices."""
         kept = np.zeros(len(self), bool)
         kept[list(planes)] = True
-        counts = np.where(kept[:, None], self.counts, 0)
+        counts = self.counts * kept[:, None]
+        counts[~kept, 0] = math.prod(self.shape[1:])
         nothing = np.broadcast_to(np.uint8(0), self.shape[1:])
         return LazyCodes(lambda i: self[i] if kept[i] else nothing, counts, self.shape[1:])
 
