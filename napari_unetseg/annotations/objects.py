@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -44,16 +45,22 @@ def connected_objects(codes: npt.NDArray[np.uint8], n_frames: int = 1) -> Ids:
     return np.stack([objects.ids(plane) for plane in range(len(codes))])
 
 
-def pieces_of(codes: Any, n_frames: int = 1) -> Pieces:
+def pieces_of(codes: Any, n_frames: int = 1, planes: Collection[int] | None = None) -> Pieces:
     """Give the ids of `connected_objects` slice by slice, of stacks larger than memory.
 
     Parameters
     ----------
     codes : ndarray, shape (planes, Y, X), uint8, or what is indexed as one
     n_frames : int
+    planes : collection of int, optional
+        Those on which anything is; the others are not read.
     """
+    nothing = np.broadcast_to(np.uint8(0), codes.shape[1:])
+    read = range(len(codes)) if planes is None else frozenset(planes)
     return Pieces(
-        lambda plane: codes_to_masks(codes[plane]), len(codes), max(1, len(codes) // n_frames)
+        lambda plane: codes_to_masks(codes[plane]) if plane in read else nothing,
+        len(codes),
+        max(1, len(codes) // n_frames),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -167,21 +166,21 @@ class FinishedImages:
         self._images: dict[str, Any] = found if isinstance(found, dict) else {}
 
     def written(self) -> set[Path]:
-        """Return the files that are there."""
-        listed = (path for entry in self._images.values() for path in entry["files"])
-        return {Path(path) for path in listed}
+        """Return the files that are there as they were written."""
+        listed = (item for entry in self._images.values() for item in entry["files"].items())
+        return {Path(path) for path, written in listed if _stamp(path) == written}
 
     def scale(self, files: Outputs, facts: Mapping[str, Any]) -> float | None:
         """Return at which scale an image was segmented; None where it is not finished."""
         entry = self._images.get(str(files.labels), {})
         same = entry.get("facts") == json.loads(json.dumps(facts))
-        whole = same and entry["files"] == files.paths() and all(map(os.path.exists, files.paths()))
+        whole = same and entry["files"] == {path: _stamp(path) for path in files.paths()}
         return entry["scale"] if whole else None
 
     def add(self, files: Outputs, facts: Mapping[str, Any], scale: float) -> None:
         """Remember that an image is finished."""
-        entry = {"files": files.paths(), "facts": facts, "scale": scale}
-        self._images[str(files.labels)] = entry
+        stamps = {path: _stamp(path) for path in files.paths()}
+        self._images[str(files.labels)] = {"files": stamps, "facts": facts, "scale": scale}
         write_record(self._file, self._images, overwrite=True)
 
     def forget(self) -> None:
@@ -226,6 +225,13 @@ def write_record(path: Path, facts: dict[str, Any], *, overwrite: bool) -> None:
 
     with atomic_file(path, overwrite=overwrite) as partial:
         partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+def _stamp(path: str) -> list[int]:
+    """Return what tells whether a result was changed since, or [] where it is not there."""
+    from napari_unetseg.images import stamp
+
+    return stamp(Path(path))
 
 
 def _stem(image: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,6 +20,10 @@ if TYPE_CHECKING:
     from napari_unetseg.learning import Answer, Device, Model, Predictor
 
     from .outputs import Outputs
+
+
+#: Of what is written: the labels it belongs to.
+_RESULT = "name of the result"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +53,26 @@ class Asked:
     overwrite: bool
 
     def facts(self, image: Stack, planes: list[int]) -> dict[str, Any]:
-        """Return what decides the answers for an image."""
+        """Return what decides the answers for an image, by the words a person knows it by."""
         from napari_unetseg import __version__
         from napari_unetseg.images import fingerprint, stamp
 
         return {
-            "software": __version__,
+            "version of this program": __version__,
             "model": self.model.fingerprint(),
-            "image": fingerprint(image),
-            "files": [] if image.path is None else stamp(image.path),
-            "axes": image.axes,
-            "shape": image.shape,
-            "pixel_size_um": image.pixel_size_um,
-            "slices": planes,
-            "device": [self.device.kind, self.device.precision],
-            "resample": self.resample,
-            "tta": self.tta,
-            "objects": self.objects,
-            "then": None if self.then is None else self.then.model_dump(mode="json"),
+            "image": {
+                "pixels": fingerprint(image),
+                "files": [] if image.path is None else stamp(image.path),
+                "axes": image.axes,
+                "shape": image.shape,
+                "pixel_size_um": image.pixel_size_um,
+            },
+            "--slices": planes,
+            "--device": [self.device.kind, self.device.precision],
+            "--resample": self.resample,
+            "--tta": self.tta,
+            "--objects": self.objects,
+            "--then": None if self.then is None else self.then.model_dump(mode="json"),
         }
 
 
@@ -154,8 +159,8 @@ def _fill(
         )
     elif any(result.was_begun_anew for result in results.values()):
         typer.echo(
-            f"What was left of {name} was made with another model, image or settings, so it is "
-            "segmented from its first slice.",
+            f"What was left of {name} cannot be gone on with, so it is segmented from its first "
+            "slice.",
             err=True,
         )
     show(advance=len(done))
@@ -173,13 +178,17 @@ def _fill(
 
 def _remove_left(files: Outputs) -> None:
     """Remove what an earlier time, with other options, began beside a result."""
-    from napari_unetseg.images import unfinished_at
+    from napari_unetseg.images import remove_unfinished
 
-    for result in (files.labels.with_name(f"{files.labels.stem}.part.zarr"), files.labels):
-        for kind in ("codes", "distances", "probabilities", "uncertainty"):
-            for between in "._":
-                left = unfinished_at(result.with_stem(f"{result.stem}{between}{kind}"))
-                shutil.rmtree(left, ignore_errors=True)
+    for kind in ("codes", "distances", "probabilities", "uncertainty"):
+        aside = files.labels.with_stem(f"{files.labels.stem}_{kind}")
+        for left in (_scratch(files, kind), aside):
+            remove_unfinished(left, {_RESULT: files.labels.name})
+
+
+def _scratch(files: Outputs, kind: str) -> Path:
+    """Return the place of what a result is made of afterwards."""
+    return files.labels.with_name(f"{files.labels.name}.part.{kind}.zarr")
 
 
 def _results(
@@ -191,10 +200,10 @@ def _results(
     from .refining import wants_probabilities
 
     classes = asked.model.info.classes
-    scratch = files.labels.with_name(f"{files.labels.stem}.part.zarr")
+    facts = {_RESULT: files.labels.name, **facts}
 
     def result(name: str, path: Path | None, like: Stack) -> tuple[str, UnfinishedStack]:
-        path = path or scratch.with_stem(f"{scratch.stem}.{name}")
+        path = path or _scratch(files, name)
         return name, UnfinishedStack(path, like, facts=facts, overwrite=asked.overwrite)
 
     if asked.then is None and not asked.objects:
@@ -239,7 +248,7 @@ def _refined(
     if "distances" in read:
         begun = objects_found(info, codes[:], read["distances"][:], image.size("T"), scale)
     elif asked.objects:
-        pieces = pieces_of(codes, image.size("T"))
+        pieces = pieces_of(codes, image.size("T"), planes)
         begun = LazyPlanes(codes.shape, np.uint32, pieces.ids)
     are_objects = asked.objects or (asked.then and answers(asked.then) == "objects")
     like = labels_like(image, "objects" if are_objects else "masks", info.classes, planes)

@@ -47,7 +47,7 @@ from .sequence import images_in
 from .shown_labels import codes_to_show, values_to_show
 from .stack import Stack
 from .tiling import Tile, even_size, mirrored, plan_tiles, read_mirrored
-from .unfinished_stack import UnfinishedStack, unfinished_at
+from .unfinished_stack import UnfinishedStack, remove_unfinished, unfinished_at
 from .writing import (
     labels_like,
     maps_like,
@@ -126,6 +126,7 @@ __all__ = [
     "read_labels",
     "read_mirrored",
     "recoded",
+    "remove_unfinished",
     "sample_pixels",
     "saved_kind",
     "scan_label_files",

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import shutil
-import zlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_unetseg.errors import UserError
+from napari_unetseg.errors import AlreadyThereError, UserError
+from napari_unetseg.wording import counted
 
 from .atomic import (
     atomic_file,
@@ -32,6 +31,7 @@ from .formats import ZARR_SUFFIXES
 from .names import suffix_of
 from .ome_tiff_writer import write_ome_tiff
 from .ome_zarr_writer import OmeZarrLevels, Region
+from .slice_record import SliceRecord, checksum_of
 from .stack import Stack
 
 #: Beside the arrays as long as they are unfinished: what they are made of, which slices are done.
@@ -58,9 +58,10 @@ class UnfinishedStack:
     like : Stack
         What the result says of itself; its pixels are not read.
     facts : mapping, optional
-        What decides its values, for JSON. Without them it begins anew each time.
+        What decides its values, for JSON, by the words in which a person is told that some of it
+        is another than it was. Without them it begins anew each time.
     overwrite : bool
-        Replace a result that exists.
+        Replace a result that exists, and what is left of one that was made of something else.
 
     Attributes
     ----------
@@ -69,12 +70,13 @@ class UnfinishedStack:
     known : dict
         What was remembered when it was begun: see `remember`.
     was_begun_anew : bool
-        Whether something was there that was made of something else.
+        Whether something was there that could not be gone on with.
 
     Raises
     ------
     UserError
-        If the result exists or cannot be written, or another program is writing it.
+        If the result exists or cannot be written, another program is writing it, or slices of it
+        are there that were made of something else.
     """
 
     def __init__(
@@ -102,8 +104,10 @@ class UnfinishedStack:
             if self._folder.is_symlink():
                 self._folder.unlink()
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(self._folder / _DONE, path)
+            self._record = SliceRecord(self._folder / _DONE, path)
             begun = self._read_facts()
+            if not overwrite:
+                self._check_of_same(begun)
             goes_on = begun is not None and self._facts is not None and self._go_on(begun)
             self.was_begun_anew = begun is not None and not goes_on
             if not goes_on:
@@ -144,6 +148,7 @@ class UnfinishedStack:
     def prepare(self) -> None:
         """Do all of `finish` that takes long: results that belong together get names together."""
         self._wait()
+        self._check_there()
         if not self._is_zarr:
             with self._said(), atomic_file(self._folder / _COPY, overwrite=True) as partial:
                 write_ome_tiff(partial, self.stack(), compress=True)
@@ -180,7 +185,7 @@ class UnfinishedStack:
         trace: TracebackType | None,
     ) -> None:
         """Wait for what is being written; without `finish`, keep what can be gone on with."""
-        if self._lock.closed:
+        if self._record.closed:
             return
         try:
             self._wait()
@@ -210,14 +215,13 @@ class UnfinishedStack:
         self._hand_over()
 
     def _write(self, held: dict[int, npt.NDArray[Any]]) -> None:
+        self._check_there()
         where, n = self._region(self._slab_of(next(iter(held))))
         pixels = self._levels.read(where) if len(held) < n else self._room(n)
         for plane, values in held.items():
             self._of(pixels, plane)[...] = values
         self._levels.write(where, pixels)
-        lines = (f"{plane} {_checksum(self._of(pixels, plane))}\n" for plane in held)
-        self._lock.write("".join(lines).encode())
-        self._lock.flush()
+        self._record.add({plane: self._of(pixels, plane) for plane in held})
         self.done |= held.keys()
 
     def _of(self, pixels: npt.NDArray[Any], plane: int) -> npt.NDArray[Any]:
@@ -249,7 +253,7 @@ class UnfinishedStack:
             return False
         try:
             self._levels = OmeZarrLevels(self._folder, self._like)
-            said = _whole_lines(self._lock)
+            said = self._record.read()
             for slab, planes in itertools.groupby(sorted(said), self._slab_of):
                 self.done |= self._whole_in(slab, {plane: said[plane] for plane in planes})
         except READ_ERRORS:
@@ -257,6 +261,20 @@ class UnfinishedStack:
             return False
         self.known = begun["known"]
         return True
+
+    def _check_of_same(self, begun: dict[str, Any] | None) -> None:
+        """Raise `AlreadyThereError` for slices that are done, but were made of something else."""
+        then = (begun or {}).get("facts")
+        if then is None or then == self._facts or not (n := len(self._record.read())):
+            return
+        self._record.close()
+        facts = [of[0] if isinstance(of, list) else {} for of in (then, self._facts)]
+        differ = [key for key in {**facts[0], **facts[1]} if facts[0].get(key) != facts[1].get(key)]
+        raise AlreadyThereError(
+            f"{counted(n, 'slice')} of {self._path} {'is' if n == 1 else 'are'} done that an "
+            f"interrupted command wrote; what differs from then: {', '.join(differ) or 'classes'}. "
+            "Give that command again to go on from there; choose another name."
+        )
 
     def _whole_in(self, slab: tuple[int, int], checksums: dict[int, int]) -> set[int]:
         """Return the slices of a slab that are as they were written, in all levels."""
@@ -269,9 +287,17 @@ class UnfinishedStack:
         if not is_whole:
             self._levels.write(where, np.zeros_like(self._room(n)))
             return set()
-        return {p for p, said in checksums.items() if _checksum(self._of(pixels, p)) == said}
+        return {p for p, said in checksums.items() if checksum_of(self._of(pixels, p)) == said}
 
     # ------------------------------------------------------------------ files
+
+    def _check_there(self) -> None:
+        """Raise `UserError` where somebody removed or moved what is being written."""
+        if not self._record.is_there():
+            raise UserError(
+                f"{self._folder}, in which {self._path.name} was being written, was removed or "
+                "replaced meanwhile; give the command again."
+            )
 
     def _read_facts(self) -> dict[str, Any] | None:
         try:
@@ -294,11 +320,11 @@ class UnfinishedStack:
                 shutil.rmtree(found)
             elif found.name != _DONE:
                 found.unlink()
-        self._lock.truncate(0)
+        self._record.empty()
 
     def _close(self) -> None:
         self._writer.shutdown()
-        self._lock.close()
+        self._record.close()
 
     @contextmanager
     def _said(self) -> Iterator[None]:
@@ -313,39 +339,17 @@ def unfinished_at(path: Path) -> Path:
     return path.with_name(f".{path.name}.unfinished")
 
 
-def _locked(path: Path, result: Path) -> BinaryIO:
-    """Open a file that no other program opens so; the system forgets it with the program."""
-    file = path.open("a+b")
+def remove_unfinished(path: Path, facts: Mapping[str, Any]) -> None:
+    """Remove what is left of a result that has these of its facts, if no program writes it."""
+    folder = unfinished_at(path)
     try:
-        if os.name == "posix":
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        else:
-            import msvcrt
-
-            file.seek(1 << 30)  # beyond what is read
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-    except OSError as error:
-        file.close()
-        raise UserError(
-            f"{result} is being written by another program; wait for it, or choose another name."
-        ) from error
-    file.seek(0)
-    return file
-
-
-def _whole_lines(file: BinaryIO) -> dict[int, int]:
-    """Read which slices were written whole, and their checksums; go on behind them."""
-    text = file.read()
-    whole = text[: text.rfind(b"\n") + 1]
-    file.truncate(len(whole))
-    pairs = (line.split() for line in whole.splitlines())
-    return {int(plane): int(checksum) for plane, checksum in pairs}
-
-
-def _checksum(values: npt.NDArray[Any]) -> int:
-    return zlib.crc32(np.ascontiguousarray(values).tobytes())
+        known = json.loads((folder / _FACTS).read_text("utf-8"))["facts"][0]
+        if any(known[key] != value for key, value in facts.items()):
+            return
+        SliceRecord(folder / _DONE, path).close()
+    except (OSError, ValueError, LookupError, TypeError, UserError):
+        return
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _frame(like: Stack) -> dict[str, Any]:

@@ -41,20 +41,27 @@ class Pieces:
         self._labels = labels
         self._first = [0]
         touching = [np.zeros((0, 2), np.int64)]
-        values_before: npt.NDArray[Any] = np.zeros(0)
-        before = np.zeros(0, np.int64)
+        above: tuple[npt.NDArray[Any], npt.NDArray[np.int64]] | None = None
         for index in range(n_planes):
             values = labels(index)
+            first = self._first[-1]
+            if not values.any():
+                above = None
+                self._first.append(first)
+                continue
             here = self._numbered(index, values)
-            if index % planes_per_volume:
-                touching.append(_pairs(before, np.where(values == values_before, here, 0)))
-            values_before, before = values, here
-            self._first.append(max(self._first[-1], int(here.max(initial=0))))
+            if above is not None and index % planes_per_volume:
+                touching.append(_pairs(above[1], np.where(values == above[0], here, 0)))
+            above = values, here
+            self._first.append(max(first, int(here.max())))
         self._ids = _joined(np.concatenate(touching), self._first[-1])
 
     def ids(self, index: int) -> Ids:
         """Return the numbers of the pieces of a slice, shape (Y, X), 0 where there are none."""
-        return self._ids[self._numbered(index, self._labels(index))].astype(np.uint32)
+        values = self._labels(index)
+        if self._first[index] == self._first[index + 1]:
+            return np.zeros(values.shape, np.uint32)
+        return self._ids[self._numbered(index, values)].astype(np.uint32)
 
     def _numbered(self, index: int, values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         """Give pieces of a slice numbers as if none touched one of another."""

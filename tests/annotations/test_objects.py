@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_unetseg.annotations import connected_objects, divide_along, nearest_part, objects_along
+from napari_unetseg.annotations import (
+    connected_objects,
+    divide_along,
+    nearest_part,
+    objects_along,
+    pieces_of,
+)
+from napari_unetseg.images import LazyPlanes
 
 ROWS, COLUMNS = np.indices((50, 70))
 
@@ -77,3 +84,14 @@ def test_objects_under_a_line_come_in_its_order():
     under = objects_along(ids, path((25, 60), (25, 5)))
     assert list(dict.fromkeys(under)) == [3, 9]
     assert objects_along(ids, path((2, 2), (2, 60))) == []
+
+
+def test_of_slices_that_hold_nothing_none_is_read() -> None:
+    codes = np.ones((6, 3, 4), np.uint8)
+    codes[2:4, 1:, 1:] = 2
+    read: list[int] = []
+    planes = LazyPlanes(codes.shape, np.uint8, lambda z: read.append(z) or codes[z])
+    found = pieces_of(planes, 1, [2, 3])
+    ids = np.stack([found.ids(z) for z in range(6)])
+    assert set(read) == {2, 3}
+    np.testing.assert_array_equal(ids, connected_objects(codes))

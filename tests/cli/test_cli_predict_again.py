@@ -120,18 +120,29 @@ def test_only_what_is_missing_is_segmented(folder, monkeypatch) -> None:
     assert asked == list(range(n_left, N_PLANES))
 
 
-@pytest.mark.parametrize("change", ["model", "image", "options"])
+def begun_anew(capsys: pytest.CaptureFixture[str], change: str, *options: str) -> None:
+    """Predict what cannot be gone on with, which is refused before it is replaced."""
+    left = done("again.zarr")
+    assert main(arguments("again.zarr", *options)) == 2
+    said = capsys.readouterr().err
+    assert f"what differs from then: {change}. Give that command again" in said
+    assert said.rstrip().endswith("--overwrite.")
+    assert done("again.zarr") == left
+    assert main(arguments("again.zarr", "--overwrite", *options)) == 0
+    assert "segmented from its first slice" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("change", ["model", "image", "--tta", "--slices"])
 def test_what_another_model_image_or_setting_left_is_not_gone_on_with(folder, capsys, change):
     kill_after(16, "again.zarr")
-    options = ("--tta",) if change == "options" else ()
+    options = {"--tta": ("--tta",), "--slices": ("--slices", "0-3")}.get(change, ())
     if change == "model":
         model("2", seed=1).save(folder / "2.unet", overwrite=True)
     if change == "image":
         shutil.rmtree(folder / "stack.zarr")
         pixels = np.random.default_rng(1).integers(0, 255, (N_PLANES, 40, 48), np.uint8)
         write_image(folder / "stack.zarr", Stack(pixels, "ZYX", {"Z": 0.1, "Y": 0.1, "X": 0.1}))
-    assert main(arguments("again.zarr", *options)) == 0
-    assert "another model, image or settings" in capsys.readouterr().err
+    begun_anew(capsys, change, *options)
     assert main(arguments("whole.zarr", *options)) == 0
     whole, again = (LazyPlanes.of(open_stack(f"{name}.zarr"))[:] for name in ("whole", "again"))
     np.testing.assert_array_equal(again, whole)
@@ -140,7 +151,7 @@ def test_what_another_model_image_or_setting_left_is_not_gone_on_with(folder, ca
 def test_steps_that_follow_begin_with_all_slices(folder) -> None:
     options = ("--then", "fill_holes", "--then", "crf:n_iterations=1")
     assert main(arguments("whole.zarr", *options)) == 0
-    kill_after(16, "again.zarr", *options, written="again.part.codes.zarr")
+    kill_after(16, "again.zarr", *options, written="again.zarr.part.codes.zarr")
     assert main(arguments("again.zarr", *options)) == 0
     whole, again = (LazyPlanes.of(open_stack(f"{name}.zarr"))[:] for name in ("whole", "again"))
     np.testing.assert_array_equal(again, whole)
@@ -181,8 +192,7 @@ def test_what_a_sample_does_not_tell_is_noticed(folder, capsys, monkeypatch, cha
         pixels[1] = pixels[1, ::-1]
     stack = Stack(pixels, "ZYX", {"Z": size, "Y": size, "X": size})
     write_image(folder / "stack.zarr", stack, overwrite=True)
-    assert main(arguments("again.zarr")) == 0
-    assert "another model, image or settings" in capsys.readouterr().err
+    begun_anew(capsys, "image")
     assert main(arguments("whole.zarr")) == 0
     whole, again = (LazyPlanes.of(open_stack(f"{name}.zarr"))[:] for name in ("whole", "again"))
     np.testing.assert_array_equal(again, whole)
@@ -232,6 +242,29 @@ def test_a_folder_goes_on_with_the_image_that_was_interrupted(
         np.testing.assert_array_equal(LazyPlanes.of(again)[:], LazyPlanes.of(whole)[:])
     assert sorted(p.name for p in (folder / "again").iterdir()) == ["a.tif", "b.tif", "c.tif"]
     assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_a_result_that_was_changed_since_is_not_taken_for_finished(
+    folder, capsys, monkeypatch
+) -> None:
+    (folder / "images").mkdir()
+    for name in "ab":
+        pixels = np.random.default_rng(ord(name)).integers(0, 255, (20, 40, 48), np.uint8)
+        write_image(folder / "images" / f"{name}.tif", Stack(pixels, "ZYX"))
+    given = ["predict", "images", "-m", "2.unet", "-o", "again"]
+    run_interrupted(monkeypatch, given, "put", 30)
+    (folder / "again" / "a.tif").write_bytes(b"mine")
+    assert main(given) == 2
+    assert "a.tif exists already" in capsys.readouterr().err
+    assert (folder / "again" / "a.tif").read_bytes() == b"mine"
+
+
+def test_what_another_result_left_stays(folder, monkeypatch) -> None:
+    run_interrupted(monkeypatch, arguments("a_uncertainty.zarr"), "put", 30)
+    left = done("a_uncertainty.zarr")
+    assert left
+    assert main(arguments("a.zarr")) == 0
+    assert done("a_uncertainty.zarr") == left
 
 
 def test_nothing_is_left_of_what_is_asked_for_no_more(folder, monkeypatch) -> None:

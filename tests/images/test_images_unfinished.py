@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,12 +14,14 @@ import tifffile
 
 from napari_unetseg import UserError, open_stack
 from napari_unetseg.config import LabelClass
+from napari_unetseg.errors import AlreadyThereError
 from napari_unetseg.images import (
     LazyPlanes,
     Stack,
     UnfinishedStack,
     labels_like,
     maps_like,
+    remove_unfinished,
     unfinished_at,
     write_image,
 )
@@ -114,12 +117,18 @@ def test_what_is_left_is_gone_on_with(tmp_path) -> None:
     np.testing.assert_array_equal(found(path), wanted)
 
 
-def test_what_was_made_of_something_else_is_begun_anew(tmp_path) -> None:
+def test_what_was_made_of_something_else_is_replaced_only_if_a_person_says_so(tmp_path) -> None:
     like = labels(image())
     path = tmp_path / "o.zarr"
     with UnfinishedStack(path, like, facts=FACTS) as result:
         put(result, values(like), range(21))
-    with UnfinishedStack(path, like, facts=FACTS | {"model": "b"}) as result:
+    for facts, differs in [(FACTS | {"model": "b"}, "model"), (None, "model, slices")]:
+        with pytest.raises(AlreadyThereError, match=rf"21 slices of .* from then: {differs}\."):
+            UnfinishedStack(path, like, facts=facts)
+    with UnfinishedStack(path, like, facts=FACTS) as result:
+        assert result.done == set(range(21))
+    facts = FACTS | {"model": "b"}
+    with UnfinishedStack(path, like, facts=facts, overwrite=True) as result:
         assert (result.done, result.known, result.was_begun_anew) == (set(), {}, True)
         result.finish()
     assert not found(path).any()
@@ -350,7 +359,9 @@ def test_axes_and_pixel_size_are_part_of_what_a_result_is(tmp_path) -> None:
     other = labels_like(
         Stack(np.zeros((40, 700, 7), np.uint8), "ZYX", {"Y": 9.0}), "masks", CLASSES
     )
-    with UnfinishedStack(tmp_path / "o.zarr", other, facts=FACTS) as result:
+    with pytest.raises(AlreadyThereError, match="classes"):
+        UnfinishedStack(tmp_path / "o.zarr", other, facts=FACTS)
+    with UnfinishedStack(tmp_path / "o.zarr", other, facts=FACTS, overwrite=True) as result:
         assert (result.done, result.was_begun_anew) == (set(), True)
 
 
@@ -381,3 +392,35 @@ def test_means_of_the_largest_numbers_are_no_small_ones(tmp_path) -> None:
         write_image(tmp_path / f"{dtype.__name__}.zarr", Stack(np.full((600, 4), most), "YX"))
         coarse = open_stack(tmp_path / f"{dtype.__name__}.zarr" / "1").plane(0)
         assert (coarse > most - 4096).all()
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced"])
+def test_a_folder_that_is_gone_meanwhile_is_no_result(tmp_path, how) -> None:
+    like = labels(image())
+    path = tmp_path / "o.zarr"
+    with pytest.raises(UserError, match="removed or replaced"):  # noqa: PT012, SIM117
+        with UnfinishedStack(path, like, facts=FACTS) as result:
+            put(result, values(like), range(21))
+            shutil.rmtree(unfinished_at(path))
+            if how == "replaced":
+                (unfinished_at(path)).mkdir()
+                (unfinished_at(path) / ".unfinished.slices").touch()
+            put(result, values(like), range(21, 40))
+            result.finish()
+    assert not path.exists()
+
+
+def test_what_is_left_is_removed_of_its_own_result_alone_and_while_nobody_writes(tmp_path) -> None:
+    like = labels(image())
+    path, other = tmp_path / "o.zarr", tmp_path / "p.zarr"
+    for place, model in [(path, "a"), (other, "b")]:
+        with UnfinishedStack(place, like, facts={"model": model}) as result:
+            put(result, values(like), range(40))
+    remove_unfinished(other, {"model": "a"})
+    assert unfinished_at(other).is_dir()
+    with UnfinishedStack(path, like, facts={"model": "a"}):
+        remove_unfinished(path, {"model": "a"})
+        assert unfinished_at(path).is_dir()
+    remove_unfinished(path, {"model": "a"})
+    remove_unfinished(path, {"model": "a"})
+    assert list(tmp_path.iterdir()) == [unfinished_at(other)]
