@@ -38,8 +38,9 @@ def smooth_shape(shape: Mask, sigma_px: float) -> Mask:
     values = blurred.reshape(-1)
     # Of pixels that are alike at the cut, those stay in that were.
     values = values + np.float32(1e-6) * shape[window].reshape(-1)
-    cut = np.partition(values, len(values) - n_px)[len(values) - n_px]
-    smooth[window] = (values >= cut).reshape(blurred.shape)
+    kept = np.zeros(len(values), bool)
+    kept[np.argpartition(values, len(values) - n_px)[len(values) - n_px :]] = True
+    smooth[window] = kept.reshape(blurred.shape)
     return smooth
 
 

@@ -27,10 +27,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return run(list(sys.argv[1:] if argv is None else argv))
     except KeyboardInterrupt as interrupt:
-        from napari_unetseg.termination import Terminated
+        return _stopped(interrupt)
+    except RuntimeError as error:  # up to Python 3.11, of Ctrl+C while a class is made
+        if not isinstance(error.__cause__, KeyboardInterrupt):
+            raise
+        return _stopped(error.__cause__)
 
-        print("stopped", file=sys.stderr)
-        return 143 if isinstance(interrupt, Terminated) else 130
+
+def _stopped(interrupt: KeyboardInterrupt) -> int:
+    from napari_unetseg.termination import Terminated
+
+    print("stopped", file=sys.stderr)
+    return 143 if isinstance(interrupt, Terminated) else 130
 
 
 __all__ = ["main"]

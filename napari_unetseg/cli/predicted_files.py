@@ -195,7 +195,7 @@ def _results(
     image: Stack, planes: list[int], files: Outputs, asked: Asked, facts: Mapping[str, Any]
 ) -> Iterator[tuple[str, UnfinishedStack]]:
     """Yield what is written slice by slice: results, and what these are made of afterwards."""
-    from napari_unetseg.images import UnfinishedStack, labels_like, maps_like
+    from napari_unetseg.images import UnfinishedStack, labels_like, maps_like, probabilities_like
 
     from .refining import wants_probabilities
 
@@ -213,7 +213,7 @@ def _results(
     if asked.objects and asked.model.info.object_diameter_px is not None:
         yield result("distances", None, maps_like(image))
     if files.probabilities is not None or wants_probabilities(asked.then):
-        like = maps_like(image, asked.model.class_names)
+        like = probabilities_like(image, classes)
         yield result("probabilities", files.probabilities, like)
     if files.uncertainty is not None:
         yield result("uncertainty", files.uncertainty, maps_like(image))

@@ -11,7 +11,7 @@ from .checks import (
     check_values,
 )
 from .converting import labels_as
-from .formats import SUFFIXES
+from .formats import SUFFIXES, ZARR_SUFFIXES
 from .holes import let_go, written_planes
 from .inputs import find_inputs, pair_inputs, parse_slices
 from .label_files import kind_of_file, label_plane, label_planes
@@ -51,6 +51,7 @@ from .unfinished_stack import UnfinishedStack, remove_unfinished, unfinished_at
 from .writing import (
     labels_like,
     maps_like,
+    probabilities_like,
     write_image,
     write_label_stack,
     write_labels,
@@ -63,6 +64,7 @@ __all__ = [
     "MANY_CLASSES",
     "SUFFIXES",
     "WRITTEN_SUFFIXES",
+    "ZARR_SUFFIXES",
     "Codes",
     "Ids",
     "LabelPlanes",
@@ -122,6 +124,7 @@ __all__ = [
     "pixel_size_note",
     "pixel_size_ratio",
     "plan_tiles",
+    "probabilities_like",
     "read_label_file",
     "read_labels",
     "read_mirrored",

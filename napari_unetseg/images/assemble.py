@@ -18,6 +18,7 @@ def assemble(
     pixel_size_um: Mapping[str, float],
     *,
     channels: Sequence[str] = (),
+    channel_colors: Sequence[str] = (),
     metadata: Mapping[str, Any] | None = None,
     notes: Sequence[str] = (),
     parts: Sequence[str] = (),
@@ -36,6 +37,8 @@ def assemble(
         By axis; of axes that the stack does not have it is left out.
     channels : sequence of str
         Names; numbers instead, where there are not as many as channels, or some are empty.
+    channel_colors : sequence of str
+        Left out, where there are not as many as channels.
     metadata, notes, parts
         As of `Stack`.
 
@@ -52,6 +55,7 @@ def assemble(
     names = tuple(channels)
     if len(names) != n_channels or not all(names):
         names = tuple(f"channel {i + 1}" for i in range(n_channels)) if n_channels > 1 else ("",)
+    colors = tuple(channel_colors) if len(channel_colors) == n_channels else ()
     sizes = {axis: pixel_size_um[axis] for axis in "ZYX" if axis in axes and axis in pixel_size_um}
     return Stack(
         data,
@@ -63,4 +67,5 @@ def assemble(
         dict(metadata or {}),
         tuple(notes),
         tuple(parts),
+        colors if any(colors) else (),
     )

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from .assemble import assemble
 from .calibration import length_um
+from .channel_colors import color_of_hex
 from .extras import needed
 from .lazy import lazy_array
 from .scenes import chosen_scene, scene_note
@@ -87,6 +88,7 @@ def read(path: Path, part: str, axes: str | None = None) -> Stack:
         axes or "".join(axis for i, axis in enumerate(found) if i not in single),
         _sizes(about),
         channels=("red", "green", "blue") if colours else _channel_names(about),
+        channel_colors=() if colours else _channel_colors(about),
         notes=scene_note(path, part, names, index),
         parts=[name for name in names if name != names[index]],
     )
@@ -134,6 +136,11 @@ def _channel_names(about: ElementTree.Element) -> list[str]:
         if names and all(names):
             return names
     return []
+
+
+def _channel_colors(about: ElementTree.Element) -> list[str]:
+    channels = about.findall("./Metadata/DisplaySetting/Channels/Channel")
+    return [color_of_hex(channel.findtext("Color", "")) for channel in channels]
 
 
 def _scene_names(about: ElementTree.Element, scenes: list[int]) -> list[str]:

@@ -67,7 +67,7 @@ def _opened(path: Path, kind: LabelsKind | None, like: Stack | None) -> Stack:
 def _channels_as_slices(stack: Stack) -> Stack:
     """Take channels for what another program saved as such."""
     data = stack.data.reshape(stack.n_channels, *stack.plane_shape)
-    return replace(stack, data=data, axes="ZYX", channels=("",))
+    return replace(stack, data=data, axes="ZYX", channels=("",), channel_colors=())
 
 
 def check_kind(stack: Stack, path: str | Path, kind: LabelsKind) -> None:

@@ -143,11 +143,13 @@ def _on(labels: Stack, like: Stack) -> Stack:
     """Give labels the axes of their image, and its pixel size where they have none."""
     if labels.n_planes == 1 < labels.n_channels == like.n_planes:
         axes = labels.axes.replace("C", "Z")  # slices that a program saved as channels
-        labels = replace(labels, axes=axes, channels=("",))
+        labels = replace(labels, axes=axes, channels=("",), channel_colors=())
     shape = (labels.n_planes, *labels.plane_shape)
     check_same_slices(shape, like, str(labels.path))
     sizes = labels.pixel_size_um or like.pixel_size_um
     if labels.n_channels > 1:
         return replace(labels, pixel_size_um=sizes)
     axes, data = like.axes.replace("C", ""), labels.data.reshape(like.labels_shape)
-    return replace(labels, data=data, axes=axes, pixel_size_um=sizes, channels=("",))
+    return replace(
+        labels, data=data, axes=axes, pixel_size_um=sizes, channels=("",), channel_colors=()
+    )

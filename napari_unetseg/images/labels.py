@@ -174,7 +174,7 @@ def _same(stack: Stack) -> Stack:
 def _in_memory(stack: Stack, path: Path) -> Stack:
     """Read the slices of labels."""
     values = np.stack(list(label_planes(stack, path)))
-    return replace(stack, data=values, axes="ZYX", channels=("",))
+    return replace(stack, data=values, axes="ZYX", channels=("",), channel_colors=())
 
 
 def _are_ids(labels: Sequence[LabelPlanes]) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from .assemble import assemble
 from .calibration import length_um
+from .channel_colors import color_of_name
 from .extras import needed
 from .mapped import check_memory
 from .scenes import chosen_scene, scene_note
@@ -59,6 +60,7 @@ def read(path: Path, part: str, axes: str | None = None) -> Stack:
         axes or found,
         {axis: size for axis, size in sizes.items() if size is not None},
         channels=("red", "green", "blue") if "S" in found else channels,
+        channel_colors=[color_of_name(name) for name in channels],
         notes=notes,
         parts=[name for name in names if name != names[index]],
     )

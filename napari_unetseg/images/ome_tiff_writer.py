@@ -14,6 +14,7 @@ import tifffile
 
 from napari_unetseg.errors import UserError
 
+from .channel_colors import rgba_of_color
 from .stack import Stack
 from .tiff_metadata import NAMESPACE
 
@@ -38,6 +39,9 @@ def write_ome_tiff(path: Path, stack: Stack, *, compress: bool) -> None:
         metadata[f"PhysicalSize{axis}Unit"] = "µm"
     if any(stack.channels):
         metadata["Channel"] = {"Name": list(stack.channels)}
+    if all(stack.channel_colors) and stack.channel_colors:
+        colors = [rgba_of_color(color) for color in stack.channel_colors]
+        metadata["Channel"] = metadata.get("Channel", {}) | {"Color": colors}
     if stack.metadata:
         about = json.dumps(stack.metadata, ensure_ascii=False)
         metadata["MapAnnotation"] = {"Namespace": NAMESPACE, "Value": {"labels": about}}

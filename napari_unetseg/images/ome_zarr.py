@@ -17,6 +17,7 @@ from napari_unetseg.wording import listed
 from .assemble import assemble
 from .axes import guess_axes
 from .calibration import length_um
+from .channel_colors import color_of_hex
 from .lazy import chunk_to_read, lazy_array
 from .stack import Stack
 from .tiff_metadata import NAMESPACE
@@ -136,6 +137,7 @@ def _stack(path: Path, array: Any, axes: str | None, image: _Multiscale, level: 
         axes or image.axes(array.ndim),
         image.sizes(level),
         channels=[str(channel.get("label", "")) for channel in channels],
+        channel_colors=[color_of_hex(channel.get("color", "")) for channel in channels],
         metadata=image.attributes.get(NAMESPACE, {}),
     )
 

@@ -186,9 +186,13 @@ def _means(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return means
 
 
+def _says_channels(stack: Stack) -> bool:
+    return any(stack.channels) or any(stack.channel_colors)
+
+
 def _limits_of(stack: Stack) -> tuple[float, float] | None:
     """Return the lowest and the highest value of a sample, where a viewer is told of channels."""
-    if not any(stack.channels):
+    if not _says_channels(stack):
         return None
     sample = sample_pixels(stack)
     sample = sample[np.isfinite(sample)]
@@ -199,7 +203,7 @@ def _attributes(
     stack: Stack, limits: tuple[float, float] | None, n_levels: int, *, means: bool
 ) -> dict[str, Any]:
     ome: dict[str, Any] = {"version": "0.5", "multiscales": [_multiscale(stack, n_levels, means)]}
-    if any(stack.channels):
+    if _says_channels(stack):
         ome["omero"] = {"channels": _channels(stack, limits)}
     if "classes" in stack.metadata:
         ome["image-label"] = image_label(stack.metadata)
@@ -212,10 +216,12 @@ def _channels(stack: Stack, limits: tuple[float, float] | None) -> list[dict[str
     low, high = (0.0, 1.0) if whole is None else (float(whole.min), float(whole.max))
     start, end = limits or (low, high)
     window = {"min": min(low, start), "max": max(high, end), "start": start, "end": end}
-    colors = _COLORS if stack.n_channels > 1 else ("FFFFFF",)
+    usual = _COLORS if stack.n_channels > 1 else ("FFFFFF",)
+    known = stack.channel_colors or ("",) * stack.n_channels
+    colors = [color[1:].upper() or usual[i % len(usual)] for i, color in enumerate(known)]
     return [
-        {"label": name, "color": colors[i % len(colors)], "window": window, "active": True}
-        for i, name in enumerate(stack.channels)
+        {"label": name, "color": color, "window": window, "active": True}
+        for name, color in zip(stack.channels, colors, strict=True)
     ]
 
 

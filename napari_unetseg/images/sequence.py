@@ -85,6 +85,7 @@ def read(folder: Path, part: str = "", axes: str | None = None) -> Stack:
         found,
         {axis: um for axis, um in first.pixel_size_um.items() if axis != "Z"},
         channels=first.channels,
+        channel_colors=first.channel_colors,
         metadata=first.metadata,
     )
     return replace(stack, name=folder.name)

@@ -51,6 +51,8 @@ class Stack:
     parts : tuple of str
         Other images in the same file: `open_stack` takes them behind the path of the file, as
         in ``cells.lif/Series 2``.
+    channel_colors : tuple of str
+        ``"#rrggbb"`` of each channel, or ``""`` where it is not known; empty if none is.
     """
 
     data: Any
@@ -62,6 +64,7 @@ class Stack:
     metadata: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
+    channel_colors: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that the axes describe the data."""
@@ -72,6 +75,8 @@ class Stack:
             raise ValueError(f"axes {self.axes!r} do not fit shape {tuple(self.data.shape)}")
         if len(self.channels) != self.n_channels:
             raise ValueError(f"{len(self.channels)} channel names for {self.n_channels} channels")
+        if len(self.channel_colors) not in (0, self.n_channels):
+            raise ValueError(f"{len(self.channel_colors)} colours for {self.n_channels} channels")
 
     @property
     def shape(self) -> tuple[int, ...]:

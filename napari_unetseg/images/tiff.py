@@ -62,6 +62,7 @@ def read(path: Path, part: str = "", axes: str | None = None) -> Stack:
             found,
             facts.pixel_size_um,
             channels=_RGB if many else facts.channels,
+            channel_colors=facts.channel_colors,
             metadata=facts.metadata,
             notes=_notes(path, tif, part),
             parts=[str(n) for n in range(len(tif.series)) if n != index],

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import tifffile
 
 from .calibration import length_um, resolution_um
+from .channel_colors import color_of_lut, color_of_rgba
 
 #: Of the OME-XML MapAnnotation in which classes travel.
 NAMESPACE = "napari-unetseg"
@@ -25,12 +26,15 @@ class FileFacts:
         By axis, ``"Z"``, ``"Y"``, ``"X"``; what is unknown is left out.
     channels : tuple of str
         Names, empty where there are none.
+    channel_colors : tuple of str
+        As of `Stack`.
     metadata : dict
         What this package wrote: ``"kind"``, ``"classes"``.
     """
 
     pixel_size_um: dict[str, float] = field(default_factory=dict)
     channels: tuple[str, ...] = ()
+    channel_colors: tuple[str, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
@@ -39,7 +43,11 @@ def read_facts(tif: tifffile.TiffFile, index: int = 0) -> FileFacts:
     if tif.is_ome and tif.ome_metadata:
         return ome_facts(tif.ome_metadata, index)
     if tif.is_imagej and tif.imagej_metadata:
-        return FileFacts(_imagej_sizes(tif.pages.first, tif.imagej_metadata))
+        tables = tif.imagej_metadata.get("LUTs")
+        return FileFacts(
+            _imagej_sizes(tif.pages.first, tif.imagej_metadata),
+            channel_colors=tuple(map(color_of_lut, tables)) if isinstance(tables, list) else (),
+        )
     return FileFacts(_tag_sizes(tif.series[index].keyframe))
 
 
@@ -61,10 +69,12 @@ def ome_facts(xml: str, index: int = 0) -> FileFacts:
         )
         for axis in "ZYX"
     }
-    names = tuple(channel.get("Name", "") for channel in pixels.findall("Channel"))
+    channels = pixels.findall("Channel")
+    names = tuple(channel.get("Name", "") for channel in channels)
     return FileFacts(
         {axis: size for axis, size in sizes.items() if size is not None},
         names if all(names) else (),
+        tuple(color_of_rgba(channel.get("Color", "")) for channel in channels),
         _our_annotation(root),
     )
 

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -140,10 +141,7 @@ class UnfinishedStack:
 
         self._wait()
         data = read(self._folder).data
-        like = self._like
-        return Stack(
-            data, like.axes, like.pixel_size_um, like.name, None, like.channels, like.metadata
-        )
+        return replace(self._like, data=data, path=None, notes=(), parts=())
 
     def prepare(self) -> None:
         """Do all of `finish` that takes long: results that belong together get names together."""
@@ -361,5 +359,6 @@ def _frame(like: Stack) -> dict[str, Any]:
         "pixel_size_um": like.pixel_size_um,
         "name": like.name,
         "channels": like.channels,
+        "channel_colors": like.channel_colors,
         "metadata": like.metadata,
     }

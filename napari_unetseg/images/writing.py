@@ -96,7 +96,7 @@ def labels_like(
     return Stack(empty, axes, like.pixel_size_um, like.name, None, ("",), about)
 
 
-def maps_like(like: Stack, channels: Sequence[str] = ("",)) -> Stack:
+def maps_like(like: Stack, channels: Sequence[str] = ("",), colors: Sequence[str] = ()) -> Stack:
     """Return numbers for the pixels of an image, float32, that are not there yet.
 
     Parameters
@@ -105,13 +105,28 @@ def maps_like(like: Stack, channels: Sequence[str] = ("",)) -> Stack:
         The image.
     channels : sequence of str
         Names; with one alone, there is no axis of channels.
+    colors : sequence of str
+        Of the channels, as `Stack` has them.
     """
     axes, sizes = like.axes.replace("C", ""), {axis: like.size(axis) for axis in like.axes}
     if len(channels) > 1:
         at = axes.index("Z") if "Z" in axes else axes.index("Y")
         axes, sizes["C"] = f"{axes[:at]}C{axes[at:]}", len(channels)
     empty = np.broadcast_to(np.float32(0), [sizes[axis] for axis in axes])
-    return Stack(empty, axes, like.pixel_size_um, like.name, None, tuple(channels))
+    return Stack(
+        empty,
+        axes,
+        like.pixel_size_um,
+        like.name,
+        channels=tuple(channels),
+        channel_colors=tuple(colors),
+    )
+
+
+def probabilities_like(like: Stack, classes: Sequence[LabelClass]) -> Stack:
+    """Return probabilities of classes for the pixels of an image that are not there yet."""
+    names = ("background", *(label_class.name for label_class in classes))
+    return maps_like(like, names, ("#ffffff", *(label_class.color for label_class in classes)))
 
 
 def write_label_stack(path: str | Path, labels: Stack, *, overwrite: bool = False) -> None:
@@ -167,8 +182,8 @@ def write_probabilities(
     like, classes, overwrite
         As for `write_labels`.
     """
-    channels = ("background", *(label_class.name for label_class in classes))
-    with UnfinishedStack(Path(path), maps_like(like, channels), overwrite=overwrite) as result:
+    maps = probabilities_like(like, classes)
+    with UnfinishedStack(Path(path), maps, overwrite=overwrite) as result:
         for plane, values in enumerate(probs):
             result.put(plane, values)
         result.finish()
@@ -201,12 +216,19 @@ def write_image(
         stack = (
             image
             if like is None
-            else Stack(image.data, image.axes, like.pixel_size_um, image.name, None, image.channels)
+            else Stack(
+                image.data,
+                image.axes,
+                like.pixel_size_um,
+                image.name,
+                channels=image.channels,
+                channel_colors=image.channel_colors,
+            )
         )
     elif like is None:
         raise ValueError("an array has no axes: give the stack it is like")
     else:
-        stack = Stack(image, like.axes, like.pixel_size_um, like.name, None, like.channels)
+        stack = replace(like, data=image, path=None, metadata={}, notes=(), parts=())
     _write(Path(path), stack, compress=compress, overwrite=overwrite)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -12,6 +13,7 @@ from napari.utils.notifications import show_info
 from napari_unetseg.config import BACKGROUND_COLOR, LabelClass
 from napari_unetseg.images import (
     SUFFIXES,
+    ZARR_SUFFIXES,
     LabelsKind,
     Stack,
     codes_to_show,
@@ -82,8 +84,11 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
 
 def _is_in_labels(stack: Stack) -> bool:
     """Tell whether this is of the ``labels`` of an OME-Zarr."""
-    within = "" if stack.path is None else stack.path.parent.name
-    return within == "labels" and stack.dtype.kind in "iu" and "C" not in stack.axes
+    if stack.path is None or "labels" not in stack.path.parts[-3:-1]:
+        return False
+    in_zarr = any(suffix_of(folder) in ZARR_SUFFIXES for folder in stack.path.parents)
+    is_within = in_zarr or stack.path.parent.name == "labels"
+    return is_within and stack.dtype.kind in "iu" and stack.n_channels == 1
 
 
 def _arguments(stack: Stack, axes: str) -> dict[str, Any]:
@@ -107,6 +112,7 @@ def _arguments(stack: Stack, axes: str) -> dict[str, Any]:
 def _channel_layers(stack: Stack) -> list[LayerData]:
     axes = stack.axes.replace("C", "")
     layers: list[LayerData] = []
+    colors = _colors_apart(stack)
     for i, name in enumerate(stack.channels):
         arguments = _arguments(stack, axes)
         arguments["name"] = f"{stack.name} · {name}" if name else f"{stack.name} · {i + 1}"
@@ -115,10 +121,16 @@ def _channel_layers(stack: Stack) -> list[LayerData]:
             "channel": i,
             "channel_name": name,
         }
-        arguments["colormap"] = _CHANNEL_COLORS[i % len(_CHANNEL_COLORS)]
+        arguments["colormap"] = (colors or _CHANNEL_COLORS)[i % len(colors or _CHANNEL_COLORS)]
         arguments["blending"] = "additive"
         layers.append((_channel(stack, i), arguments, "image"))
     return layers
+
+
+def _colors_apart(stack: Stack) -> tuple[str, ...]:
+    """Return the colours that the file gives its channels, if each has another that is seen."""
+    colors = stack.channel_colors
+    return colors if len({*colors, "", "#000000"}) == len(colors) + 2 else ()
 
 
 def _channel(stack: Stack, index: int) -> Any:
@@ -147,7 +159,9 @@ def _codes_layer(stack: Stack, kind: LabelsKind) -> LayerData:
 
 
 def _objects_layer(stack: Stack) -> LayerData:
-    return values_to_show(stack), _arguments(stack, stack.axes), "labels"
+    axes = stack.axes.replace("C", "")
+    one = replace(stack, data=_channel(stack, 0), axes=axes, channels=("",), channel_colors=())
+    return values_to_show(one), _arguments(one, axes), "labels"
 
 
 def _colors(classes: Sequence[LabelClass], *, strokes: bool) -> dict[int | None, str]:

@@ -220,7 +220,9 @@ def write_object_table(
     rows: list[Row] = []
     for entry in entries:
         image = entry.stack
-        like = replace(image, data=entry.codes.reshape(image.labels_shape), channels=("",))
+        like = replace(
+            image, data=entry.codes.reshape(image.labels_shape), channels=("",), channel_colors=()
+        )
         like = replace(like, axes=image.axes.replace("C", ""))
         codes, classes = _taken(entry, "masks", labels, workspace)
         if isinstance(labels, ObjectSet):

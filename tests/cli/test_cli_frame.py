@@ -103,6 +103,15 @@ def test_ctrl_c_is_status_130_without_a_traceback(monkeypatch, capsys):
     assert capsys.readouterr().err == "stopped\n"
 
 
+def test_ctrl_c_while_a_class_is_made_is_no_mistake(monkeypatch, capsys):
+    def making_a_class(arguments):
+        raise RuntimeError("Error calling __set_name__") from KeyboardInterrupt()
+
+    monkeypatch.setattr(app, "_run", making_a_class)
+    assert main(["info", "x"]) == 130
+    assert capsys.readouterr().err == "stopped\n"
+
+
 PROGRAM = "import sys; from napari_unetseg.cli import main; {}sys.exit(main())"
 
 

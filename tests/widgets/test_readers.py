@@ -279,3 +279,29 @@ def test_layers_that_other_readers_opened_are_images_like_ours(tmp_path, kind):
     np.testing.assert_array_equal(stack.plane(2)[0], data[2])
     np.testing.assert_array_equal(stack.cropped(slice(4, 9), slice(7, 30)).plane(1)[0],
                                   data[1, 4:9, 7:30])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("colors", "shown"),
+    [
+        (("#ffff00", "#00ffff"), ("#ffff00", "#00ffff")),
+        (("#ffffff", "#ffffff"), ("#00ff00", "#ff00ff")),
+        (("#000000", "#00ffff"), ("#00ff00", "#ff00ff")),
+        ((), ("#ff0000", "#00ff00")),  # those that an OME-Zarr is written with
+    ],
+)
+def test_channels_have_the_colours_of_the_file_if_they_differ(tmp_path, colors, shown):
+    data = np.zeros((2, 5, 6), np.uint8)
+    stack = Stack(data, "CYX", channels=("a", "b"), channel_colors=colors)
+    write_image(tmp_path / "i.zarr", stack)
+    brightest = [layer.colormap.map(1.0)[0, :3] for layer in layers_of(tmp_path / "i.zarr")]
+    assert [
+        f"#{(color * 255).round().astype(np.uint8).tobytes().hex()}" for color in brightest
+    ] == list(shown)
+
+
+@pytest.mark.parametrize("within", ["labels/0", "labels/0/1"])
+def test_labels_of_another_programs_zarr_become_a_labels_layer(data_dir, within):
+    (layer,) = layers_of(data_dir / "formats" / "6001240_v0.5.ome.zarr" / within)
+    assert isinstance(layer, Labels)
+    assert np.asarray(layer.data).max() > 1

@@ -21,7 +21,6 @@ def test_info_and_the_window_agree_on_what_others_write(tmp_path, capsys, name):
     "name",
     [
         "1135_mini.h5/label",
-        "6001240_v0.5.ome.zarr/labels/0",
         "testdata_2channel_xz.lif/xz",
         "tubhiswt4D_v0.4.ome.zarr/1",
     ],
