@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -147,7 +148,7 @@ def train(
         state_file=state_file,
     )
     try:
-        show_training(trainer.run(), partial(_said_of_start, data))
+        show_training(trainer.run(), partial(_said_of_start, data, recipe))
     except KeyboardInterrupt:
         typer.echo(_said_of_stop(output), err=True)
         raise
@@ -245,7 +246,7 @@ def parse_duration(text: str) -> float:
     return value
 
 
-def _said_of_start(data: TrainingSet, event: TrainingStarted) -> str:
+def _said_of_start(data: TrainingSet, recipe: Recipe, event: TrainingStarted) -> str:
     for note in data.notes:  # not before: what is wrong is one sentence alone
         typer.echo(note, err=True)
     held_out = "nothing is held out, because too little is labelled"
@@ -253,7 +254,20 @@ def _said_of_start(data: TrainingSet, event: TrainingStarted) -> str:
         held_out = f"{event.n_held_out_px:,} more are held out to score with"
     return (
         f"Training on {event.device} in {event.precision}: {counted(len(data.images), 'image')}, "
-        f"{event.n_labelled_px:,} labelled px; {held_out}."
+        f"{event.n_labelled_px:,} labelled px; {held_out}.{_said_of_reading(recipe)}"
+    )
+
+
+def _said_of_reading(recipe: Recipe) -> str:
+    """Say that half of the time or more was gone before the first step."""
+    from .progress import process_started_at
+
+    given, gone = recipe.training.max_time_s, time.time() - process_started_at()
+    if given is None or gone < given / 2:
+        return ""
+    return (
+        f" Reading took {gone:.0f} s of the {given:.0f} s there are: with a longer --max-time it "
+        "learns more."
     )
 
 

@@ -329,7 +329,7 @@ def test_more_than_single_slices_can_be_learned_from(
 
 
 def test_a_time_budget_holds_from_the_start_of_the_program(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     monkeypatch.setattr("napari_unetseg.cli.progress.process_started_at", lambda: began)
     began = time.time() - 5
@@ -342,6 +342,8 @@ def test_a_time_budget_holds_from_the_start_of_the_program(
     info = load_model(tmp_path / "m.unet").info
     # 3 s were left; had the clock begun with the training, it would have trained for 7 s.
     assert info.history["seconds"] < 6
+    said = " ".join(capsys.readouterr().err.split())
+    assert re.search(r"Reading took [56] s of the 8 s there are: with a longer --max-time", said)
     assert info.recipe.training.steps is None
 
 
