@@ -44,6 +44,9 @@ One of several images in a file has its name behind that of the file, everywhere
 `plate.zarr/A/1/0`, `cells.zarr/labels/nuclei`, and `cells.zarr/2` for a resolution level. `info` lists
 what there is under *other images in it*; the window offers it under *File* in the step *Data*.
 
+Channels are shown in the colours that OME-Zarr, OME-TIFF, ImageJ, CZI and LIF say, if no two are the same;
+OME-TIFF and OME-Zarr are written with them.
+
 Axes that a file does not name are guessed. Where that is wrong, they stand last, behind `@`, one letter
 for each axis of the file: `cells.tif/@TYX`, `cells.h5/raw/@ZCYX`. `S` are colours, `Q` is any other.
 
