@@ -150,11 +150,34 @@ def _open_begun(paths: Sequence[Path], files: Files) -> tuple[list[Source], tupl
         print(note)
     sources = []
     for stack, labels in zip(stacks, read, strict=True):
-        planes = parse_slices(files.slices, stack.n_planes)
+        planes = _begun_planes(labels, parse_slices(files.slices, stack.n_planes), files.slices)
         check_numbers(stack, planes)
         found = labels.codes if labels.ids is None else labels.ids
         sources.append(Source(stack, planes, labels=found))
     return sources, max((labels.classes for labels in read), key=len)
+
+
+def _begun_planes(labels: LabelPlanes, planes: list[int], asked: str | None) -> list[int]:
+    """Return the slices to refine: of those that were segmented all, or those that are asked for.
+
+    Raises
+    ------
+    UserError
+        If one is asked for that was not segmented.
+    """
+    from napari_unetseg.wording import ranges
+
+    if labels.slices is None:
+        return planes
+    if asked is None:
+        return sorted(labels.slices)
+    if left_out := sorted(set(planes) - set(labels.slices)):
+        raise UserError(
+            f"--slices asks for {ranges(left_out)}, but of {labels.name} only "
+            f"{ranges(sorted(labels.slices))} were segmented; ask for some of these, or leave "
+            "--slices out."
+        )
+    return planes
 
 
 def _masks_or_objects(paths: Sequence[Path], stacks: Sequence[Stack]) -> list[LabelPlanes]:

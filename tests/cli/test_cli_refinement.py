@@ -13,6 +13,7 @@ from napari_unetseg.classical.chain import Chain, parse_step
 from napari_unetseg.cli import main
 from napari_unetseg.config import LabelClass
 from napari_unetseg.images import (
+    LabelsKind,
     Stack,
     open_stack,
     read_labels,
@@ -161,3 +162,36 @@ def test_masks_keep_their_classes_and_objects_their_ids(folder: Path, tmp_path: 
     assert main(["baseline", "remove_small", str(objects), "-o", str(left)]) == 0
     assert saved_kind(open_stack(left)) == "objects"
     np.testing.assert_array_equal(np.asarray(open_stack(left).data), np.where(ids == 7, 0, ids))
+
+
+@pytest.mark.parametrize("kind", ["masks", "objects"])
+@pytest.mark.parametrize("with_image", [False, True])
+def test_slices_that_were_not_segmented_stay_so(
+    folder: Path, tmp_path: Path, kind: LabelsKind, with_image: bool
+) -> None:
+    stack, codes = picture()
+    part = tmp_path / "part.tif"
+    kept = np.where(np.arange(3)[:, None, None] == 1, codes - (kind == "objects"), 0)
+    write_labels(part, kept, like=stack, kind=kind, classes=CLASSES, slices=[1])
+    begun = [str(folder / "raw.ome.tif"), "-l", str(part)] if with_image else [str(part)]
+    out = tmp_path / "out.tif"
+    assert main(["baseline", "fill_holes", *begun, "-o", str(out)]) == 0
+    found = read_labels(out, kind)
+    assert found.slices == (1,)
+    assert [plane.any() for plane in found.codes] == [False, True, False]
+    assert json.loads((tmp_path / "out.tif.json").read_text())["images"][0]["slices"] == [1]
+
+
+def test_refining_a_slice_that_was_not_segmented_is_refused(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack, codes = picture()
+    part = tmp_path / "part.tif"
+    write_labels(part, codes, like=stack, kind="masks", classes=CLASSES, slices=[0, 2])
+    out = tmp_path / "out.tif"
+    refine = ["baseline", "fill_holes", str(part), "-o", str(out), "--slices"]
+    assert main([*refine, "0-1"]) == 2
+    assert "asks for 1, but" in " ".join(capsys.readouterr().err.split())
+    assert not out.exists()
+    assert main([*refine, "2"]) == 0
+    assert read_labels(out, "masks").slices == (2,)
