@@ -58,7 +58,7 @@ class Asked:
             "software": __version__,
             "model": self.model.fingerprint(),
             "image": fingerprint(image),
-            "files": [] if image.path is None else stamp(image.path),
+            "files": stamp(image),
             "axes": image.axes,
             "shape": image.shape,
             "pixel_size_um": image.pixel_size_um,

@@ -21,6 +21,7 @@ def assemble(
     metadata: Mapping[str, Any] | None = None,
     notes: Sequence[str] = (),
     parts: Sequence[str] = (),
+    files: Sequence[Path] = (),
 ) -> Stack:
     """Name and order the axes of an array, without reading what is not in memory.
 
@@ -36,7 +37,7 @@ def assemble(
         By axis; of axes that the stack does not have it is left out.
     channels : sequence of str
         Names; numbers instead, where there are not as many as channels, or some are empty.
-    metadata, notes, parts
+    metadata, notes, parts, files
         As of `Stack`.
 
     Raises
@@ -63,4 +64,5 @@ def assemble(
         dict(metadata or {}),
         tuple(notes),
         tuple(parts),
+        tuple(files),
     )
