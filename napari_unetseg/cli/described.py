@@ -63,6 +63,8 @@ def _describe_outlines(found: Outlines) -> dict[str, Any]:
         facts |= {"axes": frame.axes, "shape": list(frame.shape)}
         facts |= {"pixel_size_um": frame.pixel_size_um, "slices": frame.n_planes}
         notes = []
+    if found.slices is not None:
+        facts["segmented slices"] = list(found.slices)
     return facts | {"notes": [*notes, *found.notes]}
 
 

@@ -15,7 +15,13 @@ from .formats import SUFFIXES
 from .holes import let_go, written_planes
 from .inputs import find_inputs, pair_inputs, parse_slices
 from .label_files import kind_of_file, label_plane, label_planes
-from .label_formats import LABEL_SUFFIXES, WRITTEN_SUFFIXES, open_label_stack, read_label_file
+from .label_formats import (
+    LABEL_SUFFIXES,
+    MESH_SUFFIXES,
+    WRITTEN_SUFFIXES,
+    open_label_stack,
+    read_label_file,
+)
 from .label_meaning import LabelsKind, named_classes, saved_kind, segmented_slices
 from .label_planes import LabelPlanes, scan_label_files, scan_labels
 from .label_values import values_in
@@ -61,6 +67,7 @@ from .zarr_labels import source_of
 __all__ = [
     "LABEL_SUFFIXES",
     "MANY_CLASSES",
+    "MESH_SUFFIXES",
     "SUFFIXES",
     "WRITTEN_SUFFIXES",
     "Codes",

@@ -28,6 +28,9 @@ LABEL_SUFFIXES = (*OUTLINE_SUFFIXES, ".npy")
 
 HDF5_SUFFIXES = (".h5", ".hdf5")
 
+#: Endings of surfaces, which say nothing of slices.
+MESH_SUFFIXES = (".stl", ".ply", ".glb")
+
 _READ_ERRORS = (*READ_ERRORS, zipfile.BadZipFile, EOFError)
 
 #: Ending → module and function that write labels.
