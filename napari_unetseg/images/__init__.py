@@ -53,7 +53,7 @@ from .sequence import images_in
 from .shown_labels import codes_to_show, values_to_show
 from .stack import Stack
 from .tiling import Tile, even_size, mirrored, plan_tiles, read_mirrored
-from .unfinished_stack import UnfinishedStack, unfinished_at
+from .unfinished_stack import UnfinishedStack, can_go_on, slices_done, unfinished_at
 from .writing import (
     labels_like,
     maps_like,
@@ -85,6 +85,7 @@ __all__ = [
     "annotated_slices",
     "atomic_file",
     "atomic_folder",
+    "can_go_on",
     "check_channels",
     "check_numbers",
     "check_output",
@@ -138,6 +139,7 @@ __all__ = [
     "scan_label_files",
     "scan_labels",
     "segmented_slices",
+    "slices_done",
     "source_of",
     "split_place",
     "stamp",

@@ -250,6 +250,7 @@ class UnfinishedStack:
         try:
             self._levels = OmeZarrLevels(self._folder, self._like)
             said = _whole_lines(self._lock)
+            self._lock.truncate()
             for slab, planes in itertools.groupby(sorted(said), self._slab_of):
                 self.done |= self._whole_in(slab, {plane: said[plane] for plane in planes})
         except READ_ERRORS:
@@ -313,6 +314,26 @@ def unfinished_at(path: Path) -> Path:
     return path.with_name(f".{path.name}.unfinished")
 
 
+def slices_done(folder: Path) -> list[int] | None:
+    """Return the slices of an unfinished result that were written, as its journal says.
+
+    Parameters
+    ----------
+    folder : Path
+        Any; None is returned where it is no unfinished result.
+    """
+    try:
+        with (folder / _DONE).open("rb") as journal:
+            return sorted(_whole_lines(journal))
+    except (OSError, ValueError):
+        return None
+
+
+def can_go_on(folder: Path) -> bool:
+    """Tell whether an unfinished result says what it is made of, so that it can be gone on with."""
+    return (folder / _FACTS).is_file()
+
+
 def _locked(path: Path, result: Path) -> BinaryIO:
     """Open a file that no other program opens so; the system forgets it with the program."""
     file = path.open("a+b")
@@ -336,10 +357,10 @@ def _locked(path: Path, result: Path) -> BinaryIO:
 
 
 def _whole_lines(file: BinaryIO) -> dict[int, int]:
-    """Read which slices were written whole, and their checksums; go on behind them."""
+    """Read which slices were written whole, and their checksums, and stop behind them."""
     text = file.read()
     whole = text[: text.rfind(b"\n") + 1]
-    file.truncate(len(whole))
+    file.seek(len(whole))
     pairs = (line.split() for line in whole.splitlines())
     return {int(plane): int(checksum) for plane, checksum in pairs}
 
