@@ -43,6 +43,8 @@ class Files:
         Also write the images in the colours of their clusters.
     recipe : Path or None
         Where the recipe was read from.
+    option_for_3d : str
+        Of `steps.option_for_3d`; empty where it is not to be told.
     """
 
     images: Sequence[str]
@@ -55,6 +57,7 @@ class Files:
     table: Path | None = None
     quantised: bool = False
     recipe: Path | None = None
+    option_for_3d: str = ""
 
 
 def segment_files(recipe: ChainRecipe, files: Files) -> None:
@@ -64,6 +67,7 @@ def segment_files(recipe: ChainRecipe, files: Files) -> None:
 
     from .outputs import check_outputs, plan_outputs, write_record
     from .progress import bar
+    from .steps import note_on_numbers
 
     _check_used(recipe, files)
     paths: list[Path] = []
@@ -87,6 +91,9 @@ def segment_files(recipe: ChainRecipe, files: Files) -> None:
         sources = _open(recipe, paths, files, labels)
         if labels or files.points is not None:
             recipe = _named(recipe, sources, labels.values()).replace(learned=None)
+    chosen = ((source.stack, source.chosen()) for source in sources)
+    if note := note_on_numbers(files.option_for_3d, chosen):
+        typer.echo(note, err=True)
     if files.table is not None:
         _write_table(recipe, sources, files)
     prepared = recipe.prepared_for(sources)
