@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -35,6 +35,7 @@ def evaluate(
     tolerance_px: float = TOLERANCE_PX,
     in_3d: bool = False,
     probabilities: LabelSource | None = None,
+    show: Callable[..., object] = lambda **_: None,
 ) -> Scores:
     """Compare predictions with the truth.
 
@@ -71,6 +72,8 @@ def evaluate(
     probabilities : path, sequence of paths, or ndarray of shape (K, Y, X) or (N, K, Y, X), optional
         Of each class, background first (or of class 1 alone), in [0, 1] or 8 or 16 bits: for the
         average precision. Files pair up with predictions.
+    show : callable
+        Takes ``total``, ``completed`` and ``advance``, as a bar of progress does.
 
     Returns
     -------
@@ -98,8 +101,10 @@ def evaluate(
         maps = read_probabilities(probabilities, pairs)
         tally.curves = PrecisionRecall()
     places = [places_to_compare(pair, slices) for pair in pairs]
+    show(completed=0, total=sum(map(len, places)))
     for pair, at, own in zip(pairs, places, maps, strict=True):
-        tally.add(pair, at, own, contours=contours)
+        for _ in tally.add(pair, at, own, contours=contours):
+            show(advance=1)
     if tally.matrix.n_px == 0:
         where = pairs[0].names[1]
         raise UserError(
@@ -138,8 +143,8 @@ class _Tally:
         probabilities: Probabilities | None,
         *,
         contours: bool,
-    ) -> None:
-        """Compare slices of an image, whose places in the prediction and in the truth are given."""
+    ) -> Iterator[None]:
+        """Compare slices of an image at places in the prediction and in the truth, one by one."""
         predicted, truth = OpenSide(pair.predicted), OpenSide(pair.truth)
         maps = None
         if probabilities is not None and self.curves is not None:
@@ -165,6 +170,7 @@ class _Tally:
                 self.distances.add(codes, predicted_codes, spacing=self._spacing.of(pair), ids=both)
             if maps is not None:
                 maps.add(codes, (i, j))
+            yield
         self.distances.end_volume()
 
     def scores(self, iou: float, *, contours: bool, objects: bool) -> Scores:

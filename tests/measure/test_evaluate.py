@@ -73,6 +73,18 @@ def test_slices_that_the_truth_does_not_have_are_not_its_background(tmp_path, ki
     assert short.mean_iou == pytest.approx(alone.mean_iou)
 
 
+def test_how_far_it_is_is_shown(tmp_path):
+    truth, predicted = two_stacks()
+    names = ("a", "b")
+    for folder, labels in (("p", predicted), ("t", truth)):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            plain(tmp_path / folder / f"{name}.tif", labels)
+    shown = []
+    evaluate(tmp_path / "p", tmp_path / "t", slices="0-2", show=lambda **facts: shown.append(facts))
+    assert shown == [{"completed": 0, "total": 6}, *[{"advance": 1}] * 6]
+
+
 def test_only_slices_that_both_have_are_compared(tmp_path):
     truth, predicted = two_stacks()
     paths = (
