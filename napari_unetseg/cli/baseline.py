@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -107,10 +108,12 @@ def baseline(
             "-o masks.tif; --list shows the methods."
         )
     from .segmenting import Files, segment_files
+    from .steps import option_for_3d
 
     recipe = _recipe(method, param or [], before or [], then or [])
+    option = option_for_3d(recipe.chain, ",".join(param or []), then or [])
     files = Files(images, output, labels or (), points, slices, stack, overwrite, table, quantised)
-    segment_files(recipe, files)
+    segment_files(recipe, replace(files, option_for_3d=option))
 
 
 def _recipe(method: str, param: list[str], before: list[str], then: list[str]) -> ChainRecipe:

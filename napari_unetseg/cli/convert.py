@@ -53,15 +53,18 @@ def convert(
 
     from napari_unetseg.errors import UserError
     from napari_unetseg.images import (
+        MESH_SUFFIXES,
         LabelsKind,
         labels_as,
         open_label_stack,
         open_stack,
         saved_kind,
+        segmented_slices,
         source_of,
+        suffix_of,
         write_label_stack,
     )
-    from napari_unetseg.wording import counted
+    from napari_unetseg.wording import counted, ranges
 
     from .inputs_kept import check_inputs_kept
 
@@ -80,5 +83,8 @@ def convert(
     converted = labels_as(found, meant, str(labels))  # type: ignore[arg-type]
     for note in converted.notes:
         print(f"Note: {note}")
+    segmented = segmented_slices(converted)
+    if segmented is not None and suffix_of(output) in MESH_SUFFIXES:
+        print(f"Note: surfaces do not say that only slices {ranges(segmented)} were segmented.")
     write_label_stack(output, converted, overwrite=overwrite)
     print(f"{meant.capitalize()} on {counted(converted.n_planes, 'slice')} in {output}.")

@@ -46,10 +46,27 @@ def describe(path: Path) -> dict[str, Any]:
 
 
 def _describe_file(path: Path) -> dict[str, Any]:
-    from napari_unetseg.images import Outlines, read_label_file
+    from napari_unetseg.images import Outlines, read_label_file, slices_done
 
     found = read_label_file(path)
-    return _describe_outlines(found) if isinstance(found, Outlines) else _describe_stack(found)
+    if isinstance(found, Outlines):
+        return _describe_outlines(found)
+    facts, done = _describe_stack(found), slices_done(path)
+    return facts if done is None else facts | _unfinished(path, found, done)
+
+
+def _unfinished(path: Path, found: Stack, done: list[int]) -> dict[str, Any]:
+    """Return what is said otherwise of a result that has not all of its slices yet."""
+    from napari_unetseg.images import can_go_on, segmented_slices
+    from napari_unetseg.wording import counted
+
+    wanted = segmented_slices(found) or range(found.n_planes)
+    then = "goes on with it" if can_go_on(path) else "makes it anew"
+    sentence = (
+        f"This result is unfinished: {len(done)} of {counted(len(wanted), 'slice')} are in it, the "
+        f"others are empty; the command that was to write it, given again, {then}."
+    )
+    return {"segmented slices": done, "notes": [sentence, *found.notes]}
 
 
 def _describe_outlines(found: Outlines) -> dict[str, Any]:
@@ -63,6 +80,8 @@ def _describe_outlines(found: Outlines) -> dict[str, Any]:
         facts |= {"axes": frame.axes, "shape": list(frame.shape)}
         facts |= {"pixel_size_um": frame.pixel_size_um, "slices": frame.n_planes}
         notes = []
+    if found.slices is not None:
+        facts["segmented slices"] = list(found.slices)
     return facts | {"notes": [*notes, *found.notes]}
 
 

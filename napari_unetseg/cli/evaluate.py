@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -67,6 +68,7 @@ def evaluate(
     from napari_unetseg.measure import TOLERANCE_PX
     from napari_unetseg.measure import evaluate as compare
 
+    from .progress import bar
     from .scores_table import print_scores
 
     contours = everything or as_json
@@ -74,17 +76,20 @@ def evaluate(
         given = "--in-3d" if in_3d else "--tolerance"
         raise UserError(f"{given} is about contours, which are compared with --all; add that.")
 
-    scores = compare(
-        predicted,
-        truth,
-        kind=kind,  # type: ignore[arg-type] # anything else is refused there, in one sentence
-        slices=slices,
-        iou=iou,
-        contours=contours,
-        tolerance_px=TOLERANCE_PX if tolerance_px is None else tolerance_px,
-        in_3d=in_3d,
-        probabilities=probabilities or None,
-    )
+    with bar(stays=False) as progress:
+        task = progress.add_task("Comparing", total=None)
+        scores = compare(
+            predicted,
+            truth,
+            kind=kind,  # type: ignore[arg-type] # anything else is refused there, in one sentence
+            slices=slices,
+            iou=iou,
+            contours=contours,
+            tolerance_px=TOLERANCE_PX if tolerance_px is None else tolerance_px,
+            in_3d=in_3d,
+            probabilities=probabilities or None,
+            show=partial(progress.update, task),
+        )
     for note in scores.notes:
         typer.echo(note, err=True)
     if as_json:

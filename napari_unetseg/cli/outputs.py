@@ -227,11 +227,11 @@ def write_record(path: Path, facts: dict[str, Any], *, overwrite: bool) -> None:
         partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
-def _stamp(path: str) -> list[int]:
-    """Return what tells whether a result was changed since, or [] where it is not there."""
-    from napari_unetseg.images import stamp
+def _stamp(path: str) -> str | None:
+    """Return what tells whether a result was changed since; None where it is not there."""
+    from napari_unetseg.images import stamp_of
 
-    return stamp(Path(path))
+    return stamp_of(Path(path)) if Path(path).exists() else None
 
 
 def _stem(image: Path) -> str:

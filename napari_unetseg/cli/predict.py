@@ -76,6 +76,7 @@ def predict(
     from .predicted_files import Asked, segment
     from .progress import bar
     from .refining import refinements
+    from .steps import note_on_numbers, option_for_3d
 
     chain = refinements(then or [], of_objects=objects)
     paths = open_inputs(images, as_stack=stack)
@@ -93,6 +94,9 @@ def predict(
         resample = loaded.info.card is not None
     asked = Asked(loaded, choose_device(device), chain, objects, resample, tta, overwrite)
     opened = _open(paths, loaded, slices, objects=objects, resample=resample)
+    option = "" if chain is None else option_for_3d(chain, None, then or [])
+    if numbered := note_on_numbers(option, opened):
+        typer.echo(numbered, err=True)
     answers = []
     with bar() as progress:
         task = progress.add_task("Segmenting", total=sum(len(planes) for _, planes in opened))

@@ -62,7 +62,7 @@ class Asked:
             "model": self.model.fingerprint(),
             "image": {
                 "pixels": fingerprint(image),
-                "files": [] if image.path is None else stamp(image.path),
+                "files": stamp(image),
                 "axes": image.axes,
                 "shape": image.shape,
                 "pixel_size_um": image.pixel_size_um,

@@ -24,15 +24,24 @@ from napari_unetseg import events
 LINE_EVERY_S = 30.0
 
 
-def bar() -> Progress:
-    """Return a progress bar on stderr, so that stdout holds results alone."""
+def bar(*, stays: bool = True) -> Progress:
+    """Return a progress bar on stderr, so that stdout holds results alone.
+
+    Parameters
+    ----------
+    stays : bool
+        Leave it there at the end, and write it where there is no terminal.
+    """
+    console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console,
+        transient=not stays,
+        disable=not stays and not console.is_terminal,
     )
 
 

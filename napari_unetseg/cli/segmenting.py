@@ -43,6 +43,8 @@ class Files:
         Also write the images in the colours of their clusters.
     recipe : Path or None
         Where the recipe was read from.
+    option_for_3d : str
+        Of `steps.option_for_3d`; empty where it is not to be told.
     """
 
     images: Sequence[str]
@@ -55,6 +57,7 @@ class Files:
     table: Path | None = None
     quantised: bool = False
     recipe: Path | None = None
+    option_for_3d: str = ""
 
 
 def segment_files(recipe: ChainRecipe, files: Files) -> None:
@@ -64,6 +67,7 @@ def segment_files(recipe: ChainRecipe, files: Files) -> None:
 
     from .outputs import check_outputs, plan_outputs, write_record
     from .progress import bar
+    from .steps import note_on_numbers
 
     _check_used(recipe, files)
     paths: list[Path] = []
@@ -87,6 +91,9 @@ def segment_files(recipe: ChainRecipe, files: Files) -> None:
         sources = _open(recipe, paths, files, labels)
         if labels or files.points is not None:
             recipe = _named(recipe, sources, labels.values()).replace(learned=None)
+    chosen = ((source.stack, source.chosen()) for source in sources)
+    if note := note_on_numbers(files.option_for_3d, chosen):
+        typer.echo(note, err=True)
     if files.table is not None:
         _write_table(recipe, sources, files)
     prepared = recipe.prepared_for(sources)
@@ -150,11 +157,34 @@ def _open_begun(paths: Sequence[Path], files: Files) -> tuple[list[Source], tupl
         print(note)
     sources = []
     for stack, labels in zip(stacks, read, strict=True):
-        planes = parse_slices(files.slices, stack.n_planes)
+        planes = _begun_planes(labels, parse_slices(files.slices, stack.n_planes), files.slices)
         check_numbers(stack, planes)
         found = labels.codes if labels.ids is None else labels.ids
         sources.append(Source(stack, planes, labels=found))
     return sources, max((labels.classes for labels in read), key=len)
+
+
+def _begun_planes(labels: LabelPlanes, planes: list[int], asked: str | None) -> list[int]:
+    """Return the slices to refine: of those that were segmented all, or those that are asked for.
+
+    Raises
+    ------
+    UserError
+        If one is asked for that was not segmented.
+    """
+    from napari_unetseg.wording import ranges
+
+    if labels.slices is None:
+        return planes
+    if asked is None:
+        return sorted(labels.slices)
+    if left_out := sorted(set(planes) - set(labels.slices)):
+        raise UserError(
+            f"--slices asks for {ranges(left_out)}, but of {labels.name} only "
+            f"{ranges(sorted(labels.slices))} were segmented; ask for some of these, or leave "
+            "--slices out."
+        )
+    return planes
 
 
 def _masks_or_objects(paths: Sequence[Path], stacks: Sequence[Stack]) -> list[LabelPlanes]:

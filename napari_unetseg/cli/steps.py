@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from napari_unetseg.errors import UserError
 
 if TYPE_CHECKING:
-    from napari_unetseg.classical import StepSettings
+    from napari_unetseg.classical import Chain, StepSettings
+    from napari_unetseg.config import Config
+    from napari_unetseg.images import Stack
 
 
 def check_method(name: str) -> None:
@@ -47,6 +49,51 @@ def refinements_of(texts: Sequence[str]) -> list[StepSettings]:
     from napari_unetseg.classical import REFINEMENTS
 
     return [_step(text, REFINEMENTS, "--then") for text in texts]
+
+
+def option_for_3d(chain: Chain, own: str | None, then: Sequence[str]) -> str:
+    """Return the option that has objects numbered in 3D, where nobody chose; empty otherwise.
+
+    Parameters
+    ----------
+    chain : Chain
+    own : str or None
+        Parameters of its first step after the filters, as they were given; None of a chain of what
+        follows ``--then`` alone.
+    then : sequence of str
+        What follows ``--then``.
+    """
+    method = chain.method()
+    steps: list[tuple[str | None, Config]] = []
+    if method is not None:
+        steps.append((method[0].answers_with(method[1]), method[1]))
+    steps += [(step.answers, params) for step, params in chain.refinements()]
+    named = [(text, f"--then {text.partition(':')[0].strip()}:in_3d=on") for text in then]
+    given = named if own is None else [(own, "-p in_3d=on"), *named]
+    found = ""
+    for (kind, params), (text, option) in zip(steps, given, strict=True):
+        if kind == "objects":
+            is_open = getattr(params, "in_3d", None) is False and "in_3d" not in text
+            found = option if is_open else ""
+    return found
+
+
+def note_on_numbers(option: str, images: Iterable[tuple[Stack, Sequence[int]]]) -> str:
+    """Say that objects are numbered slice by slice, where an image has several along Z.
+
+    Parameters
+    ----------
+    option : str
+        What `option_for_3d` returned.
+    images : iterable of (Stack, sequence of int)
+        With the slices that are segmented.
+    """
+    if not option or not any(stack.size("Z") > 1 < len(planes) for stack, planes in images):
+        return ""
+    return (
+        "Objects are numbered slice by slice, so what goes through several slices has another "
+        f"number on each; {option} numbers it as one."
+    )
 
 
 def _step(text: str, wanted: Any, option: str) -> StepSettings:

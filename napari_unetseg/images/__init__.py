@@ -15,7 +15,13 @@ from .formats import SUFFIXES, ZARR_SUFFIXES
 from .holes import let_go, written_planes
 from .inputs import find_inputs, pair_inputs, parse_slices
 from .label_files import kind_of_file, label_plane, label_planes
-from .label_formats import LABEL_SUFFIXES, WRITTEN_SUFFIXES, open_label_stack, read_label_file
+from .label_formats import (
+    LABEL_SUFFIXES,
+    MESH_SUFFIXES,
+    WRITTEN_SUFFIXES,
+    open_label_stack,
+    read_label_file,
+)
 from .label_meaning import LabelsKind, named_classes, saved_kind, segmented_slices
 from .label_planes import LabelPlanes, scan_label_files, scan_labels
 from .label_values import values_in
@@ -42,12 +48,18 @@ from .pixel_size import (
 )
 from .places import split_place
 from .reading import container_of, is_chunk_store, nothing_at, open_stack
-from .sampling import fingerprint, sample_pixels, stamp
+from .sampling import fingerprint, sample_pixels, stamp, stamp_of
 from .sequence import images_in
 from .shown_labels import codes_to_show, values_to_show
 from .stack import Stack
 from .tiling import Tile, even_size, mirrored, plan_tiles, read_mirrored
-from .unfinished_stack import UnfinishedStack, remove_unfinished, unfinished_at
+from .unfinished_stack import (
+    UnfinishedStack,
+    can_go_on,
+    remove_unfinished,
+    slices_done,
+    unfinished_at,
+)
 from .writing import (
     labels_like,
     maps_like,
@@ -62,6 +74,7 @@ from .zarr_labels import source_of
 __all__ = [
     "LABEL_SUFFIXES",
     "MANY_CLASSES",
+    "MESH_SUFFIXES",
     "SUFFIXES",
     "WRITTEN_SUFFIXES",
     "ZARR_SUFFIXES",
@@ -80,6 +93,7 @@ __all__ = [
     "annotated_slices",
     "atomic_file",
     "atomic_folder",
+    "can_go_on",
     "check_channels",
     "check_numbers",
     "check_output",
@@ -135,9 +149,11 @@ __all__ = [
     "scan_label_files",
     "scan_labels",
     "segmented_slices",
+    "slices_done",
     "source_of",
     "split_place",
     "stamp",
+    "stamp_of",
     "stem_of",
     "suffix_of",
     "unfinished_at",

@@ -22,6 +22,7 @@ def assemble(
     metadata: Mapping[str, Any] | None = None,
     notes: Sequence[str] = (),
     parts: Sequence[str] = (),
+    files: Sequence[Path] = (),
 ) -> Stack:
     """Name and order the axes of an array, without reading what is not in memory.
 
@@ -39,7 +40,7 @@ def assemble(
         Names; numbers instead, where there are not as many as channels, or some are empty.
     channel_colors : sequence of str
         Left out, where there are not as many as channels.
-    metadata, notes, parts
+    metadata, notes, parts, files
         As of `Stack`.
 
     Raises
@@ -67,5 +68,6 @@ def assemble(
         dict(metadata or {}),
         tuple(notes),
         tuple(parts),
+        tuple(files),
         colors if any(colors) else (),
     )

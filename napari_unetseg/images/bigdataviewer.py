@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from napari_unetseg.wording import counted
 from .assemble import assemble
 from .calibration import length_um
 from .hdf5_chunks import check_chunks
+from .hdf5_files import files_behind
 from .lazy import chunk_to_read, lazy_array
 from .stack import Stack
 
@@ -94,6 +96,7 @@ def read_bigdataviewer(path: Path, part: str, file: Any, axes: str | None) -> St
         channels=[setup.name for setup in about],
         notes=notes,
         parts=[*setups, *(f"{setups[0]}/{n}" for n in range(1, _n_levels(file, setups[0])))],
+        files=files_behind(path, file, itertools.chain(*names)),
     )
 
 

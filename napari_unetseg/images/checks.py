@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from napari_unetseg.errors import UserError
 from napari_unetseg.wording import counted
 
 from .lazy_planes import Codes, annotated_slices, code_counts
+from .reading import open_stack
 from .stack import Stack
 
 
@@ -114,14 +117,34 @@ def check_values(plane: npt.NDArray[Any], name: str, index: int, largest: float 
             )
 
 
-def check_same_slices(shape: tuple[int, ...], image: Stack, name: str) -> None:
-    """Raise UserError where labels of a shape, (N, Y, X), do not cover the image."""
+def check_same_slices(
+    shape: tuple[int, ...], image: Stack, name: str, labels: Stack | None = None
+) -> None:
+    """Raise UserError where labels of a shape, (N, Y, X), do not cover the image.
+
+    Where another level of the image fits, or of `labels`, the sentence names it.
+    """
     wanted = (image.n_planes, *image.plane_shape)
     if shape != wanted:
+        other = _part_of(labels, wanted) if labels else None
+        fits = f"; {other} fits" if other else ""
+        if not fits and (other := _part_of(image, shape)):
+            fits = f"; they fit {other}"
         raise UserError(
             f"{name} has {_slices(shape)} and {_name(image)} has {_slices(wanted)}; labels "
-            "need the slices, height and width of their image."
+            f"need the slices, height and width of their image{fits}."
         )
+
+
+def _part_of(stack: Stack, shape: tuple[int, ...]) -> Path | None:
+    """Find another image of this shape, (N, Y, X), in the same file, labels in it left out."""
+    within = [part for part in stack.parts if not part.startswith("labels/")]
+    for place in [stack.path / part for part in within] if stack.path else []:
+        with suppress(UserError):
+            other = open_stack(place)
+            if (other.n_planes, *other.plane_shape) == shape:
+                return place
+    return None
 
 
 def check_training_inputs(stack: Stack, codes: Codes) -> None:

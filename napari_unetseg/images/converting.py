@@ -63,10 +63,7 @@ def labels_as(labels: Stack, kind: LabelsKind, name: str) -> Stack:
         return codes_to_masks(codes) if kind == "masks" else codes
 
     classes = named_classes(labels) if kind == "objects" else planes.classes
-    about = described(kind, classes, class_of)
-    slices = segmented_slices(labels)
-    if slices is not None:
-        about["slices"] = list(slices)
+    about = _with_slices(described(kind, classes, class_of), labels)
     notes = list(labels.notes)
     if planes.values and kind != "objects":
         pairs = list(planes.values.items())
@@ -87,5 +84,10 @@ def _by_class(labels: Stack, kind: LabelsKind, class_of: Mapping[int, int]) -> S
         at = np.minimum(np.searchsorted(ids, values), len(ids) - 1)
         return np.where(ids[at] == values, codes[at], 0).astype(np.uint8)
 
-    about = described(kind, named_classes(labels))
+    about = _with_slices(described(kind, named_classes(labels)), labels)
     return replace(stack_of_planes(plane, np.uint8, labels, about), notes=labels.notes)
+
+
+def _with_slices(about: dict[str, Any], labels: Stack) -> dict[str, Any]:
+    slices = segmented_slices(labels)
+    return about if slices is None else about | {"slices": list(slices)}

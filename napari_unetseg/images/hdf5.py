@@ -20,6 +20,7 @@ from .bigdataviewer import is_bigdataviewer, read_bigdataviewer, sizes_of_cells
 from .calibration import length_um
 from .extras import needed
 from .hdf5_chunks import check_chunks
+from .hdf5_files import files_behind
 from .lazy import chunk_to_read, lazy_array
 from .stack import Stack
 
@@ -64,6 +65,7 @@ def read(path: Path, part: str, axes: str | None = None) -> Stack:
             sizes,
             notes=[note] if others and not part else [],
             parts=others,
+            files=files_behind(path, file, [name]),
         )
 
 

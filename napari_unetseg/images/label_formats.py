@@ -28,6 +28,9 @@ LABEL_SUFFIXES = (*OUTLINE_SUFFIXES, ".npy")
 
 HDF5_SUFFIXES = (".h5", ".hdf5")
 
+#: Endings of surfaces, which say nothing of slices.
+MESH_SUFFIXES = (".stl", ".ply", ".glb")
+
 _READ_ERRORS = (*READ_ERRORS, zipfile.BadZipFile, EOFError)
 
 #: Ending → module and function that write labels.
@@ -145,7 +148,7 @@ def _on(labels: Stack, like: Stack) -> Stack:
         axes = labels.axes.replace("C", "Z")  # slices that a program saved as channels
         labels = replace(labels, axes=axes, channels=("",), channel_colors=())
     shape = (labels.n_planes, *labels.plane_shape)
-    check_same_slices(shape, like, str(labels.path))
+    check_same_slices(shape, like, str(labels.path), labels)
     sizes = labels.pixel_size_um or like.pixel_size_um
     if labels.n_channels > 1:
         return replace(labels, pixel_size_um=sizes)

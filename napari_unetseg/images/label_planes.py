@@ -251,7 +251,7 @@ def _opener(path: Path, kind: LabelsKind, like: Stack | None) -> Callable[[], St
     def opened() -> Stack:
         stack = open_labels(path, kind, like)
         if like is not None:
-            check_same_slices((stack.n_planes, *stack.plane_shape), like, str(path))
+            check_same_slices((stack.n_planes, *stack.plane_shape), like, str(path), stack)
         return stack
 
     return opened

@@ -79,10 +79,18 @@ def read(path: Path, part: str, axes: str | None = None) -> Stack:
         raise _unusable(path, "its sizes are not as many as its dimensions")
     found = _axes(header, shape[::-1])[::-1]
     colours = ("red", "green", "blue") if _is_rgb(header) else ()
-    pixels = _pixels(path, header, shape)
+    file, offset = _where(path, header)
+    pixels = _pixels(path, header, shape, file, offset)
     if "rgba-color" in [kind.lower() for kind in header.words("kinds")] and found.endswith("S"):
         pixels = pixels[..., :3]
-    return assemble(path, pixels, axes or found, _sizes(header, found), channels=colours)
+    return assemble(
+        path,
+        pixels,
+        axes or found,
+        _sizes(header, found),
+        channels=colours,
+        files=[] if file == path else [file],
+    )
 
 
 def _parse(path: Path) -> _Header:
@@ -101,7 +109,9 @@ def _parse(path: Path) -> _Header:
         return _Header(fields, file.tell())
 
 
-def _pixels(path: Path, header: _Header, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+def _pixels(
+    path: Path, header: _Header, shape: tuple[int, ...], file: Path, offset: int
+) -> npt.NDArray[Any]:
     written = header.fields.get("type", "").lower()
     kind = next((kind for kind, names in _TYPES.items() if written in names), None)
     encoding = _ENCODINGS.get(header.fields.get("encoding", "").lower())
@@ -112,7 +122,6 @@ def _pixels(path: Path, header: _Header, shape: tuple[int, ...]) -> npt.NDArray[
             "as integers or floats."
         )
     dtype = (">" if header.fields.get("endian", "").lower() == "big" else "<") + kind
-    file, offset = _where(path, header)
     skip = _whole(path, header.fields.get("byte skip", header.fields.get("byteskip", "0")))
     if encoding:
         return inflate_pixels(file, dtype, offset, shape, skip=max(0, skip), kind=encoding)

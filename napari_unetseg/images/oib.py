@@ -65,6 +65,7 @@ def read(path: Path, part: str, axes: str | None = None) -> Stack:
         axes or kept + letters,
         _sizes(settings),
         channels=_channel_names(settings),
+        files=[path.with_name(f"{path.name}.files")] if path.suffix.lower() == ".oif" else [],
     )
 
 

@@ -31,6 +31,7 @@ from .label_meaning import (
     described,
     frame_in,
     kind_in,
+    segmented_slices,
 )
 from .outlines import Outline, Polygon, fill, trace
 from .stack import Stack
@@ -63,6 +64,12 @@ class Outlines:
     def known_frame(self) -> Stack | None:
         """What they lie on, if the file, or this package in it, says how large that is."""
         return self.frame or frame_in(self.about)
+
+    @property
+    def slices(self) -> tuple[int, ...] | None:
+        """Slices that were segmented, where this package said that not all were."""
+        frame = frame_in(self.about)
+        return None if frame is None else segmented_slices(replace(frame, metadata=self.about))
 
     def summary(self) -> dict[str, Any]:
         """Count objects, and outlines by the names of their classes; for JSON."""
@@ -125,6 +132,9 @@ def draw(found: Outlines, kind: LabelsKind | None = None, like: Stack | None = N
         return labels
 
     about = described(kind, classes, class_of)
+    slices = found.slices
+    if slices is not None and max(slices) < frame.n_planes:
+        about["slices"] = list(slices)
     return replace(stack_of_planes(plane, dtype, frame, about), notes=tuple(notes))
 
 

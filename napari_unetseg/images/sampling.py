@@ -32,18 +32,31 @@ def sample_pixels(stack: Stack) -> npt.NDArray[Any]:
     return np.concatenate([plane.reshape(plane.shape[0], -1) for plane in planes], axis=1)
 
 
-def stamp(path: Path) -> list[int]:
-    """Return how many files an image has, their bytes, and when one of them was written last.
+def stamp(stack: Stack) -> str:
+    """Identify the files of an image by their bytes and when they were written.
 
     Where a fingerprint, which samples, is the same, this tells that some other pixel was changed.
+
+    Returns
+    -------
+    str
+        As of `stamp_of`; empty where it is of no file.
     """
-    place = split_place(path)
-    if place is None:
-        return []
-    files = [place[0]] if place[0].is_file() else [p for p in place[0].rglob("*") if p.is_file()]
-    facts = [file.stat() for file in files]
-    newest = max((fact.st_mtime_ns for fact in facts), default=0)
-    return [len(facts), sum(fact.st_size for fact in facts), newest]
+    place = None if stack.path is None else split_place(stack.path)
+    return "" if place is None else stamp_of(place[0], *stack.files)
+
+
+def stamp_of(*files: Path) -> str:
+    """Identify files, and those in folders, by their bytes and when they were written.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+    """
+    found = [p for held in files for p in (held, *held.rglob("*"))]
+    facts = sorted((s.st_size, s.st_mtime_ns) for p in found if p.is_file() and (s := p.stat()))
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
 
 
 def fingerprint(stack: Stack) -> str:

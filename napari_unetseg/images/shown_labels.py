@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_unetseg.config import UNLABELLED, LabelClass
+from napari_unetseg.errors import UserError
 
-from .label_files import check_class_count, label_plane
+from .label_files import label_plane
 from .label_meaning import MAX_ID, LabelsKind, named_classes, segmented_slices
 from .label_planes import scan_labels
 from .label_values import check_label_values, map_annotations, map_masks, values_in
@@ -39,13 +40,15 @@ def codes_to_show(labels: Stack, kind: LabelsKind, name: str) -> tuple[Any, tupl
     -------
     array, shape of the labels without channels, uint8
         Unlabelled on slices that the file says were not segmented. Of many pixels, and classes
-        that the file names, a dask array.
+        that the file names, a dask array: as nobody has seen all values, they are only what the
+        file says that they are.
     tuple of LabelClass
 
     Raises
     ------
     UserError
-        If the values are no labels, or more than classes can be; of a dask array, where these are.
+        If the values are no labels, or more than classes can be; of a dask array, where these are,
+        and where a value is of no class that the file names.
     """
     classes = named_classes(labels)
     if not classes or not _is_large(labels):
@@ -61,9 +64,8 @@ def codes_to_show(labels: Stack, kind: LabelsKind, name: str) -> tuple[Any, tupl
         values = label_plane(labels, plane, name)
         present = values_in(values)
         check_label_values(present, name, limit=MAX_ID)
-        mapping = to_codes(present, len(classes))
-        check_class_count(mapping, name)
-        return mapping.apply(values)
+        _check_named(present, kind, len(classes), f"{name}, slice {plane},")
+        return to_codes(present, len(classes)).apply(values)
 
     shape = labels.labels_shape
     leading = shape[:-2]
@@ -80,6 +82,17 @@ def codes_to_show(labels: Stack, kind: LabelsKind, name: str) -> tuple[Any, tupl
 def values_to_show(labels: Stack) -> Any:
     """Return labels as they are in their file, e.g. numbers of objects."""
     return labels.data if _is_large(labels) else np.asarray(labels.data)
+
+
+def _check_named(present: set[int], kind: LabelsKind, n_classes: int, name: str) -> None:
+    """Raise where a value is of no class that the file names: other slices cannot tell of which."""
+    highest = n_classes + (kind == "annotations")
+    if max(present) > highest:
+        raise UserError(
+            f"{name} holds the value {max(present)}, but the classes that the file names have "
+            f"values up to {highest}; replace it by one of these, as of labels of this size no "
+            "more than one slice is looked at."
+        )
 
 
 def _is_large(labels: Stack) -> bool:

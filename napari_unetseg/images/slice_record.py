@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,10 +45,8 @@ class SliceRecord:
         """Return the checksums of slices; go on behind them."""
         self._file.seek(0)
         text = self._file.read()
-        whole = text[: text.rfind(b"\n") + 1]
-        self._file.truncate(len(whole))
-        pairs = (line.split() for line in whole.splitlines())
-        return {int(plane): int(checksum) for plane, checksum in pairs}
+        self._file.truncate(text.rfind(b"\n") + 1)
+        return slices_in(text)
 
     def add(self, slices: Mapping[int, npt.NDArray[Any]]) -> None:
         """Write down slices that are on disk."""
@@ -69,6 +68,12 @@ class SliceRecord:
     def close(self) -> None:
         """Let others have it."""
         self._file.close()
+
+
+def slices_in(text: bytes) -> dict[int, int]:
+    """Return slices and checksums of a record; lines that are damaged or not whole are left out."""
+    found = re.findall(rb"^(\d{1,9}) (\d{1,10})\n", text, re.MULTILINE)
+    return {int(plane): int(checksum) for plane, checksum in found}
 
 
 def checksum_of(values: npt.NDArray[Any]) -> int:

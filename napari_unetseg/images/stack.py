@@ -51,6 +51,8 @@ class Stack:
     parts : tuple of str
         Other images in the same file: `open_stack` takes them behind the path of the file, as
         in ``cells.lif/Series 2``.
+    files : tuple of Path
+        Files and folders beside `path` that its pixels are in.
     channel_colors : tuple of str
         ``"#rrggbb"`` of each channel, or ``""`` where it is not known; empty if none is.
     """
@@ -64,6 +66,7 @@ class Stack:
     metadata: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
     channel_colors: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -66,6 +66,7 @@ def read(path: Path, part: str = "", axes: str | None = None) -> Stack:
             metadata=facts.metadata,
             notes=_notes(path, tif, part),
             parts=[str(n) for n in range(len(tif.series)) if n != index],
+            files=_other_files(tif, series),
         )
         if series.nbytes <= READ_AT_ONCE_BYTES and not isinstance(data, np.ndarray):
             for _ in stack.planes():  # one of them raises, and says which
@@ -87,6 +88,14 @@ def _chosen(path: Path, part: str, names: list[str]) -> int:
 def _notes(path: Path, tif: tifffile.TiffFile, part: str) -> list[str]:
     n_images = len(tif.series) if tif.is_ome else 1
     return [f"{path.name} holds {n_images} images; this is 0."] if n_images > 1 and not part else []
+
+
+def _other_files(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> list[Path]:
+    """List the files in which an OME-TIFF has pages of a series, beside itself."""
+    if not tif.is_ome or series.dataoffset is not None:
+        return []
+    holders = {page.parent.filehandle for page in series.pages if page is not None}
+    return sorted(Path(holder.path) for holder in holders - {tif.filehandle})
 
 
 def _without_alpha(data: Any, series: tifffile.TiffPageSeries) -> Any:

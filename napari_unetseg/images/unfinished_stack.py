@@ -32,7 +32,7 @@ from .formats import ZARR_SUFFIXES
 from .names import suffix_of
 from .ome_tiff_writer import write_ome_tiff
 from .ome_zarr_writer import OmeZarrLevels, Region
-from .slice_record import SliceRecord, checksum_of
+from .slice_record import SliceRecord, checksum_of, slices_in
 from .stack import Stack
 
 #: Beside the arrays as long as they are unfinished: what they are made of, which slices are done.
@@ -348,6 +348,25 @@ def remove_unfinished(path: Path, facts: Mapping[str, Any]) -> None:
     except (OSError, ValueError, LookupError, TypeError, UserError):
         return
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def slices_done(folder: Path) -> list[int] | None:
+    """Return the slices of an unfinished result that were written, as its journal says.
+
+    Parameters
+    ----------
+    folder : Path
+        Any; None is returned where it is no unfinished result.
+    """
+    try:
+        return sorted(slices_in((folder / _DONE).read_bytes()))
+    except OSError:
+        return None
+
+
+def can_go_on(folder: Path) -> bool:
+    """Tell whether an unfinished result says what it is made of, so that it can be gone on with."""
+    return (folder / _FACTS).is_file()
 
 
 def _frame(like: Stack) -> dict[str, Any]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from napari_unetseg.config import default_class
 from napari_unetseg.errors import UserError
-from napari_unetseg.images import LabelsKind, kind_notes, parse_slices
-from napari_unetseg.wording import counted
+from napari_unetseg.images import LabelsKind, kind_notes
 
 from .agreement import agree_on_values
+from .compared_slices import Place, notes_on_slices, places_to_compare
 from .confusion import ConfusionMatrix
 from .contours import TOLERANCE_PX, ContourDistances
 from .objects import MATCHING_IOU, ObjectMatcher
@@ -35,6 +35,7 @@ def evaluate(
     tolerance_px: float = TOLERANCE_PX,
     in_3d: bool = False,
     probabilities: LabelSource | None = None,
+    show: Callable[..., object] = lambda **_: None,
 ) -> Scores:
     """Compare predictions with the truth.
 
@@ -55,8 +56,9 @@ def evaluate(
         mask are its connected areas.
     slices : str or sequence of int, optional
         Which slices to compare, counted from 0: ``"0,7-9"`` or ``[0, 7, 8, 9]``; by default all
-        that were segmented, as a prediction of some slices only says itself. A file that has
-        as many slices as are chosen, and fewer than the other, is taken to hold just these.
+        that were segmented in both, as files of some slices only say themselves; a note says
+        which. A file that has as many slices as are chosen, and fewer than the other, is taken to
+        hold just these.
     iou : float
         At which objects match, in (0, 1].
     contours : bool
@@ -70,6 +72,8 @@ def evaluate(
     probabilities : path, sequence of paths, or ndarray of shape (K, Y, X) or (N, K, Y, X), optional
         Of each class, background first (or of class 1 alone), in [0, 1] or 8 or 16 bits: for the
         average precision. Files pair up with predictions.
+    show : callable
+        Takes ``total``, ``completed`` and ``advance``, as a bar of progress does.
 
     Returns
     -------
@@ -79,7 +83,7 @@ def evaluate(
     ------
     UserError
         If files cannot be read or paired, differ in shape, no truth is labelled, or a slice is
-        asked for that the prediction leaves out.
+        asked for that one of them leaves out.
 
     Examples
     --------
@@ -96,8 +100,11 @@ def evaluate(
     if probabilities is not None:
         maps = read_probabilities(probabilities, pairs)
         tally.curves = PrecisionRecall()
-    for pair, own in zip(pairs, maps, strict=True):
-        tally.add(pair, slices, own, contours=contours)
+    places = [places_to_compare(pair, slices) for pair in pairs]
+    show(completed=0, total=sum(map(len, places)))
+    for pair, at, own in zip(pairs, places, maps, strict=True):
+        for _ in tally.add(pair, at, own, contours=contours):
+            show(advance=1)
     if tally.matrix.n_px == 0:
         where = pairs[0].names[1]
         raise UserError(
@@ -107,6 +114,7 @@ def evaluate(
     found = tally.scores(iou, contours=contours, objects=kind == "objects")
     is_told = kind is not None or isinstance(truth, np.ndarray)
     notes = [] if is_told else kind_notes([pair.truth.labels for pair in pairs])
+    notes += notes_on_slices(pairs, places) if slices is None else []
     return dataclasses.replace(found, notes=tuple(notes))
 
 
@@ -131,13 +139,12 @@ class _Tally:
     def add(
         self,
         pair: Pair,
-        slices: str | Sequence[int] | None,
+        places: Sequence[Place],
         probabilities: Probabilities | None,
         *,
         contours: bool,
-    ) -> None:
-        """Compare the slices of an image."""
-        places = list(_planes_to_compare(pair, slices))
+    ) -> Iterator[None]:
+        """Compare slices of an image at places in the prediction and in the truth, one by one."""
         predicted, truth = OpenSide(pair.predicted), OpenSide(pair.truth)
         maps = None
         if probabilities is not None and self.curves is not None:
@@ -163,6 +170,7 @@ class _Tally:
                 self.distances.add(codes, predicted_codes, spacing=self._spacing.of(pair), ids=both)
             if maps is not None:
                 maps.add(codes, (i, j))
+            yield
         self.distances.end_volume()
 
     def scores(self, iou: float, *, contours: bool, objects: bool) -> Scores:
@@ -176,42 +184,6 @@ class _Tally:
             regions=self.matcher.regions() if objects else None,
             probabilities=self.curves.scores(self._names) if self.curves else None,
         )
-
-
-def _planes_to_compare(pair: Pair, slices: str | Sequence[int] | None) -> Iterator[tuple[int, int]]:
-    """Yield slices of the prediction and of the truth that belong together."""
-    predicted, truth = pair.predicted.labels.shape, pair.truth.labels.shape
-    n_planes = max(predicted[0], truth[0])
-    segmented = pair.predicted.labels.slices if predicted[0] == n_planes else None
-    chosen = list(segmented) if slices is None and segmented else _chosen(slices, n_planes)
-    left_out = sorted(set(chosen) - set(segmented)) if segmented else []
-    if left_out:
-        raise UserError(
-            f"Slice {left_out[0]} was left out when {pair.names[0]} was made; compare the slices "
-            "that were segmented, which is the default."
-        )
-    held = [n if n == n_planes else len(chosen) for n in (predicted[0], truth[0])]
-    if predicted[1:] != truth[1:] or held != [predicted[0], truth[0]]:
-        raise UserError(
-            f"{pair.names[0]} has {_described(predicted)} and {pair.names[1]} has "
-            f"{_described(truth)}; a prediction is compared with truth of the same shape."
-        )
-    for at, plane in enumerate(chosen):
-        yield (
-            plane if predicted[0] == n_planes else at,
-            plane if truth[0] == n_planes else at,
-        )
-
-
-def _chosen(slices: str | Sequence[int] | None, n_planes: int) -> list[int]:
-    if slices is None or isinstance(slices, str):
-        return parse_slices(slices, n_planes)
-    return parse_slices(",".join(str(index) for index in slices), n_planes)
-
-
-def _described(shape: tuple[int, ...]) -> str:
-    planes, height, width = shape
-    return f"{counted(planes, 'slice')} of {height} × {width} px"
 
 
 def _class_names(pairs: Sequence[Pair]) -> list[str]:

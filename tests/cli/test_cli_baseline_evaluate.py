@@ -401,3 +401,15 @@ def test_empty_and_full_images_say_what_is_not_defined(tmp_path, capsys, values)
         assert "nan" not in shown.lower()
         assert "not defined" in shown
     assert ("objects: none in the truth" in shown) == (values == (0, 0))
+
+
+def test_a_comparison_that_takes_long_shows_how_far_it_is(cells, tmp_path, capsys, monkeypatch):
+    masks = tmp_path / "masks.tif"
+    assert run("baseline", "otsu", cells, "-o", masks) == 0
+    capsys.readouterr()
+    compare = ["evaluate", masks, "-t", masks]
+    assert run(*compare) == 0
+    assert "Comparing" not in capsys.readouterr().err
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as in a terminal
+    assert run(*compare) == 0
+    assert "Comparing" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,14 @@ from PIL import Image
 
 from napari_unetseg.cli import main
 from napari_unetseg.config import LabelClass
-from napari_unetseg.images import Stack, open_label_stack, open_stack, write_image, write_labels
+from napari_unetseg.images import (
+    Stack,
+    open_label_stack,
+    open_stack,
+    write_image,
+    write_label_stack,
+    write_labels,
+)
 
 CLASSES = (LabelClass(name="cell", color="#e69f00"), LabelClass(name="nucleus", color="#56b4e9"))
 SIZES = {"Z": 0.5, "Y": 0.2, "X": 0.1}
@@ -47,6 +55,40 @@ def test_labels_go_through_every_format_and_come_back(tmp_path, masks, capsys):
     np.testing.assert_array_equal(found.data, masks)
     assert found.pixel_size_um == pytest.approx(SIZES)
     assert found.metadata == first.metadata
+
+
+@pytest.mark.parametrize("kind", ["objects", "masks", "annotations"])
+def test_which_slices_were_segmented_goes_through_every_format(tmp_path, image, kind, capsys):
+    codes = np.zeros(image.shape, np.uint8)
+    codes[[0, 2]] = 1 if kind != "objects" else 0
+    codes[0, 2:9, 2:9] = 2
+    last = tmp_path / "some.tif"
+    write_labels(last, codes, like=image, kind=kind, classes=CLASSES, slices=[0, 2])
+    for name in ["a.geojson", "b.zip", "c", "d.zarr", "e.h5", "cells.zarr/labels/f", "g.ome.tif"]:
+        if name.startswith("cells"):
+            write_image(tmp_path / "cells.zarr", image)
+        assert run("convert", last, "-o", tmp_path / name) == 0
+        last = tmp_path / name
+        assert open_label_stack(last).metadata["slices"] == [0, 2]
+    np.testing.assert_array_equal(
+        open_stack(last).data, codes - (kind == "masks") * (codes > 0).astype(np.uint8)
+    )
+    capsys.readouterr()
+    assert run("info", tmp_path / "a.geojson") == 0
+    assert "segmented slices  0, 2" in capsys.readouterr().out
+    assert run("convert", last, "-o", tmp_path / "h.stl") == 0
+    assert "only slices 0, 2 were segmented" in capsys.readouterr().out
+
+
+def test_classes_of_objects_keep_which_slices_were_segmented(tmp_path, image):
+    ids = np.zeros(image.shape, np.uint32)
+    ids[1, 2:9, 2:9] = 7
+    about = {"kind": "objects", "class_of": {"7": 2}, "slices": [1]}
+    about["classes"] = [c.model_dump() for c in CLASSES]
+    write_label_stack(tmp_path / "ids.tif", replace(image, data=ids, metadata=about))
+    out = tmp_path / "masks.tif"
+    assert run("convert", tmp_path / "ids.tif", "-o", out, "--kind", "masks") == 0
+    assert open_stack(out).metadata["slices"] == [1]
 
 
 def test_outlines_take_size_and_calibration_from_their_image(tmp_path, image, capsys):

@@ -10,7 +10,7 @@ import zarr
 
 from napari_unetseg.cli import main
 from napari_unetseg.config import LabelClass, ModelInfo, Recipe
-from napari_unetseg.images import Stack, write_image, write_labels
+from napari_unetseg.images import Stack, UnfinishedStack, labels_like, write_image, write_labels
 from napari_unetseg.project import Session
 
 CLASSES = (LabelClass(name="membrane", color="#e69f00"),)
@@ -264,3 +264,37 @@ def test_every_folder_is_described_as_what_commands_take_it_for(tmp_path, capsys
 def test_the_folder_of_a_session_is_told_as_one(tmp_path, capsys):
     session = Session(tmp_path)
     assert "what a window keeps of its work" in said_of(session.folder, capsys)
+
+
+@pytest.mark.parametrize("name", ["found.zarr", "found.tif"])
+@pytest.mark.parametrize(("asked", "n"), [(None, 3), ([0, 2], 2)])
+def test_an_unfinished_result_says_what_is_in_it(tmp_path, capsys, name, asked, n):
+    like = labels_like(IMAGE, "masks", CLASSES, asked)
+    with UnfinishedStack(tmp_path / name, like, facts={"model": "a"}) as result:
+        result.put(2, np.ones((20, 30), np.uint8))
+    left = tmp_path / f".{name}.unfinished"
+    facts = info_json(left, capsys)
+    assert facts["segmented slices"] == [2]
+    assert f"unfinished: 1 of {n} slices are in it" in facts["notes"][0]
+    assert facts["notes"][0].endswith("given again, goes on with it.")
+    # Looking does not change what is gone on with, also where a line is half on disk.
+    with (left / ".unfinished.slices").open("ab") as journal:
+        journal.write(b"0 12")
+    assert info_json(left, capsys)["segmented slices"] == [2]
+    with UnfinishedStack(tmp_path / name, like, facts={"model": "a"}) as result:
+        assert result.done == {2}
+        for plane in {0, 1} & set(asked or [0, 1, 2]):
+            result.put(plane, np.ones((20, 30), np.uint8))
+        result.finish()
+    facts = info_json(tmp_path / name, capsys)
+    assert (facts.get("segmented slices"), facts["notes"]) == (asked, [])
+
+
+def test_an_unfinished_result_without_facts_is_made_anew(tmp_path, capsys):
+    result = UnfinishedStack(tmp_path / "found.zarr", labels_like(IMAGE, "masks", CLASSES))
+    try:
+        said = said_of(tmp_path / ".found.zarr.unfinished", capsys)
+        assert "0 of 3 slices are in it" in said
+        assert "given again, makes it anew" in said
+    finally:
+        result.discard()

@@ -13,7 +13,7 @@ from rich.progress import Progress
 
 from napari_unetseg.cli import main
 from napari_unetseg.config import LabelClass
-from napari_unetseg.images import Stack, write_image, write_labels
+from napari_unetseg.images import Stack, open_stack, write_image, write_labels
 
 CLASSES = (LabelClass(name="cell", color="#e69f00"), LabelClass(name="nucleus", color="#56b4e9"))
 SIZES = {"Z": 0.5, "Y": 0.2, "X": 0.1}
@@ -147,3 +147,26 @@ def test_a_bar_runs_to_its_end_with_the_slices(tmp_path, image, monkeypatch, kin
     n = 4 if kind == "objects" else 2 * 2 * 4
     expected = [("Measuring labels", done, n) for done in range(n + 1)]
     assert drawn == [("Measuring labels", 0, None), *expected]
+
+
+def test_a_level_that_fits_is_named(tmp_path, capsys):
+    image = Stack(np.zeros((3, 600, 700), np.uint8), "ZYX", {"Z": 0.5, "Y": 0.1, "X": 0.1})
+    write_image(tmp_path / "cells.zarr", image)
+    inside = tmp_path / "cells.zarr" / "labels" / "c"
+    ids = np.zeros(image.shape, np.uint32)
+    ids[:, 40:80, 40:90] = 1
+    write_labels(inside, ids, like=image, kind="objects", classes=())
+    coarse = open_stack(tmp_path / "cells.zarr" / "1")
+    write_image(tmp_path / "coarse.tif", coarse)
+    table = tmp_path / "o.csv"
+    assert main(["measure", str(inside), "-i", str(tmp_path / "coarse.tif"), "-o", str(table)]) == 2
+    assert f"their image; {inside / '1'} fits." in " ".join(capsys.readouterr().err.split())
+    level = str(inside / "1")
+    assert main(["measure", level, "-i", str(tmp_path / "cells.zarr"), "-o", str(table)]) == 2
+    fits = tmp_path / "cells.zarr" / "1"
+    assert f"their image; they fit {fits}." in " ".join(capsys.readouterr().err.split())
+    assert main(["measure", level, "-i", str(fits), "-o", str(table)]) == 0
+    odd = tmp_path / "odd.tif"
+    write_image(odd, Stack(np.zeros((3, 50, 70), np.uint8), "ZYX"))
+    assert main(["measure", str(inside), "-i", str(odd), "-o", str(tmp_path / "p.csv")]) == 2
+    assert "height and width of their image." in " ".join(capsys.readouterr().err.split())

@@ -198,6 +198,25 @@ def test_what_a_sample_does_not_tell_is_noticed(folder, capsys, monkeypatch, cha
     np.testing.assert_array_equal(again, whole)
 
 
+def test_pixels_that_changed_in_another_file_are_noticed(folder, capsys, monkeypatch) -> None:
+    pixels = LazyPlanes.of(open_stack("stack.zarr"))[:]
+    sizes = " ".join(map(str, reversed(pixels.shape)))
+    Path("pixels.raw").write_bytes(pixels.tobytes())
+    Path("stack.nhdr").write_text(
+        f"NRRD0004\ntype: uint8\ndimension: 3\nsizes: {sizes}\nencoding: raw\n"
+        "data file: pixels.raw\n\n"
+    )
+    predict = ["predict", "stack.nhdr", "-m", "2.unet", "-o"]
+    run_interrupted(monkeypatch, [*predict, "again.zarr"], "put", 40)
+    pixels[1] = 255 - pixels[1]  # no slice of the sample
+    Path("pixels.raw").write_bytes(pixels.tobytes())
+    assert main([*predict, "again.zarr"]) == 0
+    assert "another model, image or settings" in capsys.readouterr().err
+    assert main([*predict, "whole.zarr"]) == 0
+    whole, again = (LazyPlanes.of(open_stack(f"{name}.zarr"))[:] for name in ("whole", "again"))
+    np.testing.assert_array_equal(again, whole)
+
+
 @pytest.mark.parametrize("suffix", [".tif", ".zarr"])
 @pytest.mark.parametrize(("name", "n"), [("prepare", 2), ("finish", 1)])
 def test_results_that_belong_together_are_all_there_or_none(

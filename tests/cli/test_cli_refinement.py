@@ -13,6 +13,7 @@ from napari_unetseg.classical.chain import Chain, parse_step
 from napari_unetseg.cli import main
 from napari_unetseg.config import LabelClass
 from napari_unetseg.images import (
+    LabelsKind,
     Stack,
     open_stack,
     read_labels,
@@ -161,3 +162,90 @@ def test_masks_keep_their_classes_and_objects_their_ids(folder: Path, tmp_path: 
     assert main(["baseline", "remove_small", str(objects), "-o", str(left)]) == 0
     assert saved_kind(open_stack(left)) == "objects"
     np.testing.assert_array_equal(np.asarray(open_stack(left).data), np.where(ids == 7, 0, ids))
+
+
+NUMBERED = "Objects are numbered slice by slice"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--then", "split"), "--then split:in_3d=on numbers it as one"),
+        (("--then", "fill_holes:in_3d=on", "--then", "split:sigma_px=2"), "--then split:in_3d=on"),
+        (("--then", "split:in_3d=on"), None),
+        (("--then", "split:in_3d=off"), None),
+        (("--then", "split", "--slices", "1"), None),
+        (("--then", "fill_holes"), None),
+    ],
+)
+def test_that_objects_are_numbered_slice_by_slice_is_told_where_nobody_chose(
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: tuple[str, ...],
+    told: str | None,
+) -> None:
+    masks = ["baseline", "fill_holes", str(folder / "masks.tif"), "-o", str(tmp_path / "b.tif")]
+    for run in (
+        lambda: predict(folder, tmp_path / "a.tif", *options),
+        lambda: main([*masks, *options]),
+    ):
+        assert run() == 0
+        said = " ".join(capsys.readouterr().err.split())
+        assert (NUMBERED in said) == (told is not None)
+        assert told is None or told in said
+
+
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        (("split",), "-p in_3d=on"),
+        (("split", "-p", "in_3d=off"), None),
+        (("slic",), "-p in_3d=on"),
+    ],
+)
+def test_the_option_that_numbers_in_3d_is_that_of_the_step(
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    step: tuple[str, ...],
+    told: str | None,
+) -> None:
+    out = tmp_path / "out.tif"
+    assert main(["baseline", step[0], str(folder / "masks.tif"), "-o", str(out), *step[1:]]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert (NUMBERED in said) == (told is not None)
+    assert told is None or f"; {told} numbers it as one" in said
+
+
+@pytest.mark.parametrize("kind", ["masks", "objects"])
+@pytest.mark.parametrize("with_image", [False, True])
+def test_slices_that_were_not_segmented_stay_so(
+    folder: Path, tmp_path: Path, kind: LabelsKind, with_image: bool
+) -> None:
+    stack, codes = picture()
+    part = tmp_path / "part.tif"
+    kept = np.where(np.arange(3)[:, None, None] == 1, codes - (kind == "objects"), 0)
+    write_labels(part, kept, like=stack, kind=kind, classes=CLASSES, slices=[1])
+    begun = [str(folder / "raw.ome.tif"), "-l", str(part)] if with_image else [str(part)]
+    out = tmp_path / "out.tif"
+    assert main(["baseline", "fill_holes", *begun, "-o", str(out)]) == 0
+    found = read_labels(out, kind)
+    assert found.slices == (1,)
+    assert [plane.any() for plane in found.codes] == [False, True, False]
+    assert json.loads((tmp_path / "out.tif.json").read_text())["images"][0]["slices"] == [1]
+
+
+def test_refining_a_slice_that_was_not_segmented_is_refused(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack, codes = picture()
+    part = tmp_path / "part.tif"
+    write_labels(part, codes, like=stack, kind="masks", classes=CLASSES, slices=[0, 2])
+    out = tmp_path / "out.tif"
+    refine = ["baseline", "fill_holes", str(part), "-o", str(out), "--slices"]
+    assert main([*refine, "0-1"]) == 2
+    assert "asks for 1, but" in " ".join(capsys.readouterr().err.split())
+    assert not out.exists()
+    assert main([*refine, "2"]) == 0
+    assert read_labels(out, "masks").slices == (2,)

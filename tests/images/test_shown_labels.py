@@ -59,11 +59,25 @@ def test_a_single_slice(is_lazy):
 
 
 def test_values_no_class_can_have_are_refused_where_they_are(is_lazy):
-    values = CODES.astype(np.int16).reshape(IMAGE.shape)
+    values = np.minimum(CODES, 2).astype(np.int16).reshape(IMAGE.shape)
     values[0, 2, 3, 3] = -4
     stack = replace(IMAGE, data=values, metadata={"classes": [vars(c) for c in CLASSES]})
     with pytest.raises(UserError, match="negative value -4"):
         np.asarray(codes_to_show(stack, "masks", "l")[0])
+
+
+@pytest.mark.parametrize(("kind", "highest"), [("masks", 2), ("annotations", 3)])
+def test_a_value_is_never_one_class_here_and_another_there(monkeypatch, kind, highest):
+    values = np.zeros(IMAGE.shape, np.uint8)
+    values[0, 0, 0, 0], values[0, 1, 0, 0], values[1, 2, 0, 0] = highest, 255, 7
+    stack = replace(IMAGE, data=values, metadata={"classes": [vars(c) for c in CLASSES]})
+    monkeypatch.setattr(shown_labels, "MOST_READ_PX", 10)
+    codes, classes = codes_to_show(stack, kind, "l")
+    assert np.asarray(codes[0, 0])[0, 0] == len(classes) + 1
+    with pytest.raises(UserError, match=f"slice 1, holds the value 255,.* up to {highest}"):
+        np.asarray(codes[0, 1])
+    with pytest.raises(UserError, match="slice 5, holds the value 7"):
+        np.asarray(codes[1, 2])
 
 
 def test_numbers_are_shown_as_they_are(is_lazy):

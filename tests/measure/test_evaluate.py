@@ -50,6 +50,59 @@ def test_arrays_and_files_score_the_same_as_scikit_learn(tmp_path):
     assert napari_unetseg.evaluate is evaluate
 
 
+def save_some(path, labels, slices, kind="masks"):
+    stack = Stack(np.zeros(labels.shape, np.uint8), "ZYX")
+    kept = labels * np.isin(np.arange(len(labels)), slices)[:, None, None]
+    codes = (kept + (kind == "masks")).astype(np.uint8)
+    write_labels(path, codes, like=stack, kind=kind, classes=CLASSES, slices=slices)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["masks", "objects"])
+def test_slices_that_the_truth_does_not_have_are_not_its_background(tmp_path, kind):
+    truth, predicted = two_stacks()
+    some = save_some(tmp_path / "t.tif", truth, [0, 2, 3], kind)
+    found = evaluate(save(tmp_path / "p.tif", predicted, kind), some, kind=kind, contours=True)
+    alone = evaluate(predicted[[0, 2, 3]], truth, kind=kind, slices=[0, 2, 3], contours=True)
+    assert (found.n_slices, found.n_px) == (3, 3 * 20 * 24)
+    assert found.mean_iou == pytest.approx(alone.mean_iou)
+    assert found.objects == alone.objects
+    assert any("Of the 4 slices" in note and "only 0, 2, 3 are" in note for note in found.notes)
+    # A prediction of just these, as files of the chosen slices are.
+    short = evaluate(plain(tmp_path / "short.tif", predicted[[0, 2, 3]]), some, kind=kind)
+    assert short.mean_iou == pytest.approx(alone.mean_iou)
+
+
+def test_how_far_it_is_is_shown(tmp_path):
+    truth, predicted = two_stacks()
+    names = ("a", "b")
+    for folder, labels in (("p", predicted), ("t", truth)):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            plain(tmp_path / folder / f"{name}.tif", labels)
+    shown = []
+    evaluate(tmp_path / "p", tmp_path / "t", slices="0-2", show=lambda **facts: shown.append(facts))
+    assert shown == [{"completed": 0, "total": 6}, *[{"advance": 1}] * 6]
+
+
+def test_only_slices_that_both_have_are_compared(tmp_path):
+    truth, predicted = two_stacks()
+    paths = (
+        save_some(tmp_path / "p.tif", predicted, [0, 2, 3]),
+        save_some(tmp_path / "t.tif", truth, [1, 2, 3]),
+    )
+    found = evaluate(*paths)
+    assert found.mean_iou == pytest.approx(macro(truth[2:], predicted[2:]))
+    assert [note for note in found.notes if "only 2, 3 are compared" in note]
+    assert evaluate(*paths, slices="2").n_slices == 1
+    for asked, which in (("0,2", "t.tif"), ("1", "p.tif")):
+        with pytest.raises(UserError, match=f"Slice {asked[0]} was left out when .*{which}"):
+            evaluate(*paths, slices=asked)
+    save_some(tmp_path / "other.tif", truth, [1])
+    with pytest.raises(UserError, match="none was in both"):
+        evaluate(paths[0], tmp_path / "other.tif")
+
+
 def test_annotations_leave_out_what_is_unlabelled():
     truth, predicted = two_stacks()
     annotations = truth + 1
