@@ -210,8 +210,9 @@ def test_pixels_that_changed_in_another_file_are_noticed(folder, capsys, monkeyp
     run_interrupted(monkeypatch, [*predict, "again.zarr"], "put", 40)
     pixels[1] = 255 - pixels[1]  # no slice of the sample
     Path("pixels.raw").write_bytes(pixels.tobytes())
-    assert main([*predict, "again.zarr"]) == 0
-    assert "another model, image or settings" in capsys.readouterr().err
+    assert main([*predict, "again.zarr"]) == 2
+    assert "what differs from then: image." in capsys.readouterr().err
+    assert main([*predict, "again.zarr", "--overwrite"]) == 0
     assert main([*predict, "whole.zarr"]) == 0
     whole, again = (LazyPlanes.of(open_stack(f"{name}.zarr"))[:] for name in ("whole", "again"))
     np.testing.assert_array_equal(again, whole)
