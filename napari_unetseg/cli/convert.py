@@ -54,6 +54,7 @@ def convert(
     from napari_unetseg.errors import UserError
     from napari_unetseg.images import (
         LabelsKind,
+        check_output,
         labels_as,
         open_label_stack,
         open_stack,
@@ -74,6 +75,7 @@ def convert(
     is_inside = like is not None and source is not None and source.resolve() == like.resolve()
     kept = [like] if like is not None and not is_inside else []
     check_inputs_kept({"labels file": [labels], "image": kept}, [output])
+    check_output(output, overwrite)
     image = None if like is None else open_stack(like)
     found = open_label_stack(labels, kind, image)  # type: ignore[arg-type] # checked above
     meant = kind or saved_kind(found) or "objects"

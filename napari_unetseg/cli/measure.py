@@ -46,7 +46,7 @@ def measure(
     from typing import get_args
 
     from napari_unetseg.errors import UserError
-    from napari_unetseg.images import LabelsKind, find_inputs, pair_inputs, stem_of
+    from napari_unetseg.images import LabelsKind, check_output, find_inputs, pair_inputs, stem_of
     from napari_unetseg.measure import TABLE_SUFFIXES, measured_file, write_table
     from napari_unetseg.wording import counted
 
@@ -62,6 +62,7 @@ def measure(
     files = find_inputs(labels)
     images = find_inputs(image or [])
     check_inputs_kept({"labels file": files, "image": images}, [output])
+    check_output(output, overwrite)
     pairs = pair_inputs(images, files) if images else [(None, path) for path in files]
     rows: list[dict[str, object]] = []
     with bar() as progress:

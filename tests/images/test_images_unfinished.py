@@ -369,10 +369,26 @@ def test_what_was_being_replaced_at_the_kill_has_its_name_again(writes, tmp_path
     path = tmp_path / "o.zarr"
     write_image(path, image())
     path.rename(tmp_path / ".o.zarr.old")  # as far as it came
+    new = unfinished_at(path) if writes == "stack" else tmp_path / ".o.zarr.1-00000000.partial"
+    new.mkdir()
     write = UnfinishedStack if writes == "stack" else write_image
     with pytest.raises(UserError, match="exists already"):
         write(path, like)
     assert found(path).shape == (40, 9, 7)
+
+
+def test_what_was_replaced_and_is_still_there_does_not_come_back(tmp_path) -> None:
+    path, left = tmp_path / "o.zarr", tmp_path / ".o.zarr.old"
+    write_image(path, image("ZYX", (1, 9, 7)))
+    path.rename(left)
+    write_image(path, image())
+    assert found(path).shape == (40, 9, 7)
+    write_image(path, image("ZYX", (3, 9, 7)), overwrite=True)
+    assert (found(path).shape, left.exists()) == ((3, 9, 7), False)
+    (tmp_path / "other").mkdir()
+    left.symlink_to("other")
+    write_image(path, image(), overwrite=True)
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["o.zarr", "other"]
 
 
 def test_means_of_the_largest_numbers_are_no_small_ones(tmp_path) -> None:
