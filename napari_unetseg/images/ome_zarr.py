@@ -17,6 +17,7 @@ from napari_unetseg.wording import listed
 from .assemble import assemble
 from .axes import guess_axes
 from .calibration import length_um
+from .damage import check_size
 from .lazy import chunk_to_read, lazy_array
 from .stack import Stack
 from .tiff_metadata import NAMESPACE
@@ -143,7 +144,7 @@ def _stack(path: Path, array: Any, axes: str | None, image: _Multiscale, level: 
 def _lazy(path: Path, array: Any) -> Any:
     if array.dtype.kind not in "iubf":
         raise UserError(f"{path} holds {array.dtype} values; an image needs integers or floats.")
-
+    check_size(path, array.shape)
     whole = checked(array)
 
     def block(where: tuple[slice, ...]) -> npt.NDArray[Any]:
