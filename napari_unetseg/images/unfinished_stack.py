@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import shutil
 import zlib
 from collections.abc import Iterator, Mapping
@@ -250,6 +251,7 @@ class UnfinishedStack:
         try:
             self._levels = OmeZarrLevels(self._folder, self._like)
             said = _whole_lines(self._lock)
+            said = {plane: found for plane, found in said.items() if plane < self._like.n_planes}
             for slab, planes in itertools.groupby(sorted(said), self._slab_of):
                 self.done |= self._whole_in(slab, {plane: said[plane] for plane in planes})
         except READ_ERRORS:
@@ -340,8 +342,8 @@ def _whole_lines(file: BinaryIO) -> dict[int, int]:
     text = file.read()
     whole = text[: text.rfind(b"\n") + 1]
     file.truncate(len(whole))
-    pairs = (line.split() for line in whole.splitlines())
-    return {int(plane): int(checksum) for plane, checksum in pairs}
+    said = re.findall(rb"^(\d{1,9}) (\d{1,10})$", whole, re.MULTILINE)  # others are damaged
+    return {int(plane): int(checksum) for plane, checksum in said}
 
 
 def _checksum(values: npt.NDArray[Any]) -> int:

@@ -391,6 +391,18 @@ def test_what_was_replaced_and_is_still_there_does_not_come_back(tmp_path) -> No
     assert sorted(found.name for found in tmp_path.iterdir()) == ["o.zarr", "other"]
 
 
+@pytest.mark.parametrize(
+    "line", ["x y", "12", "999 5", "-3 5", "1.5 5", "1 2 3", "\0" * 64, "9" * 5000 + " 5", "٣ ٣"]
+)
+def test_a_damaged_line_about_finished_slices_costs_no_other_slice(tmp_path, line) -> None:
+    like, _, folder = left(tmp_path)
+    journal = folder / ".unfinished.slices"
+    lines = journal.read_text().splitlines()
+    journal.write_text("\n".join([*lines[:3], line, *lines[3:], line, "1"]), "utf-8")
+    with UnfinishedStack(tmp_path / "o.zarr", like, facts=FACTS) as result:
+        assert (len(result.done), result.was_begun_anew) == (len(lines), False)
+
+
 def test_means_of_the_largest_numbers_are_no_small_ones(tmp_path) -> None:
     for dtype in (np.uint64, np.int64):
         most = np.iinfo(dtype).max
