@@ -116,7 +116,7 @@ def _no_images(folder: Path) -> UserError:
 
 
 def _describe_stack(stack: Stack) -> dict[str, Any]:
-    from napari_unetseg.images import segmented_slices
+    from napari_unetseg.images import named_classes, saved_kind, segmented_slices
 
     facts: dict[str, Any] = {
         "path": str(stack.path),
@@ -127,10 +127,10 @@ def _describe_stack(stack: Stack) -> dict[str, Any]:
         "channels": [name for name in stack.channels if name],
         "slices": stack.n_planes,
     }
-    kind = stack.metadata.get("kind")
+    kind = saved_kind(stack)
     if kind is not None:
         facts["kind"] = kind
-        facts["classes"] = stack.metadata.get("classes", [])
+        facts["classes"] = [label_class.model_dump() for label_class in named_classes(stack)]
     segmented = segmented_slices(stack)
     if segmented is not None:
         facts["segmented slices"] = list(segmented)

@@ -164,7 +164,8 @@ class FinishedImages:
             found = json.loads(self._file.read_text("utf-8"))
         except (OSError, ValueError):
             found = {}
-        self._images: dict[str, Any] = found if isinstance(found, dict) else {}
+        entries = found.items() if isinstance(found, dict) else ()
+        self._images: dict[str, Any] = {key: e for key, e in entries if _is_finished(e)}
 
     def written(self) -> set[Path]:
         """Return the files that are there."""
@@ -187,6 +188,14 @@ class FinishedImages:
     def forget(self) -> None:
         """Remove the list."""
         self._file.unlink(missing_ok=True)
+
+
+def _is_finished(entry: Any) -> bool:
+    """Tell whether this is what `FinishedImages.add` writes, not what somebody else did."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("files"), list):
+        return False
+    are_files = all(isinstance(path, str) for path in entry["files"])
+    return are_files and type(entry.get("scale")) in (int, float)
 
 
 def check_outputs(

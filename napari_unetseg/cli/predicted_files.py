@@ -112,7 +112,7 @@ def segment(
                 device=asked.device,
                 resample=asked.resample,
                 tta=asked.tta,
-                tile_px=begun.known.get("tile_px"),
+                tile_px=_tile_in(begun.known, asked.model.network.spatial_dims),
                 on_event=_say,
             )
             begun.remember(tile_px=predictor.tile_px)
@@ -135,6 +135,14 @@ def segment(
             typer.echo("What was segmented is kept; the same command goes on from there.", err=True)
         raise
     return predictor.scale
+
+
+def _tile_in(known: Mapping[str, Any], n_axes: int) -> list[int] | None:
+    """Return the size of tiles that was remembered; None where there is no such size."""
+    found: Any = known.get("tile_px")
+    if not isinstance(found, list) or len(found) != n_axes:
+        return None
+    return found if all(type(n) is int and n > 0 for n in found) else None
 
 
 def _fill(

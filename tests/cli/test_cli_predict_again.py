@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import subprocess
 import sys
@@ -239,3 +240,23 @@ def test_nothing_is_left_of_what_is_asked_for_no_more(folder, monkeypatch) -> No
     run_interrupted(monkeypatch, arguments("again.zarr", *options), "put", 120)
     assert main(arguments("again.zarr")) == 0
     assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("tile_px", ["abc", [-3, 5], [0, 0], [1.5, 2], [64], {"Y": 64}, None])
+def test_a_remembered_tile_size_that_is_none_is_found_anew(folder, monkeypatch, tile_px) -> None:
+    run_interrupted(monkeypatch, arguments("again.zarr"), "put", 40)
+    about = Path(".again.zarr.unfinished", ".unfinished.json")
+    about.write_text(json.dumps(json.loads(about.read_text()) | {"known": {"tile_px": tile_px}}))
+    assert main(arguments("again.zarr")) == 0
+    assert main(arguments("whole.zarr")) == 0
+    whole, again = (LazyPlanes.of(open_stack(f"{name}.zarr"))[:] for name in ("whole", "again"))
+    np.testing.assert_array_equal(again, whole)
+
+
+@pytest.mark.parametrize(
+    "found", ['{"a": 1}', "[1]", '{"a": {"files": 5}}', '{"a": {"files": [5], "scale": 1}}', "{"]
+)
+def test_a_list_of_finished_images_that_is_none_is_not_believed(folder, found) -> None:
+    Path(".out.json.unfinished").write_text(found)
+    assert main(arguments("out")) == 0
+    assert [path.name for path in Path("out").iterdir()] == ["stack.tif"]
