@@ -33,6 +33,14 @@ def predict(
         typer.Option(help="Segment only these: 0,7,14 or 0-4; the others stay empty."),
     ] = None,
     stack: Annotated[bool, typer.Option("--stack", help="Read a folder as one Z stack.")] = False,
+    channel: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NUMBER|NAME",
+            help="Of images with more channels than the model looks at, the one that it does, from "
+            "1; may be given several times.",
+        ),
+    ] = None,
     objects: Annotated[
         bool,
         typer.Option("--objects", help="Write ids of objects instead of classes."),
@@ -92,13 +100,13 @@ def predict(
     if resample is None:
         resample = loaded.info.card is not None
     asked = Asked(loaded, choose_device(device), chain, objects, resample, tta, overwrite)
-    opened = _open(paths, loaded, slices, objects=objects, resample=resample)
+    opened = _open(paths, loaded, slices, channel or [], objects=objects, resample=resample)
     answers = []
     with bar() as progress:
         task = progress.add_task("Segmenting", total=sum(len(planes) for _, planes in opened))
         for (image, planes), files in zip(opened, plan.files, strict=True):
             progress.update(task, description=f"Segmenting {image.name}")
-            facts = asked.facts(image, planes)
+            facts = asked.facts(image, planes) | {"channels": channel or []}
             scale = finished.scale(files, facts)
             if scale is None:
                 show = partial(progress.update, task)
@@ -121,7 +129,8 @@ def predict(
         "model": {"path": str(model), "name": loaded.info.name, "created": loaded.info.created},
         "classes": [c.model_dump() for c in loaded.info.classes],
         "device": {"name": asked.device.name, "precision": asked.device.precision},
-        "options": {"objects": objects, "resample": resample, "tta": tta},
+        "options": {"objects": objects, "resample": resample, "tta": tta}
+        | ({"channels": channel} if channel else {}),
         "then": [] if chain is None else chain.model_dump(mode="json")["steps"],
         "images": answers,
     }
@@ -133,7 +142,13 @@ def predict(
 
 
 def _open(
-    paths: list[Path], model: Model, slices: str | None, *, objects: bool, resample: bool
+    paths: list[Path],
+    model: Model,
+    slices: str | None,
+    channels: list[str],
+    *,
+    objects: bool,
+    resample: bool,
 ) -> list[tuple[Stack, list[int]]]:
     """Open every image and check it before the first is segmented."""
     from napari_unetseg.images import (
@@ -143,12 +158,13 @@ def _open(
         open_stack,
         parse_slices,
         pixel_size_note,
+        with_channels,
     )
     from napari_unetseg.learning import check_memory_for_objects
 
     opened = []
     for path in paths:
-        stack = open_stack(path)
+        stack = with_channels(open_stack(path), channels)
         for sentence in stack.notes:
             typer.echo(f"{stack.name}: {sentence}", err=True)
         check_channels(model.info, stack)

@@ -10,6 +10,7 @@ from .checks import (
     check_training_set,
     check_values,
 )
+from .chosen_channels import with_channels
 from .converting import labels_as
 from .formats import SUFFIXES
 from .holes import let_go, written_planes
@@ -139,6 +140,7 @@ __all__ = [
     "unfinished_at",
     "values_in",
     "values_to_show",
+    "with_channels",
     "write_image",
     "write_label_stack",
     "write_labels",
