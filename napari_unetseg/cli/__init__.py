@@ -29,7 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as interrupt:
         from napari_unetseg.termination import Terminated
 
-        print("stopped", file=sys.stderr)
+        from .printing import say
+
+        say("stopped", err=True)
         return 143 if isinstance(interrupt, Terminated) else 130
 
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .printing import say
+
 
 def convert(
     labels: Annotated[
@@ -81,6 +83,6 @@ def convert(
     meant = kind or saved_kind(found) or "objects"
     converted = labels_as(found, meant, str(labels))  # type: ignore[arg-type]
     for note in converted.notes:
-        print(f"Note: {note}")
+        say(f"Note: {note}")
     write_label_stack(output, converted, overwrite=overwrite)
-    print(f"{meant.capitalize()} on {counted(converted.n_planes, 'slice')} in {output}.")
+    say(f"{meant.capitalize()} on {counted(converted.n_planes, 'slice')} in {output}.")

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from .printing import say
+
 
 def measure(
     labels: Annotated[
@@ -79,4 +81,4 @@ def measure(
     write_table(output, rows, overwrite=overwrite)
     calibrated = any("x_um" in row for row in rows)
     unit = "" if calibrated or not rows else ", in pixels: their size is not known"
-    print(f"{counted(len(rows), 'object')} in {output}{unit}.")
+    say(f"{counted(len(rows), 'object')} in {output}{unit}.")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .printing import say
+
 if TYPE_CHECKING:
     from napari_unetseg.images import Stack
     from napari_unetseg.learning import Model
@@ -112,7 +114,7 @@ def predict(
                 show = partial(progress.update, task)
                 scale = segment(image, planes, files, asked, facts, show)
             else:
-                typer.echo(f"{files.labels} is finished already.", err=True)
+                say(f"{files.labels} is finished already.", err=True)
                 progress.advance(task, len(planes))
             if len(plan.files) > 1:
                 finished.add(files, facts, scale)
@@ -136,9 +138,9 @@ def predict(
     }
     write_record(plan.record, record, overwrite=overwrite)
     finished.forget()
-    print(f"Segmentation: {output}, and how it was made: {plan.record}")
+    say(f"Segmentation: {output}, and how it was made: {plan.record}")
     if plan.aside:
-        print(f"Beside it: {', '.join(map(str, plan.aside))}")
+        say(f"Beside it: {', '.join(map(str, plan.aside))}")
 
 
 def _open(
@@ -166,7 +168,7 @@ def _open(
     for path in paths:
         stack = with_channels(open_stack(path), channels)
         for sentence in stack.notes:
-            typer.echo(f"{stack.name}: {sentence}", err=True)
+            say(f"{stack.name}: {sentence}", err=True)
         check_channels(model.info, stack)
         planes = parse_slices(slices, stack.n_planes)
         check_pixels(stack, planes)
@@ -176,7 +178,7 @@ def _open(
             check_memory_for_objects(model.info, stack)
         note = pixel_size_note(model.info, stack, resample=resample)
         if note:
-            typer.echo(note if resample else f"{note} (--resample)", err=True)
+            say(note if resample else f"{note} (--resample)", err=True)
         opened.append((stack, planes))
     return opened
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import typer
 
 from napari_unetseg.events import Event, Warned
 from napari_unetseg.wording import counted
+
+from .printing import say
 
 if TYPE_CHECKING:
     from napari_unetseg.classical import Chain
@@ -132,7 +133,7 @@ def segment(
             _remove_left(files)
     except KeyboardInterrupt:
         if results and all(result.done for result in results.values()):
-            typer.echo("What was segmented is kept; the same command goes on from there.", err=True)
+            say("What was segmented is kept; the same command goes on from there.", err=True)
         raise
     return predictor.scale
 
@@ -155,13 +156,13 @@ def _fill(
     """Segment the slices that are in one of the results not yet."""
     done = set.intersection(*(result.done for result in results.values()))
     if done:
-        typer.echo(
+        say(
             f"{len(done)} of {counted(len(planes), 'slice')} of {name} were segmented before this "
             "was interrupted; the others follow.",
             err=True,
         )
     elif any(result.was_begun_anew for result in results.values()):
-        typer.echo(
+        say(
             f"What was left of {name} was made with another model, image or settings, so it is "
             "segmented from its first slice.",
             err=True,
@@ -272,4 +273,4 @@ def _refined(
 
 def _say(event: Event) -> None:
     if isinstance(event, Warned):
-        typer.echo(event.sentence, err=True)
+        say(event.sentence, err=True)
