@@ -210,7 +210,7 @@ def check_outputs(
     finished : container of Path
         What was written by the same command before it was interrupted.
     """
-    from napari_unetseg.images import check_output
+    from napari_unetseg.images import check_output, is_of_system
 
     written = plan.written()
     for path in written:
@@ -221,7 +221,11 @@ def check_outputs(
             raise UserError(f"{folder} is a file, not a folder; choose another name.")
         found = set(folder.glob("*")) if folder.is_dir() else set()
         begun = tuple(f".{path.stem}." for path in written)
-        others = sorted(p for p in found - set(written) if not p.name.startswith(begun))
+        others = sorted(
+            path
+            for path in found - set(written)
+            if not path.name.startswith(begun) and not is_of_system(path)
+        )
         if others:
             raise UserError(
                 f"{folder} holds other files already, such as {others[0].name}; "

@@ -30,7 +30,7 @@ from .labels import (
     read_labels,
 )
 from .lazy_planes import Codes, Ids, LazyCodes, LazyPlanes, annotated_slices, code_counts, recoded
-from .names import natural_key, stem_of, suffix_of
+from .names import is_of_system, natural_key, stem_of, suffix_of
 from .normalise import Normalisation, fit_normalisation, normalisation_of
 from .npy import map_npy
 from .outlined_labels import Outlines
@@ -100,6 +100,7 @@ __all__ = [
     "format_length",
     "images_in",
     "is_chunk_store",
+    "is_of_system",
     "is_scale_open",
     "kind_notes",
     "kind_of_file",

@@ -19,6 +19,7 @@ from .axes import guess_axes
 from .calibration import length_um
 from .damage import check_size
 from .lazy import chunk_to_read, lazy_array
+from .names import is_of_system
 from .stack import Stack
 from .tiff_metadata import NAMESPACE
 from .zarr_chunks import checked
@@ -190,7 +191,8 @@ def _labels(node: Any) -> list[str]:
 
 def _has_pixels(folder: Path) -> bool:
     """Tell whether there is any chunk: levels that were not copied may still be described."""
-    return any(name not in _METADATA_FILES for name in _files(folder))
+    found = (name for name in _files(folder) if not is_of_system(Path(name)))
+    return any(name not in _METADATA_FILES for name in found)
 
 
 def _files(folder: Path) -> Iterator[str]:

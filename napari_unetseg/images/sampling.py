@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .names import is_of_system
 from .places import split_place
 from .stack import Stack
 
@@ -40,10 +41,14 @@ def stamp(path: Path) -> list[int]:
     place = split_place(path)
     if place is None:
         return []
-    files = [place[0]] if place[0].is_file() else [p for p in place[0].rglob("*") if p.is_file()]
+    files = [place[0]] if place[0].is_file() else _files_in(place[0])
     facts = [file.stat() for file in files]
     newest = max((fact.st_mtime_ns for fact in facts), default=0)
     return [len(facts), sum(fact.st_size for fact in facts), newest]
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and not is_of_system(path)]
 
 
 def fingerprint(stack: Stack) -> str:
