@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_unetseg.errors import UserError
+from napari_unetseg.wording import counted
 
 if TYPE_CHECKING:
     from napari_unetseg.config import ModelInfo
@@ -78,10 +79,13 @@ def _describe_folder(folder: Path) -> dict[str, Any]:
     except UserError as error:
         opened = [open_stack(path) for path in pictures]
         sizes = Counter(" × ".join(map(str, stack.shape)) for stack in opened)
+        listed, n_others = sizes.most_common(_SIZES), max(0, len(sizes) - _SIZES)
+        n_left = len(opened) - sum(n for _, n in listed)
         return {
             "path": str(folder),
             "images": len(opened),
-            "sizes": {size: f"({n} of them)" for size, n in sizes.most_common(_SIZES)},
+            "sizes": {size: f"({n} of them)" for size, n in listed},
+            "other sizes": f"{n_others}, of {counted(n_left, 'image')}" if n_others else None,
             "dtype": sorted({stack.dtype.name for stack in opened}),
             "no stack because": str(error).partition(";")[0],
         }

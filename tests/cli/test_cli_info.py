@@ -316,3 +316,13 @@ def test_slices_that_are_named_twice_or_in_another_order_count_once(tmp_path, ca
     assert info_json(path, capsys)["segmented slices"] == [0, 2]
     assert main(["evaluate", str(path), "-t", str(path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["n_slices"] == 2
+
+
+@pytest.mark.parametrize(("n", "others"), [(5, None), (6, "1, of 1 image"), (9, "4, of 4 images")])
+def test_sizes_that_are_not_listed_are_counted(tmp_path, capsys, n, others):
+    for i in range(n):
+        tifffile.imwrite(tmp_path / f"{i}.tif", np.zeros((20 + i, 30), np.uint8))
+    facts = info_json(tmp_path, capsys)
+    assert (len(facts["sizes"]), facts["other sizes"]) == (5, others)
+    assert main(["info", str(tmp_path)]) == 0
+    assert ("other sizes" in capsys.readouterr().out) == (n > 5)
