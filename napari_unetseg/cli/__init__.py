@@ -37,7 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _stopped(interrupt: KeyboardInterrupt) -> int:
     from napari_unetseg.termination import Terminated
 
-    print("stopped", file=sys.stderr)
+    from .printing import say
+
+    say("stopped", err=True)
     return 143 if isinstance(interrupt, Terminated) else 130
 
 

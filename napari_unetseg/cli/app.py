@@ -21,6 +21,8 @@ from napari_unetseg import __version__
 from napari_unetseg.errors import AlreadyThereError, UserError
 from napari_unetseg.termination import terminated_like_interrupted
 
+from .printing import say
+
 PROGRAM = "napari-unetseg"
 
 #: In the order of ``--help``.
@@ -75,9 +77,9 @@ def run(arguments: list[str]) -> int:
         if error.errno == errno.EPIPE:  # whoever reads has seen enough
             return _NOT_WRITTEN
         reason = os.strerror(error.errno)
-        print(
+        say(
             f"error: Not all could be written ({reason}); make room, or write elsewhere.",
-            file=sys.stderr,
+            err=True,
         )
         return _NOT_WRITTEN
 
@@ -137,7 +139,7 @@ def _about(
     Without a command, or with images instead of one, napari opens with the plugin docked.
     """
     if version:
-        print(f"{PROGRAM} {__version__}")
+        say(f"{PROGRAM} {__version__}")
 
 
 def _is_path(argument: str) -> bool:
@@ -194,5 +196,5 @@ def has_display() -> bool:
 
 
 def _fail(sentence: str) -> int:
-    print("error:", " ".join(sentence.split()), file=sys.stderr)
+    say("error:", " ".join(sentence.split()), err=True)
     return 2

@@ -11,6 +11,8 @@ import typer
 
 from napari_unetseg.errors import UserError
 
+from .printing import console, say
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -97,7 +99,7 @@ def baseline(
 ) -> None:
     """Segment images by a classical method, such as a threshold, edges or clusters."""
     if show_help and method is None:
-        print(context.get_help())
+        say(context.get_help())
         return
     if list_methods or show_help:
         _print_steps(method)
@@ -137,13 +139,12 @@ def _recipe(method: str, param: list[str], before: list[str], then: list[str]) -
 
 
 def _print_steps(only: str | None) -> None:
-    from rich.console import Console
 
     from napari_unetseg.classical import FILTERS, METHODS, REFINEMENTS, find_step
 
-    console = Console(highlight=False, markup=False)
+    printed = console()
     if only is not None:
-        _print_step(console, only, find_step(only), with_parameters=True)
+        _print_step(printed, only, find_step(only), with_parameters=True)
         return
     headings = (
         (METHODS, ""),
@@ -153,10 +154,10 @@ def _print_steps(only: str | None) -> None:
     for registry, heading in headings:
         for family, steps in _by_family(registry.items()):
             title = f"{heading} · {family}" if heading else family
-            console.print(f"\n{title}", style="bold underline")
+            printed.print(f"\n{title}", style="bold underline")
             for name, step in steps:
-                _print_step(console, name, step, with_parameters=False)
-    console.print("\nParameters of one of them: baseline NAME --help")
+                _print_step(printed, name, step, with_parameters=False)
+    printed.print("\nParameters of one of them: baseline NAME --help")
 
 
 def _by_family(steps: Iterable[tuple[str, Step[Any]]]) -> list[tuple[str, Any]]:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from .printing import console, say
+
 if TYPE_CHECKING:
     from napari_unetseg.comparison import Comparison
     from napari_unetseg.events import MethodCompared, MethodNotRun, Recommended
@@ -111,7 +113,7 @@ def compare(
         device=device,
     )
     for note in data.notes:  # not before: what is wrong is one sentence alone
-        typer.echo(note, err=True)
+        say(note, err=True)
     stopped = _watch(comparison)
     if stopped and not comparison.rows:
         raise KeyboardInterrupt
@@ -126,11 +128,11 @@ def compare(
 
 def _tell(comparison: Comparison, files: _Files | None, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(_facts(comparison), indent=2, ensure_ascii=False))
+        say(json.dumps(_facts(comparison), indent=2, ensure_ascii=False))
         return
     _print(comparison)
     if files is not None and comparison.rows:
-        print(files.sentence(comparison))
+        say(files.sentence(comparison))
 
 
 def _watch(comparison: Comparison) -> bool:
@@ -251,7 +253,6 @@ _KEY = (
 
 
 def _print(comparison: Comparison) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     recommended = comparison.recommended()
@@ -264,16 +265,16 @@ def _print(comparison: Comparison) -> None:
         style = "bold" if row.name == recommended.name else None
         table.add_row(row.title, *_cells(row), style=style)
     # What is narrower cuts rows off, also in a file.
-    console = Console(highlight=False, markup=False, width=max(Console().width, _LEAST_WIDTH))
+    printed = console(width=max(console().width, _LEAST_WIDTH))
     if comparison.rows:
-        console.print(table)
-        console.print(_KEY)
+        printed.print(table)
+        printed.print(_KEY)
     for note in dict.fromkeys(row.note for row in comparison.rows if row.note):
         noted = ", ".join(row.title for row in comparison.rows if row.note == note)
-        console.print(f"{noted}: {note}")
+        printed.print(f"{noted}: {note}")
     for reason, missed in _by_reason(comparison.not_run):
-        console.print(f"Not in the table ({reason}): {', '.join(missed)}.")
-    console.print(recommended.sentence, style="bold")
+        printed.print(f"Not in the table ({reason}): {', '.join(missed)}.")
+    printed.print(recommended.sentence, style="bold")
 
 
 def _cells(row: MethodCompared) -> list[str]:

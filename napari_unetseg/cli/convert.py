@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .printing import say
+
 
 def convert(
     labels: Annotated[
@@ -55,6 +57,7 @@ def convert(
     from napari_unetseg.images import (
         MESH_SUFFIXES,
         LabelsKind,
+        check_output,
         labels_as,
         open_label_stack,
         open_stack,
@@ -77,14 +80,15 @@ def convert(
     is_inside = like is not None and source is not None and source.resolve() == like.resolve()
     kept = [like] if like is not None and not is_inside else []
     check_inputs_kept({"labels file": [labels], "image": kept}, [output])
+    check_output(output, overwrite)
     image = None if like is None else open_stack(like)
     found = open_label_stack(labels, kind, image)  # type: ignore[arg-type] # checked above
     meant = kind or saved_kind(found) or "objects"
     converted = labels_as(found, meant, str(labels))  # type: ignore[arg-type]
     for note in converted.notes:
-        print(f"Note: {note}")
+        say(f"Note: {note}")
     segmented = segmented_slices(converted)
     if segmented is not None and suffix_of(output) in MESH_SUFFIXES:
-        print(f"Note: surfaces do not say that only slices {ranges(segmented)} were segmented.")
+        say(f"Note: surfaces do not say that only slices {ranges(segmented)} were segmented.")
     write_label_stack(output, converted, overwrite=overwrite)
-    print(f"{meant.capitalize()} on {counted(converted.n_planes, 'slice')} in {output}.")
+    say(f"{meant.capitalize()} on {counted(converted.n_planes, 'slice')} in {output}.")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .printing import console, say
+
 if TYPE_CHECKING:
     from .demo_result import DemoResult, Stage
 
@@ -47,7 +49,6 @@ def demo(
 
 
 def _run_headless(folder: Path, seed: int, *, overwrite: bool) -> None:
-    from rich.console import Console
 
     from .demo_experiment import run_demo
     from .demo_files import FILES, check_folder, score_table, write_results
@@ -56,13 +57,13 @@ def _run_headless(folder: Path, seed: int, *, overwrite: bool) -> None:
     check_folder(folder, overwrite=overwrite)
     result = _show(run_demo(DemoSettings(seed=seed)))
     write_results(folder, result)
-    Console().print(score_table(result))
-    print(
+    console().print(score_table(result))
+    say(
         f"The network is {result.gain_over_baseline:+.3f} mean IoU over the best baseline "
         f"({result.best_baseline}, fitted on the whole truth of the annotated slices); "
         f"corrections brought {result.gain_by_correcting:+.3f} over the same time without."
     )
-    print(f"Results in {folder}: {', '.join(FILES)}")
+    say(f"Results in {folder}: {', '.join(FILES)}")
 
 
 def _show(stages: Generator[Stage, None, DemoResult]) -> DemoResult:

@@ -13,7 +13,14 @@ from rich.table import Table
 
 from napari_unetseg import __version__
 from napari_unetseg.errors import UserError
-from napari_unetseg.images import LabelsKind, atomic_file, check_output, write_image, write_labels
+from napari_unetseg.images import (
+    LabelsKind,
+    atomic_file,
+    check_output,
+    is_of_system,
+    write_image,
+    write_labels,
+)
 
 from .demo_figure import draw_figure
 from .demo_result import BEFORE, CONTROL, CORRECTED, DemoResult
@@ -29,7 +36,8 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
     """Raise `UserError`, before minutes of work, if the results could not be written."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file, not a folder; choose another name for the results.")
-    if folder.is_dir() and not overwrite and any(folder.iterdir()):
+    found = folder.iterdir() if folder.is_dir() else ()
+    if not overwrite and any(not is_of_system(path) for path in found):
         raise UserError(
             f"{folder} holds files already; choose another folder, or replace the results of an "
             "earlier demo with --overwrite."

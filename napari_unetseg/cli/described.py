@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_unetseg.errors import UserError
+from napari_unetseg.wording import counted
 
 if TYPE_CHECKING:
     from napari_unetseg.config import ModelInfo
@@ -97,10 +98,13 @@ def _describe_folder(folder: Path) -> dict[str, Any]:
     except UserError as error:
         opened = [open_stack(path) for path in pictures]
         sizes = Counter(" × ".join(map(str, stack.shape)) for stack in opened)
+        listed, n_others = sizes.most_common(_SIZES), max(0, len(sizes) - _SIZES)
+        n_left = len(opened) - sum(n for _, n in listed)
         return {
             "path": str(folder),
             "images": len(opened),
-            "sizes": {size: f"({n} of them)" for size, n in sizes.most_common(_SIZES)},
+            "sizes": {size: f"({n} of them)" for size, n in listed},
+            "other sizes": f"{n_others}, of {counted(n_left, 'image')}" if n_others else None,
             "dtype": sorted({stack.dtype.name for stack in opened}),
             "no stack because": str(error).partition(";")[0],
         }
@@ -135,7 +139,7 @@ def _no_images(folder: Path) -> UserError:
 
 
 def _describe_stack(stack: Stack) -> dict[str, Any]:
-    from napari_unetseg.images import segmented_slices
+    from napari_unetseg.images import named_classes, saved_kind, segmented_slices
 
     facts: dict[str, Any] = {
         "path": str(stack.path),
@@ -146,10 +150,10 @@ def _describe_stack(stack: Stack) -> dict[str, Any]:
         "channels": [name for name in stack.channels if name],
         "slices": stack.n_planes,
     }
-    kind = stack.metadata.get("kind")
+    kind = saved_kind(stack)
     if kind is not None:
         facts["kind"] = kind
-        facts["classes"] = stack.metadata.get("classes", [])
+        facts["classes"] = [label_class.model_dump() for label_class in named_classes(stack)]
     segmented = segmented_slices(stack)
     if segmented is not None:
         facts["segmented slices"] = list(segmented)

@@ -22,6 +22,7 @@ from .findings import (
     check_window,
     installed_version,
 )
+from .printing import say
 
 _MARKS = {"fine": "ok", "note": "note", "problem": "PROBLEM"}
 _GIB = 1024**3
@@ -37,7 +38,7 @@ def doctor(
     A slower device than there could be and a machine without a window end with status 0.
     """
     examination = examine()
-    print(json.dumps(examination, indent=2) if as_json else _as_text(examination))
+    say(json.dumps(examination, indent=2) if as_json else _as_text(examination))
     if not examination["usable"]:
         raise typer.Exit(1)
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .printing import say
+
 
 def evaluate(
     predicted: Annotated[
@@ -91,8 +93,8 @@ def evaluate(
             show=partial(progress.update, task),
         )
     for note in scores.notes:
-        typer.echo(note, err=True)
+        say(note, err=True)
     if as_json:
-        print(json.dumps(scores.as_dict(), indent=2, ensure_ascii=False))
+        say(json.dumps(scores.as_dict(), indent=2, ensure_ascii=False))
     else:
         print_scores(scores, everything=everything)

@@ -10,6 +10,8 @@ import typer
 
 from napari_unetseg.wording import ranges
 
+from .printing import console, say
+
 
 def info(
     path: Annotated[
@@ -26,13 +28,12 @@ def info(
 
     facts = describe(path)
     if as_json:
-        print(json.dumps(facts, indent=2, ensure_ascii=False))
+        say(json.dumps(facts, indent=2, ensure_ascii=False))
     else:
         _print_table(facts)
 
 
 def _print_table(facts: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
@@ -42,7 +43,7 @@ def _print_table(facts: dict[str, Any]) -> None:
         text = _as_text(key, value, facts)
         if text:
             table.add_row(key.removesuffix("_um").replace("_", " "), text)
-    Console(highlight=False, markup=False).print(table)
+    console().print(table)
 
 
 def _as_text(key: str, value: Any, facts: dict[str, Any]) -> str:

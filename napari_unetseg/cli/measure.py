@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from .printing import say
+
 
 def measure(
     labels: Annotated[
@@ -46,7 +48,7 @@ def measure(
     from typing import get_args
 
     from napari_unetseg.errors import UserError
-    from napari_unetseg.images import LabelsKind, find_inputs, pair_inputs, stem_of
+    from napari_unetseg.images import LabelsKind, check_output, find_inputs, pair_inputs, stem_of
     from napari_unetseg.measure import TABLE_SUFFIXES, measured_file, write_table
     from napari_unetseg.wording import counted
 
@@ -62,6 +64,7 @@ def measure(
     files = find_inputs(labels)
     images = find_inputs(image or [])
     check_inputs_kept({"labels file": files, "image": images}, [output])
+    check_output(output, overwrite)
     pairs = pair_inputs(images, files) if images else [(None, path) for path in files]
     rows: list[dict[str, object]] = []
     with bar() as progress:
@@ -78,4 +81,4 @@ def measure(
     write_table(output, rows, overwrite=overwrite)
     calibrated = any("x_um" in row for row in rows)
     unit = "" if calibrated or not rows else ", in pixels: their size is not known"
-    print(f"{counted(len(rows), 'object')} in {output}{unit}.")
+    say(f"{counted(len(rows), 'object')} in {output}{unit}.")

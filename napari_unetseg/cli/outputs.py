@@ -163,7 +163,8 @@ class FinishedImages:
             found = json.loads(self._file.read_text("utf-8"))
         except (OSError, ValueError):
             found = {}
-        self._images: dict[str, Any] = found if isinstance(found, dict) else {}
+        entries = found.items() if isinstance(found, dict) else ()
+        self._images: dict[str, Any] = {key: e for key, e in entries if _is_finished(e)}
 
     def written(self) -> set[Path]:
         """Return the files that are there as they were written."""
@@ -188,6 +189,13 @@ class FinishedImages:
         self._file.unlink(missing_ok=True)
 
 
+def _is_finished(entry: Any) -> bool:
+    """Tell whether this is what `FinishedImages.add` writes, not what somebody else did."""
+    if not isinstance(entry, dict) or type(entry.get("scale")) not in (int, float):
+        return False
+    return isinstance(entry.get("files"), dict)
+
+
 def check_outputs(
     plan: OutputPlan, *, overwrite: bool, finished: Container[Path] = frozenset()
 ) -> None:
@@ -200,7 +208,7 @@ def check_outputs(
     finished : container of Path
         What was written by the same command before it was interrupted.
     """
-    from napari_unetseg.images import check_output
+    from napari_unetseg.images import check_output, is_of_system
 
     written = plan.written()
     for path in written:
@@ -211,7 +219,11 @@ def check_outputs(
             raise UserError(f"{folder} is a file, not a folder; choose another name.")
         found = set(folder.glob("*")) if folder.is_dir() else set()
         begun = tuple(f".{path.stem}." for path in written)
-        others = sorted(p for p in found - set(written) if not p.name.startswith(begun))
+        others = sorted(
+            path
+            for path in found - set(written)
+            if not path.name.startswith(begun) and not is_of_system(path)
+        )
         if others:
             raise UserError(
                 f"{folder} holds other files already, such as {others[0].name}; "

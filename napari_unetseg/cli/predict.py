@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .printing import say
+
 if TYPE_CHECKING:
     from napari_unetseg.images import Stack
     from napari_unetseg.learning import Model
@@ -33,6 +35,14 @@ def predict(
         typer.Option(help="Segment only these: 0,7,14 or 0-4; the others stay empty."),
     ] = None,
     stack: Annotated[bool, typer.Option("--stack", help="Read a folder as one Z stack.")] = False,
+    channel: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NUMBER|NAME",
+            help="Of images with more channels than the model looks at, the one that it does, from "
+            "1; may be given several times.",
+        ),
+    ] = None,
     objects: Annotated[
         bool,
         typer.Option("--objects", help="Write ids of objects instead of classes."),
@@ -93,22 +103,22 @@ def predict(
     if resample is None:
         resample = loaded.info.card is not None
     asked = Asked(loaded, choose_device(device), chain, objects, resample, tta, overwrite)
-    opened = _open(paths, loaded, slices, objects=objects, resample=resample)
+    opened = _open(paths, loaded, slices, channel or [], objects=objects, resample=resample)
     option = "" if chain is None else option_for_3d(chain, None, then or [])
     if numbered := note_on_numbers(option, opened):
-        typer.echo(numbered, err=True)
+        say(numbered, err=True)
     answers = []
     with bar() as progress:
         task = progress.add_task("Segmenting", total=sum(len(planes) for _, planes in opened))
         for (image, planes), files in zip(opened, plan.files, strict=True):
             progress.update(task, description=f"Segmenting {image.name}")
-            facts = asked.facts(image, planes)
+            facts = asked.facts(image, planes) | {"channels": channel or []}
             scale = finished.scale(files, facts)
             if scale is None:
                 show = partial(progress.update, task)
                 scale = segment(image, planes, files, asked, facts, show)
             else:
-                typer.echo(f"{files.labels} is finished already.", err=True)
+                say(f"{files.labels} is finished already.", err=True)
                 progress.advance(task, len(planes))
             if len(plan.files) > 1:
                 finished.add(files, facts, scale)
@@ -125,19 +135,26 @@ def predict(
         "model": {"path": str(model), "name": loaded.info.name, "created": loaded.info.created},
         "classes": [c.model_dump() for c in loaded.info.classes],
         "device": {"name": asked.device.name, "precision": asked.device.precision},
-        "options": {"objects": objects, "resample": resample, "tta": tta},
+        "options": {"objects": objects, "resample": resample, "tta": tta}
+        | ({"channels": channel} if channel else {}),
         "then": [] if chain is None else chain.model_dump(mode="json")["steps"],
         "images": answers,
     }
     write_record(plan.record, record, overwrite=overwrite)
     finished.forget()
-    print(f"Segmentation: {output}, and how it was made: {plan.record}")
+    say(f"Segmentation: {output}, and how it was made: {plan.record}")
     if plan.aside:
-        print(f"Beside it: {', '.join(map(str, plan.aside))}")
+        say(f"Beside it: {', '.join(map(str, plan.aside))}")
 
 
 def _open(
-    paths: list[Path], model: Model, slices: str | None, *, objects: bool, resample: bool
+    paths: list[Path],
+    model: Model,
+    slices: str | None,
+    channels: list[str],
+    *,
+    objects: bool,
+    resample: bool,
 ) -> list[tuple[Stack, list[int]]]:
     """Open every image and check it before the first is segmented."""
     from napari_unetseg.images import (
@@ -147,14 +164,15 @@ def _open(
         open_stack,
         parse_slices,
         pixel_size_note,
+        with_channels,
     )
     from napari_unetseg.learning import check_memory_for_objects
 
     opened = []
     for path in paths:
-        stack = open_stack(path)
+        stack = with_channels(open_stack(path), channels)
         for sentence in stack.notes:
-            typer.echo(f"{stack.name}: {sentence}", err=True)
+            say(f"{stack.name}: {sentence}", err=True)
         check_channels(model.info, stack)
         planes = parse_slices(slices, stack.n_planes)
         check_pixels(stack, planes)
@@ -164,7 +182,7 @@ def _open(
             check_memory_for_objects(model.info, stack)
         note = pixel_size_note(model.info, stack, resample=resample)
         if note:
-            typer.echo(note if resample else f"{note} (--resample)", err=True)
+            say(note if resample else f"{note} (--resample)", err=True)
         opened.append((stack, planes))
     return opened
 

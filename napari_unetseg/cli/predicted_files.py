@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import typer
 
 from napari_unetseg.events import Event, Warned
 from napari_unetseg.wording import counted
+
+from .printing import say
 
 if TYPE_CHECKING:
     from napari_unetseg.classical import Chain
@@ -117,7 +118,7 @@ def segment(
                 device=asked.device,
                 resample=asked.resample,
                 tta=asked.tta,
-                tile_px=begun.known.get("tile_px"),
+                tile_px=_tile_in(begun.known, asked.model.network.spatial_dims),
                 on_event=_say,
             )
             begun.remember(tile_px=predictor.tile_px)
@@ -137,9 +138,17 @@ def segment(
             _remove_left(files)
     except KeyboardInterrupt:
         if results and all(result.done for result in results.values()):
-            typer.echo("What was segmented is kept; the same command goes on from there.", err=True)
+            say("What was segmented is kept; the same command goes on from there.", err=True)
         raise
     return predictor.scale
+
+
+def _tile_in(known: Mapping[str, Any], n_axes: int) -> list[int] | None:
+    """Return the size of tiles that was remembered; None where there is no such size."""
+    found: Any = known.get("tile_px")
+    if not isinstance(found, list) or len(found) != n_axes:
+        return None
+    return found if all(type(n) is int and n > 0 for n in found) else None
 
 
 def _fill(
@@ -152,13 +161,13 @@ def _fill(
     """Segment the slices that are in one of the results not yet."""
     done = set.intersection(*(result.done for result in results.values()))
     if done:
-        typer.echo(
+        say(
             f"{len(done)} of {counted(len(planes), 'slice')} of {name} were segmented before this "
             "was interrupted; the others follow.",
             err=True,
         )
     elif any(result.was_begun_anew for result in results.values()):
-        typer.echo(
+        say(
             f"What was left of {name} cannot be gone on with, so it is segmented from its first "
             "slice.",
             err=True,
@@ -273,4 +282,4 @@ def _refined(
 
 def _say(event: Event) -> None:
     if isinstance(event, Warned):
-        typer.echo(event.sentence, err=True)
+        say(event.sentence, err=True)

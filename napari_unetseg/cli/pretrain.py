@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from .printing import say
+
 if TYPE_CHECKING:
     from napari_unetseg.events import TrainingStarted
 
@@ -58,12 +60,12 @@ def pretrain(
     except KeyboardInterrupt:
         if unfinished.exists():
             said = f"What was learned is in {unfinished}; the same command with --resume goes on."
-            typer.echo(said, err=True)
+            say(said, err=True)
         raise
     models = {head: in_half_precision(trainer.model(head)) for head in targets}
     for head, target in targets.items():
         models[head].save(target, overwrite=overwrite or resume)
-        print(f"Model: {target}")
+        say(f"Model: {target}")
     state_file.remove()
 
 

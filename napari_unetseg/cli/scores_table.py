@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-import typer
+from .printing import console, say
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,7 +22,7 @@ def print_scores(scores: Scores, *, everything: bool) -> None:
     _print_classes(scores)
     if len(scores.classes) > MANY_CLASSES:
         note = "So many classes are rather the ids of objects; compare these with --kind objects."
-        typer.echo(note, err=True)
+        say(note, err=True)
     if scores.objects is not None:
         _print_objects(scores.objects)
     if everything and scores.objects is not None and scores.objects.average_precisions:
@@ -51,16 +51,16 @@ def _print_classes(scores: Scores) -> None:
     table.add_row("mean", *means, f"{scores.n_px:,}", style="bold")
     _print(table)
     compared = counted(scores.n_slices or 0, "slice")
-    print(f"pixel accuracy {scores.pixel_accuracy:.4f}, {compared} compared")
+    say(f"pixel accuracy {scores.pixel_accuracy:.4f}, {compared} compared")
     if given and any(given.average_precision.get(c.name) is None for c in scores.classes):
-        print("– not defined, as the truth has no pixel of this class")
+        say("– not defined, as the truth has no pixel of this class")
 
 
 def _print_objects(objects: ObjectScores) -> None:
     if not objects.n_true + objects.n_predicted:
-        print("objects: none in the truth and none in the prediction, so scores are not defined")
+        say("objects: none in the truth and none in the prediction, so scores are not defined")
         return
-    print(
+    say(
         f"objects: {objects.n_matched} of {objects.n_true} found (IoU of at least "
         f"{objects.iou:g}), "
         f"{objects.n_predicted} predicted; precision {objects.precision:.4f}, "
@@ -70,7 +70,7 @@ def _print_objects(objects: ObjectScores) -> None:
 
 
 def _print_more_of_objects(objects: ObjectScores) -> None:
-    print(
+    say(
         f"average precision of objects (AP) {objects.average_precision:.4f}, mean over IoUs "
         f"of 0.5 to 0.95 {objects.mean_average_precision:.4f}, panoptic quality "
         f"{objects.panoptic_quality:.4f}"
@@ -88,7 +88,7 @@ def _print_regions(regions: RegionScores) -> None:
         information = (
             f"{regions.voi_split:.4f} bits by splits and {regions.voi_merge:.4f} by merges"
         )
-    print(
+    say(
         "pixels of an object kept together: adapted Rand error "
         f"{regions.adapted_rand_error:.4f}, variation of information {information}"
     )
@@ -96,7 +96,7 @@ def _print_regions(regions: RegionScores) -> None:
 
 def _print_contours(contours: Contours) -> None:
     if not contours.classes:
-        print("contours: none in the truth and none in the prediction, so scores are not defined")
+        say("contours: none in the truth and none in the prediction, so scores are not defined")
         return
     unit = contours.unit
     lengths = [f"{name} ({unit})" for name in ("mean", "95 %", "all")]
@@ -104,17 +104,17 @@ def _print_contours(contours: Contours) -> None:
     for scored in contours.classes:
         table.add_row(scored.name, *_contour_row(partial(getattr, scored)))
     table.add_row("mean", *_contour_row(contours.mean), style="bold")
-    print()
+    say()
     _print(table)
     what = "surfaces of volumes" if contours.in_3d else "outlines in slices"
-    print(f"{what}; for boundary F1, contours agree within {contours.tolerance_px:g} px;")
-    print("distance to the other contour: mean, that of 95 % at most, that of all at most")
+    say(f"{what}; for boundary F1, contours agree within {contours.tolerance_px:g} px;")
+    say("distance to the other contour: mean, that of 95 % at most, that of all at most")
     if any(None in dataclasses.astuple(scored) for scored in contours.classes):
-        print("– not defined, as only one side has a contour of this class")
+        say("– not defined, as only one side has a contour of this class")
     one_sided = [f"{s.name} in {s.n_one_sided:,}" for s in contours.classes if s.n_one_sided]
     if one_sided:
         places = "volumes" if contours.in_3d else "slices"
-        print(f"distances leave out {places} where only one side has it: {', '.join(one_sided)}")
+        say(f"distances leave out {places} where only one side has it: {', '.join(one_sided)}")
 
 
 def _contour_row(value_of: Callable[[str], float | None]) -> list[str]:
@@ -140,6 +140,5 @@ def _table(*titles: str) -> Table:
 
 
 def _print(table: Table) -> None:
-    from rich.console import Console
 
-    Console(highlight=False, markup=False).print(table)
+    console().print(table)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from napari_unetseg.errors import UserError
+
+from .printing import say
 
 if TYPE_CHECKING:
     from napari_unetseg.classical import ChainRecipe, Source
@@ -93,7 +93,7 @@ def segment_files(recipe: ChainRecipe, files: Files) -> None:
             recipe = _named(recipe, sources, labels.values()).replace(learned=None)
     chosen = ((source.stack, source.chosen()) for source in sources)
     if note := note_on_numbers(files.option_for_3d, chosen):
-        typer.echo(note, err=True)
+        say(note, err=True)
     if files.table is not None:
         _write_table(recipe, sources, files)
     prepared = recipe.prepared_for(sources)
@@ -107,14 +107,14 @@ def segment_files(recipe: ChainRecipe, files: Files) -> None:
     recipe = recipe.keeping(sources, prepared)
     write_record(plan.record, record_of(recipe, facts), overwrite=files.overwrite)
     if recipe.needs_strokes():
-        print(f"What is painted is too much to be kept: run {plan.record} needs -l LABELS.")
+        say(f"What is painted is too much to be kept: run {plan.record} needs -l LABELS.")
     if said := _said_of_channels(recipe, sources):
-        print(said)
-    print(f"Segmentation: {files.output}, and how it was made: {plan.record}")
+        say(said)
+    say(f"Segmentation: {files.output}, and how it was made: {plan.record}")
     few_colours = [file.quantised for file in plan.files if file.quantised is not None]
     if few_colours:
         more = f" and {len(few_colours) - 1} more" if few_colours[1:] else ""
-        print(f"In few colours: {few_colours[0]}{more}")
+        say(f"In few colours: {few_colours[0]}{more}")
 
 
 def _said_of_channels(recipe: ChainRecipe, sources: Sequence[Source]) -> str:
@@ -154,7 +154,7 @@ def _open_begun(paths: Sequence[Path], files: Files) -> tuple[list[Source], tupl
     stacks = [open_stack(image) for image, _ in pairs]
     read = _masks_or_objects([path for _, path in pairs], stacks)
     for note in notes_on(read):
-        print(note)
+        say(note)
     sources = []
     for stack, labels in zip(stacks, read, strict=True):
         planes = _begun_planes(labels, parse_slices(files.slices, stack.n_planes), files.slices)
@@ -241,7 +241,7 @@ def _open(
     for path in paths:
         stack = recipe.calibrated(open_stack(path))
         for sentence in stack.notes:
-            typer.echo(f"{stack.name}: {sentence}", err=True)
+            say(f"{stack.name}: {sentence}", err=True)
         planes = parse_slices(files.slices, stack.n_planes)
         check_pixels(stack, planes, largest=LARGEST_GREY)
         strokes: Any = None
@@ -292,7 +292,7 @@ def _write_table(recipe: ChainRecipe, sources: Sequence[Source], files: Files) -
     if files.table is not None:
         found = points_of(recipe.chain, sources[0])
         write_points(files.table, found, overwrite=files.overwrite)
-        print(f"Points: {files.table}, {len(found)} of them")
+        say(f"Points: {files.table}, {len(found)} of them")
 
 
 def _segment(

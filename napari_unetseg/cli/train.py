@@ -11,6 +11,8 @@ import typer
 
 from napari_unetseg.wording import counted
 
+from .printing import say
+
 if TYPE_CHECKING:
     from napari_unetseg.config import Recipe
     from napari_unetseg.events import TrainingStarted
@@ -150,7 +152,7 @@ def train(
     try:
         show_training(trainer.run(), partial(_said_of_start, data, recipe))
     except KeyboardInterrupt:
-        typer.echo(_said_of_stop(output), err=True)
+        say(_said_of_stop(output), err=True)
         raise
     except Exception:  # goes on to whoever called; a mistake in the command leaves nothing behind
         if not resume:  # but what was learned before it
@@ -248,7 +250,7 @@ def parse_duration(text: str) -> float:
 
 def _said_of_start(data: TrainingSet, recipe: Recipe, event: TrainingStarted) -> str:
     for note in data.notes:  # not before: what is wrong is one sentence alone
-        typer.echo(note, err=True)
+        say(note, err=True)
     held_out = "nothing is held out, because too little is labelled"
     if event.n_held_out_px:
         held_out = f"{event.n_held_out_px:,} more are held out to score with"
@@ -280,9 +282,9 @@ def _before(model: Model) -> str:
 
 def _report(model: Model, output: Path) -> None:
     history, scores = model.info.history, model.info.scores
-    print(f"Trained for {counted(history['steps'], 'step')}, {history['seconds']:.0f} s.")
+    say(f"Trained for {counted(history['steps'], 'step')}, {history['seconds']:.0f} s.")
     if scores:
         classes = ", ".join(f"{name} {iou:.3f}" for name, iou in scores["iou"].items())
         iou = f"{scores['mean_iou']:.3f}{_before(model)}"
-        print(f"Held-out mean IoU {iou} over {scores['n_px']:,} px ({classes}).")
-    print(f"Model: {output}")
+        say(f"Held-out mean IoU {iou} over {scores['n_px']:,} px ({classes}).")
+    say(f"Model: {output}")

@@ -10,6 +10,7 @@ from .checks import (
     check_training_set,
     check_values,
 )
+from .chosen_channels import with_channels
 from .converting import labels_as
 from .formats import SUFFIXES, ZARR_SUFFIXES
 from .holes import let_go, written_planes
@@ -35,7 +36,7 @@ from .labels import (
     read_labels,
 )
 from .lazy_planes import Codes, Ids, LazyCodes, LazyPlanes, annotated_slices, code_counts, recoded
-from .names import natural_key, stem_of, suffix_of
+from .names import is_of_system, natural_key, stem_of, suffix_of
 from .normalise import Normalisation, fit_normalisation, normalisation_of
 from .npy import map_npy
 from .outlined_labels import Outlines
@@ -115,6 +116,7 @@ __all__ = [
     "format_length",
     "images_in",
     "is_chunk_store",
+    "is_of_system",
     "is_scale_open",
     "kind_notes",
     "kind_of_file",
@@ -159,6 +161,7 @@ __all__ = [
     "unfinished_at",
     "values_in",
     "values_to_show",
+    "with_channels",
     "write_image",
     "write_label_stack",
     "write_labels",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
@@ -15,6 +16,14 @@ from pathlib import Path
 import psutil
 
 from napari_unetseg.errors import AlreadyThereError, UserError
+
+from .formats import FILE_SUFFIXES
+
+#: While it is written a result has a name of its own, with up to so many characters more.
+_LONGEST_ADDITION = 40
+
+#: So many of them `tempfile` makes up.
+_RANDOM = 8
 
 #: So long after its last change, what a process that is not there began is no longer written. Time
 #: tells, as well: on a share the process may be one of another machine, whose number says nothing.
@@ -35,11 +44,19 @@ def check_output(path: str | Path, overwrite: bool) -> None:
     try:
         if not overwrite and (path.exists() or path.is_symlink()):
             raise AlreadyThereError(f"{path} exists already; choose another name.")
+        if path.is_symlink() and not path.is_file():
+            raise UserError(
+                f"{path} is a link to {path.readlink()}; name the place itself, or choose another."
+            )
+        if path.is_dir() and path.suffix.lower() in FILE_SUFFIXES:
+            raise UserError(f"{path} is a folder, and the result is a file; choose another name.")
         parent = path.absolute().parent
         while not parent.exists():
             parent = parent.parent
-        # Permission bits do not tell: root may write anywhere, but not into /proc.
-        with tempfile.NamedTemporaryFile(dir=parent, prefix=".napari-unetseg-"):
+        # Neither permission bits tell (root may write anywhere, but not into /proc) nor does the
+        # longest name that a system allows (there are file systems with less).
+        kept_free = "-" * (_LONGEST_ADDITION - _RANDOM - 2)
+        with tempfile.NamedTemporaryFile(dir=parent, prefix=f".{path.name}.", suffix=kept_free):
             pass
     except OSError as error:
         raise unwritable(path, error) from error
@@ -124,22 +141,42 @@ def move_into_place(folder: Path, path: Path) -> None:
     old = _old(path)
     for found in [*folder.rglob("*"), folder]:
         _sync(found)
+    replaces = path.exists()
     try:
-        if path.exists():
-            shutil.rmtree(old, ignore_errors=True)
+        if replaces:
+            _remove_old(path)
             path.rename(old)
         folder.rename(path)
-        _sync(path.parent)
-    finally:
-        if old.exists() and not path.exists():
+    except BaseException:
+        if replaces and not path.exists():
             old.rename(path)
-        shutil.rmtree(old, ignore_errors=True)
+        raise
+    _remove_old(path)
+    _sync(path.parent)
 
 
 def restore(path: Path) -> None:
-    """Give a folder its name back, if a program was killed while it replaced it by another."""
-    if not path.exists() and _old(path).is_dir():
-        _old(path).rename(path)
+    """Give a folder its name back, if a program was killed while it replaced it by another.
+
+    The other lies beside it then; without that, it was replaced and could not be removed.
+    """
+    old, folder = _old(path), path.absolute().parent
+    if not old.is_dir() or old.is_symlink() or os.path.lexists(path):
+        return
+    other = re.compile(rf"\.{re.escape(path.name)}\.(unfinished|.+\.partial)")
+    if any(other.fullmatch(beside.name) for beside in folder.iterdir()):
+        old.rename(path)
+
+
+def _remove_old(path: Path) -> None:
+    """Remove what was replaced: a folder, or a link but not what it leads to."""
+    with suppress(OSError):  # it is not there, or in use
+        # At once it is none that could be restored, however long its removal takes.
+        gone = _old(path).rename(_partial(path))
+        if gone.is_symlink():
+            gone.unlink()
+        else:
+            shutil.rmtree(gone, ignore_errors=True)
 
 
 def _old(path: Path) -> Path:
@@ -178,5 +215,10 @@ def _sync(path: Path) -> None:
 
 def unwritable(path: Path, error: OSError) -> UserError:
     """Return what to say where a result cannot be written."""
+    if error.errno == errno.ENAMETOOLONG:
+        return UserError(
+            f"{path} cannot be written: its name is too long, or would be while it is written; "
+            "choose a shorter one."
+        )
     reason = (error.strerror or str(error)).lower()
     return UserError(f"{path} cannot be written ({reason}); choose another place for the result.")

@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_unetseg.errors import UserError
 
+from .damage import check_size
 from .stack import AXES
 
 #: An axis of no more than this is of colours or channels, where a file does not say.
@@ -39,13 +40,14 @@ def resolve_axes(axes: str, shape: tuple[int, ...], name: str) -> tuple[str, tup
     Raises
     ------
     UserError
-        If there are more axes than T, C, Z, Y and X, or no Y and X.
+        If there are more axes than T, C, Z, Y and X, no Y and X, or one without a length.
 
     Examples
     --------
     >>> resolve_axes("QYXS", (5, 64, 64, 3), "cells.tif")
     ('ZYXC', (0, 1, 2, 3))
     """
+    check_size(name, shape)
     axes = axes.upper()
     if len(axes) != len(shape) or "Y" not in axes or "X" not in axes:
         raise UserError(

@@ -195,10 +195,18 @@ def check_channels(info: ModelInfo, stack: Stack) -> None:
     """Raise UserError where an image has other channels than a model was made for."""
     if stack.n_channels != len(info.channels):
         named = ", ".join(name for name in info.channels if name)
+        n = len(info.channels)
+        advice = "give it an image with the same channels, or train a model on this one"
+        if stack.n_channels > n:
+            which = "the one that it looks at" if n == 1 else f"the {n} that it looks at"
+            numbers = " ".join(f"--channel {i + 1}" for i in range(n))
+            advice = (
+                f"choose {which}: with predict {numbers} on the command line, and in the window by "
+                "the boxes beside Channels in the Data step"
+            )
         raise UserError(
             f"{_name(stack)} has {counted(stack.n_channels, 'channel')} and the model "
-            f"{info.name!r} was made for {len(info.channels)}{f' ({named})' if named else ''}; "
-            "give it an image with the same channels, or train a model on this one."
+            f"{info.name!r} was made for {n}{f' ({named})' if named else ''}; {advice}."
         )
 
 

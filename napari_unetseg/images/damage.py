@@ -7,7 +7,7 @@ import lzma
 import struct
 import tokenize
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,6 +38,14 @@ READ_ERRORS = (
 def no_parts(path: Path, part: str) -> UserError:
     """Return the sentence about `part` of a file that holds a single image."""
     return UserError(f"{path} is one image and has no part {part!r}; give its path alone.")
+
+
+def check_size(path: str | Path, shape: Sequence[int]) -> None:
+    """Raise `UserError` where an axis has no length, so that there is nothing in the file."""
+    if any(length < 1 for length in shape):
+        raise UserError(
+            f"{path} holds no pixels: its size is {' × '.join(map(str, shape))}; export it again."
+        )
 
 
 class DamagedPartError(UserError):

@@ -26,3 +26,11 @@ SUFFIXES = (
     *NRRD_SUFFIXES,
     *MAKERS_SUFFIXES,
 )
+
+#: Results with such a name are files, never folders.
+FILE_SUFFIXES = (
+    *TIFF_SUFFIXES,
+    *PICTURE_SUFFIXES,
+    *HDF5_SUFFIXES,
+    *(".csv", ".parquet", ".json", ".geojson", ".zip", ".stl", ".ply", ".glb"),
+)

@@ -18,6 +18,7 @@ from .assemble import assemble
 from .axes import guess_axes
 from .bigdataviewer import is_bigdataviewer, read_bigdataviewer, sizes_of_cells
 from .calibration import length_um
+from .damage import check_size
 from .extras import needed
 from .hdf5_chunks import check_chunks
 from .hdf5_files import files_behind
@@ -71,6 +72,7 @@ def read(path: Path, part: str, axes: str | None = None) -> Stack:
 
 def _lazy(path: Path, found: Any) -> Any:
     name, shape = found.name, tuple(int(n) for n in found.shape)
+    check_size(path, shape)
     looked: list[str] = []
 
     def block(where: tuple[slice, ...]) -> npt.NDArray[Any]:
@@ -88,7 +90,7 @@ def _lazy(path: Path, found: Any) -> Any:
 
 
 def _images(h5py: Any, file: Any) -> list[str]:
-    """List what could be an image, the likeliest first."""
+    """List what could be an image, the likeliest first; what is empty where all of it is."""
     found: dict[str, int] = {}
 
     def look(name: str, node: Any) -> None:
@@ -96,13 +98,14 @@ def _images(h5py: Any, file: Any) -> list[str]:
             found[name] = math.prod(node.shape)
 
     file.visititems(look)
-    return sorted(found, key=lambda name: (_rank(name), -found[name], name))
+    full = [name for name in found if found[name]]
+    return sorted(full or found, key=lambda name: (_rank(name), -found[name], name))
 
 
 def _is_image(node: Any) -> bool:
     shape = node.shape or ()
     long = sum(length >= _SMALLEST_PX for length in shape)
-    return node.dtype.kind in "iubf" and long >= 2
+    return node.dtype.kind in "iubf" and (long >= 2 or (len(shape) >= 2 and 0 in shape))
 
 
 def _rank(name: str) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from napari_unetseg.errors import UserError
 
 from .formats import SUFFIXES
-from .names import natural_key, stem_of, suffix_of
+from .names import is_of_system, natural_key, stem_of, suffix_of
 from .picture_folder import ABOUT_JSON
 from .places import split_place
 from .reading import is_chunk_store, nothing_at
@@ -52,7 +52,8 @@ def _find(spec: str | Path) -> list[Path]:
         return [path]
     if glob.has_magic(str(spec)):
         images = [Path(match) for match in glob.glob(str(spec), recursive=True)]  # noqa: PTH207
-        images = sorted((p for p in images if suffix_of(p) in SUFFIXES), key=natural_key)
+        images = [p for p in images if suffix_of(p) in SUFFIXES and not is_of_system(p)]
+        images.sort(key=natural_key)
         if images:
             return images
         raise UserError(f"No image matches {spec}; check the pattern.")

@@ -57,9 +57,9 @@ def segmented_slices(stack: Stack) -> tuple[int, ...] | None:
     """Return the slices that were segmented, where a file says that not all were."""
     slices = stack.metadata.get("slices")
     known = range(stack.n_planes)
-    if isinstance(slices, list) and slices and all(i in known for i in slices):
-        return tuple(slices)
-    return None
+    if isinstance(slices, list) and slices and all(type(i) is int and i in known for i in slices):
+        return tuple(sorted(set(slices)))
+    return None  # somebody else's, or every slice
 
 
 @dataclass(frozen=True, slots=True)

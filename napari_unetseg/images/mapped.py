@@ -16,6 +16,8 @@ import numpy.typing as npt
 from napari_unetseg.errors import UserError
 from napari_unetseg.hardware import free_memory_bytes
 
+from .damage import check_size
+
 _log = logging.getLogger(__name__)
 
 _UNPACKERS: dict[str, Callable[[BinaryIO], Any]] = {
@@ -128,8 +130,7 @@ def check_memory(path: Path, n_bytes: int, better: str) -> None:
 
 
 def _n_bytes(path: Path, dtype: npt.DTypeLike, shape: Sequence[int]) -> int:
-    if any(length < 1 for length in shape):
-        raise UserError(f"{path} is damaged: it says that its size is {_times(shape)} pixels.")
+    check_size(path, shape)
     return math.prod(shape) * np.dtype(dtype).itemsize
 
 

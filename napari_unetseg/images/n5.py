@@ -25,6 +25,7 @@ from napari_unetseg.errors import UserError
 from .assemble import assemble
 from .axes import guess_axes
 from .calibration import length_um
+from .damage import check_size
 from .lazy import lazy_array
 from .names import natural_key
 from .scenes import scene_note
@@ -77,6 +78,7 @@ def read(path: Path, part: str = "", axes: str | None = None) -> Stack:
             f"{folder} holds {kind[:20]} values packed as {packing[:20]}, which are not read; "
             f"save it as N5 of numbers packed as {', '.join(_UNPACKERS)}, or as OME-Zarr."
         )
+    check_size(folder, shape)
     if len(chunk) != len(shape) or len(shape) < 2 or min(*shape, *chunk) < 1:
         raise ValueError(f"it says that its size is {shape} in blocks of {chunk}")
     found = _named_axes(about) or guess_axes(shape)

@@ -8,6 +8,9 @@ from pathlib import Path
 from .formats import SUFFIXES
 from .places import split_axes
 
+#: What systems put into folders that somebody looked at, in lower case.
+_OF_SYSTEMS = (".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", ".directory", "@eadir")
+
 _DOUBLE_SUFFIXES = (".ome.tiff", ".ome.tif", ".ome.btf", ".ome.zarr", ".nii.gz")
 
 
@@ -21,6 +24,15 @@ def suffix_of(path: Path) -> str:
     return next(
         (double for double in _DOUBLE_SUFFIXES if name.endswith(double)), path.suffix.lower()
     )
+
+
+def is_of_system(path: Path) -> bool:
+    """Tell whether a file is none of a person's, but what a system keeps about a folder or a file.
+
+    >>> is_of_system(Path("cells/.DS_Store")), is_of_system(Path("cells/._a.tif"))
+    (True, True)
+    """
+    return path.name.lower() in _OF_SYSTEMS or path.name.startswith("._")
 
 
 def stem_of(path: Path) -> str:

@@ -18,7 +18,9 @@ from .assemble import assemble
 from .axes import guess_axes
 from .calibration import length_um
 from .channel_colors import color_of_hex
+from .damage import check_size
 from .lazy import chunk_to_read, lazy_array
+from .names import is_of_system
 from .stack import Stack
 from .tiff_metadata import NAMESPACE
 from .zarr_chunks import checked
@@ -145,7 +147,7 @@ def _stack(path: Path, array: Any, axes: str | None, image: _Multiscale, level: 
 def _lazy(path: Path, array: Any) -> Any:
     if array.dtype.kind not in "iubf":
         raise UserError(f"{path} holds {array.dtype} values; an image needs integers or floats.")
-
+    check_size(path, array.shape)
     whole = checked(array)
 
     def block(where: tuple[slice, ...]) -> npt.NDArray[Any]:
@@ -191,7 +193,8 @@ def _labels(node: Any) -> list[str]:
 
 def _has_pixels(folder: Path) -> bool:
     """Tell whether there is any chunk: levels that were not copied may still be described."""
-    return any(name not in _METADATA_FILES for name in _files(folder))
+    found = (name for name in _files(folder) if not is_of_system(Path(name)))
+    return any(name not in _METADATA_FILES for name in found)
 
 
 def _files(folder: Path) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .names import is_of_system
 from .places import split_place
 from .stack import Stack
 
@@ -54,9 +55,13 @@ def stamp_of(*files: Path) -> str:
     str
         32 hexadecimal digits.
     """
-    found = [p for held in files for p in (held, *held.rglob("*"))]
+    found = [path for held in files for path in (held, *_files_in(held))]
     facts = sorted((s.st_size, s.st_mtime_ns) for p in found if p.is_file() and (s := p.stat()))
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and not is_of_system(path)]
 
 
 def fingerprint(stack: Stack) -> str:

@@ -13,7 +13,7 @@ from napari_unetseg.errors import UserError
 from napari_unetseg.wording import counted
 
 from .assemble import assemble
-from .damage import READ_ERRORS, complaints_of
+from .damage import READ_ERRORS, check_size, complaints_of
 from .stack import Stack
 from .tiff_metadata import FileFacts, read_facts
 
@@ -51,6 +51,7 @@ def read(path: Path, part: str = "", axes: str | None = None) -> Stack:
         index = _chosen(path, part, [str(series.name) for series in tif.series])
         series = tif.series[index]
         facts = read_facts(tif, index)
+        check_size(path, series.shape)
         _check_complete(path, tif, series, complaints)
         data = _without_alpha(_pixels(path, series, index), series)
         rgb = int(series.keyframe.photometric) in (2, 6) and "S" in series.axes  # RGB, YCbCr

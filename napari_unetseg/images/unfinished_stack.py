@@ -252,6 +252,7 @@ class UnfinishedStack:
         try:
             self._levels = OmeZarrLevels(self._folder, self._like)
             said = self._record.read()
+            said = {plane: found for plane, found in said.items() if plane < self._like.n_planes}
             for slab, planes in itertools.groupby(sorted(said), self._slab_of):
                 self.done |= self._whole_in(slab, {plane: said[plane] for plane in planes})
         except READ_ERRORS:

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+from napari import current_viewer
+from napari.layers import Image
 from napari.utils.notifications import show_info
 
 from napari_unetseg.config import BACKGROUND_COLOR, LabelClass
+from napari_unetseg.errors import UserError
 from napari_unetseg.images import (
     SUFFIXES,
     ZARR_SUFFIXES,
     LabelsKind,
+    Outlines,
     Stack,
     codes_to_show,
     open_label_stack,
+    read_label_file,
     saved_kind,
     split_place,
     suffix_of,
     values_to_show,
 )
 
-from .stack_from_layers import METADATA
+from .stack_from_layers import CHOICES, METADATA, guess_axes, stack_from_layers
 
 #: Pixels, arguments of the layer, type of the layer.
 LayerData: TypeAlias = tuple[Any, dict[str, Any], str]
@@ -50,15 +56,17 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
     found, _ = place
     if found.is_dir():
         return None if (found / "model.json").is_file() else read_layers
-    return read_layers if suffix_of(found) in SUFFIXES else None
+    is_ours = suffix_of(found) in SUFFIXES or _holds_outlines(found)
+    return read_layers if is_ours else None
 
 
 def read_layers(path: str | Sequence[str]) -> list[LayerData]:
     """Read a file or folder as layers.
 
     Labels that this package wrote become a labels layer of codes, with names and colours; an
-    image becomes one layer, or one for each of its channels. What a person may not expect of it,
-    napari shows as a notification.
+    image becomes one layer, or one for each of its channels. Outlines that do not know the size of
+    their image are drawn on the one that is chosen in the viewer. What a person may not expect of
+    it, napari shows as a notification.
 
     Raises
     ------
@@ -66,7 +74,8 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
         If it cannot be read; napari shows the sentence.
     """
     found = Path(str(path))
-    stack = open_label_stack(found)  # images, too, and what labels have beside them
+    like = _image_of(found) if _holds_outlines(found) else None
+    stack = open_label_stack(found, None, like)  # images, too, and what labels have beside them
     for note in stack.notes:
         show_info(note)
     kind = saved_kind(stack)
@@ -80,6 +89,38 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
         return _channel_layers(stack)
     arguments = _arguments(stack, stack.axes.replace("C", "")) | {"colormap": "gray"}
     return [(_channel(stack, 0), arguments, "image")]
+
+
+def _holds_outlines(path: Path) -> bool:
+    """Tell whether this is QuPath's GeoJSON, or ImageJ's regions, which may lie in a zip."""
+    suffix = suffix_of(path)
+    if suffix != ".zip" or not zipfile.is_zipfile(path):
+        return suffix in (".geojson", ".roi")
+    with zipfile.ZipFile(path) as archive:
+        return any(name.lower().endswith(".roi") for name in archive.namelist())
+
+
+def _image_of(path: Path) -> Stack | None:
+    """Return the image in the viewer that outlines are of; None where the file knows its size.
+
+    Raises
+    ------
+    UserError
+        If neither the file nor the viewer knows an image.
+    """
+    found = read_label_file(path)
+    if not isinstance(found, Outlines) or found.known_frame is not None:
+        return None
+    viewer = current_viewer()
+    layers = [] if viewer is None else [*viewer.layers, viewer.layers.selection.active]
+    images = [la for la in layers if isinstance(la, Image) and la.ndim in CHOICES]
+    if not images:
+        raise UserError(
+            f"{path} holds outlines and not the size of their image; open that image first, or "
+            f"make a TIFF of them with napari-unetseg convert {path.name} --like IMAGE -o "
+            "labels.tif."
+        )
+    return stack_from_layers(images[-1:], guess_axes(images[-1]))
 
 
 def _is_in_labels(stack: Stack) -> bool:

@@ -298,3 +298,65 @@ def test_an_unfinished_result_without_facts_is_made_anew(tmp_path, capsys):
         assert "given again, makes it anew" in said
     finally:
         result.discard()
+
+
+def labels_that_say(path, **about):
+    """Write labels of three slices that say something about themselves."""
+    stack = Stack(np.ones((3, 20, 30), np.uint8), "ZYX", metadata={"kind": "masks"})
+    write_image(path, stack)
+    facts = json.loads((path / "zarr.json").read_text())
+    said = next(said for said in facts["attributes"].values() if "kind" in said)
+    said.update(about)
+    (path / "zarr.json").write_text(json.dumps(facts))
+    return path
+
+
+@pytest.mark.parametrize("classes", [5, {"x": 1}, [5], "abc", [{"name": 5}]])
+@pytest.mark.parametrize("as_json", [False, True])
+def test_classes_that_are_none_are_not_told(tmp_path, capsys, classes, as_json):
+    path = labels_that_say(tmp_path / "labels.zarr", classes=classes)
+    assert main(["info", str(path), *(["--json"] if as_json else [])]) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert not as_json or json.loads(said.out)["classes"] == []
+
+
+@pytest.mark.parametrize("classes", [5, {"x": 1}, [5]])
+def test_a_model_or_a_json_with_such_classes_is_one_sentence(tmp_path, capsys, classes):
+    (tmp_path / "m.unet").mkdir()
+    info = ModelInfo(name="m", recipe=Recipe(), classes=CLASSES, channels=("",)).model_dump()
+    (tmp_path / "m.unet" / "model.json").write_text(json.dumps(info | {"classes": classes}))
+    (tmp_path / "a.json").write_text(json.dumps({"classes": classes, "categories": classes}))
+    (tmp_path / "b.json").write_text(json.dumps({"images": classes, "annotations": classes}))
+    (tmp_path / "c.geojson").write_text(
+        json.dumps({"type": "FeatureCollection", "features": classes, "classes": classes})
+    )
+    for name in ("m.unet", "a.json", "b.json", "c.geojson"):
+        assert main(["info", str(tmp_path / name)]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith("error: ")
+        assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("slices", [[1.0], [True, True], ["0"], [-1], [2**70], [[0]], {"0": 1}])
+def test_segmented_slices_that_are_none_mean_all(tmp_path, capsys, slices):
+    assert "segmented slices" not in info_json(
+        labels_that_say(tmp_path / "labels.zarr", slices=slices), capsys
+    )
+
+
+def test_slices_that_are_named_twice_or_in_another_order_count_once(tmp_path, capsys):
+    path = labels_that_say(tmp_path / "labels.zarr", slices=[2, 0, 0, 2, 0])
+    assert info_json(path, capsys)["segmented slices"] == [0, 2]
+    assert main(["evaluate", str(path), "-t", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["n_slices"] == 2
+
+
+@pytest.mark.parametrize(("n", "others"), [(5, None), (6, "1, of 1 image"), (9, "4, of 4 images")])
+def test_sizes_that_are_not_listed_are_counted(tmp_path, capsys, n, others):
+    for i in range(n):
+        tifffile.imwrite(tmp_path / f"{i}.tif", np.zeros((20 + i, 30), np.uint8))
+    facts = info_json(tmp_path, capsys)
+    assert (len(facts["sizes"]), facts["other sizes"]) == (5, others)
+    assert main(["info", str(tmp_path)]) == 0
+    assert ("other sizes" in capsys.readouterr().out) == (n > 5)

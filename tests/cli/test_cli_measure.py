@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from rich.progress import Progress
 
 from napari_unetseg.cli import main
+from napari_unetseg.cli.progress import Bar
 from napari_unetseg.config import LabelClass
 from napari_unetseg.images import Stack, open_stack, write_image, write_labels
 
@@ -137,12 +137,12 @@ def test_a_bar_runs_to_its_end_with_the_slices(tmp_path, image, monkeypatch, kin
     write_labels(tmp_path / "labels.tif", codes, like=image, kind=kind, classes=CLASSES)
     drawn = []
 
-    class Bar(Progress):
+    class Drawn(Bar):
         def update(self, task_id, **changes):
             super().update(task_id, **changes)
             drawn.append((self.tasks[0].description, self.tasks[0].completed, self.tasks[0].total))
 
-    monkeypatch.setattr("napari_unetseg.cli.progress.Progress", Bar)
+    monkeypatch.setattr("napari_unetseg.cli.progress.Bar", Drawn)
     assert run("measure", tmp_path / "labels.tif", "-o", tmp_path / "t.csv") == 0
     n = 4 if kind == "objects" else 2 * 2 * 4
     expected = [("Measuring labels", done, n) for done in range(n + 1)]

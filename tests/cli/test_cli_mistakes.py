@@ -180,6 +180,46 @@ def test_nothing_that_is_read_or_written_is_replaced_by_a_result(refused, folder
     assert says in refused(command)
 
 
+WRITING = (
+    ("baseline otsu bad.tif", "tif"),
+    ("baseline otsu bad.tif", "zarr"),
+    ("predict bad.tif -m m.unet", "tif"),
+    ("predict bad.tif -m m.unet", "zarr"),
+    ("train bad.tif -l bad.tif", "unet"),
+    ("convert bad.tif", "tif"),
+    ("convert bad.tif", "zarr"),
+    ("convert bad.tif", "geojson"),
+    ("measure bad.tif", "csv"),
+)
+
+
+@pytest.mark.parametrize(("command", "suffix"), WRITING)
+def test_where_nothing_can_be_written_is_told_before_anything_is_read(
+    refused, folder, command, suffix
+):
+    (folder / "bad.tif").write_text("This is no image, as would be told if it were opened.")
+    (folder / "m.unet").mkdir()
+    (folder / "m.unet" / "model.json").write_text("{}")
+    (folder / "there").mkdir()
+    (folder / f"link.{suffix}").symlink_to("there")
+    (folder / f"nowhere.{suffix}").symlink_to("gone")
+    long = f"{'x' * (251 - len(suffix))}.{suffix}"
+    assert "is a link to there" in refused(f"{command} -o link.{suffix} --overwrite")
+    assert "is a link to gone" in refused(f"{command} -o nowhere.{suffix} --overwrite")
+    assert "name is too long" in refused(f"{command} -o {long}")
+    if sys.platform == "linux":
+        assert "cannot be written" in refused(f"{command} -o /proc/o.{suffix}")
+    if suffix not in ("zarr", "unet"):
+        (folder / f"folder.{suffix}").mkdir()
+        assert "and the result is a file" in refused(f"{command} -o folder.{suffix} --overwrite")
+
+
+def test_a_name_as_long_as_is_allowed_is_written(folder):
+    name = "x" * 206
+    assert run("baseline", "otsu", "im.tif", "-o", f"{name}.tif") == 0
+    assert open_stack(f"{name}.tif").n_planes == 2
+
+
 def test_a_table_beside_the_masks_of_a_folder_is_no_stranger_there(folder):
     command = (*BLOBS.split(), "-o", "out", "--table", "out/points.csv")
     assert run(*command) == 0

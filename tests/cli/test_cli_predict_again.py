@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import subprocess
 import sys
@@ -292,3 +293,52 @@ def test_nothing_is_left_of_what_is_asked_for_no_more(folder, monkeypatch) -> No
     run_interrupted(monkeypatch, arguments("again.zarr", *options), "put", 120)
     assert main(arguments("again.zarr")) == 0
     assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("tile_px", ["abc", [-3, 5], [0, 0], [1.5, 2], [64], {"Y": 64}, None])
+def test_a_remembered_tile_size_that_is_none_is_found_anew(folder, monkeypatch, tile_px) -> None:
+    run_interrupted(monkeypatch, arguments("again.zarr"), "put", 40)
+    about = Path(".again.zarr.unfinished", ".unfinished.json")
+    about.write_text(json.dumps(json.loads(about.read_text()) | {"known": {"tile_px": tile_px}}))
+    assert main(arguments("again.zarr")) == 0
+    assert main(arguments("whole.zarr")) == 0
+    whole, again = (LazyPlanes.of(open_stack(f"{name}.zarr"))[:] for name in ("whole", "again"))
+    np.testing.assert_array_equal(again, whole)
+
+
+@pytest.mark.parametrize(
+    "found", ['{"a": 1}', "[1]", '{"a": {"files": 5}}', '{"a": {"files": [5], "scale": 1}}', "{"]
+)
+def test_a_list_of_finished_images_that_is_none_is_not_believed(folder, found) -> None:
+    Path(".out.json.unfinished").write_text(found)
+    assert main(arguments("out")) == 0
+    assert [path.name for path in Path("out").iterdir()] == ["stack.tif"]
+
+
+def looked_at(*folders: Path | str) -> None:
+    """Leave in folders what systems do when somebody looks at them."""
+    for folder in map(Path, folders):
+        for name in (".DS_Store", "Thumbs.db", "desktop.ini", "._a.tif"):
+            (folder / name).write_bytes(b"Bud1")
+
+
+def test_what_a_system_puts_into_folders_is_no_ones(folder, capsys, monkeypatch) -> None:
+    (folder / "images").mkdir()
+    for name in "ab":
+        pixels = np.random.default_rng(ord(name)).integers(0, 255, (20, 40, 48), np.uint8)
+        write_image(folder / "images" / f"{name}.tif", Stack(pixels, "ZYX"))
+    given = ["predict", "images", "-m", "2.unet", "-o", "again"]
+    run_interrupted(monkeypatch, given, "put", 22)
+    looked_at("images", "again", "again/.b.tif.unfinished")
+    capsys.readouterr()
+    assert main(given) == 0
+    assert "again/a.tif is finished already" in capsys.readouterr().err
+    assert sorted(p.name for p in Path("again").glob("[ab]*")) == ["a.tif", "b.tif"]
+
+
+def test_an_image_that_was_looked_at_is_the_same(folder, capsys, monkeypatch) -> None:
+    run_interrupted(monkeypatch, arguments("again.zarr"), "put", 40)
+    looked_at("stack.zarr", "stack.zarr/0", ".again.zarr.unfinished")
+    capsys.readouterr()
+    assert main(arguments("again.zarr")) == 0
+    assert "slices of stack were segmented before" in capsys.readouterr().err

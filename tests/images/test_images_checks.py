@@ -112,6 +112,10 @@ def test_a_model_for_other_channels_is_explained():
     check_channels(model(2), image(n_channels=2))
     with pytest.raises(UserError, match=r"cells has 3 channel.*'membranes' was made for 1 \(c0\)"):
         check_channels(model(1), image(n_channels=3))
+    with pytest.raises(UserError, match=r"predict --channel 1 --channel 2 on .* the Data step"):
+        check_channels(model(2), image(n_channels=3))
+    with pytest.raises(UserError, match="give it an image with the same channels"):
+        check_channels(model(2), image())
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,13 @@ def test_brackets_in_a_name_are_not_a_pattern(tmp_path):
     assert find_inputs([str(path)]) == [path]
 
 
+def test_what_a_system_keeps_about_a_file_is_no_image(tmp_path):
+    image, *_ = touch(tmp_path, "a.tif", "._a.tif", ".DS_Store", "Thumbs.db")
+    assert find_inputs([tmp_path]) == find_inputs([tmp_path / "*"]) == [image]
+    with pytest.raises(UserError, match="No image matches"):
+        find_inputs([tmp_path / "._*"])
+
+
 @pytest.mark.parametrize("spec", ["none.tif", "*.tif", "empty"])
 def test_what_names_nothing_is_said(tmp_path, spec):
     (tmp_path / "empty").mkdir()

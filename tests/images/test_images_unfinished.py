@@ -380,10 +380,38 @@ def test_what_was_being_replaced_at_the_kill_has_its_name_again(writes, tmp_path
     path = tmp_path / "o.zarr"
     write_image(path, image())
     path.rename(tmp_path / ".o.zarr.old")  # as far as it came
+    new = unfinished_at(path) if writes == "stack" else tmp_path / ".o.zarr.1-00000000.partial"
+    new.mkdir()
     write = UnfinishedStack if writes == "stack" else write_image
     with pytest.raises(UserError, match="exists already"):
         write(path, like)
     assert found(path).shape == (40, 9, 7)
+
+
+def test_what_was_replaced_and_is_still_there_does_not_come_back(tmp_path) -> None:
+    path, left = tmp_path / "o.zarr", tmp_path / ".o.zarr.old"
+    write_image(path, image("ZYX", (1, 9, 7)))
+    path.rename(left)
+    write_image(path, image())
+    assert found(path).shape == (40, 9, 7)
+    write_image(path, image("ZYX", (3, 9, 7)), overwrite=True)
+    assert (found(path).shape, left.exists()) == ((3, 9, 7), False)
+    (tmp_path / "other").mkdir()
+    left.symlink_to("other")
+    write_image(path, image(), overwrite=True)
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["o.zarr", "other"]
+
+
+@pytest.mark.parametrize(
+    "line", ["x y", "12", "999 5", "-3 5", "1.5 5", "1 2 3", "\0" * 64, "9" * 5000 + " 5", "٣ ٣"]
+)
+def test_a_damaged_line_about_finished_slices_costs_no_other_slice(tmp_path, line) -> None:
+    like, _, folder = left(tmp_path)
+    journal = folder / ".unfinished.slices"
+    lines = journal.read_text().splitlines()
+    journal.write_text("\n".join([*lines[:3], line, *lines[3:], line, "1"]), "utf-8")
+    with UnfinishedStack(tmp_path / "o.zarr", like, facts=FACTS) as result:
+        assert (len(result.done), result.was_begun_anew) == (len(lines), False)
 
 
 def test_means_of_the_largest_numbers_are_no_small_ones(tmp_path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -305,3 +306,57 @@ def test_labels_of_another_programs_zarr_become_a_labels_layer(data_dir, within)
     (layer,) = layers_of(data_dir / "formats" / "6001240_v0.5.ome.zarr" / within)
     assert isinstance(layer, Labels)
     assert np.asarray(layer.data).max() > 1
+
+
+def outlines(path):
+    """Write labels as outlines of a program that does not say how large their image is."""
+    codes = np.zeros((3, 20, 30), np.uint32)
+    codes[1, 4:9, 5:15], codes[2, 10:16, 3:9] = 1, 2
+    like = Stack(np.zeros((3, 20, 30), np.uint8), "ZYX", SIZE)
+    write_labels(path, codes, like=like, kind="objects", classes=CLASSES)
+    return codes
+
+
+def without_a_frame(path):
+    """Take what this package says of outlines out of their file."""
+    if path.suffix == ".geojson":
+        content = json.loads(path.read_text())
+        kept = {key: content[key] for key in ("type", "features")}
+        path.write_text(json.dumps(kept))
+    else:
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.comment = b""
+
+
+@pytest.mark.parametrize("name", ["a.geojson", "a.zip"])
+def test_outlines_of_ours_open_at_the_size_that_they_know(tmp_path, name):
+    codes = outlines(tmp_path / name)
+    (layer,) = layers_of(tmp_path / name)
+    assert isinstance(layer, Labels)
+    assert (np.asarray(layer.data) == codes).all()
+
+
+@pytest.mark.parametrize("name", ["a.geojson", "a.zip"])
+def test_outlines_without_a_size_are_drawn_on_the_image_that_is_chosen(
+    tmp_path, name, make_napari_viewer
+):
+    codes = outlines(tmp_path / name)
+    without_a_frame(tmp_path / name)
+    with pytest.raises(UserError, match=r"open that image first, or .* --like IMAGE"):
+        layers_of(tmp_path / name)
+    viewer = make_napari_viewer()
+    with pytest.raises(UserError, match="open that image first"):
+        layers_of(tmp_path / name)
+    chosen = viewer.add_image(np.zeros((3, 20, 30), np.uint8), scale=(0.05, 0.0046, 0.0046))
+    viewer.add_image(np.zeros((7, 8), np.uint8))
+    viewer.layers.selection.active = chosen
+    viewer.open(str(tmp_path / name), plugin="napari-unetseg")
+    shown = viewer.layers[-1]
+    assert isinstance(shown, Labels)
+    assert (np.asarray(shown.data) == codes).all()
+
+
+def test_a_zip_of_something_else_is_left_to_others(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.txt", "no region")
+    assert get_reader(str(tmp_path / "a.zip")) is None
