@@ -53,7 +53,8 @@ class ImageFacts(QWidget):
         self.axes = QComboBox()
         self.axes.setToolTip(_AXES_TOOLTIP)
         self.size = QLabel()
-        # Long sizes are cut rather than widen the dock; the tooltip has them whole.
+        # Long sizes are wrapped rather than widen the dock.
+        self.size.setWordWrap(True)
         self.size.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.pixel_size = PixelSizeRow()
         self.channels: list[QCheckBox] = []

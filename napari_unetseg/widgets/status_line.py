@@ -35,6 +35,7 @@ class StatusLine(QWidget):
         self._said_at = -READ_S
         self.sentence = QLabel()
         self.sentence.setWordWrap(True)
+        self.sentence.setMinimumWidth(1)  # a path cannot be wrapped; the tooltip has it whole
         self.sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.sentence.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.bar = QProgressBar()
@@ -90,6 +91,7 @@ class StatusLine(QWidget):
 
     def _show(self, sentence: str) -> None:
         self.sentence.setText(sentence)
+        self.sentence.setToolTip(sentence)
         self.sentence.setVisible(bool(sentence))
 
     def take_back(self, sentence: str) -> None:

@@ -484,3 +484,15 @@ def signals(signal):
     signal.connect(said.append)
     yield said
     signal.disconnect(said.append)
+
+
+def test_sizes_and_types_are_shown_whole_however_narrow_the_dock(stage, step):
+    step.setFixedWidth(370)
+    big = dask.array.zeros((1240, 20480, 20480), dtype=np.uint16, chunks=(1, 2048, 2048))
+    stage.viewer.add_image(big, name="big", contrast_limits=(0, 9))
+    settle(stage, step)
+    size = step.facts.size
+    assert size.text() == "1240 slices, 20480 × 20480 px, uint16"
+    assert size.fontMetrics().horizontalAdvance(size.text()) > size.width()
+    needed = size.fontMetrics().boundingRect(size.rect(), Qt.TextFlag.TextWordWrap, size.text())
+    assert size.rect().contains(needed)

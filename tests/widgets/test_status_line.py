@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QLabel
+from qtpy.QtWidgets import QApplication, QLabel
 from stage import Stage
 
 from napari_unetseg.config import Recipe
@@ -51,3 +51,14 @@ def test_frozen_it_does_not_say_that_it_follows(stage, monkeypatch):
     assert "frozen" in stage.line.sentence.text()
     stage.controller.live.freeze(False)
     assert "it follows" in stage.line.sentence.text()
+
+
+def test_a_path_that_cannot_be_wrapped_does_not_widen_the_dock(stage):
+    stage.viewer.window.show()
+    QApplication.processEvents()
+    before = stage.line.minimumSizeHint().width()
+    sentence = f"/{'a_long_name_of_a_file_' * 9}.tif cannot be read; check it."
+    stage.context.say(sentence)
+    QApplication.processEvents()
+    assert stage.line.minimumSizeHint().width() == before
+    assert stage.line.sentence.toolTip() == sentence
