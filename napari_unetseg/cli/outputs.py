@@ -146,6 +146,9 @@ def _check_not_inside(output: Path) -> None:
             f"{output} would be labels inside the image {source}; write {output.stem}.tif and put "
             f"it there with napari-unetseg convert {output.stem}.tif -o {output}."
         )
+    for above in output.absolute().parents:
+        if any((above / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray")):
+            raise UserError(f"{output} would be inside the Zarr {above}; choose a place beside it.")
 
 
 class FinishedImages:
@@ -168,20 +171,52 @@ class FinishedImages:
 
     def written(self) -> set[Path]:
         """Return the files that are there as they were written."""
+        from napari_unetseg.images import has_its_name
+
         listed = (item for entry in self._images.values() for item in entry["files"].items())
-        return {Path(path) for path, written in listed if _stamp(path) == written}
+        return {
+            Path(path)
+            for path, stamp in listed
+            if (has_its_name(Path(path)) if stamp is None else _stamp(path) == stamp)
+        }
 
     def scale(self, files: Outputs, facts: Mapping[str, Any]) -> float | None:
         """Return at which scale an image was segmented; None where it is not finished."""
-        entry = self._images.get(str(files.labels), {})
-        same = entry.get("facts") == json.loads(json.dumps(facts))
-        whole = same and entry["files"] == {path: _stamp(path) for path in files.paths()}
+        entry = self._entry(files, facts)
+        stamps = {path: _stamp(path) for path in files.paths()}
+        whole = entry.get("files") == stamps and None not in stamps.values()
         return entry["scale"] if whole else None
+
+    def scale_in_naming(self, files: Outputs, facts: Mapping[str, Any]) -> float | None:
+        """Return the scale of an image whose results have, or wait for, their names; else None."""
+        from napari_unetseg.images import is_prepared
+
+        entry = self._entry(files, facts)
+        begun = entry.get("files") == dict.fromkeys(files.paths())
+        there = all(is_prepared(Path(path)) or Path(path).exists() for path in files.paths())
+        return entry["scale"] if begun and there else None
+
+    def begin_naming(self, files: Outputs, facts: Mapping[str, Any], scale: float) -> None:
+        """Remember that all that an image still lacks are the names of its files."""
+        self._add(files, facts, scale, dict.fromkeys(files.paths()))
 
     def add(self, files: Outputs, facts: Mapping[str, Any], scale: float) -> None:
         """Remember that an image is finished."""
-        stamps = {path: _stamp(path) for path in files.paths()}
-        self._images[str(files.labels)] = {"files": stamps, "facts": facts, "scale": scale}
+        self._add(files, facts, scale, {path: _stamp(path) for path in files.paths()})
+
+    def _entry(self, files: Outputs, facts: Mapping[str, Any]) -> dict[str, Any]:
+        entry = self._images.get(str(files.labels), {})
+        return entry if entry.get("facts") == json.loads(json.dumps(facts)) else {}
+
+    def _add(
+        self,
+        files: Outputs,
+        facts: Mapping[str, Any],
+        scale: float,
+        stamps: Mapping[str, str | None],
+    ) -> None:
+        entry = {"files": dict(stamps), "facts": facts, "scale": scale}
+        self._images[str(files.labels)] = entry
         write_record(self._file, self._images, overwrite=True)
 
     def forget(self) -> None:

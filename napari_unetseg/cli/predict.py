@@ -83,7 +83,7 @@ def predict(
 
     from .inputs_kept import folders_of
     from .outputs import FinishedImages, check_outputs, plan_outputs, write_record
-    from .predicted_files import Asked, segment
+    from .predicted_files import Asked, go_on_naming, segment
     from .progress import bar
     from .refining import refinements
     from .steps import note_on_numbers, option_for_3d
@@ -112,16 +112,20 @@ def predict(
         task = progress.add_task("Segmenting", total=sum(len(planes) for _, planes in opened))
         for (image, planes), files in zip(opened, plan.files, strict=True):
             progress.update(task, description=f"Segmenting {image.name}")
-            facts = asked.facts(image, planes) | {"channels": channel or []}
+            facts = asked.facts(image, planes, files) | {"--channel": channel or []}
             scale = finished.scale(files, facts)
             if scale is None:
+                scale = finished.scale_in_naming(files, facts)
+                if scale is not None:
+                    go_on_naming(files)
+            if scale is None:
                 show = partial(progress.update, task)
-                scale = segment(image, planes, files, asked, facts, show)
+                begin_naming = partial(finished.begin_naming, files, facts)
+                scale = segment(image, planes, files, asked, facts, begin_naming, show)
             else:
                 say(f"{files.labels} is finished already.", err=True)
                 progress.advance(task, len(planes))
-            if len(plan.files) > 1:
-                finished.add(files, facts, scale)
+            finished.add(files, facts, scale)
             answers.append(
                 {
                     **_facts(image),

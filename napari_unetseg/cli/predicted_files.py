@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from .outputs import Outputs
 
 
-#: Of what is written: the labels it belongs to.
-_RESULT = "name of the result"
-
-
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a person asked for, of every image.
@@ -53,7 +49,7 @@ class Asked:
     tta: bool
     overwrite: bool
 
-    def facts(self, image: Stack, planes: list[int]) -> dict[str, Any]:
+    def facts(self, image: Stack, planes: list[int], files: Outputs) -> dict[str, Any]:
         """Return what decides the answers for an image, by the words a person knows it by."""
         from napari_unetseg import __version__
         from napari_unetseg.images import fingerprint, stamp
@@ -74,6 +70,8 @@ class Asked:
             "--tta": self.tta,
             "--objects": self.objects,
             "--then": None if self.then is None else self.then.model_dump(mode="json"),
+            "--probabilities": files.probabilities is not None,
+            "--uncertainty": files.uncertainty is not None,
         }
 
 
@@ -83,6 +81,7 @@ def segment(
     files: Outputs,
     asked: Asked,
     facts: Mapping[str, Any],
+    begin_naming: Callable[[float], None],
     show: Callable[..., None],
 ) -> float:
     """Segment an image into its files, or go on with what is left of an earlier time.
@@ -96,6 +95,8 @@ def segment(
     asked : Asked
     facts : mapping
         What `Asked.facts` says of the image.
+    begin_naming : callable
+        Takes the scale, as returned, once everything is done but the results' names.
     show : callable
         Takes ``advance`` and ``description``, as a bar of progress does.
 
@@ -104,9 +105,14 @@ def segment(
     float
         At which scale the model saw it.
     """
+    from napari_unetseg.images import OF_RESULT, check_same, facts_of
     from napari_unetseg.learning import Predictor
 
+    facts = {OF_RESULT: files.labels.name, **facts}
     results: dict[str, UnfinishedStack] = {}
+    for place in () if asked.overwrite else (files.labels, *_made_of(files)):
+        if facts_of(place).get(OF_RESULT) == files.labels.name:
+            check_same(place, facts)  # of options that were given then, and are not now, too
     try:
         with ExitStack() as until_written:
             for name, result in _results(image, planes, files, asked, facts):
@@ -125,12 +131,13 @@ def segment(
             _fill(results, predictor, planes, image.name, show)
             if "labels" not in results:
                 show(description=f"Refining {image.name}")
-                labels = _refined(results, image, planes, files, asked, predictor.scale)
+                labels = _refined(results, image, planes, files, asked, facts, predictor.scale)
                 results["labels"] = until_written.enter_context(labels)
             show(description=f"Writing {image.name}")
             wanted = [result for name, result in results.items() if getattr(files, name, None)]
             for result in wanted:
                 result.prepare()
+            begin_naming(predictor.scale)
             for result in wanted:
                 result.finish()
             for result in results.values():
@@ -185,14 +192,30 @@ def _fill(
         show(advance=1)
 
 
-def _remove_left(files: Outputs) -> None:
-    """Remove what an earlier time, with other options, began beside a result."""
-    from napari_unetseg.images import remove_unfinished
+def go_on_naming(files: Outputs) -> None:
+    """Give results their names that were prepared when a program ended."""
+    from napari_unetseg.images import give_name
 
-    for kind in ("codes", "distances", "probabilities", "uncertainty"):
-        aside = files.labels.with_stem(f"{files.labels.stem}_{kind}")
-        for left in (_scratch(files, kind), aside):
-            remove_unfinished(left, {_RESULT: files.labels.name})
+    for path in files.paths():
+        give_name(Path(path))
+    _remove_left(files)
+
+
+def _remove_left(files: Outputs) -> None:
+    """Remove what was begun beside a result, and is needed no more."""
+    from napari_unetseg.images import OF_RESULT, remove_unfinished
+
+    for left in _made_of(files):
+        remove_unfinished(left, {OF_RESULT: files.labels.name})
+
+
+def _made_of(files: Outputs) -> list[Path]:
+    """Return the places of all that may be written beside labels, or that they are made of."""
+    kinds = ("codes", "distances", "probabilities", "uncertainty")
+    asides = [files.probabilities, files.uncertainty]
+    beside = [files.labels.with_stem(f"{files.labels.stem}_{kind}") for kind in kinds[2:]]
+    found = [*(_scratch(files, kind) for kind in kinds), *beside, *(p for p in asides if p)]
+    return list(dict.fromkeys(found))
 
 
 def _scratch(files: Outputs, kind: str) -> Path:
@@ -209,7 +232,6 @@ def _results(
     from .refining import wants_probabilities
 
     classes = asked.model.info.classes
-    facts = {_RESULT: files.labels.name, **facts}
 
     def result(name: str, path: Path | None, like: Stack) -> tuple[str, UnfinishedStack]:
         path = path or _scratch(files, name)
@@ -241,6 +263,7 @@ def _refined(
     planes: list[int],
     files: Outputs,
     asked: Asked,
+    facts: Mapping[str, Any],
     scale: float,
 ) -> UnfinishedStack:
     """Tell objects apart and take the steps that were asked for; return what comes out."""
@@ -261,7 +284,7 @@ def _refined(
         begun = LazyPlanes(codes.shape, np.uint32, pieces.ids)
     are_objects = asked.objects or (asked.then and answers(asked.then) == "objects")
     like = labels_like(image, "objects" if are_objects else "masks", info.classes, planes)
-    result = UnfinishedStack(files.labels, like, overwrite=asked.overwrite)
+    result = UnfinishedStack(files.labels, like, facts=facts, overwrite=asked.overwrite)
 
     def put(plane: int, labels: Any) -> None:
         result.put(plane, labels if are_objects else codes_to_masks(labels))

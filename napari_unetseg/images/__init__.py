@@ -54,13 +54,19 @@ from .sequence import images_in
 from .shown_labels import codes_to_show, values_to_show
 from .stack import Stack
 from .tiling import Tile, even_size, mirrored, plan_tiles, read_mirrored
-from .unfinished_stack import (
-    UnfinishedStack,
+from .unfinished_files import (
+    OF_RESULT,
     can_go_on,
+    check_same,
+    facts_of,
+    give_name,
+    has_its_name,
+    is_prepared,
     remove_unfinished,
     slices_done,
     unfinished_at,
 )
+from .unfinished_stack import UnfinishedStack
 from .writing import (
     labels_like,
     maps_like,
@@ -76,6 +82,7 @@ __all__ = [
     "LABEL_SUFFIXES",
     "MANY_CLASSES",
     "MESH_SUFFIXES",
+    "OF_RESULT",
     "SUFFIXES",
     "WRITTEN_SUFFIXES",
     "ZARR_SUFFIXES",
@@ -100,6 +107,7 @@ __all__ = [
     "check_output",
     "check_pixels",
     "check_resampling",
+    "check_same",
     "check_same_slices",
     "check_training_inputs",
     "check_training_set",
@@ -110,13 +118,17 @@ __all__ = [
     "codes_to_show",
     "container_of",
     "even_size",
+    "facts_of",
     "find_inputs",
     "fingerprint",
     "fit_normalisation",
     "format_length",
+    "give_name",
+    "has_its_name",
     "images_in",
     "is_chunk_store",
     "is_of_system",
+    "is_prepared",
     "is_scale_open",
     "kind_notes",
     "kind_of_file",

@@ -17,13 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_unetseg.errors import AlreadyThereError, UserError
-from napari_unetseg.wording import counted
 
 from .atomic import (
     atomic_file,
     check_output,
     check_replaceable,
-    move_into_place,
     restore,
     unwritable,
 )
@@ -32,14 +30,9 @@ from .formats import ZARR_SUFFIXES
 from .names import suffix_of
 from .ome_tiff_writer import write_ome_tiff
 from .ome_zarr_writer import OmeZarrLevels, Region
-from .slice_record import SliceRecord, checksum_of, slices_in
+from .slice_record import SliceRecord, checksum_of
 from .stack import Stack
-
-#: Beside the arrays as long as they are unfinished: what they are made of, which slices are done.
-_FACTS, _DONE = ".unfinished.json", ".unfinished.slices"
-
-#: The TIFF that a result becomes.
-_COPY = ".whole.tif"
+from .unfinished_files import COPY, DONE, FACTS, check_same, give_name, unfinished_at
 
 _MARKER = "zarr.json"
 
@@ -105,10 +98,10 @@ class UnfinishedStack:
             if self._folder.is_symlink():
                 self._folder.unlink()
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._record = SliceRecord(self._folder / _DONE, path)
+            self._record = SliceRecord(self._folder / DONE, path)
             begun = self._read_facts()
             if not overwrite:
-                self._check_of_same(begun)
+                self._check_same(begun, facts)
             goes_on = begun is not None and self._facts is not None and self._go_on(begun)
             self.was_begun_anew = begun is not None and not goes_on
             if not goes_on:
@@ -148,7 +141,7 @@ class UnfinishedStack:
         self._wait()
         self._check_there()
         if not self._is_zarr:
-            with self._said(), atomic_file(self._folder / _COPY, overwrite=True) as partial:
+            with self._said(), atomic_file(self._folder / COPY, overwrite=True) as partial:
                 write_ome_tiff(partial, self.stack(), compress=True)
             self._is_prepared = True
 
@@ -159,13 +152,8 @@ class UnfinishedStack:
         with self._said():
             if not self._is_zarr:
                 check_output(self._path, self._overwrite)
-                (self._folder / _COPY).replace(self._path)
-                self.discard()
-                return
             self._close()
-            move_into_place(self._folder, self._path)
-            for name in (_FACTS, _DONE):
-                (self._path / name).unlink(missing_ok=True)
+            give_name(self._path)
 
     def discard(self) -> None:
         """Remove what there is of it; nothing where it has its name."""
@@ -261,19 +249,18 @@ class UnfinishedStack:
         self.known = begun["known"]
         return True
 
-    def _check_of_same(self, begun: dict[str, Any] | None) -> None:
-        """Raise `AlreadyThereError` for slices that are done, but were made of something else."""
-        then = (begun or {}).get("facts")
-        if then is None or then == self._facts or not (n := len(self._record.read())):
-            return
-        self._record.close()
-        facts = [of[0] if isinstance(of, list) else {} for of in (then, self._facts)]
-        differ = [key for key in {**facts[0], **facts[1]} if facts[0].get(key) != facts[1].get(key)]
-        raise AlreadyThereError(
-            f"{counted(n, 'slice')} of {self._path} {'is' if n == 1 else 'are'} done that an "
-            f"interrupted command wrote; what differs from then: {', '.join(differ) or 'classes'}. "
-            "Give that command again to go on from there; choose another name."
-        )
+    def _check_same(self, begun: dict[str, Any] | None, facts: Mapping[str, Any] | None) -> None:
+        try:
+            check_same(self._path, facts)
+            frame = (begun or {}).get("facts") or [None, None]
+            if self._facts and frame[1:] not in ([None], self._facts[1:]) and self._record.read():
+                raise AlreadyThereError(
+                    f"{self._path} was begun with other axes, pixel sizes, channels or classes; "
+                    "choose another name."
+                )
+        except AlreadyThereError:
+            self._record.close()
+            raise
 
     def _whole_in(self, slab: tuple[int, int], checksums: dict[int, int]) -> set[int]:
         """Return the slices of a slab that are as they were written, in all levels."""
@@ -300,7 +287,7 @@ class UnfinishedStack:
 
     def _read_facts(self) -> dict[str, Any] | None:
         try:
-            found = json.loads((self._folder / _FACTS).read_text("utf-8"))
+            found = json.loads((self._folder / FACTS).read_text("utf-8"))
         except FileNotFoundError:
             return None
         except (OSError, ValueError):
@@ -310,14 +297,14 @@ class UnfinishedStack:
     def _write_facts(self) -> None:
         if self._facts is None:
             return
-        with atomic_file(self._folder / _FACTS, overwrite=True) as partial:
+        with atomic_file(self._folder / FACTS, overwrite=True) as partial:
             partial.write_text(json.dumps({"facts": self._facts, "known": self.known}), "utf-8")
 
     def _empty(self) -> None:
         for found in self._folder.iterdir():
             if found.is_dir():
                 shutil.rmtree(found)
-            elif found.name != _DONE:
+            elif found.name != DONE:
                 found.unlink()
         self._record.empty()
 
@@ -331,43 +318,6 @@ class UnfinishedStack:
             yield
         except OSError as error:
             raise unwritable(self._path, error) from error
-
-
-def unfinished_at(path: Path) -> Path:
-    """Return where a result lies as long as it is unfinished."""
-    return path.with_name(f".{path.name}.unfinished")
-
-
-def remove_unfinished(path: Path, facts: Mapping[str, Any]) -> None:
-    """Remove what is left of a result that has these of its facts, if no program writes it."""
-    folder = unfinished_at(path)
-    try:
-        known = json.loads((folder / _FACTS).read_text("utf-8"))["facts"][0]
-        if any(known[key] != value for key, value in facts.items()):
-            return
-        SliceRecord(folder / _DONE, path).close()
-    except (OSError, ValueError, LookupError, TypeError, UserError):
-        return
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def slices_done(folder: Path) -> list[int] | None:
-    """Return the slices of an unfinished result that were written, as its journal says.
-
-    Parameters
-    ----------
-    folder : Path
-        Any; None is returned where it is no unfinished result.
-    """
-    try:
-        return sorted(slices_in((folder / _DONE).read_bytes()))
-    except OSError:
-        return None
-
-
-def can_go_on(folder: Path) -> bool:
-    """Tell whether an unfinished result says what it is made of, so that it can be gone on with."""
-    return (folder / _FACTS).is_file()
 
 
 def _frame(like: Stack) -> dict[str, Any]:

@@ -288,11 +288,68 @@ def test_what_another_result_left_stays(folder, monkeypatch) -> None:
     assert done("a_uncertainty.zarr") == left
 
 
-def test_nothing_is_left_of_what_is_asked_for_no_more(folder, monkeypatch) -> None:
+def test_nothing_is_left_of_what_is_asked_for_no_more(folder, capsys, monkeypatch) -> None:
     options = ("--probabilities", "--uncertainty", "--then", "fill_holes")
     run_interrupted(monkeypatch, arguments("again.zarr", *options), "put", 120)
-    assert main(arguments("again.zarr")) == 0
+    assert main(arguments("again.zarr")) == 2
+    said = capsys.readouterr().err
+    assert "from then: --then, --probabilities, --uncertainty. Give" in said
+    assert "slices of again.zarr are done" in said
+    assert main(arguments("again.zarr", "--overwrite")) == 0
     assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_other_refinements_are_refused_before_anything_is_segmented(
+    folder, capsys, monkeypatch
+) -> None:
+    run_interrupted(monkeypatch, arguments("again.tif"), "put", 40)
+    monkeypatch.setattr(Predictor, "answers", None)
+    assert main(arguments("again.tif", "--objects")) == 2
+    assert "from then: --objects. Give" in capsys.readouterr().err
+
+
+#: Dies once so many of the results of an image have their names.
+NAMING = """
+import os, sys
+from napari_unetseg.images import UnfinishedStack
+from napari_unetseg.cli import main, outputs
+n_named, finish, add = 0, UnfinishedStack.finish, outputs.FinishedImages.add
+def named(self):
+    global n_named
+    if n_named == int(sys.argv[1]):
+        os._exit(9)
+    finish(self)
+    n_named += 1
+def added(self, *args):
+    if int(sys.argv[1]) == 3:
+        os._exit(9)
+    add(self, *args)
+UnfinishedStack.finish, outputs.FinishedImages.add = named, added
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".zarr", ""])
+@pytest.mark.parametrize("n_named", [0, 1, 2, 3])
+@pytest.mark.parametrize("more", [(), ("--then", "fill_holes")])
+def test_a_death_while_results_get_their_names_costs_nothing(
+    folder, monkeypatch, suffix, n_named, more
+) -> None:
+    given = arguments(f"again{suffix}", "--probabilities", "--uncertainty", *more)
+    died = subprocess.run([sys.executable, "-c", NAMING, str(n_named), *given], check=False)
+    assert died.returncode == 9
+    monkeypatch.setattr(Predictor, "answers", None)  # nothing is segmented again
+    assert main(given) == 0
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    assert main(arguments(f"whole{suffix}", "--probabilities", "--uncertainty", *more)) == 0
+    for ending in ("", "_probabilities", "_uncertainty"):
+        names = [f"{name}{ending}{suffix}" for name in ("whole", "again")]
+        places = [Path(name) if suffix else Path(name) / "stack.tif" for name in names]
+        whole, again = (LazyPlanes.of(open_stack(place))[:] for place in places)
+        np.testing.assert_array_equal(again, whole)
+    assert Path(f"again{suffix}.json").is_file()
+    assert not [path for path in folder.rglob(".*") if ".unfinished" in path.name]
 
 
 @pytest.mark.parametrize("tile_px", ["abc", [-3, 5], [0, 0], [1.5, 2], [64], {"Y": 64}, None])
