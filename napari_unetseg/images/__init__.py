@@ -61,6 +61,7 @@ from .unfinished_stack import (
     slices_done,
     unfinished_at,
 )
+from .watched import Reached
 from .writing import (
     labels_like,
     maps_like,
@@ -88,6 +89,7 @@ __all__ = [
     "LazyPlanes",
     "Normalisation",
     "Outlines",
+    "Reached",
     "Stack",
     "Tile",
     "UnfinishedStack",
