@@ -67,6 +67,7 @@ from .unfinished_files import (
     unfinished_at,
 )
 from .unfinished_stack import UnfinishedStack
+from .watched import Reached
 from .writing import (
     labels_like,
     maps_like,
@@ -95,6 +96,7 @@ __all__ = [
     "LazyPlanes",
     "Normalisation",
     "Outlines",
+    "Reached",
     "Stack",
     "Tile",
     "UnfinishedStack",

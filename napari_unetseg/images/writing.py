@@ -23,6 +23,7 @@ from .ome_tiff_writer import write_ome_tiff
 from .ome_zarr_writer import write_ome_zarr
 from .stack import Stack
 from .unfinished_stack import UnfinishedStack
+from .watched import Reached, WatchedPixels
 
 
 def write_labels(
@@ -34,6 +35,7 @@ def write_labels(
     classes: Sequence[LabelClass],
     slices: Sequence[int] | None = None,
     overwrite: bool = False,
+    reached: Reached | None = None,
 ) -> None:
     """Write labels, complete or not at all.
 
@@ -54,6 +56,9 @@ def write_labels(
         background.
     overwrite : bool
         Replace what exists.
+    reached : callable, optional
+        Told time and again which part is written, from 0 to 1. What it raises is raised, and
+        nothing is there.
 
     Raises
     ------
@@ -67,7 +72,8 @@ def write_labels(
         values = codes.astype(np.uint32, copy=False)
     stack = labels_like(like, kind, classes, slices)
     values = values.reshape(like.labels_shape)
-    write_label_stack(path, replace(stack, data=values), overwrite=overwrite)
+    data = values if reached is None else WatchedPixels(values, reached)
+    write_label_stack(path, replace(stack, data=data), overwrite=overwrite)
 
 
 def labels_like(

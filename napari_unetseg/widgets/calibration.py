@@ -11,8 +11,9 @@ from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QHBoxLayout, QLabel, QWidg
 _UM_PER_UNIT = {"nm": 1e-3, "µm": 1.0}
 _UNKNOWN = "unknown"
 
-#: Room for "unknown".
-_BOX_PX = 66
+#: Room for "unknown", and no more: napari's own style makes a box so wide that two of them, beside
+#: the names of the rows, are cut off.
+_NARROW = "QAbstractSpinBox { min-width: 58px; padding: 1px 4px; }"
 
 
 class PixelSizeRow(QWidget):
@@ -105,7 +106,7 @@ class _LengthBox(QDoubleSpinBox):
 def _box(tooltip: str) -> QDoubleSpinBox:
     box = _LengthBox()
     box.setDecimals(5)
-    box.setMinimumWidth(_BOX_PX)
+    box.setStyleSheet(_NARROW)
     box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
     box.setRange(0, 1e6)
     box.setSpecialValueText(_UNKNOWN)

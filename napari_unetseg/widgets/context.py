@@ -24,6 +24,7 @@ from .object_review import ObjectReview
 from .probability_layers import ProbabilityLayers
 from .proofreader import Proofreader
 from .result_layers import ResultLayers
+from .saver import Saver
 from .volume_guard import VolumeGuard
 
 _POLL_MS = 40
@@ -73,6 +74,9 @@ class Context:
         self.results = ResultLayers(self.layers, workspace)
         self.results.said.connect(self.say)
         workspace.results.not_kept.connect(self.say)
+        self.saver = Saver()
+        self.saver.answered.connect(self.say)
+        self.saver.failed.connect(self.say)
         self.at_hand = AtHand(self.layers)
         controller.renewing.connect(self.at_hand.hide_results)
         controller.objects_ready.connect(self.objects.take)
@@ -114,5 +118,6 @@ class Context:
 
     def _on_tick(self) -> None:
         self.controller.poll()
+        self.saver.tell()
         self.layers.flush()
         self.objects.count()

@@ -163,6 +163,7 @@ def _context_of(viewer: Viewer) -> Context:
 class _Closing(QObject):
     """Ends the job and writes the session out when the viewer's window closes.
 
+    The window waits for what is being saved: a thread could not finish it once the program ends.
     napari removes and unparents a dock that is closed, so this hangs on the window: a close that
     is accepted is followed at once by hiding, one that the person takes back is not.
     """
@@ -170,6 +171,7 @@ class _Closing(QObject):
     def __init__(self, context: Context) -> None:
         window = context.viewer.window._qt_window  # noqa: SLF001 - napari names no close event
         super().__init__(window)
+        self._window: QWidget = window
         self._context: Context | None = context
         self._close_asked = False
         window.installEventFilter(self)
@@ -177,6 +179,8 @@ class _Closing(QObject):
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """See the window's events go by."""
         if event.type() == QEvent.Type.Close:
+            if self._context is not None:
+                self._context.saver.finish(self._window)
             self._close_asked = True
             QTimer.singleShot(0, self._forget)
         elif event.type() == QEvent.Type.Hide and self._close_asked:

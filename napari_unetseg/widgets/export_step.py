@@ -83,7 +83,7 @@ class ExportStep(StepPanel):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self._writer = NewestWins()
+        self._writer = context.saver
         self._describer = NewestWins()
         self._chosen = False
         self._build()
@@ -161,9 +161,9 @@ class ExportStep(StepPanel):
         listen(context.viewer.layers.events.removed, self._list_results)
         self.image.currentIndexChanged.connect(self._list_results)
         self.what.activated.connect(self._on_result_chosen)
-        self._writer.answered.connect(self._on_written)
-        self._writer.answered.connect(self.saved)
-        self._writer.failed.connect(self._on_written)
+        listen(self._writer.answered, self._on_written)
+        for over in (self._writer.answered, self._writer.failed, self._writer.ended):
+            listen(over, self._update_buttons)
         self._describer.answered.connect(self._on_described)
 
     # ----------------------------------------------------------------- state
@@ -282,7 +282,8 @@ class ExportStep(StepPanel):
             else self._ask_file(entries[0], kind, result)
         )
         if exports:
-            self._write(lambda: write_exports(exports, self.context.workspace))
+            workspace, reach = self.context.workspace, self._writer.reach
+            self._write(lambda: write_exports(exports, workspace, reach))
 
     def _ask_file(self, entry: ImageEntry, kind: ExportKind, result: Answer | None) -> list[Export]:
         start = names_in_folder(_folder_of(entry), [entry], kind)[entry.id]
@@ -312,9 +313,11 @@ class ExportStep(StepPanel):
         if not chosen:
             return
         path, completed = with_suffix(chosen[0], TABLE_SUFFIXES)
-        workspace = self.context.workspace
+        workspace, reach = self.context.workspace, self._writer.reach
         self._write(
-            lambda: write_object_table(path, entries, result, workspace, overwrite=not completed)
+            lambda: write_object_table(
+                path, entries, result, workspace, overwrite=not completed, reached=reach
+            )
         )
 
     def _on_save_model(self) -> None:
@@ -344,8 +347,7 @@ class ExportStep(StepPanel):
         self._update_buttons()
 
     def _on_written(self, sentence: str) -> None:
-        self._update_buttons()
-        self.context.say(sentence)
+        self.saved.emit(sentence)
 
     # --------------------------------------------------------------- methods
 

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFormLayout,
+    QGridLayout,
     QHBoxLayout,
     QLabel,
     QSizePolicy,
@@ -29,6 +30,8 @@ _LAST_CHANNEL = "One channel must stay."
 #: More channels than this are counted, not named.
 _NAMED_CHANNELS = 4
 
+#: What the dock has for a row of channels, and what a box and its distance to the next take of it.
+_CHANNELS_PX, _BOX_PX = 280, 32
 _ELIDE = Qt.TextElideMode.ElideRight
 
 
@@ -59,7 +62,7 @@ class ImageFacts(QWidget):
         self.pixel_size = PixelSizeRow()
         self.channels: list[QCheckBox] = []
         self.parts = PartChoice()
-        self._channel_row = QHBoxLayout()
+        self._channel_grid = QGridLayout()
         self._channel_label = QLabel("Channels")
         axes_row = QHBoxLayout()
         axes_row.addWidget(self.axes)
@@ -69,7 +72,7 @@ class ImageFacts(QWidget):
         self._form.addRow("Axes", axes_row)
         self._form.addRow("File", self.parts)
         self._form.addRow("Pixel", self.pixel_size)
-        self._form.addRow(self._channel_label, self._channel_row)
+        self._form.addRow(self._channel_label, self._channel_grid)
         self.axes.activated.connect(lambda _: self.axes_chosen.emit(self.axes.currentText()))
         self.pixel_size.edited.connect(self.pixel_size_typed)
 
@@ -93,22 +96,26 @@ class ImageFacts(QWidget):
 
     def _show_channels(self, names: Sequence[str], chosen: Sequence[int]) -> None:
         for box in self.channels:
-            self._channel_row.removeWidget(box)
+            self._channel_grid.removeWidget(box)
+            box.hide()  # it is gone a moment later
             box.deleteLater()
         self.channels = []
         several = len(names) > 1
         self._channel_label.setVisible(several)
         if not several:
             return
+        named = len(names) <= _NAMED_CHANNELS
+        n_columns = 2 if named else 5
+        text_px = _CHANNELS_PX // n_columns - _BOX_PX
         for i, name in enumerate(names):
-            text = name if len(names) <= _NAMED_CHANNELS else str(i + 1)
-            box = QCheckBox(self.fontMetrics().elidedText(text, _ELIDE, 300 // len(names)))
+            text = name if named else str(i + 1)
+            box = QCheckBox(self.fontMetrics().elidedText(text, _ELIDE, text_px))
             box.setChecked(i in chosen)
             only = list(chosen) == [i]
             box.setEnabled(not only)
             box.setToolTip(_LAST_CHANNEL if only else f"Use the channel “{name}”.")
             box.clicked.connect(self._on_channel_clicked)
-            self._channel_row.addWidget(box)
+            self._channel_grid.addWidget(box, i // n_columns, i % n_columns)
             self.channels.append(box)
 
     def _on_channel_clicked(self) -> None:

@@ -30,6 +30,7 @@ from napari_unetseg.images import (
     values_to_show,
 )
 
+from .contrast import contrast_limits
 from .stack_from_layers import CHOICES, METADATA, guess_axes, stack_from_layers
 
 #: Pixels, arguments of the layer, type of the layer.
@@ -88,6 +89,7 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
     if stack.n_channels > 1:
         return _channel_layers(stack)
     arguments = _arguments(stack, stack.axes.replace("C", "")) | {"colormap": "gray"}
+    (arguments["contrast_limits"],) = contrast_limits(stack)
     return [(_channel(stack, 0), arguments, "image")]
 
 
@@ -153,7 +155,7 @@ def _arguments(stack: Stack, axes: str) -> dict[str, Any]:
 def _channel_layers(stack: Stack) -> list[LayerData]:
     axes = stack.axes.replace("C", "")
     layers: list[LayerData] = []
-    colors = _colors_apart(stack)
+    colors, limits = _colors_apart(stack), contrast_limits(stack)
     for i, name in enumerate(stack.channels):
         arguments = _arguments(stack, axes)
         arguments["name"] = f"{stack.name} · {name}" if name else f"{stack.name} · {i + 1}"
@@ -164,6 +166,7 @@ def _channel_layers(stack: Stack) -> list[LayerData]:
         }
         arguments["colormap"] = (colors or _CHANNEL_COLORS)[i % len(colors or _CHANNEL_COLORS)]
         arguments["blending"] = "additive"
+        arguments["contrast_limits"] = limits[i]
         layers.append((_channel(stack, i), arguments, "image"))
     return layers
 

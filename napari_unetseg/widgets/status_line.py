@@ -41,7 +41,7 @@ class StatusLine(QWidget):
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
         self.cancel = QPushButton("Cancel")
-        self.cancel.clicked.connect(context.controller.cancel)
+        self.cancel.clicked.connect(self._on_cancel)
         self.keys = QPushButton(PAGE.key)
         self.keys.setToolTip(f"{PAGE.sentence} ({PAGE.key})")
         self.keys.setFixedWidth(26)
@@ -65,6 +65,8 @@ class StatusLine(QWidget):
         listen(context.controller.remarked, self.remark)
         listen(context.controller.progressed, self.show_progress)
         listen(context.controller.state_changed, self.show_state)
+        listen(context.saver.progressed, self._on_saving)
+        listen(context.saver.ended, self._on_saved)
         self.show_state(context.controller.state)
 
     def _build_said(self) -> QWidget:
@@ -110,6 +112,23 @@ class StatusLine(QWidget):
         if fraction is not None:
             self.bar.setValue(round(1000 * fraction))
         self.bar.setFormat(_time_left(seconds_left) if seconds_left is not None else "%p %")
+
+    def _on_saving(self, fraction: float) -> None:
+        """Show how far what is being saved is, unless something is running: that has the bar."""
+        if self._context.controller.state is JobState.IDLE:
+            self.show_progress(fraction, None)
+            self.cancel.setEnabled(True)
+            self.cancel.setToolTip("Do not save; the window goes on.")
+
+    def _on_saved(self) -> None:
+        self.show_state(self._context.controller.state)
+
+    def _on_cancel(self) -> None:
+        """End what is running, or else what is being saved."""
+        if self._context.controller.state is JobState.IDLE:
+            self._context.saver.cancel()
+        else:
+            self._context.controller.cancel()
 
     def show_state(self, state: JobState) -> None:
         """Enable *Cancel* while there is something to cancel."""

@@ -16,7 +16,13 @@ import numpy.typing as npt
 from napari_unetseg.classical import ChainRecipe, image_facts, record_of
 from napari_unetseg.config import MODEL_JSON, LabelClass
 from napari_unetseg.errors import UserError
-from napari_unetseg.images import WRITTEN_SUFFIXES, atomic_file, atomic_folder, write_labels
+from napari_unetseg.images import (
+    WRITTEN_SUFFIXES,
+    Reached,
+    atomic_file,
+    atomic_folder,
+    write_labels,
+)
 from napari_unetseg.measure import Row, measure_objects, measure_pieces, write_table
 from napari_unetseg.wording import counted
 
@@ -35,6 +41,10 @@ _WRITABLE = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".zarr", ".ome.zarr", *WR
 
 #: A step of the history takes about as long; so often it is waited for.
 _A_STEP_S, _TRIES = 0.01, 500
+
+
+def _ignore(_: float) -> None:
+    """Tell nobody how far it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +69,6 @@ class Export:
     def recipe(self) -> ChainRecipe | None:
         """The steps that made the labels; None where something else did."""
         return self.labels.recipe if isinstance(self.labels, Result) else None
-
-
-def segmentation_codes(entry: ImageEntry) -> Codes:
-    """Return what is shown as the segmentation of an image: annotations over the prediction.
-
-    Returns
-    -------
-    ndarray, shape (planes, Y, X), uint8
-        Codes, 0 where nothing has been decided.
-    """
-    return np.stack([entry.segmentation(plane) for plane in range(entry.shape[0])])
 
 
 def is_segmented(entry: ImageEntry) -> bool:
@@ -131,10 +130,17 @@ def names_in_folder(folder: Path, entries: Sequence[ImageEntry], ending: str) ->
     return paths
 
 
-def write_exports(exports: Sequence[Export], workspace: Workspace) -> str:
+def write_exports(
+    exports: Sequence[Export], workspace: Workspace, reached: Reached = _ignore
+) -> str:
     """Write files, each complete or not at all; nothing is written where one of them exists.
 
     A thread may call it while a person goes on.
+
+    Parameters
+    ----------
+    reached : callable
+        Told time and again which part is done, from 0 to 1. What it raises ends the writing.
 
     Returns
     -------
@@ -150,8 +156,11 @@ def write_exports(exports: Sequence[Export], workspace: Workspace) -> str:
         check_free(export.path, overwrite=export.overwrite)
         if export.recipe is not None:
             check_free(_record_path(export), overwrite=export.overwrite)
-    for export in exports:
-        codes, classes = _taken(export.entry, export.kind, export.labels, workspace)
+    for i, export in enumerate(exports):
+        taking, writing = (
+            _part(reached, (i + half) / len(exports), 0.5 / len(exports)) for half in (0, 0.5)
+        )
+        codes, classes = _taken(export.entry, export.kind, export.labels, workspace, taking)
         slices = [i for i, plane in enumerate(codes) if export.kind != "masks" or plane.any()]
         write_labels(
             export.path,
@@ -161,6 +170,7 @@ def write_exports(exports: Sequence[Export], workspace: Workspace) -> str:
             classes=classes,
             slices=slices,
             overwrite=export.overwrite,
+            reached=writing,
         )
         if isinstance(export.labels, Result) and (recipe := export.recipe) is not None:
             corrected = export.labels.is_corrected
@@ -171,22 +181,38 @@ def write_exports(exports: Sequence[Export], workspace: Workspace) -> str:
     return f"Saved the {what} of {exports[0].entry.stack.name} as {exports[0].path}."
 
 
+def _part(reached: Reached, start: float, length: float) -> Reached:
+    """Return who is told how far a part of the work is."""
+    return lambda done: reached(start + done * length)
+
+
 def _taken(
-    entry: ImageEntry, kind: ExportKind, labels: Result | ObjectSet | None, workspace: Workspace
+    entry: ImageEntry,
+    kind: ExportKind,
+    labels: Result | ObjectSet | None,
+    workspace: Workspace,
+    reached: Reached,
 ) -> tuple[npt.NDArray[np.unsignedinteger[Any]], tuple[LabelClass, ...]]:
     """Return labels, and the classes that their codes are of: both of one moment."""
     if isinstance(labels, ObjectSet):
         return labels.ids, workspace.classes
     for _ in range(_TRIES):
         revision, classes = workspace.revision, workspace.classes
-        if isinstance(labels, Result):
-            codes = np.stack([labels.codes(plane) for plane in range(entry.shape[0])])
-        else:
-            codes = segmentation_codes(entry) if kind == "masks" else entry.codes.copy()
+        codes = np.empty(entry.shape, np.uint8)
+        for plane in range(len(codes)):
+            reached(plane / len(codes))
+            codes[plane] = _codes_of(entry, kind, labels, plane)
         if classes is workspace.classes and revision % 2 == 0:
             return codes, classes
         time.sleep(_A_STEP_S)
     raise UserError("Classes were being changed all the time; save again when that is done.")
+
+
+def _codes_of(entry: ImageEntry, kind: ExportKind, labels: Result | None, plane: int) -> Codes:
+    """Return what is to be written of a slice; annotations lie over what a network answered."""
+    if labels is not None:
+        return labels.codes(plane)
+    return entry.segmentation(plane) if kind == "masks" else entry.codes[plane]
 
 
 def write_object_table(
@@ -196,6 +222,7 @@ def write_object_table(
     workspace: Workspace,
     *,
     overwrite: bool,
+    reached: Reached = _ignore,
 ) -> str:
     """Measure objects, or the connected pieces of classes, and write a row for each.
 
@@ -205,6 +232,8 @@ def write_object_table(
         Ending in ``.csv`` or ``.parquet``.
     labels : Result, ObjectSet or None
         Of the only image. What is shown as the segmentation of every image where there is none.
+    reached : callable
+        As for `write_exports`.
 
     Returns
     -------
@@ -218,19 +247,21 @@ def write_object_table(
     """
     check_free(path, overwrite=overwrite)
     rows: list[Row] = []
-    for entry in entries:
+    for i, entry in enumerate(entries):
+        taking = _part(reached, i / len(entries), 1 / len(entries))
         image = entry.stack
         like = replace(
             image, data=entry.codes.reshape(image.labels_shape), channels=("",), channel_colors=()
         )
         like = replace(like, axes=image.axes.replace("C", ""))
-        codes, classes = _taken(entry, "masks", labels, workspace)
+        codes, classes = _taken(entry, "masks", labels, workspace, taking)
         if isinstance(labels, ObjectSet):
             ids = replace(like, data=codes.reshape(image.labels_shape))
             measured = measure_objects(ids, image)
         else:
             measured = measure_pieces(codes.__getitem__, classes, like, image)
         rows += [{"image": image.name, **row} for row in measured]
+    reached(1.0)
     write_table(path, rows, overwrite=overwrite)
     return f"Saved the sizes of {counted(len(rows), 'object')} as {path}."
 

@@ -15,7 +15,7 @@ from stage import Stage, cells
 
 from napari_unetseg.annotations import ALL_HELD_OUT, add_class
 from napari_unetseg.config import LabelClass
-from napari_unetseg.images import write_labels
+from napari_unetseg.images import Stack, write_image, write_labels
 from napari_unetseg.project import Session
 from napari_unetseg.widgets import class_table, labels_source
 from napari_unetseg.widgets.data_step import DataStep
@@ -496,3 +496,29 @@ def test_sizes_and_types_are_shown_whole_however_narrow_the_dock(stage, step):
     assert size.fontMetrics().horizontalAdvance(size.text()) > size.width()
     needed = size.fontMetrics().boundingRect(size.rect(), Qt.TextFlag.TextWordWrap, size.text())
     assert size.rect().contains(needed)
+
+
+@pytest.mark.parametrize("n_channels", [2, 4, 24])
+def test_an_image_of_several_channels_is_not_wider_than_the_dock(
+    make_napari_viewer, tmp_path, n_channels
+):
+    viewer = make_napari_viewer(show=True)
+    viewer.window._qt_window.resize(1380, 860)
+    _, dock = viewer.window.add_plugin_dock_widget("napari-unetseg", "U-Net segmentation")
+    names = [f"a channel with a long name {i}" for i in range(n_channels)]
+    sizes = {"Z": 0.1, "Y": 0.1, "X": 0.1}
+    pixels = np.zeros((n_channels, 2, 32, 32), np.uint8)
+    write_image(tmp_path / "many.ome.tif", Stack(pixels, "CZYX", sizes, channels=tuple(names)))
+    viewer.open(tmp_path / "many.ome.tif", plugin="napari-unetseg")
+    step = dock.panels[0]
+    QTest.qWait(100)
+    assert len(step.facts.channels) == n_channels
+    area = step.parentWidget()
+    assert step.minimumSizeHint().width() <= area.width()
+    for shown in (*step.facts.channels, step.facts.pixel_size.unit, step.classes):
+        assert shown.mapTo(area, shown.rect().topRight()).x() < area.width()
+    box = step.facts.pixel_size.xy
+    assert box.text() == "0.1", "of a file that knows its size"
+    box.setValue(0)
+    line = box.lineEdit()
+    assert line.fontMetrics().horizontalAdvance(line.text()) < line.width(), "unknown is read whole"

@@ -360,3 +360,44 @@ def test_a_zip_of_something_else_is_left_to_others(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("a.txt", "no region")
     assert get_reader(str(tmp_path / "a.zip")) is None
+
+
+def lazily(folder, data, axes, **more):
+    """Return the layers of an OME-Zarr, which is read as it is looked at."""
+    write_image(folder / "a.ome.zarr", Stack(data, axes, SIZE, **more))
+    layers = layers_of(folder / "a.ome.zarr")
+    assert not any(isinstance(layer.data, np.ndarray) for layer in layers)
+    return layers
+
+
+def test_contrast_is_that_of_first_middle_and_last_slice_for_each_channel(tmp_path):
+    data = np.full((2, 5, 20, 30), 7, np.uint16)
+    data[0, :, 3, 4] = 100, 30_000, 2_600, 30_000, 200
+    data[1, :, 3, 4] = 10, 0, 9, 0, 4_000
+    layers = lazily(tmp_path, data, "CZYX", channels=("dapi", "actin"))
+    assert [layer.contrast_limits for layer in layers] == [[7, 2600], [7, 4000]]
+    (tmp_path / "one").mkdir()
+    (layer,) = lazily(tmp_path / "one", data[0], "ZYX")
+    assert layer.contrast_limits == [7, 2600]
+
+
+def test_contrast_leaves_out_what_is_no_number(tmp_path):
+    data = np.zeros((3, 20, 30), np.float32)
+    data[0, 0, :3] = np.nan, np.inf, 0.25
+    (layer,) = lazily(tmp_path, data, "ZYX")
+    assert layer.contrast_limits == [0, 0.25]
+
+
+@pytest.mark.parametrize("value", [0, 9, np.nan])
+def test_an_image_without_contrast_is_shown(tmp_path, value):
+    (layer,) = lazily(tmp_path, np.full((3, 20, 30), value, np.float32), "ZYX")
+    low, high = layer.contrast_limits
+    assert low < high
+
+
+def test_an_image_with_a_damaged_slice_still_opens(tmp_path):
+    data = np.arange(40 * 600, dtype=np.uint16).reshape(40, 20, 30)
+    write_image(tmp_path / "a.ome.zarr", Stack(data, "ZYX", SIZE))
+    (tmp_path / "a.ome.zarr" / "0" / "c" / "1" / "0" / "0").write_bytes(b"damaged")
+    (layer,) = layers_of(tmp_path / "a.ome.zarr")
+    assert (np.asarray(layer.data[39]) == data[39]).all()
