@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_unetseg.errors import UserError
 from napari_unetseg.wording import counted
@@ -18,6 +21,9 @@ from .outlined_labels import Outlines, outlines_of
 from .outlines import Outline, Polygon, Ring
 from .stack import Stack
 from .tiff_metadata import NAMESPACE
+
+#: So many outlines are written together.
+_AT_ONCE = 4096
 
 
 def is_geojson(content: Any) -> bool:
@@ -70,36 +76,76 @@ def write_geojson(path: Path, labels: Stack, *, overwrite: bool = False) -> None
         file.write('{"type": "FeatureCollection", ')
         file.write(f"{json.dumps(NAMESPACE)}: {json.dumps(with_frame(labels))}, ")
         file.write('"features": [')
-        for i, outline in enumerate(outlines_of(labels)):
-            file.write(",\n" if i else "\n")
-            feature = _feature(outline, labels)
-            file.write(json.dumps(feature, ensure_ascii=False, separators=(",", ":")))
+        between = "\n"
+        for feature in _features(labels):
+            file.write(between + feature)
+            between = ",\n"
         file.write("\n]}\n")
 
 
-def _feature(outline: Outline, labels: Stack) -> dict[str, Any]:
-    rings = [[_closed(ring) for ring in polygon] for polygon in outline.polygons]
-    single = len(rings) == 1
+def _features(labels: Stack) -> Iterator[str]:
+    """Write outlines as JSON; what many of them share is written once."""
+    outlines = outlines_of(labels)
+    numbers = np.arange(max(labels.plane_shape) + 1).astype(np.bytes_)
+    around = lru_cache(partial(_around, labels))
+    while some := list(islice(outlines, _AT_ONCE)):
+        rings = [ring for outline in some for polygon in outline.polygons for ring in polygon]
+        written = iter(_written(rings, numbers))
+        for outline in some:
+            n = len(outline.polygons)
+            polygons = "],[".join(",".join(islice(written, len(p))) for p in outline.polygons)
+            key = (outline.label, outline.class_name, outline.color, outline.t, outline.z)
+            before, after = around(n == 1, *key)
+            yield f"{before}{polygons}{after}"
+
+
+def _around(
+    labels: Stack,
+    single: bool,
+    label: int | None,
+    class_name: str,
+    color: str | None,
+    t: int | None,
+    z: int | None,
+) -> tuple[str, str]:
+    """Return what stands before and after the rings of a feature."""
     geometry: dict[str, Any] = {
         "type": "Polygon" if single else "MultiPolygon",
-        "coordinates": rings[0] if single else rings,
+        "coordinates": [0] if single else [[0]],
     }
     if labels.n_planes > 1:
-        geometry["plane"] = {"c": -1, "z": outline.z, "t": outline.t}
+        geometry["plane"] = {"c": -1, "z": z, "t": t}
     is_object = labels.metadata.get("kind") == "objects"
     properties: dict[str, Any] = {"objectType": "detection" if is_object else "annotation"}
     if is_object:
-        properties["name"] = str(outline.label)
-    properties["label"] = outline.label
-    if outline.class_name and outline.color:
-        rgb = list(bytes.fromhex(outline.color[1:]))
-        properties["classification"] = {"name": outline.class_name, "color": rgb}
-    return {"type": "Feature", "geometry": geometry, "properties": properties}
+        properties["name"] = str(label)
+    properties["label"] = label
+    if class_name and color:
+        rgb = list(bytes.fromhex(color[1:]))
+        properties["classification"] = {"name": class_name, "color": rgb}
+    feature = {"type": "Feature", "geometry": geometry, "properties": properties}
+    text = json.dumps(feature, ensure_ascii=False, separators=(",", ":"))
+    before, _, after = text.partition("0")
+    return before, after
 
 
-def _closed(ring: Ring) -> list[list[int]]:
-    corners: list[list[int]] = ring.astype(int).tolist()
-    return [*corners, corners[0]]
+def _written(rings: Sequence[Ring], numbers: npt.NDArray[np.bytes_]) -> list[str]:
+    """Write rings, closed, as JSON: all at once, since there may be 100 000 on a slice.
+
+    Parameters
+    ----------
+    rings : sequence of Ring
+        Of whole numbers.
+    numbers : ndarray of bytes
+        0, 1, 2, … as they are written.
+    """
+    corners = np.concatenate(rings).astype(np.intp)
+    parts = np.empty((len(corners), 5), f"S{max(3, numbers.itemsize)}")
+    parts[:, 0], parts[:, 2], parts[:, 4] = b"[", b",", b"],"
+    parts[:, 1], parts[:, 3] = numbers[corners[:, 0]], numbers[corners[:, 1]]
+    parts[np.cumsum([len(ring) for ring in rings]) - 1, 4] = b"],\n"
+    texts = parts.tobytes().translate(None, b"\0").decode().split("\n")[:-1]
+    return [f"[{text}{text[: text.index(']') + 1]}]" for text in texts]
 
 
 def _outline(feature: dict[str, Any]) -> Outline:

@@ -6,8 +6,8 @@ Coordinates are x, y in px; pixel (0, 0) covers [0, 1)², as it does for ImageJ 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -76,16 +76,17 @@ def trace(labels: npt.NDArray[Any]) -> dict[int, list[Polygon]]:
 
     parts = connected(labels, background=0, connectivity=1)  # type: ignore[no-untyped-call]
     parts = np.pad(parts, 1)
-    sides, following = _sides(parts)
-    polygons: dict[int, list[Ring]] = defaultdict(list)  # by part
-    for ring, pixel in _rings(sides, following, parts.shape[1]):
-        polygons[int(parts.flat[pixel])].append(ring)
+    if not parts.any():
+        return {}
+    rings, pixels = _rings(*_sides(parts), parts.shape[1])
+    part = parts.ravel()[pixels]
+    order = np.argsort(part, kind="stable")
+    rings = [rings[i] for i in order.tolist()]
+    begins = np.flatnonzero(np.diff(part[order], prepend=0))
+    values = np.pad(labels, 1).ravel()[pixels[order[begins]]].tolist()
     found: dict[int, list[Polygon]] = defaultdict(list)
-    firsts = np.unique(parts, return_index=True)[1]
-    width = parts.shape[1]
-    for part, rings in polygons.items():
-        y, x = divmod(int(firsts[part]), width)
-        found[int(labels[y - 1, x - 1])].append(tuple(rings))
+    for value, (begin, end) in zip(values, pairwise([*begins.tolist(), len(rings)]), strict=True):
+        found[value].append(tuple(rings[begin:end]))
     return dict(sorted(found.items()))
 
 
@@ -156,11 +157,10 @@ def _sides(parts: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], npt.NDArray[
     stride, flat = parts.shape[1], parts.ravel()
     beyond = np.array([-stride, 1, stride, -1])
     ahead = np.array([1, stride, -1, -stride])
-    inside = np.flatnonzero(flat)
-    found = [
-        inside[flat[inside] != flat[inside + step]] * 4 + side for side, step in enumerate(beyond)
-    ]
-    sides = np.sort(np.concatenate(found))
+    # Nothing is at the edges of `parts`, so that pixels rolled over them are beside none.
+    borders = np.stack([flat != np.roll(flat, -step) for step in beyond], axis=1)
+    borders[flat == 0] = False
+    sides = np.flatnonzero(borders)
     pixel, side = np.divmod(sides, 4)
     straight = pixel + ahead[side]
     corner = straight + beyond[side]
@@ -170,31 +170,54 @@ def _sides(parts: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], npt.NDArray[
         corner * 4 + (side - 1) % 4,
         np.where(flat[straight] == own, straight * 4 + side, pixel * 4 + (side + 1) % 4),
     )
-    return sides, np.searchsorted(sides, following)
+    number = np.empty(borders.size, np.int64)
+    number[sides] = np.arange(len(sides))
+    return sides, number[following]
 
 
 def _rings(
     sides: npt.NDArray[np.int64], following: npt.NDArray[np.int64], stride: int
-) -> Sequence[tuple[Ring, int]]:
-    """Walk along all borders, outer ones before their holes; with each goes a pixel inside."""
-    pixel, side = np.divmod(sides, 4)
+) -> tuple[list[Ring], npt.NDArray[np.int64]]:
+    """Walk along all borders, outer ones before their holes; return a pixel inside of each, too."""
+    walked, begins = _walked(following)
+    pixel, side = np.divmod(sides[walked], 4)
     y, x = np.divmod(pixel, stride)
     corners = np.stack(
         [x - 1 + ((side == 1) | (side == 2)), y - 1 + ((side == 2) | (side == 3))], axis=1
     ).astype(np.float64)
-    turns = np.zeros(len(sides), bool)
-    turns[following] = side[following] != side
-    steps, turning = following.tolist(), turns.tolist()
-    seen = bytearray(len(sides))
-    rings = []
-    for start in range(len(sides)):
-        if seen[start]:
-            continue
-        at, passed = start, []
-        while not seen[at]:
-            seen[at] = True
-            if turning[at]:
-                passed.append(at)
-            at = steps[at]
-        rings.append((corners[passed], int(pixel[start])))
-    return rings
+    before = np.roll(side, 1)
+    before[begins] = side[np.append(begins[1:], len(side)) - 1]
+    turning = before != side
+    bounds = np.append(0, np.cumsum(turning))[np.append(begins, len(side))].tolist()
+    corners = corners[turning]
+    return [corners[a:b] for a, b in pairwise(bounds)], pixel[begins]
+
+
+def _walked(following: npt.NDArray[np.int64]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """Order sides along one ring after the other, as the first side of each comes.
+
+    Returns
+    -------
+    walked : ndarray
+    begins : ndarray
+        Where in it a ring begins.
+    """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import breadth_first_order, connected_components
+
+    n = len(following)
+
+    def graph(to: npt.NDArray[np.int64]) -> Any:
+        return csr_array((np.ones(n), to, np.arange(n + 1)), shape=(n, n))
+
+    n_rings, ring = connected_components(graph(following), directed=False)
+    first = np.zeros(n_rings, np.int64)
+    first[ring[::-1]] = np.arange(n)[::-1]
+    order = np.argsort(first)
+    # The last side of each ring leads on to the first of the next: a single path.
+    last = np.argsort(following)[first]
+    path = following.copy()
+    path[last[order[:-1]]] = first[order[1:]]
+    walked = breadth_first_order(graph(path), 0, return_predecessors=False)
+    lengths = np.bincount(ring)[order]
+    return walked, np.cumsum(lengths) - lengths
